@@ -1,0 +1,281 @@
+"""The frozen catalogue: what an agent may call, as plain immutable values.
+
+`tool_catalog/compiled/<integration>.json` is written by the compiler and read here, nowhere else. This file imports the
+standard library only, because it is the one file of this room that runs on the hot path.
+
+File format 1 (UTF-8, LF, two-space indent, key order as the compiler wrote it, one trailing newline)::
+
+    {"format": 1, "integration": "mem0", "label": "Mem0", "base_url": "https://...", "instructions": "...",
+     "auth": {...}, "credentials": {...}, "context": {...}, "probe": {...}, "rate_limits": {...},
+     "scope": ["user_id", ...], "source_sha256": "<64 hex>", "tools": [{...}, ...]}
+
+Each tool holds its MCP definition exactly as a client receives it, and beside it, never sent to a client, how a call is
+turned into one upstream request and how the answer is shaped.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+FORMAT = 1
+"""Version of the compiled file. Raised when a reader of an older version would misread a newer file."""
+
+COMPILED = Path(__file__).parent / "compiled"
+"""Folder of the compiled files, bundled with each deploy."""
+
+Json = Any
+
+Location = Literal["path", "query", "body", "header", "result"]
+Style = Literal["plain", "repeat", "comma", "brackets", "deep", "json", "spread"]
+Access = Literal["read", "write"]
+ScopeKind = Literal["filters", "arguments", "record", "records", "entity", "answer", "none"]
+
+
+class CatalogError(Exception):
+    """A compiled catalogue is missing or cannot be read; the message names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One value of an upstream request, and where it comes from: an argument, the account's context, or a constant.
+
+    `location`  path, query, body or header; `result` marks an argument that shapes our answer and is never sent.
+    `name`      the upstream name. In a body, a name starting with "/" is a path of keys ("/entities/user/schema"), and
+                the empty name is the whole body (an upstream that wants a bare array).
+    `argument`  the tool argument it is taken from; None for a constant or a value of the account only.
+    `style`     how a list or object is written into a query: plain (scalars), repeat (a=1&a=2), comma (a=1,2),
+                brackets (a[]=1), deep (a[b]=1), json (a={"b":1}), spread (each member its own parameter).
+    `context`   key of the account's context used when the argument is absent (`org_id`, `project_id`).
+    `value`     the constant sent when there is neither argument nor context.
+    """
+
+    location: Location
+    name: str
+    argument: str | None = None
+    style: Style = "plain"
+    context: str | None = None
+    value: Json = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Template of one upstream request. `path` starts with "/" and holds `{name}` for each path parameter."""
+
+    verb: str
+    path: str
+    parameters: tuple[Parameter, ...] = ()
+    body_format: Literal["json", "form"] = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pagination:
+    """How an upstream pages, behind our `limit` and `next_cursor` arguments.
+
+    `style`     page (1, 2, 3...), offset (0, size, 2*size...), cursor (the upstream's own opaque value).
+    `position`  upstream parameter that takes the page number, offset or cursor; `size` the one that takes the page size.
+    `default_size`, `max_size`  records per page.
+    `next`      JMESPath over the upstream answer: for cursor, the next cursor; for page and offset, anything truthy
+                while there are more pages (a URL, a boolean). None: a full page means there may be more.
+    `collect`   pages fetched in one call before answering (1 = one page, the cursor goes to the caller).
+    """
+
+    style: Literal["page", "offset", "cursor"]
+    position: Parameter
+    size: Parameter | None
+    default_size: int
+    max_size: int
+    next: str | None = None
+    collect: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an upstream answer becomes the tool's result, in this order.
+
+    `rename`, `drop`  keys, applied to the root object and to the objects of the arrays it is or holds.
+    `map`             JMESPath over the whole answer.
+    `items`           JMESPath to the array that is the point of the answer ("results", "@"); it makes the tool list-like:
+                      `fields`, `max_tokens` and the caps work on these items.
+    `sort`            JMESPath over one item; items are put in ascending order of it.
+    """
+
+    rename: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    map: str | None = None
+    items: str | None = None
+    sort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """How a scope pin is put on this tool. A tool without one is not offered by a pinned server.
+
+    `filters`    the pins are AND-ed into the filter object `argument`.
+    `arguments`  the pins are arguments of the same names.
+    `record`     the record named by `argument` is read first with tool `read`; it must carry every pinned id.
+    `records`    the same for each record of the array `argument`, whose member `id` is the record's id.
+    `entity`     arguments `argument` (entity type) and `id` (entity id) must name a pinned entity.
+    `answer`     the upstream answer itself carries the ids, at JMESPath `at`; a foreign one is withheld.
+    `none`       the tool touches nothing that belongs to an entity.
+    """
+
+    kind: ScopeKind
+    argument: str | None = None
+    id: str | None = None
+    read: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """One tool. `definition` is the MCP tool object (name, title, description, inputSchema, outputSchema, annotations)."""
+
+    name: str
+    resource: str
+    method: str
+    access: Access
+    tags: tuple[str, ...]
+    definition: Mapping[str, Json]
+    request: Request
+    pagination: Pagination | None
+    result: Result
+    scope: Scope | None
+    example: Mapping[str, Json]
+
+    @property
+    def custom(self) -> bool:
+        """True for every method beside list, get, create, update and delete."""
+        return self.method not in STANDARD_METHODS
+
+    @property
+    def destructive(self) -> bool:
+        """True when the annotations say that a call can remove or overwrite data."""
+        return bool(self.definition["annotations"]["destructiveHint"])
+
+
+STANDARD_METHODS = ("list", "get", "create", "update", "delete")
+"""Methods with a name pattern of their own; `read` = list and get, `write` = create, update and delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """How a credential is attached. `value` is a template over the credential's fields, as "Token {api_key}".
+
+    header: `name: value`. query: `?name=value`. bearer: `Authorization: Bearer value`.
+    basic: `Authorization: Basic base64(username:password)`, both templates. none: nothing is attached.
+    """
+
+    scheme: Literal["header", "query", "bearer", "basic", "none"]
+    name: str = ""
+    value: str = ""
+    username: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One harmless request that proves a credential; `context` maps context keys to JMESPath over its answer."""
+
+    verb: str
+    path: str
+    context: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All tools of one integration, by name, in the order they are listed."""
+
+    integration: str
+    label: str
+    base_url: str
+    instructions: str
+    auth: Auth
+    credentials: Mapping[str, Mapping[str, Json]]
+    context: Mapping[str, Mapping[str, Json]]
+    probe: Probe | None
+    rate_limits: Mapping[str, str]
+    scope: tuple[str, ...]
+    source_sha256: str
+    tools: Mapping[str, Tool]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Every tag in use, sorted."""
+        return tuple(sorted({tag for tool in self.tools.values() for tag in tool.tags}))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Every method in use, sorted."""
+        return tuple(sorted({tool.method for tool in self.tools.values()}))
+
+
+def available(directory: Path = COMPILED) -> tuple[str, ...]:
+    """Names of the integrations that have a compiled catalogue, sorted."""
+    return tuple(sorted(path.stem for path in directory.glob("*.json")))
+
+
+@functools.cache
+def load(integration: str, directory: Path = COMPILED) -> Catalog:
+    """Read a compiled catalogue. Raises CatalogError when there is none of that name or its format is not ours."""
+    if integration not in available(directory):
+        known = ", ".join(available(directory)) or "none"
+        raise CatalogError(f'no compiled catalogue for integration "{integration}"; available: {known}')
+    path = directory / f"{integration}.json"
+    return parse(json.loads(path.read_bytes()), path.name)
+
+
+def parse(document: Mapping[str, Json], source: str) -> Catalog:
+    """The catalogue of a decoded compiled file; `source` names it in errors."""
+    if document.get("format") != FORMAT:
+        raise CatalogError(
+            f"{source}: format {document.get('format')!r} is not {FORMAT}; run `tool-catalog compile` with this version"
+        )
+    probe = document["probe"]
+    return Catalog(
+        integration=document["integration"],
+        label=document["label"],
+        base_url=document["base_url"],
+        instructions=document["instructions"],
+        auth=Auth(**document["auth"]),
+        credentials=document["credentials"],
+        context=document["context"],
+        probe=Probe(**probe) if probe else None,
+        rate_limits=document["rate_limits"],
+        scope=tuple(document["scope"]),
+        source_sha256=document["source_sha256"],
+        tools={tool.name: tool for tool in map(_tool, document["tools"])},
+    )
+
+
+def _tool(entry: Mapping[str, Json]) -> Tool:
+    request, pagination, result, scope = (entry[key] for key in ("request", "pagination", "result", "scope"))
+    return Tool(
+        name=entry["definition"]["name"],
+        resource=entry["resource"],
+        method=entry["method"],
+        access=entry["access"],
+        tags=tuple(entry["tags"]),
+        definition=entry["definition"],
+        request=Request(
+            verb=request["verb"],
+            path=request["path"],
+            parameters=tuple(Parameter(**parameter) for parameter in request["parameters"]),
+            body_format=request.get("body_format", "json"),
+        ),
+        pagination=_pagination(pagination) if pagination else None,
+        result=Result(**{**result, "drop": tuple(result.get("drop", ()))}),
+        scope=Scope(**scope) if scope else None,
+        example=entry["example"],
+    )
+
+
+def _pagination(entry: Mapping[str, Json]) -> Pagination:
+    size = entry.get("size")
+    return Pagination(
+        **{**entry, "position": Parameter(**entry["position"]), "size": Parameter(**size) if size else None}
+    )
