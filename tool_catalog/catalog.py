@@ -44,14 +44,15 @@ class CatalogError(Exception):
 class Parameter:
     """One value of an upstream request, and where it comes from: an argument, the account's context, or a constant.
 
-    `location`  path, query, body or header; `result` marks an argument that shapes our answer and is never sent.
+    `location`  path, query, body or header; `result` marks an argument (`fields`, `max_tokens`, `limit`, `next_cursor`)
+                that shapes our answer or our paging and is never sent as it is.
     `name`      the upstream name. In a body, a name starting with "/" is a path of keys ("/entities/user/schema"), and
                 the empty name is the whole body (an upstream that wants a bare array).
     `argument`  the tool argument it is taken from; None for a constant or a value of the account only.
     `style`     how a list or object is written into a query: plain (scalars), repeat (a=1&a=2), comma (a=1,2),
                 brackets (a[]=1), deep (a[b]=1), json (a={"b":1}), spread (each member its own parameter).
     `context`   key of the account's context used when the argument is absent (`org_id`, `project_id`).
-    `value`     the constant sent when there is neither argument nor context.
+    `value`     what is sent when there is neither argument nor context: a constant or a default. None: nothing.
     """
 
     location: Location
@@ -77,7 +78,7 @@ class Pagination:
     """How an upstream pages, behind our `limit` and `next_cursor` arguments.
 
     `style`     page (1, 2, 3...), offset (0, size, 2*size...), cursor (the upstream's own opaque value).
-    `position`  upstream parameter that takes the page number, offset or cursor; `size` the one that takes the page size.
+    `position`  upstream parameter that takes the page number, offset or cursor; `size` the one for the page size.
     `default_size`, `max_size`  records per page.
     `next`      JMESPath over the upstream answer: for cursor, the next cursor; for page and offset, anything truthy
                 while there are more pages (a URL, a boolean). None: a full page means there may be more.
@@ -99,8 +100,8 @@ class Result:
 
     `rename`, `drop`  keys, applied to the root object and to the objects of the arrays it is or holds.
     `map`             JMESPath over the whole answer.
-    `items`           JMESPath to the array that is the point of the answer ("results", "@"); it makes the tool list-like:
-                      `fields`, `max_tokens` and the caps work on these items.
+    `items`           JMESPath to the array that is the point of the answer ("results", "@"); it makes the tool
+                      list-like: `fields`, `max_tokens` and the caps work on these items.
     `sort`            JMESPath over one item; items are put in ascending order of it.
     """
 
@@ -122,6 +123,7 @@ class Scope:
     `entity`     arguments `argument` (entity type) and `id` (entity id) must name a pinned entity.
     `answer`     the upstream answer itself carries the ids, at JMESPath `at`; a foreign one is withheld.
     `none`       the tool touches nothing that belongs to an entity.
+    `required`   the tool cannot work without a pin (its `argument` is not in the schema): only pinned servers offer it.
     """
 
     kind: ScopeKind
@@ -129,11 +131,12 @@ class Scope:
     id: str | None = None
     read: str | None = None
     at: str | None = None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One tool. `definition` is the MCP tool object (name, title, description, inputSchema, outputSchema, annotations)."""
+    """One tool. `definition` is the MCP tool object: name, title, description, both schemas, annotations."""
 
     name: str
     resource: str
