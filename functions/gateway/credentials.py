@@ -1,0 +1,124 @@
+"""Upstream credentials: how they are sealed, opened and attached to a request.
+
+::
+
+    token --HKDF-SHA256--> token key --opens--> account data key --opens--> credential
+    KMS or local key  -----------------wraps--> account data key             (control plane only)
+
+Both boxes are XChaCha20-Poly1305 (libsodium) with a random 24-byte nonce in front and the account id as additional
+data, so a box moved to another account does not open. A copy of the table opens nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from functions.gateway.requests import UpstreamRequest
+    from tool_catalog.catalog import Auth
+
+KEY_BYTES = 32
+"""Length of data keys and token keys: 256 bits."""
+
+NONCE_BYTES = 24
+"""Nonce of XChaCha20-Poly1305; long enough to draw at random for ever."""
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class SealError(Exception):
+    """A sealed value does not open with this key and account: wrong key, or the bytes were changed."""
+
+
+class Credential(Mapping[str, str]):
+    """The fields of an upstream credential, as {"api_key": "..."}. Its repr shows the names only."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = dict(fields)
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name]
+
+    def __iter__(self) -> Any:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Credential({', '.join(f'{name}=***' for name in self._fields)})"
+
+
+def token_key(token: str) -> bytes:
+    """The key that a token stands for: HKDF-SHA256 (RFC 5869) of the token, without salt, 32 bytes."""
+    extracted = hmac.digest(bytes(hashlib.sha256().digest_size), token.encode(), "sha256")
+    return hmac.digest(extracted, b"postern token key v1\x01", "sha256")
+
+
+def seal(plain: bytes, key: bytes, account_id: str, random: Callable[[int], bytes]) -> bytes:
+    """Nonce and ciphertext of `plain` under `key`, bound to the account."""
+    from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt
+
+    nonce = random(NONCE_BYTES)
+    return nonce + crypto_aead_xchacha20poly1305_ietf_encrypt(plain, account_id.encode(), nonce, key)
+
+
+def open_sealed(sealed: bytes, key: bytes, account_id: str) -> bytes:
+    """Inverse of `seal`. Raises SealError."""
+    from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_decrypt
+    from nacl.exceptions import CryptoError
+
+    try:
+        return crypto_aead_xchacha20poly1305_ietf_decrypt(
+            sealed[NONCE_BYTES:], account_id.encode(), sealed[:NONCE_BYTES], key
+        )
+    except (CryptoError, ValueError) as error:
+        raise SealError(f"a sealed value of account {account_id} does not open") from error
+
+
+def seal_credential(
+    credential: Mapping[str, str], data_key: bytes, account_id: str, random: Callable[[int], bytes]
+) -> bytes:
+    """A credential under its account's data key."""
+    return seal(json.dumps(dict(credential)).encode(), data_key, account_id, random)
+
+
+def open_credential(sealed: bytes, data_key: bytes, account_id: str) -> Credential:
+    """Inverse of `seal_credential`. Raises SealError."""
+    return Credential(json.loads(open_sealed(sealed, data_key, account_id)))
+
+
+def open_with_token(sealed_credential: bytes, sealed_data_key: bytes, token: str, account_id: str) -> Credential:
+    """The credential of a server, opened with nothing but the token of the request. Raises SealError."""
+    data_key = open_sealed(sealed_data_key, token_key(token), account_id)
+    return open_credential(sealed_credential, data_key, account_id)
+
+
+def attach(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) -> UpstreamRequest:
+    """The request with the credential on it, as the integration's `auth` says."""
+
+    def fill(template: str) -> str:
+        return _PLACEHOLDER.sub(lambda match: credential[match[1]], template)
+
+    match auth.scheme:
+        case "header":
+            header = (auth.name, fill(auth.value))
+        case "bearer":
+            header = ("Authorization", f"Bearer {fill(auth.value)}")
+        case "basic":
+            pair = f"{fill(auth.username)}:{fill(auth.password)}"
+            header = ("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
+        case "query":
+            return replace(request, query=(*request.query, (auth.name, fill(auth.value))))
+        case "none":
+            return request
+    return replace(request, headers=(*request.headers, header))

@@ -1,0 +1,209 @@
+"""Who may come in: what a token stands for, how tokens are made, and when they are dead.
+
+The token is the secret in an MCP URL: 32 random bytes as 43 characters of base64url. A store never sees it, only its
+SHA-256. The item found under that digest carries everything a call needs, so that one read serves a call.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+Json = Any
+
+TOKEN_BYTES = 32
+"""Random bytes of a token or an API token: 256 bits, nothing to guess and nothing to encode."""
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+"""What a token looks like; anything else is dead without a read."""
+
+API_TOKEN_PREFIX = "pst_"  # noqa: S105 - a public prefix, not a secret
+"""Marks an operator's API token, so that secret scanners and people can tell it from an MCP token."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What an operator chose.
+
+    `methods`, `tags`  the tool filter; empty = no restriction (see filters.py).
+    `require_api_token_auth`  a call must also carry a valid API token.
+    `scope`     entity ids forced on every call, as {"user_id": "usr_1"} (see scope.py).
+    `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
+    `defaults`  the same shape: used where the caller says nothing.
+    """
+
+    methods: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    require_api_token_auth: bool = False
+    scope: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """The `config` object of the management API."""
+        return {
+            "methods": list(self.methods),
+            "tags": list(self.tags),
+            "require_api_token_auth": self.require_api_token_auth,
+            "scope": dict(self.scope),
+            "fixed": {tool: dict(arguments) for tool, arguments in self.fixed.items()},
+            "defaults": {tool: dict(arguments) for tool, arguments in self.defaults.items()},
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> ServerConfig:
+        """Inverse of `to_json`; absent members take their defaults. The management API has checked the types."""
+        return cls(
+            methods=tuple(value.get("methods") or ()),
+            tags=tuple(value.get("tags") or ()),
+            require_api_token_auth=bool(value.get("require_api_token_auth", False)),
+            scope=value.get("scope") or {},
+            fixed=value.get("fixed") or {},
+            defaults=value.get("defaults") or {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One MCP server as the data plane reads it.
+
+    `context`  the account's values for path parameters (`org_id`, `project_id`).
+    `sealed_credential`  the upstream credential under the account's data key.
+    `sealed_data_key`    that data key under the token.
+    `expires_at`  None = never. `revision` changes with every change of the record; it names cached listings.
+    """
+
+    id: str
+    name: str
+    account_id: str
+    integration: str
+    base_url: str
+    context: Mapping[str, str]
+    config: ServerConfig
+    created_at: datetime
+    expires_at: datetime | None
+    sealed_credential: bytes = field(repr=False)
+    sealed_data_key: bytes = field(repr=False)
+    revision: int = 0
+
+    def to_json(self) -> dict[str, Json]:
+        """The body of the item stored under the token's digest."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "account_id": self.account_id,
+            "integration": self.integration,
+            "base_url": self.base_url,
+            "context": dict(self.context),
+            "config": self.config.to_json(),
+            "created_at": write_time(self.created_at),
+            "expires_at": write_time(self.expires_at) if self.expires_at else None,
+            "sealed_credential": base64.b64encode(self.sealed_credential).decode(),
+            "sealed_data_key": base64.b64encode(self.sealed_data_key).decode(),
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Json], revision: int = 0) -> Server:
+        """Inverse of `to_json`; `revision` is the stored item's version."""
+        return cls(
+            id=body["id"],
+            name=body["name"],
+            account_id=body["account_id"],
+            integration=body["integration"],
+            base_url=body["base_url"],
+            context=body["context"],
+            config=ServerConfig.from_json(body["config"]),
+            created_at=read_time(body["created_at"]),
+            expires_at=read_time(body["expires_at"]) if body["expires_at"] else None,
+            sealed_credential=base64.b64decode(body["sealed_credential"]),
+            sealed_data_key=base64.b64decode(body["sealed_data_key"]),
+            revision=revision,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """An operator's API token as stored under its digest.
+
+    `scopes`      "manage" (the management API) and "connect" (second factor of a server).
+    `account_ids`, `server_ids`  where it is valid; empty = everywhere.
+    """
+
+    id: str
+    name: str
+    scopes: tuple[str, ...]
+    account_ids: tuple[str, ...]
+    server_ids: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+
+    def to_json(self) -> dict[str, Json]:
+        """The body of the item stored under the API token's digest."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "scopes": list(self.scopes),
+            "account_ids": list(self.account_ids),
+            "server_ids": list(self.server_ids),
+            "created_at": write_time(self.created_at),
+            "expires_at": write_time(self.expires_at) if self.expires_at else None,
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Json]) -> ApiToken:
+        """Inverse of `to_json`."""
+        return cls(
+            id=body["id"],
+            name=body["name"],
+            scopes=tuple(body["scopes"]),
+            account_ids=tuple(body["account_ids"]),
+            server_ids=tuple(body["server_ids"]),
+            created_at=read_time(body["created_at"]),
+            expires_at=read_time(body["expires_at"]) if body["expires_at"] else None,
+        )
+
+    def covers(self, server: Server) -> bool:
+        """True when this token may be the second factor of `server`."""
+        return (
+            "connect" in self.scopes
+            and (not self.account_ids or server.account_id in self.account_ids)
+            and (not self.server_ids or server.id in self.server_ids)
+        )
+
+
+def mint_token(random: Callable[[int], bytes]) -> str:
+    """A new token. `random(n)` gives n unpredictable bytes (`secrets.token_bytes`)."""
+    return base64.urlsafe_b64encode(random(TOKEN_BYTES)).rstrip(b"=").decode()
+
+
+def mint_api_token(random: Callable[[int], bytes]) -> str:
+    """A new API token: `pst_` and 43 characters."""
+    return API_TOKEN_PREFIX + mint_token(random)
+
+
+def digest(token: str) -> str:
+    """SHA-256 of a token as 64 hex digits: its key in the store. 256 random bits need no salt."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def is_live(record: Server | ApiToken, now: datetime) -> bool:
+    """False from the very second of `expires_at` on, whatever the store still holds."""
+    return record.expires_at is None or now < record.expires_at
+
+
+def write_time(moment: datetime) -> str:
+    """UTC, ISO 8601, seconds (with microseconds only where there are some): 2026-12-31T23:59:59Z."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def read_time(text: str) -> datetime:
+    """Inverse of `write_time`; any ISO 8601 time with an offset. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset; write it in UTC with a Z, as 2026-12-31T23:59:59Z")
+    return moment.astimezone(UTC)

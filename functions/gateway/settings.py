@@ -1,0 +1,99 @@
+"""Every environment variable, its unit and its default; read once per process.
+
+Names start with POSTERN_. A value that cannot be read stops the process with one line that names the variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+class SettingsError(Exception):
+    """An environment variable is missing or wrong; the message names it and says what is valid."""
+
+
+def _setting(default: Any, help_text: str, *, least: int | None = None, most: int | None = None) -> Any:
+    return field(default=default, metadata={"help": help_text, "least": least, "most": most})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The variable of a field is its name in capitals behind POSTERN_: `call_timeout_seconds` is
+    POSTERN_CALL_TIMEOUT_SECONDS. Lists are comma-separated."""
+
+    # Where things are.
+    store: str = _setting("sqlite", "dynamodb or sqlite")
+    table: str = _setting("", "DynamoDB table name; required when the store is dynamodb")
+    state_dir: str = _setting(".postern", "folder of the SQLite files and the local key")
+    public_url: str = _setting("", "https origin that minted URLs start with; empty: taken from the request")
+    kms_key_id: str = _setting("", "KMS key that wraps account data keys; empty: a key file in the state folder")
+    root_api_token_secret: str = _setting("", "Secrets Manager id of the root API token; empty: made at first start")
+    schedule_group: str = _setting("", "EventBridge Scheduler group for exact purges; empty: none are made")
+    schedule_role_arn: str = _setting("", "role that a schedule assumes to invoke the purge function")
+    purge_function_arn: str = _setting("", "function that a schedule invokes")
+    environment: str = _setting("local", "name of the deployment, for logs and metrics")
+
+    # Who may come in.
+    allowed_hosts: tuple[str, ...] = _setting((), "Host values served; empty: any")
+    allowed_origins: tuple[str, ...] = _setting(("*",), "Origin values served; * = any (there are no cookies)")
+    openai_apps_challenge: str = _setting("", "text served at /.well-known/openai-apps-challenge; empty: 404")
+    private_upstreams: bool = _setting(False, "allow account base URLs with http or private addresses (laptop, CI)")
+
+    # How large, how long.
+    max_request_bytes: int = _setting(1_000_000, "bytes of one MCP or management request", least=1_000, most=6_000_000)
+    call_timeout_seconds: int = _setting(25, "longest wait for an upstream, in seconds", least=1, most=840)
+    deadline_margin_ms: int = _setting(1_500, "kept back from the platform's time, in ms", least=100, most=60_000)
+    max_upstream_bytes: int = _setting(5_000_000, "bytes read of one upstream answer", least=1_000, most=50_000_000)
+    max_result_chars: int = _setting(100_000, "characters of a result's text", least=1_000, most=2_500_000)
+    max_string_chars: int = _setting(32_000, "characters of one string in a result", least=100, most=2_500_000)
+    max_array_items: int = _setting(1_000, "entries of one array in a result", least=1, most=100_000)
+    log_retention_days: int = _setting(30, "days that the call log is kept", least=1, most=3_650)
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read every variable. Raises SettingsError with all problems at once."""
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for setting in fields(cls):
+            variable = f"POSTERN_{setting.name.upper()}"
+            text = environment.get(variable)
+            if text is None:
+                continue
+            try:
+                values[setting.name] = _read(text, setting.default, setting.metadata)
+            except ValueError as problem:
+                problems.append(f"{variable} is {text!r}; {problem}")
+        settings = cls(**values)
+        if settings.store not in ("dynamodb", "sqlite"):
+            problems.append(f"POSTERN_STORE is {settings.store!r}; valid: dynamodb, sqlite")
+        if settings.store == "dynamodb" and not settings.table:
+            problems.append("POSTERN_TABLE is not set; with POSTERN_STORE=dynamodb it names the DynamoDB table")
+        if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            problems.append(f"POSTERN_LOG_LEVEL is {settings.log_level!r}; valid: DEBUG, INFO, WARNING, ERROR")
+        if problems:
+            raise SettingsError("; ".join(problems))
+        return settings
+
+
+def _read(text: str, default: Any, metadata: Mapping[str, Any]) -> Any:
+    """`text` as the type of `default`. Raises ValueError whose message says what is valid."""
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise ValueError("valid: true, false")
+        return text.lower() in ("true", "1")
+    if isinstance(default, int):
+        least, most = metadata["least"], metadata["most"]
+        valid = f"valid: a whole number from {least} to {most}"
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(valid) from None
+        if not least <= number <= most:
+            raise ValueError(valid)
+        return number
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
