@@ -1,0 +1,125 @@
+"""Which tools a server shows. Listing and calling use the same function, so a hidden tool cannot be called.
+
+`methods` and `tags` are each a union of their entries, and both must let a tool pass; empty means no restriction.
+`read` = list, get, and every custom method that its record marks read-only; `write` = create, update and delete;
+`custom` = every custom method; anything else is the exact name of a method or of a tool.
+A server with a scope pin shows only tools on which the pin can be enforced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from functions.gateway.errors import Invalid, UnknownTool
+from functions.gateway.servers import ServerConfig
+from tool_catalog.catalog import Catalog, Tool
+
+METHOD_GROUPS = ("read", "write", "custom")
+"""Entries of `methods` that stand for several methods."""
+
+
+def visible(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
+    """The tools of this server, in catalogue order."""
+    return tuple(tool for tool in catalog.tools.values() if _passes(tool, config))
+
+
+def find(catalog: Catalog, config: ServerConfig, name: str) -> Tool:
+    """The visible tool of that name. Raises UnknownTool, with the nearest names this server does have."""
+    tool = catalog.tools.get(name)
+    if tool is not None and _passes(tool, config):
+        return tool
+    names = [tool.name for tool in visible(catalog, config)]
+    hint = _nearest(name, names) or "call tools/list for the tools of this server"
+    raise UnknownTool(f'no tool "{name}" on this server; {hint}')
+
+
+def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
+    """What a server with this config would show. Raises Invalid, with every problem in `details`, when an entry names
+    nothing that exists, a fixed or default argument fits no tool, or the filters together match no tool."""
+    problems = [
+        *_unknown("methods", config.methods, (*METHOD_GROUPS, *catalog.methods), also=catalog.tools),
+        *_unknown("tags", config.tags, catalog.tags),
+        *_unknown("scope", tuple(config.scope), catalog.scope),
+        *_unknown_arguments("fixed", config.fixed, catalog),
+        *_unknown_arguments("defaults", config.defaults, catalog),
+    ]
+    if problems:
+        raise Invalid("the config names things this integration does not have", details={"problems": problems})
+    tools = visible(catalog, config)
+    if not tools:
+        raise Invalid(
+            "the filters match no tool; a tool must pass methods and tags"
+            + (" and be enforceable under the scope pin" if config.scope else ""),
+            details={
+                "methods": [*METHOD_GROUPS, *catalog.methods],
+                "tags": list(catalog.tags),
+                "tools": [
+                    {"name": tool.name, "method": tool.method, "access": tool.access, "tags": list(tool.tags)}
+                    for tool in catalog.tools.values()
+                ],
+            },
+        )
+    return tools
+
+
+def _passes(tool: Tool, config: ServerConfig) -> bool:
+    return (
+        (not config.methods or any(_is_method(tool, entry) for entry in config.methods))
+        and (not config.tags or not set(tool.tags).isdisjoint(config.tags))
+        and _enforceable(tool, config.scope)
+    )
+
+
+def _is_method(tool: Tool, entry: str) -> bool:
+    if entry == "read":
+        return tool.access == "read"
+    if entry == "write":
+        return tool.method in ("create", "update", "delete")
+    if entry == "custom":
+        return tool.custom
+    return entry in (tool.method, tool.name)
+
+
+def _enforceable(tool: Tool, pins: Mapping[str, str]) -> bool:
+    """False for a tool on which these pins cannot be put; without pins, for one that cannot work unpinned."""
+    if not pins:
+        return tool.scope is None or not tool.scope.required
+    if tool.scope is None:
+        return False
+    if tool.scope.kind == "arguments":
+        return set(pins) <= {parameter.argument for parameter in tool.request.parameters}
+    return True
+
+
+def _unknown(field: str, entries: Sequence[str], valid: Sequence[str], also: Iterable[str] = ()) -> list[str]:
+    named = [*valid, *also]
+    return [
+        f'config.{field}: "{entry}" is unknown; {_nearest(entry, named) or "valid: " + ", ".join(valid)}'
+        for entry in entries
+        if entry not in named
+    ]
+
+
+def _unknown_arguments(field: str, rules: Mapping[str, Mapping[str, Any]], catalog: Catalog) -> list[str]:
+    problems = []
+    for name, arguments in rules.items():
+        if name != "*" and name not in catalog.tools:
+            hint = _nearest(name, catalog.tools) or 'valid: "*" or a tool name'
+            problems.append(f'config.{field}: no tool "{name}"; {hint}')
+            continue
+        tools = catalog.tools.values() if name == "*" else [catalog.tools[name]]
+        known = sorted({argument for tool in tools for argument in tool.definition["inputSchema"]["properties"]})
+        problems += [
+            f'config.{field}.{name}: no argument "{argument}"; '
+            + (_nearest(argument, known) or "valid: " + ", ".join(known))
+            for argument in arguments
+            if argument not in known
+        ]
+    return problems
+
+
+def _nearest(word: str, valid: Any) -> str:
+    close = get_close_matches(word, list(valid), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else ""
