@@ -1,0 +1,221 @@
+"""The store on a laptop and in CI: one SQLite file, the same contract as the table in AWS.
+
+Write-ahead log with `synchronous=normal`: a killed process loses nothing; a power cut may lose the last writes but
+never breaks the file. One connection behind a lock serves every thread of the process (an operation takes
+microseconds); other processes may have the file open too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from functions.stores.store import (
+    MAX_BODY_BYTES,
+    MAX_CHANGES_PER_WRITE,
+    MAX_KEYS_PER_GET,
+    Change,
+    Delete,
+    Item,
+    Key,
+    Put,
+    StoreConflict,
+    StoreError,
+    StoreUnavailable,
+)
+
+APPLICATION_ID = 0x5073746E
+"""`PRAGMA application_id` of our files ("Pstn"): another program's SQLite file is refused, not used."""
+
+FORMAT = 1
+"""`PRAGMA user_version` of our files; raised when an older version of this code would misread a newer file."""
+
+LOCK_SECONDS = 2.0
+"""How long an operation waits for another process's write before it is StoreUnavailable."""
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS items (
+    partition  TEXT NOT NULL,
+    sort       TEXT NOT NULL,
+    body       TEXT NOT NULL,
+    expires_at INTEGER,
+    version    INTEGER NOT NULL,
+    PRIMARY KEY (partition, sort)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS items_by_expiry ON items (expires_at) WHERE expires_at IS NOT NULL;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+COMMIT;
+"""
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+class SqliteStore:
+    """The Store contract (store.py) on the file `path`, made with its folder when it is not there.
+
+    Raises StoreError when the file is not one of ours or is damaged, and leaves it as it is.
+    `lock_seconds`  see LOCK_SECONDS.
+    """
+
+    def __init__(self, path: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise StoreError(
+                f"SQLite store {path}: {error.strerror}; give a file that this user may read and write"
+            ) from error
+        self._connection = sqlite3.connect(path, timeout=lock_seconds, isolation_level=None, check_same_thread=False)
+        try:
+            with self._errors():
+                self._prepare()
+        except StoreError:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file; the store must not be used after."""
+        with self._lock:
+            self._connection.close()
+
+    def get(self, keys: Sequence[Key]) -> list[Item | None]:
+        """See Store."""
+        if len(keys) > MAX_KEYS_PER_GET:
+            raise StoreError(f"SQLite store: {len(keys)} keys in one get; at most {MAX_KEYS_PER_GET}")
+        with self._lock, self._errors():
+            return [self._read(key) for key in keys]
+
+    def write(self, changes: Sequence[Change]) -> None:
+        """See Store."""
+        if len(changes) > MAX_CHANGES_PER_WRITE:
+            raise StoreError(f"SQLite store: {len(changes)} changes in one write; at most {MAX_CHANGES_PER_WRITE}")
+        if len({change.key for change in changes}) < len(changes):
+            raise StoreError("SQLite store: the same key twice in one write; each key may change once")
+        bodies = [_encode(change) if isinstance(change, Put) else "" for change in changes]
+        with self._lock, self._errors():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                for change, body in zip(changes, bodies, strict=True):
+                    self._apply(change, body)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def query(
+        self,
+        partition: str,
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+        descending: bool = False,
+    ) -> list[Item]:
+        """See Store."""
+        if limit < 1:
+            raise StoreError(f"SQLite store: limit {limit} in a query; at least 1")
+        conditions, values = ["partition = ?"], [partition]
+        if after is not None:
+            conditions.append("sort > ?")
+            values.append(after)
+        if before is not None:
+            conditions.append("sort < ?")
+            values.append(before)
+        order = "DESC" if descending else "ASC"
+        statement = (
+            f"SELECT sort, body, expires_at, version FROM items WHERE {' AND '.join(conditions)} "  # noqa: S608 - fixed words only
+            f"ORDER BY sort {order} LIMIT ?"
+        )
+        with self._lock, self._errors():
+            rows = self._connection.execute(statement, (*values, limit)).fetchall()
+        return [
+            Item(Key(partition, sort), json.loads(body), expires_at, version)
+            for sort, body, expires_at, version in rows
+        ]
+
+    def sweep(self, now: int) -> int:
+        """Remove every item whose `expires_at` is at or before `now` (epoch seconds); how many there were.
+
+        What DynamoDB's TTL does by itself. Correctness never rests on it: readers compare with the clock.
+        """
+        with self._lock, self._errors():
+            return self._connection.execute("DELETE FROM items WHERE expires_at <= ?", (now,)).rowcount
+
+    def _prepare(self) -> None:
+        self._connection.execute("BEGIN")  # one snapshot: another process may be making the same file right now
+        (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        self._connection.execute("COMMIT")
+        if tables and application_id != APPLICATION_ID:
+            raise StoreError(
+                f"SQLite store {self.path}: an SQLite file of another program; it was left as it is. "
+                "Set POSTERN_STATE_DIR to another folder, or move the file away"
+            )
+        if version > FORMAT:
+            raise StoreError(
+                f"SQLite store {self.path}: written by a newer version (format {version}, this one knows {FORMAT}); "
+                "it was left as it is. Run the newer version, or set POSTERN_STATE_DIR to another folder"
+            )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        if not tables:
+            self._connection.executescript(_SCHEMA)
+
+    def _read(self, key: Key) -> Item | None:
+        row = self._connection.execute(
+            "SELECT body, expires_at, version FROM items WHERE partition = ? AND sort = ?", (key.partition, key.sort)
+        ).fetchone()
+        return Item(key, json.loads(row[0]), row[1], row[2]) if row else None
+
+    def _apply(self, change: Change, body: str) -> None:
+        where = (change.key.partition, change.key.sort)
+        row = self._connection.execute("SELECT version FROM items WHERE partition = ? AND sort = ?", where).fetchone()
+        version = row[0] if row else 0
+        if change.if_version is not None and change.if_version != version:
+            raise StoreConflict(f"SQLite store: an item is at version {version}, not {change.if_version}")
+        if isinstance(change, Delete):
+            self._connection.execute("DELETE FROM items WHERE partition = ? AND sort = ?", where)
+        else:
+            self._connection.execute(
+                "INSERT OR REPLACE INTO items (partition, sort, body, expires_at, version) VALUES (?, ?, ?, ?, ?)",
+                (*where, body, change.expires_at, version + 1),
+            )
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The driver's errors as the contract's."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary result code
+            if code in _BUSY:
+                raise StoreUnavailable(
+                    f"SQLite store {self.path}: locked by another process; end it or try again"
+                ) from error
+            if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                raise StoreError(
+                    f"SQLite store {self.path}: damaged, or not an SQLite file ({error}); it was left as it is. "
+                    "Restore it, or move it away and a new one is made"
+                ) from error
+            raise StoreError(f"SQLite store {self.path}: {error}") from error
+
+
+def _encode(change: Put) -> str:
+    try:
+        body = json.dumps(change.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        size = len(body.encode())
+    except (TypeError, ValueError) as error:  # UnicodeEncodeError (a lone surrogate) is a ValueError
+        raise StoreError("SQLite store: a body is not JSON that UTF-8 can hold") from error
+    if size > MAX_BODY_BYTES:
+        raise StoreError(f"SQLite store: a body of {size:,} bytes; at most {MAX_BODY_BYTES:,}")
+    return body

@@ -1,0 +1,34 @@
+"""One contract, every store. A store joins with one line in STORES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from functions.stores.sqlite import SqliteStore
+from functions.stores.store import Store
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[Store]:
+    store = SqliteStore(folder / "store.sqlite3")
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+STORES: list[object] = [
+    pytest.param(sqlite, id="sqlite"),
+]
+"""Context managers that take a folder of the test's own and give an empty store."""
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    open_store: Callable[[Path], AbstractContextManager[Store]] = request.param
+    with open_store(tmp_path) as opened:
+        yield opened

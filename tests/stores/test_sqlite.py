@@ -1,0 +1,145 @@
+"""What the SQLite store does beside the contract: its file, its lock, its sweep."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from functions.stores.sqlite import FORMAT, SqliteStore
+from functions.stores.store import Item, Key, Put, StoreError, StoreUnavailable
+
+A, B, C = Key("p", "a"), Key("p", "b"), Key("p", "c")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "store.sqlite3"
+
+
+def test_items_survive_closing_and_opening(path: Path) -> None:
+    first = SqliteStore(path)
+    first.write([Put(A, {"n": 1}, expires_at=7)])
+    first.close()
+    second = SqliteStore(path)
+    assert second.get([A]) == [Item(A, {"n": 1}, 7, 1)]
+    second.close()
+
+
+def test_the_file_and_its_new_folder_are_the_owners_alone(path: Path) -> None:
+    SqliteStore(path).close()
+    assert oct(path.stat().st_mode)[-3:] == "600"
+    assert oct(path.parent.stat().st_mode)[-3:] == "700"
+
+
+def test_a_sweep_removes_what_expired_at_or_before_now_and_nothing_else(path: Path) -> None:
+    store = SqliteStore(path)
+    store.write([Put(A, {}, expires_at=99), Put(B, {}, expires_at=100), Put(C, {}, expires_at=101), Put(Key("q"), {})])
+    assert store.sweep(100) == 2
+    assert [item is not None for item in store.get([A, B, C, Key("q")])] == [False, False, True, True]
+    assert store.sweep(100) == 0
+    store.close()
+
+
+def test_a_file_that_is_not_sqlite_is_refused_and_left_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"my precious notes\n" * 100)
+    with pytest.raises(StoreError) as caught:
+        SqliteStore(path)
+    assert str(caught.value) == (
+        f"SQLite store {path}: damaged, or not an SQLite file (file is not a database); it was left as it is. "
+        "Restore it, or move it away and a new one is made"
+    )
+    assert path.read_bytes() == b"my precious notes\n" * 100
+
+
+def test_another_programs_sqlite_file_is_refused_and_left_as_it_is(path: Path) -> None:
+    path.parent.mkdir()
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE bookmarks (url)")
+    other.commit()
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match="an SQLite file of another program; it was left as it is"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> None:
+    SqliteStore(path).close()
+    newer = sqlite3.connect(path)
+    newer.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    newer.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=f"written by a newer version .format {FORMAT + 1}, this one knows {FORMAT}."):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_damage_inside_the_file_is_a_clear_error_when_it_is_read(path: Path) -> None:
+    store = SqliteStore(path)
+    store.write([Put(Key("p", f"{n:04}"), {"text": "x" * 1000}) for n in range(100)])
+    store.close()
+    damaged = bytearray(path.read_bytes())
+    for offset in range(4096, len(damaged), 4096):
+        damaged[offset : offset + 64] = b"\xff" * 64
+    path.write_bytes(damaged)
+    store = SqliteStore(path)
+    with pytest.raises(StoreError, match="damaged, or not an SQLite file"):
+        store.query("p")
+    store.close()
+    assert path.read_bytes() == bytes(damaged)
+
+
+def test_a_path_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="Is a directory; give a file that this user may read and write"):
+        SqliteStore(tmp_path)
+
+
+def test_a_file_locked_by_another_writer_is_unavailable_and_works_again_after(path: Path) -> None:
+    store = SqliteStore(path, lock_seconds=0.05)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="locked by another process; end it or try again") as caught:
+        store.write([Put(A, {})])
+    assert caught.value.retry_after == 1
+    assert store.get([A]) == [None]
+    other.execute("ROLLBACK")
+    other.close()
+    store.write([Put(A, {})])
+    assert store.get([A]) == [Item(A, {}, None, 1)]
+    store.close()
+
+
+def test_two_stores_on_one_file_see_each_others_writes(path: Path) -> None:
+    first, second = SqliteStore(path), SqliteStore(path)
+    first.write([Put(A, {"from": "first"})])
+    assert second.get([A]) == [Item(A, {"from": "first"}, None, 1)]
+    second.write([Put(A, {"from": "second"}, if_version=1)])
+    assert first.get([A]) == [Item(A, {"from": "second"}, None, 2)]
+    first.close()
+    second.close()
+
+
+def test_stores_opened_at_once_on_a_new_file_all_work(path: Path) -> None:
+    problems: list[Exception] = []
+
+    def use(name: str) -> None:
+        try:
+            store = SqliteStore(path, lock_seconds=30)
+            store.write([Put(Key("p", name), {})])
+            store.close()
+        except Exception as problem:
+            problems.append(problem)
+
+    workers = [threading.Thread(target=use, args=(str(n),)) for n in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=60)
+    assert problems == []
+    store = SqliteStore(path)
+    assert len(store.query("p")) == 8
+    store.close()
