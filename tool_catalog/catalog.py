@@ -50,7 +50,8 @@ class Parameter:
                 the empty name is the whole body (an upstream that wants a bare array).
     `argument`  the tool argument it is taken from; None for a constant or a value of the account only.
     `style`     how a list or object is written into a query: plain (scalars), repeat (a=1&a=2), comma (a=1,2),
-                brackets (a[]=1), deep (a[b]=1), json (a={"b":1}), spread (each member its own parameter).
+                brackets (a[]=1), deep (a[b]=1), json (a={"b":1}), spread (each member its own parameter; a member
+                that is a list or an object is written as JSON).
     `context`   key of the account's context used when the argument is absent (`org_id`, `project_id`).
     `value`     what is sent when there is neither argument nor context: a constant or a default. None: nothing.
     """
@@ -117,7 +118,7 @@ class Scope:
     """How a scope pin is put on this tool. A tool without one is not offered by a pinned server.
 
     `filters`    the pins are AND-ed into the filter object `argument`.
-    `arguments`  the pins are arguments of the same names.
+    `arguments`  the pins are arguments of the same names; with `argument`, members of that flat object argument.
     `record`     the record named by `argument` is read first with tool `read`; it must carry every pinned id.
     `records`    the same for each record of the array `argument`, whose member `id` is the record's id.
     `entity`     arguments `argument` (entity type) and `id` (entity id) must name a pinned entity.
@@ -135,6 +136,19 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """What the input schema cannot or should not say to a model: arguments that match `schema` are refused.
+
+    `schema`   JSON Schema 2020-12 over the whole arguments object; it may hold `$defs` and local `$ref`, because no client
+               ever sees it.
+    `message`  what is wrong and the form that works, written by the record's author.
+    """
+
+    schema: Mapping[str, Json]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """One tool. `definition` is the MCP tool object: name, title, description, both schemas, annotations."""
 
@@ -148,7 +162,14 @@ class Tool:
     pagination: Pagination | None
     result: Result
     scope: Scope | None
+    checks: tuple[Check, ...]
     example: Mapping[str, Json]
+    """Arguments of a call that works."""
+
+    @property
+    def enveloped(self) -> bool:
+        """True when the answer is `{result, next_cursor, result_count}`: list methods, and every other paged tool."""
+        return self.method == "list" or self.pagination is not None
 
     @property
     def custom(self) -> bool:
@@ -273,6 +294,7 @@ def _tool(entry: Mapping[str, Json]) -> Tool:
         pagination=_pagination(pagination) if pagination else None,
         result=Result(**{**result, "drop": tuple(result.get("drop", ()))}),
         scope=Scope(**scope) if scope else None,
+        checks=tuple(Check(**check) for check in entry["checks"]),
         example=entry["example"],
     )
 

@@ -1,0 +1,169 @@
+"""`tool-catalog`: compile, check and show the catalogues.
+
+    tool-catalog compile [INTEGRATION ...]    records -> compiled/<integration>.json, all or nothing
+    tool-catalog check   [INTEGRATION ...]    exit 1 when a compiled file is not what its records say; lists what differs
+    tool-catalog show    TOOL [INTEGRATION]   what an agent sees, and what the example sends upstream
+
+Exit codes: 0 done, 1 problems (on standard error), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tool_catalog import catalog
+from tool_catalog.compiler import compile_catalog, to_bytes
+from tool_catalog.records import INTEGRATION_FILE, RECORDS, read_folder
+from tool_catalog.yaml_source import Problem
+
+Json = Any
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.command == "show":
+        return _show(options.tool, options.integration, options.compiled)
+    names = options.integrations or _integrations(options.records)
+    outcomes = {name: build(options.records / name) for name in names}
+    problems = [problem for _, found in outcomes.values() for problem in found]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if problems:
+        print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}; nothing was written", file=sys.stderr)
+        return 1
+    documents = {name: document for name, (document, _) in outcomes.items() if document is not None}
+    if options.command == "check":
+        return _check(documents, options.compiled)
+    for name, document in documents.items():
+        path = options.compiled / f"{name}.json"
+        write_atomically(path, to_bytes(document))
+        print(f"{path.name}: {len(document['tools'])} tools")
+    return 0
+
+
+def build(folder: Path) -> tuple[dict[str, Json] | None, list[Problem]]:
+    """Read and compile one integration's folder: the document, or None and all problems."""
+    records, problems = read_folder(folder)
+    if records is None:
+        return None, problems
+    document, found = compile_catalog(records)
+    return (None if problems else document), sorted({*problems, *found})
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `path` whole or not at all: a temporary file beside it, then one rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
+    """What changed between two compiled documents, one line per tool or key."""
+    lines = [f"{key}: changed" for key in new if key not in ("tools", "source_sha256") and old.get(key) != new[key]]
+    before = {tool["definition"]["name"]: tool for tool in old.get("tools", ())}
+    after = {tool["definition"]["name"]: tool for tool in new["tools"]}
+    lines += [f"{name}: removed" for name in before if name not in after]
+    for name, tool in after.items():
+        if name not in before:
+            lines.append(f"{name}: added")
+        elif changed := list(_changed(before[name], tool, "")):
+            lines.append(f"{name}: changed {', '.join(changed)}")
+    if not lines and list(before) != list(after):
+        lines.append("tools: order changed")
+    if not lines and old != new:
+        lines.append("records changed, tools did not")
+    return lines
+
+
+def _changed(old: Json, new: Json, path: str) -> list[str]:
+    """Dotted paths of the parts that differ, as deep as both sides are objects."""
+    if old == new:
+        return []
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [line for key in keys for line in _changed(old.get(key), new.get(key), f"{path}.{key}" if path else key)]
+    return [path.removeprefix("definition.")]
+
+
+def _check(documents: dict[str, dict[str, Json]], compiled: Path) -> int:
+    stale = False
+    for name, document in documents.items():
+        path = compiled / f"{name}.json"
+        content = path.read_bytes() if path.is_file() else None
+        if content == to_bytes(document):
+            print(f"{path.name}: up to date, {len(document['tools'])} tools")
+            continue
+        stale = True
+        if content is None:
+            lines = ["missing"]
+        else:
+            try:
+                lines = differences(json.loads(content), document) or ["not in canonical form"]
+            except ValueError:
+                lines = ["not JSON"]
+        print(f"{path.name}: stale; run `tool-catalog compile`", file=sys.stderr)
+        for line in lines:
+            print(f"  {line}", file=sys.stderr)
+    for orphan in (
+        sorted(set(catalog.available(compiled)) - set(_integrations(RECORDS))) if compiled == catalog.COMPILED else ()
+    ):
+        stale = True
+        print(f"{orphan}.json: has no records; remove it", file=sys.stderr)
+    return 1 if stale else 0
+
+
+def _show(name: str, integration: str | None, compiled: Path) -> int:
+    for candidate in [integration] if integration else catalog.available(compiled):
+        loaded = catalog.load(candidate, compiled)
+        tool = loaded.tools.get(name)
+        if tool is None:
+            continue
+        print(json.dumps(tool.definition, indent=2, ensure_ascii=False))
+        print(f"\n{tool.resource}.{tool.method}, {tool.access}, tags: {', '.join(tool.tags)}")
+        print(f"{tool.request.verb} {loaded.base_url}{tool.request.path}")
+        print(f"example: {json.dumps(tool.example, ensure_ascii=False)}")
+        return 0
+    print(f'no tool "{name}"; list them with: tool-catalog show --help', file=sys.stderr)
+    return 1
+
+
+def _integrations(records: Path) -> list[str]:
+    return sorted(path.parent.name for path in records.glob(f"*/{INTEGRATION_FILE}"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tool-catalog", description="Compile documentation records into tool catalogues."
+    )
+    parser.add_argument("--records", type=Path, default=RECORDS, help="folder of the records (default: the package's)")
+    parser.add_argument("--compiled", type=Path, default=catalog.COMPILED, help="folder of the compiled files")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("compile", "write the compiled files"),
+        ("check", "compare the compiled files with the records"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("integrations", nargs="*", metavar="INTEGRATION", help="default: all")
+    show = commands.add_parser("show", help="print one tool as an agent sees it")
+    show.add_argument("tool", metavar="TOOL")
+    show.add_argument("integration", nargs="?", metavar="INTEGRATION")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

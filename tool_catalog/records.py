@@ -1,0 +1,381 @@
+"""The documentation records: what may stand in `records/<integration>/*.yaml`, key by key.
+
+`read_folder` gives the records or every problem in them, each with file and line. Whether the records make good tools is
+decided in `compiler.py`; here it is only whether they are well-formed. docs/records.md explains every key to authors.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import types
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import pydantic
+
+from tool_catalog.catalog import Access, Location, ScopeKind, Style
+from tool_catalog.yaml_source import Path as YamlPath
+from tool_catalog.yaml_source import Problem, Source, read
+
+RECORDS = Path(__file__).parent / "records"
+"""Folder of the records, one folder per integration."""
+
+INTEGRATION_FILE = "integration.yaml"
+
+VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+Json = Any
+Schema = dict[str, Json]
+Record = TypeVar("Record", bound="Strict")
+
+Slug = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$")]
+"""A lower-case word: letters, digits, single underscores or hyphens."""
+
+RequestLine = Annotated[str, pydantic.Field(pattern=rf"^({'|'.join(VERBS)}) /[^\s?#]*$")]
+"""VERB and path, as "GET /v1/memories/{id}/": no host, no query."""
+
+
+class Strict(pydantic.BaseModel):
+    """Base of all records: unknown keys and implicit conversions are problems."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AuthRecord(Strict):
+    """How the credential is attached; `value`, `username`, `password` are templates over the credential's fields."""
+
+    scheme: Literal["header", "query", "bearer", "basic", "none"]
+    name: str = ""
+    value: str = ""
+    username: str = ""
+    password: str = ""
+
+
+class FieldRecord(Strict):
+    """One field of a credential or of an account's context."""
+
+    description: str
+    secret: bool = False
+    required: bool = True
+    example: str | None = None
+
+
+class ProbeRecord(Strict):
+    """One harmless request that proves a credential; `context` maps context keys to JMESPath over its answer."""
+
+    request: RequestLine
+    context: dict[str, str] = {}
+
+
+class RateLimitsRecord(Strict):
+    """Names of the upstream's headers."""
+
+    limit: str | None = None
+    remaining: str | None = None
+    reset: str | None = None
+    retry_after: str | None = None
+
+
+class CheckRecord(Strict):
+    """Arguments that match the JSON Schema `when` are refused with `message`."""
+
+    when: Schema
+    message: str
+
+
+class IntegrationRecord(Strict):
+    """integration.yaml: one upstream API."""
+
+    integration: Slug
+    label: str
+    base_url: str
+    auth: AuthRecord
+    credentials: dict[str, FieldRecord] = {}
+    context: dict[str, FieldRecord] = {}
+    probe: ProbeRecord | None = None
+    rate_limits: RateLimitsRecord = RateLimitsRecord()
+    scope: list[str] = []
+    order: list[str] = []
+    instructions: str
+    schemas: dict[str, Schema] = {}
+    checks: dict[str, CheckRecord] = {}
+
+
+class PaginationRecord(Strict):
+    """How the upstream pages. The key named like `style` holds the upstream parameter of the position."""
+
+    style: Literal["page", "offset", "cursor"]
+    page: str | None = None
+    offset: str | None = None
+    cursor: str | None = None
+    size: str | None = None
+    location: Literal["query", "body"] = "query"
+    default_size: Annotated[int, pydantic.Field(ge=1)] = 100
+    max_size: Annotated[int, pydantic.Field(ge=1)] | None = None
+    next: str | None = None
+    collect: Annotated[int, pydantic.Field(ge=1)] = 1
+
+
+class ResultRecord(Strict):
+    """How the upstream's answer becomes the tool's result; see `catalog.Result`.
+
+    `response_schema`  schema of what `map` produces, needed with `map`.
+    `fields`           offer the `fields` argument (list-like tools only).
+    `max_tokens`       default of the `max_tokens` argument, tokens; None: no budget unless the caller states one.
+    """
+
+    rename: dict[str, str] = {}
+    drop: list[str] = []
+    map: str | None = None
+    response_schema: Schema | None = None
+    items: str | None = None
+    sort: str | None = None
+    fields: bool = True
+    max_tokens: Annotated[int, pydantic.Field(ge=1)] | None = None
+
+
+class ScopeRecord(Strict):
+    """How a scope pin is put on the tool; see `catalog.Scope`."""
+
+    kind: ScopeKind
+    argument: str | None = None
+    id: str | None = None
+    read: str | None = None
+    at: str | None = None
+    required: bool = False
+
+
+class ParameterRecord(Strict):
+    """How one argument is sent, where that is not simply under its own name.
+
+    `location`  only for a parameter that is no argument of the tool: a constant, a context value, a pinned filter.
+    """
+
+    name: str | None = None
+    style: Style = "plain"
+    context: str | None = None
+    value: Json = None
+    location: Location | None = None
+
+
+class ExampleRecord(Strict):
+    """A call that works. `response`: the upstream's documented answer to it, used by tests."""
+
+    arguments: dict[str, Json] = {}
+    response: Json = None
+
+
+class MethodRecord(Strict):
+    """One method of a resource: one tool."""
+
+    name: str | None = None
+    title: str
+    request: RequestLine
+    description: str
+    tags: list[Slug] = []
+    access: Access | None = None
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool = False
+    path_schema: Schema | None = None
+    query_schema: Schema | None = None
+    body_schema: Schema | None = None
+    header_schema: Schema | None = None
+    response_schema: Schema | None = None
+    body_format: Literal["json", "form"] = "json"
+    parameters: dict[str, ParameterRecord] = {}
+    pagination: PaginationRecord | None = None
+    result: ResultRecord = ResultRecord()
+    scope: ScopeRecord | None = None
+    checks: list[str] = []
+    example: ExampleRecord
+
+
+class ResourceRecord(Strict):
+    """<resource>.yaml: a resource and its methods."""
+
+    resource: Slug
+    singular: Slug | None = None
+    tags: Annotated[list[Slug], pydantic.Field(min_length=1)]
+    schemas: dict[str, Schema] = {}
+    checks: dict[str, CheckRecord] = {}
+    methods: Annotated[dict[Slug, MethodRecord], pydantic.Field(min_length=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A resource record and the file it came from."""
+
+    record: ResourceRecord
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All records of one integration, resources in the order their tools are listed."""
+
+    integration: IntegrationRecord
+    source: Source
+    resources: tuple[Resource, ...]
+    sha256: str
+
+
+def read_folder(folder: Path) -> tuple[Records | None, list[Problem]]:
+    """Read `folder`/*.yaml. None when the integration itself cannot be read; unreadable resources are left out."""
+    if not (folder / INTEGRATION_FILE).is_file():
+        return None, [Problem(f"{folder.name}/{INTEGRATION_FILE}", 0, "missing; every integration has this file")]
+    texts, problems = _texts(folder)
+    integration_source, found = read(f"{folder.name}/{INTEGRATION_FILE}", texts.pop(INTEGRATION_FILE, ""))
+    integration = _validate(IntegrationRecord, integration_source, found)
+    problems += found
+    resources = {}
+    for filename, text in texts.items():
+        source, found = read(f"{folder.name}/{filename}", text)
+        resource = _validate(ResourceRecord, source, found)
+        if resource is not None:
+            if filename != f"{resource.resource}.yaml":
+                found.append(
+                    source.problem(("resource",), f'in "{filename}"; name the file "{resource.resource}.yaml"')
+                )
+            resources[resource.resource] = Resource(resource, source)
+        problems += found
+    if integration is None:
+        return None, problems
+    if integration.integration != folder.name:
+        problems.append(
+            integration_source.problem(("integration",), f'"{integration.integration}" in the folder "{folder.name}"')
+        )
+    for index, name in enumerate(integration.order):
+        if f"{name}.yaml" not in texts:
+            problems.append(integration_source.problem(("order", index), f'no file "{name}.yaml" in this folder'))
+    order = [name for name in integration.order if name in resources]
+    order += [name for name in sorted(resources) if name not in order]
+    return (
+        Records(integration, integration_source, tuple(resources[name] for name in order), sha256(folder)),
+        problems,
+    )
+
+
+def sha256(folder: Path) -> str:
+    """Digest of the record files, the same on every machine: names in order, line ends as LF, no byte-order mark."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.yaml"), key=lambda path: path.name):
+        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+        digest.update(f"{path.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _texts(folder: Path) -> tuple[dict[str, str], list[Problem]]:
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        if path.suffix == ".yml":
+            problems.append(Problem(f"{folder.name}/{path.name}", 0, 'is not read; name it with ".yaml"'))
+        elif path.suffix == ".yaml":
+            try:
+                texts[path.name] = path.read_text(encoding="utf-8-sig")
+            except UnicodeDecodeError as error:
+                problems.append(Problem(f"{folder.name}/{path.name}", 0, f"not UTF-8 text (byte {error.start})"))
+                texts[path.name] = ""
+    return texts, problems
+
+
+def _validate(model: type[Record], source: Source, problems: list[Problem]) -> Record | None:
+    if problems:
+        return None
+    try:
+        return model.model_validate(source.data)
+    except pydantic.ValidationError as error:
+        seen = set()
+        for detail in error.errors(include_url=False):
+            problem = _explain(model, source, detail)
+            if problem not in seen:
+                seen.add(problem)
+                problems.append(problem)
+        return None
+
+
+def _explain(model: type[Strict], source: Source, detail: Any) -> Problem:
+    """Pydantic's finding in the words of the record: where, what is wrong, what is valid."""
+    path, found = _place(source.data, detail["loc"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "missing":
+        return source.problem(path, f'missing key "{detail["loc"][-1]}"')
+    if kind == "extra_forbidden":
+        keys = _keys(model, path[:-1])
+        close = difflib.get_close_matches(str(path[-1]), keys, n=1)
+        hint = f'did you mean "{close[0]}"? ' if close else ""
+        return source.problem(path, f"unknown key; {hint}valid here: {', '.join(keys)}")
+    if kind == "literal_error":
+        return source.problem(path, f"{_shown(found)} is not one of {context['expected'].replace(chr(39), chr(34))}")
+    if kind == "string_pattern_mismatch":
+        return source.problem(path, f"{_shown(found)} is not {_PATTERN_WORDS.get(context['pattern'], 'valid here')}")
+    if kind in _TYPE_WORDS:
+        hint = "; YAML 1.2 knows only true and false" if kind == "bool_type" else ""
+        return source.problem(path, f"must be {_TYPE_WORDS[kind]}, is {_shown(found)}{hint}")
+    if kind == "too_short":
+        return source.problem(path, "must not be empty")
+    return source.problem(path, f"{_shown(found)}: {detail['msg'][0].lower()}{detail['msg'][1:]}")
+
+
+_TYPE_WORDS = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+_PATTERN_WORDS = {
+    r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$": "a lower-case name of letters, digits and single underscores, as project_members",
+    rf"^({'|'.join(VERBS)}) /[^\s?#]*$": f'a verb ({", ".join(VERBS)}) and a path without host or query, as "GET /v1/ping/"',
+}
+
+
+def _place(data: Json, location: tuple[str | int, ...]) -> tuple[YamlPath, Json]:
+    """The path of `location` in the data, less what pydantic adds to it, and the value there."""
+    path: list[str | int] = []
+    for step in location:
+        if (isinstance(data, dict) and step in data) or (
+            isinstance(data, list) and isinstance(step, int) and step < len(data)
+        ):
+            data = data[step]
+            path.append(step)
+    if location and location[-1] == "[key]":
+        return tuple(path), path[-1]
+    return tuple(path), data
+
+
+def _keys(model: type[Strict], path: YamlPath) -> list[str]:
+    """The keys that are valid in the mapping at `path` of a record."""
+    annotation: Any = model
+    for step in path:
+        annotation = _bare(annotation)
+        if isinstance(annotation, type) and issubclass(annotation, Strict):
+            annotation = annotation.model_fields[str(step)].annotation
+        else:
+            annotation = get_args(annotation)[-1]
+    annotation = _bare(annotation)
+    return sorted(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, Strict) else []
+
+
+def _bare(annotation: Any) -> Any:
+    """`annotation` without Annotated and without None."""
+    while True:
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
+        elif get_origin(annotation) in (Union, types.UnionType):
+            annotation = next(part for part in get_args(annotation) if part is not type(None))
+        else:
+            return annotation
+
+
+def _shown(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

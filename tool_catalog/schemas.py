@@ -1,0 +1,255 @@
+"""JSON Schemas of the records: shared parts expanded, mistakes found, and the output schema made from the documented answer.
+
+What leaves here is self-contained: no `$ref`, no `$defs`, because hosts hand tool schemas to model APIs that follow neither.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jsonschema_rs
+
+from tool_catalog.yaml_source import Path, Problem, Source
+
+Json = Any
+Schema = dict[str, Json]
+
+SHARED = "#/schemas/"
+"""How a record refers to a shared schema: {$ref: "#/schemas/memory_filters"}, kept in the record or in integration.yaml."""
+
+MAX_DEPTH = 12
+"""Deepest nesting of a schema. A model gets nothing right below half of that; an importer stops long before."""
+
+_ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_MANY = ("anyOf", "oneOf", "allOf", "prefixItems")
+_NAMED = ("properties", "patternProperties", "dependentSchemas")
+_KEYWORDS = (
+    *_ONE,
+    *_MANY,
+    *_NAMED,
+    *("$ref", "type", "title", "description", "default", "examples", "enum", "const", "format", "pattern", "required"),
+    *("minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
+    *("minItems", "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties"),
+    *("dependentRequired", "deprecated"),
+)
+_ADVICE = {
+    "nullable": 'write type: [string, "null"]',
+    "example": "write examples: [...]",
+    "discriminator": "OpenAPI only; leave it out",
+    "xml": "OpenAPI only; leave it out",
+    "$defs": 'shared parts stand under "schemas:" of the record or of integration.yaml',
+    "definitions": 'shared parts stand under "schemas:" of the record or of integration.yaml',
+    "x-mcp-header": "header mirroring is not served; hosts drop a tool whose annotation they cannot use",
+}
+
+META_SCHEMA = jsonschema_rs.Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a schema stands: a file and a path in it."""
+
+    source: Source
+    path: Path
+
+    def at(self, *steps: str | int) -> Place:
+        """The place `steps` below this one."""
+        return Place(self.source, (*self.path, *steps))
+
+    def problem(self, message: str) -> Problem:
+        """A problem here."""
+        return self.source.problem(self.path, message)
+
+
+@dataclass(slots=True)
+class Expander:
+    """Expands the `$ref`s of one record. Each found mistake goes to `report` once, however often a part is used."""
+
+    shared: Mapping[str, tuple[Schema, Place]]
+    report: Callable[[Problem], None]
+    used: set[str] = field(default_factory=set)
+    _checked: set[tuple[str, Path]] = field(default_factory=set)
+
+    def expand(self, schema: Schema, place: Place) -> Schema:
+        """`schema` with every shared part written out. Parts that cannot be expanded become {}."""
+        for error in META_SCHEMA.iter_errors(schema):
+            self.report(place.at(*error.instance_path).problem(f"not JSON Schema 2020-12: {error.message}"))
+        return self._expand(schema, place, (), 0)
+
+    def _expand(self, schema: Json, place: Place, above: tuple[str, ...], depth: int) -> Json:
+        if not isinstance(schema, dict):
+            return schema
+        if depth > MAX_DEPTH:
+            self.report(
+                place.problem(f"nested deeper than {MAX_DEPTH} schemas; state the inner part as a plain object")
+            )
+            return {}
+        self._check_keywords(schema, place)
+        if "$ref" in schema:
+            return self._resolve(schema, place, above, depth)
+        result = dict(schema)
+        for key in _ONE:
+            if key in result:
+                result[key] = self._expand(result[key], place.at(key), above, depth + 1)
+        for key in _MANY:
+            if isinstance(result.get(key), list):
+                result[key] = [
+                    self._expand(part, place.at(key, index), above, depth + 1) for index, part in enumerate(result[key])
+                ]
+        for key in _NAMED:
+            if isinstance(result.get(key), dict):
+                result[key] = {
+                    name: self._expand(part, place.at(key, name), above, depth + 1)
+                    for name, part in result[key].items()
+                }
+        return result
+
+    def _resolve(self, schema: Schema, place: Place, above: tuple[str, ...], depth: int) -> Schema:
+        reference = schema["$ref"]
+        name = reference.removeprefix(SHARED) if isinstance(reference, str) else ""
+        if name == reference or name not in self.shared:
+            known = ", ".join(sorted(self.shared)) or "none"
+            self.report(
+                place.at("$ref").problem(f'unresolved $ref "{reference}"; write "{SHARED}<name>", names: {known}')
+            )
+            return {}
+        if name in above:
+            chain = " -> ".join((*above, name))
+            self.report(
+                place.at("$ref").problem(f"recursive $ref ({chain}); write the levels out and stop at a plain object")
+            )
+            return {}
+        self.used.add(name)
+        target, target_place = self.shared[name]
+        expanded = self._expand(target, target_place, (*above, name), depth)
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        return {**copy.deepcopy(expanded), **self._expand(beside, place, above, depth)}
+
+    def _check_keywords(self, schema: Schema, place: Place) -> None:
+        """Keywords nobody evaluates are mistakes; so are required names without a property."""
+        if (key := (place.source.name, place.path)) in self._checked:
+            return
+        self._checked.add(key)
+        for keyword in schema:
+            if keyword not in _KEYWORDS:
+                close = difflib.get_close_matches(keyword, _KEYWORDS, n=1)
+                advice = _ADVICE.get(keyword) or (f'did you mean "{close[0]}"?' if close else "remove it")
+                self.report(place.at(keyword).problem(f"unknown JSON Schema keyword; {advice}"))
+        properties = schema.get("properties")
+        if isinstance(schema.get("required"), list) and isinstance(properties, dict):
+            for index, name in enumerate(schema["required"]):
+                if name not in properties:
+                    self.report(place.at("required", index).problem(f'"{name}" is required but is no property'))
+
+
+def loose_objects(schema: Json, place: Place) -> list[Problem]:
+    """Input objects that name properties and do not say whether others are allowed: a typo would pass unseen."""
+    problems = []
+    for part, where in walk(schema, place):
+        if part.get("properties") and "additionalProperties" not in part:
+            problems.append(
+                where.problem("not strict: add additionalProperties: false (or true, where any key is fine)")
+            )
+    return problems
+
+
+def walk(schema: Json, place: Place) -> list[tuple[Schema, Place]]:
+    """`schema` and every schema inside it."""
+    if not isinstance(schema, dict):
+        return []
+    found = [(schema, place)]
+    for key in _ONE:
+        found += walk(schema.get(key), place.at(key))
+    for key in _MANY:
+        for index, part in enumerate(schema.get(key, ())):
+            found += walk(part, place.at(key, index))
+    for key in _NAMED:
+        for name, part in schema.get(key, {}).items():
+            found += walk(part, place.at(key, name))
+    return found
+
+
+def rename_and_drop(schema: Schema, rename: Mapping[str, str], drop: tuple[str, ...]) -> Schema:
+    """What `catalog.Result.rename` and `drop` do to an answer, done to its schema."""
+
+    def keys(part: Json) -> Json:
+        if not isinstance(part, dict) or "properties" not in part:
+            return part
+        named = {rename.get(name, name): value for name, value in part["properties"].items() if name not in drop}
+        return {**part, "properties": named}
+
+    root = keys(schema)
+    if isinstance(root.get("items"), dict):
+        return {**root, "items": keys(root["items"])}
+    for name, part in root.get("properties", {}).items():
+        if isinstance(part, dict) and isinstance(part.get("items"), dict):
+            root = {**root, "properties": {**root["properties"], name: {**part, "items": keys(part["items"])}}}
+    return root
+
+
+def output(schema: Schema) -> Schema:
+    """A documented answer as a promise we can keep: clients reject a whole result over one field that breaks the schema.
+
+    Kept: structure, descriptions, types, each with null. Dropped: required, enum, formats, limits, closed objects.
+    """
+    result: Schema = {}
+    if isinstance(kind := schema.get("type"), str):
+        result["type"] = kind if kind == "null" else [kind, "null"]
+    elif isinstance(kind, list):
+        result["type"] = kind if "null" in kind else [*kind, "null"]
+    if "description" in schema:
+        result["description"] = schema["description"]
+    if isinstance(schema.get("properties"), dict) and schema["properties"]:
+        result["properties"] = {name: output(part) for name, part in schema["properties"].items()}
+    if isinstance(schema.get("items"), dict) and (items := output(schema["items"])):
+        result["items"] = items
+    return result
+
+
+def output_root(schema: Schema) -> Schema:
+    """`output` for the root of a tool's result, which is always an object."""
+    return {**output(schema), "type": "object"}
+
+
+def output_item(schema: Schema) -> Schema:
+    """`output` for one item of a list-like tool: descriptions only, since `fields` may give it another shape."""
+    return {
+        "properties": {
+            name: {"description": part["description"]} if part.get("description") else {}
+            for name, part in schema.get("properties", {}).items()
+        }
+    }
+
+
+def wrapped(array: Schema) -> Schema:
+    """Schema of a bare array after it became `{"result": [...]}`."""
+    return {"type": "object", "properties": {"result": {**array, "type": "array"}}}
+
+
+def enveloped(item: Schema) -> Schema:
+    """Schema of the list envelope around items of the schema `item`."""
+    return {
+        "type": "object",
+        "properties": {
+            "result": {"type": "array", "items": item},
+            "next_cursor": {
+                "type": ["string", "null"],
+                "description": "Pass it back for the next page; null on the last.",
+            },
+            "result_count": {"type": "integer", "description": "Items in this answer."},
+        },
+        "required": ["result", "next_cursor", "result_count"],
+    }
+
+
+def with_items(answer: Schema, path: list[str], item: Schema) -> Schema:
+    """`answer` with the array at `path` holding items of the schema `item`."""
+    if not path:
+        return {"type": "array", "items": item}
+    properties = answer.get("properties", {})
+    inner = with_items(properties.get(path[0], {}), path[1:], item)
+    return {**answer, "properties": {**properties, path[0]: inner}}
