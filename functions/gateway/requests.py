@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from functions.gateway.errors import WrongArguments
+from functions.gateway.paging import Position
 from tool_catalog.catalog import Parameter, Tool
 
 Json = Any
@@ -36,16 +37,6 @@ class UpstreamRequest:
     def url(self) -> str:
         """The whole URL; may hold a credential in its query, so never log it."""
         return self.origin + self.path + (f"?{urlencode(self.query)}" if self.query else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where in a paged list a request stands: page number, offset or upstream cursor, records per page, and how many
-    records of that page were given out already."""
-
-    at: str
-    size: int
-    skip: int = 0
 
 
 def build(

@@ -1,0 +1,177 @@
+"""The line: one tools/call, from arguments to answer. MCP and the REST proxy both use it.
+
+Find, check, pin, build, attach, send, shape; top to bottom, one thing after the other. Nothing here retries, and
+nothing below it calls back up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from functions.gateway import arguments as argument_rules
+from functions.gateway import credentials, filters, paging, rate_limits, refusals, requests, results, scope
+from functions.gateway.credentials import Credential
+from functions.gateway.errors import OutOfScope, WrongArguments
+from functions.gateway.paging import Position
+from functions.gateway.rate_limits import RateLimit
+from functions.gateway.servers import Server
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender, UpstreamResponse
+from tool_catalog.catalog import Catalog, Tool
+
+Json = Any
+
+READS_AT_ONCE = 50
+"""Records one call of a pinned server may read beforehand; a longer batch is refused with this number in the text."""
+
+
+@dataclass(slots=True)
+class Upstream:
+    """What one call did upstream; filled while the call runs, so that it is there for the log when the call fails."""
+
+    requests: int = 0
+    seconds: float = 0.0
+    status: int | None = None
+    rate_limit: RateLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A call that succeeded: the result object, and the upstream's rate limit of its last answer."""
+
+    body: dict[str, Json]
+    rate_limit: RateLimit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Everything a call needs beside the tool and its arguments.
+
+    `deadline` is on the clock of `time.monotonic()`, in seconds. `trace` holds W3C trace headers passed upstream.
+    """
+
+    server: Server
+    catalog: Catalog
+    credential: Credential
+    sender: Sender
+    settings: Settings
+    now: datetime
+    deadline: float
+    trace: Mapping[str, str] = field(default_factory=dict)
+    upstream: Upstream = field(default_factory=Upstream)
+
+
+async def call(caller: Caller, name: str, arguments: Mapping[str, Json]) -> Answer:
+    """Carry out one call. Raises UnknownTool, or a ToolFailure that says what was wrong; nothing else for bad input or
+    a bad upstream."""
+    config, catalog = caller.server.config, caller.catalog
+    tool = filters.find(catalog, config, name)
+    problems = argument_rules.check(scope.offer(tool, config), tool, catalog, arguments)
+    if problems:
+        raise WrongArguments(tool.name, problems)
+    pinned = scope.apply(tool, config, arguments)
+    problems = argument_rules.check_record_rules(tool, pinned)
+    if problems:
+        raise WrongArguments(tool.name, problems)
+    position = _position(tool, pinned)
+    await _check_records(caller, tool, pinned)
+    if tool.result.items is None:
+        return await _call_object(caller, tool, pinned)
+    return await _call_list(caller, tool, pinned, position)
+
+
+async def _call_object(caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> Answer:
+    response = await _send(caller, tool, arguments, None)
+    document = results.mapped(tool, results.read(tool, response))
+    _check_answer(caller, tool, document)
+    body = results.shape_object(tool, document, response.status, caller.settings)
+    return Answer(body, caller.upstream.rate_limit)
+
+
+async def _call_list(caller: Caller, tool: Tool, arguments: Mapping[str, Json], position: Position | None) -> Answer:
+    records: list[Json] = []
+    at = position
+    pages = tool.pagination.collect if tool.pagination else 1
+    for _ in range(pages):
+        response = await _send(caller, tool, arguments, at)
+        answered = results.read(tool, response)
+        more = results.look_up(tool.pagination.next, answered) if tool.pagination and tool.pagination.next else None
+        document = results.mapped(tool, answered)
+        page = results.items(tool, document)
+        records += page
+        if at is None or tool.pagination is None:
+            break
+        at = paging.following(tool.pagination, at, more, len(page))
+        if at is None:
+            break
+    body = results.shape_list(
+        tool,
+        document,
+        records[position.skip :] if position else records,
+        arguments,
+        caller.settings,
+        position=position,
+        after=at if tool.pagination else None,
+    )
+    return Answer(body, caller.upstream.rate_limit)
+
+
+def _position(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
+    try:
+        return paging.start(tool, arguments)
+    except paging.BadCursor:
+        raise WrongArguments(
+            tool.name,
+            [
+                '"next_cursor" is not one this tool gave; pass back the next_cursor of the previous answer unchanged, '
+                "or leave it out to start from the first page"
+            ],
+        ) from None
+
+
+async def _check_records(caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> None:
+    """On a pinned server, read the records a call is about first, and refuse the call if one is outside the scope."""
+    record_ids = scope.records_to_read(tool, caller.server.config, arguments)
+    if not record_ids:
+        return
+    if len(record_ids) > READS_AT_ONCE:
+        raise OutOfScope(
+            f"{tool.name}: {len(record_ids)} records in one call; a server with a scope pin reads each of them first "
+            f"and takes at most {READS_AT_ONCE}. Split the call"
+        )
+    assert tool.scope is not None
+    assert tool.scope.read is not None
+    reader = caller.catalog.tools[tool.scope.read]
+    assert reader.scope is not None
+    for record_id in dict.fromkeys(record_ids):
+        response = await _send(caller, reader, {reader.scope.argument or "id": record_id}, None)
+        record = results.mapped(reader, results.read(reader, response))
+        scope.check_record(tool, caller.server.config, record, record_id)
+
+
+def _check_answer(caller: Caller, tool: Tool, document: Json) -> None:
+    """On a pinned server, withhold an answer that does not carry the pinned ids."""
+    if caller.server.config.scope and tool.scope is not None and tool.scope.kind == "answer":
+        scope.check_record(tool, caller.server.config, results.look_up(tool.scope.at, document), "what it found")
+
+
+async def _send(
+    caller: Caller, tool: Tool, arguments: Mapping[str, Json], position: Position | None
+) -> UpstreamResponse:
+    """One upstream request. Raises a ToolFailure for anything but a 2xx answer."""
+    request = requests.build(tool, arguments, caller.server.base_url, caller.server.context, position)
+    request = replace(request, headers=(*request.headers, *caller.trace.items()))
+    request = credentials.attach(request, caller.catalog.auth, caller.credential)
+    caller.upstream.requests += 1
+    response = await caller.sender.send(request, caller.deadline)
+    caller.upstream.seconds += response.seconds
+    caller.upstream.status = response.status
+    caller.upstream.rate_limit = rate_limits.read(
+        response.headers, caller.catalog.rate_limits, response.status, caller.now
+    )
+    if response.status >= 300:
+        raise refusals.explain(tool, caller.catalog, response, caller.upstream.rate_limit)
+    return response

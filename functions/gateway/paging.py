@@ -1,0 +1,75 @@
+"""One way to page for every upstream: `limit` in, `next_cursor` out.
+
+A cursor is `size.skip.position`: records per page, how many records of that page were given out already, and the page
+number, offset or upstream cursor. So a page that had to be cut is continued exactly where it was cut, and a caller that
+changes `limit` half way neither skips nor repeats a record: the cursor's own size holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tool_catalog.catalog import Pagination, Tool
+
+Json = Any
+
+CURSOR = re.compile(r"(\d{1,9})\.(\d{1,9})\.(.{0,2000})", re.DOTALL)
+"""size.skip.position; the upstream's own cursors are rarely over some hundred characters."""
+
+
+class BadCursor(ValueError):
+    """`next_cursor` is not one this tool gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where in a paged list a request stands.
+
+    `at`    the page number or offset as digits, or the upstream's cursor ("" = the first page).
+    `size`  records per page. `skip`: records of this page that were given out already.
+    """
+
+    at: str
+    size: int
+    skip: int = 0
+
+    def cursor(self) -> str:
+        """As `next_cursor`."""
+        return f"{self.size}.{self.skip}.{self.at}"
+
+
+def start(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
+    """The position a call asks for; None for a tool without pages. Raises BadCursor."""
+    pagination = tool.pagination
+    if pagination is None:
+        return None
+    cursor = arguments.get("next_cursor")
+    if cursor is None:
+        size = arguments.get("limit", pagination.default_size)
+        return Position(_FIRST[pagination.style], size)
+    match = CURSOR.fullmatch(cursor)
+    if match is None:
+        raise BadCursor
+    size, skip, at = int(match[1]), int(match[2]), match[3]
+    numbered = pagination.style != "cursor"
+    if not 1 <= size <= pagination.max_size or (numbered and not (at.isascii() and at.isdigit() and len(at) < 10)):
+        raise BadCursor
+    return Position(at, size, skip)
+
+
+def following(pagination: Pagination, position: Position, more: Json, count: int) -> Position | None:
+    """The position after a page that held `count` records; `more` is what `pagination.next` found in the answer, and is
+    ignored where the catalogue has no such expression. None at the end."""
+    if pagination.style == "cursor":
+        return replace(position, at=str(more), skip=0) if more else None
+    ended = not more if pagination.next is not None else count < position.size
+    if ended or count == 0:
+        return None
+    step = 1 if pagination.style == "page" else position.size
+    return replace(position, at=str(int(position.at) + step), skip=0)
+
+
+_FIRST = {"page": "1", "offset": "0", "cursor": ""}

@@ -1,0 +1,96 @@
+"""What the caller is told when an upstream says no: its own words, what they mean for the call, and what to do.
+
+Error bodies have no common shape even within one API; the words are looked for in the places where APIs put them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable
+from functions.gateway.rate_limits import RateLimit
+from functions.gateway.upstream import READS, UpstreamResponse
+from tool_catalog.catalog import Catalog, Tool
+
+Json = Any
+
+SAID_CHARS = 1_000
+"""Characters of the upstream's words that a message repeats."""
+
+RAW_BYTES = 8_000
+"""Bytes of an upstream's error body that are passed on whole; of a larger one only its words."""
+
+_WORDS = ("detail", "message", "error", "error_description", "errors", "details", "title")
+
+
+def explain(tool: Tool, catalog: Catalog, response: UpstreamResponse, rate_limit: RateLimit | None) -> ToolFailure:
+    """The failure that stands for an answer of status 300 or above."""
+    document = _document(response)
+    said = _said(document)
+    status = response.status
+    quoted = f': "{said[:SAID_CHARS]}"' if said else ""
+    raw = document if len(response.body) <= RAW_BYTES else None
+    if status < 400:
+        return UpstreamUnreadable(
+            f"{tool.name}: {catalog.label} answered with a redirect ({status}), which is not followed; "
+            "an operator should check the account's base URL",
+            upstream_status=status,
+            rate_limit=rate_limit,
+        )
+    return UpstreamRefused(
+        f"{tool.name}: {_meaning(tool, catalog, status, quoted, rate_limit)}",
+        raw_response=raw,
+        rate_limit=rate_limit,
+        upstream_status=status,
+    )
+
+
+def _meaning(tool: Tool, catalog: Catalog, status: int, quoted: str, rate_limit: RateLimit | None) -> str:
+    label = catalog.label
+    if status == 401:
+        return (
+            f"{label} refused this account's credential (401){quoted}. "
+            "Repeating the call will not help; an operator must reconnect the account"
+        )
+    if status == 403:
+        return f"{label} does not allow this account to do that (403){quoted}"
+    if status == 404:
+        return f"{label} has no such thing (404){quoted}. Check the ids; list or search to find valid ones"
+    if status == 429:
+        wait = rate_limit.retry_after_seconds if rate_limit else None
+        pause = f"wait {wait} s" if wait is not None else "wait (no time was given; start with 10 s and double it)"
+        return f"{label} is limiting the rate of calls (429){quoted}. Nothing was done; {pause}, then repeat the call"
+    if status >= 500:
+        effect = (
+            "nothing was changed; try again later"
+            if tool.request.verb in READS or tool.access == "read"
+            else "whether it was carried out is unknown: look before you repeat it"
+        )
+        return f"{label} failed ({status}){quoted}; {effect}"
+    return f"{label} refused the request ({status}){quoted}. Nothing was done; correct the arguments"
+
+
+def _document(response: UpstreamResponse) -> Json:
+    """The body as JSON, else as text; of an HTML page nothing, for it is written for browsers."""
+    text = response.body[: RAW_BYTES * 4].decode("utf-8", "replace").strip()
+    try:
+        return json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        is_html = "html" in response.headers.get("content-type", "") or text[:1] == "<"
+        return None if is_html else text[:SAID_CHARS]
+
+
+def _said(document: Json) -> str:
+    """The human words of an error body."""
+    if isinstance(document, str):
+        return document
+    if isinstance(document, list):
+        return "; ".join(filter(None, map(_said, document)))
+    if not isinstance(document, dict):
+        return ""
+    words = [_said(document[name]) for name in _WORDS if name in document]
+    if any(words):
+        return ": ".join(dict.fromkeys(filter(None, words)))
+    fields = [f"{name}: {_said(value)}" for name, value in document.items() if _said(value)]
+    return "; ".join(fields)
