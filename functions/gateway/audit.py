@@ -1,7 +1,7 @@
 """What happened: one structured line per tool call, a copy of it in the store, and when a server was last used.
 
-A record holds ids, names, sizes, times and statuses; never a value, a token or a credential. Arguments appear as a keyed
-hash, by which equal calls of one server can be told apart from different ones and nothing can be guessed.
+A record holds ids, names, sizes, times and statuses; never a value, a token or a credential. Arguments appear as a
+keyed hash, by which equal calls of one server can be told apart from different ones and nothing can be guessed.
 The line is CloudWatch's embedded metric format, so that the log group is the metric source and no call is made for it.
 """
 
