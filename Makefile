@@ -1,0 +1,51 @@
+# Everything here does its own set-up; a bare machine needs Python 3.11+, make and git.
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+LOCKS  := infra/requirements
+
+.PHONY: help run demo test check bench catalog lock build deploy destroy smoke test-aws clients conformance clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: $(LOCKS)/local.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Postern needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.13") if sys.version_info < (3, 11) else None'
+	@echo "Setting up $(VENV) (once, some 20 seconds)..."
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/local.txt
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(LOCKS)/dev.txt $(VENV)/.ready
+	@echo "Adding the tools for tests and checks (once, under a minute)..."
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/dev.txt
+	@touch $@
+
+run: $(VENV)/.ready ## The whole endpoint on 127.0.0.1, with a ready MCP URL; Ctrl-C stops it
+	@$(VENV)/bin/postern serve
+
+demo: $(VENV)/.ready ## The main job once, through the official MCP client
+	@$(VENV)/bin/postern demo
+
+test: $(VENV)/.dev ## The whole suite that needs nothing but Python
+	@$(RUN) -m pytest -n 2 --dist worksteal -m "not clients and not aws" $(ARGS)
+
+check: $(VENV)/.dev ## Types, lint, fresh catalogue, import table
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@$(VENV)/bin/tool-catalog check
+	@$(RUN) -m pytest tests/test_import_table.py
+
+bench: $(VENV)/.dev ## Measure: cold start, listing, a call, the memory engine
+	@$(RUN) -m tests.benchmarks $(ARGS)
+
+catalog: $(VENV)/.ready ## Compile the documentation records
+	@$(VENV)/bin/tool-catalog compile
+
+lock: $(VENV)/.dev ## Resolve every dependency anew, with hashes and without addresses
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" infra/lock
+
+clean: ## Remove what can be made again (never your data in .postern)
+	rm -rf $(VENV) .cache .aws-sam .mypy_cache .ruff_cache .hypothesis
