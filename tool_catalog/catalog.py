@@ -118,7 +118,7 @@ class Scope:
     """How a scope pin is put on this tool. A tool without one is not offered by a pinned server.
 
     `filters`    the pins are AND-ed into the filter object `argument`.
-    `arguments`  the pins are arguments of the same names; with `argument`, members of that flat object argument.
+    `arguments`  the pins are arguments of the same names.
     `record`     the record named by `argument` is read first with tool `read`; it must carry every pinned id.
     `records`    the same for each record of the array `argument`, whose member `id` is the record's id.
     `entity`     arguments `argument` (entity type) and `id` (entity id) must name a pinned entity.
@@ -139,8 +139,8 @@ class Scope:
 class Check:
     """What the input schema cannot or should not say to a model: arguments that match `schema` are refused.
 
-    `schema`   JSON Schema 2020-12 over the whole arguments object; it may hold `$defs` and local `$ref`, because no client
-               ever sees it.
+    `schema`   JSON Schema 2020-12 over the whole arguments object; it may hold `$defs` and local `$ref`, because no
+               client ever sees it.
     `message`  what is wrong and the form that works, written by the record's author.
     """
 

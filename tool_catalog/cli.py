@@ -1,7 +1,7 @@
 """`tool-catalog`: compile, check and show the catalogues.
 
     tool-catalog compile [INTEGRATION ...]    records -> compiled/<integration>.json, all or nothing
-    tool-catalog check   [INTEGRATION ...]    exit 1 when a compiled file is not what its records say; lists what differs
+    tool-catalog check   [INTEGRATION ...]    exit 1 when a compiled file is stale; lists which tools differ and how
     tool-catalog show    TOOL [INTEGRATION]   what an agent sees, and what the example sends upstream
 
 Exit codes: 0 done, 1 problems (on standard error), 2 wrong usage.

@@ -72,7 +72,7 @@ def snake_case(text: str) -> str:
 
 
 def singular(resource: str) -> str:
-    """The singular of the last word: `project_members` -> `project_member`. English only; a record may state its own."""
+    """The singular of the last word: `project_members` -> `project_member`. English; a record may state its own."""
     head, separator, word = resource.rpartition("_")
     return head + separator + _singular_word(word)
 

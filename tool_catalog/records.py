@@ -1,7 +1,7 @@
 """The documentation records: what may stand in `records/<integration>/*.yaml`, key by key.
 
-`read_folder` gives the records or every problem in them, each with file and line. Whether the records make good tools is
-decided in `compiler.py`; here it is only whether they are well-formed. docs/records.md explains every key to authors.
+`read_folder` gives the records or every problem in them, each with file and line. Whether the records make good tools
+is decided in `compiler.py`; here it is only whether they are well-formed. docs/records.md explains every key to authors.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ Json = Any
 Schema = dict[str, Json]
 Record = TypeVar("Record", bound="Strict")
 
-Slug = Annotated[str, pydantic.Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$")]
+SLUG = r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$"
+Slug = Annotated[str, pydantic.Field(pattern=SLUG)]
 """A lower-case word: letters, digits, single underscores or hyphens."""
 
-RequestLine = Annotated[str, pydantic.Field(pattern=rf"^({'|'.join(VERBS)}) /[^\s?#]*$")]
+REQUEST_LINE = rf"^({'|'.join(VERBS)}) /[^\s?#]*$"
+RequestLine = Annotated[str, pydantic.Field(pattern=REQUEST_LINE)]
 """VERB and path, as "GET /v1/memories/{id}/": no host, no query."""
 
 
@@ -333,8 +335,8 @@ _TYPE_WORDS = {
 }
 
 _PATTERN_WORDS = {
-    r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$": "a lower-case name of letters, digits and single underscores, as project_members",
-    rf"^({'|'.join(VERBS)}) /[^\s?#]*$": f'a verb ({", ".join(VERBS)}) and a path without host or query, as "GET /v1/ping/"',
+    SLUG: "a lower-case name of letters, digits and single underscores, as project_members",
+    REQUEST_LINE: f'a verb ({", ".join(VERBS)}) and a path without host or query, as "GET /v1/ping/"',
 }
 
 
@@ -342,11 +344,13 @@ def _place(data: Json, location: tuple[str | int, ...]) -> tuple[YamlPath, Json]
     """The path of `location` in the data, less what pydantic adds to it, and the value there."""
     path: list[str | int] = []
     for step in location:
-        if (isinstance(data, dict) and step in data) or (
-            isinstance(data, list) and isinstance(step, int) and step < len(data)
-        ):
+        if isinstance(data, dict) and step in data:
             data = data[step]
-            path.append(step)
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            continue
+        path.append(step)
     if location and location[-1] == "[key]":
         return tuple(path), path[-1]
     return tuple(path), data

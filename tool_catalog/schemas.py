@@ -1,6 +1,6 @@
-"""JSON Schemas of the records: shared parts expanded, mistakes found, and the output schema made from the documented answer.
+"""JSON Schemas of the records: shared parts expanded, mistakes found, output schemas made from documented answers.
 
-What leaves here is self-contained: no `$ref`, no `$defs`, because hosts hand tool schemas to model APIs that follow neither.
+What leaves here is self-contained: no `$ref`, no `$defs`, for hosts hand tool schemas to model APIs that follow neither.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Json = Any
 Schema = dict[str, Json]
 
 SHARED = "#/schemas/"
-"""How a record refers to a shared schema: {$ref: "#/schemas/memory_filters"}, kept in the record or in integration.yaml."""
+"""How a record refers to a shared schema of its own or of integration.yaml: {$ref: "#/schemas/list_filters"}."""
 
 MAX_DEPTH = 12
 """Deepest nesting of a schema. A model gets nothing right below half of that; an importer stops long before."""
@@ -78,9 +78,10 @@ class Expander:
         """`schema` with every shared part written out. Parts that cannot be expanded become {}."""
         for error in META_SCHEMA.iter_errors(schema):
             self.report(place.at(*error.instance_path).problem(f"not JSON Schema 2020-12: {error.message}"))
-        return self._expand(schema, place, (), 0)
+        expanded: Schema = self._expand(schema, place, (), 0)
+        return expanded
 
-    def _expand(self, schema: Json, place: Place, above: tuple[str, ...], depth: int) -> Json:
+    def _expand(self, schema: Json, place: Place, above: tuple[str, ...], depth: int) -> Any:
         if not isinstance(schema, dict):
             return schema
         if depth > MAX_DEPTH:
@@ -182,7 +183,7 @@ def rename_and_drop(schema: Schema, rename: Mapping[str, str], drop: tuple[str, 
         named = {rename.get(name, name): value for name, value in part["properties"].items() if name not in drop}
         return {**part, "properties": named}
 
-    root = keys(schema)
+    root: Schema = keys(schema)
     if isinstance(root.get("items"), dict):
         return {**root, "items": keys(root["items"])}
     for name, part in root.get("properties", {}).items():
@@ -246,10 +247,7 @@ def enveloped(item: Schema) -> Schema:
     }
 
 
-def with_items(answer: Schema, path: list[str], item: Schema) -> Schema:
-    """`answer` with the array at `path` holding items of the schema `item`."""
-    if not path:
-        return {"type": "array", "items": item}
+def with_items(answer: Schema, name: str, item: Schema) -> Schema:
+    """`answer` with the array at its key `name` holding items of the schema `item`."""
     properties = answer.get("properties", {})
-    inner = with_items(properties.get(path[0], {}), path[1:], item)
-    return {**answer, "properties": {**properties, path[0]: inner}}
+    return {**answer, "properties": {**properties, name: {**properties.get(name, {}), "type": "array", "items": item}}}

@@ -115,6 +115,7 @@ class _Reader:
             return self._mapping(node, path, above)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index), above) for index, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
         return _scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, path: Path, above: tuple[int, ...]) -> dict[str, Any]:
@@ -136,7 +137,7 @@ class _Reader:
         self.problems.append(Problem(self.source.name, node.start_mark.line + 1, message))
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.ScalarNode) -> Any:
     text = node.value
     if node.style:  # quoted or a block: a string, whatever it looks like
         return text

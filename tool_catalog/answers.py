@@ -1,0 +1,114 @@
+"""The answer of a tool: paging, mapping, and the output schema they lead to from the documented upstream answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tool_catalog import schemas
+from tool_catalog.gate import Gate
+from tool_catalog.inputs import LOCATIONS
+from tool_catalog.records import MethodRecord
+from tool_catalog.schemas import Expander, Place
+
+Json = Any
+Schema = dict[str, Json]
+
+_DOTTED = re.compile(r"@|[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+
+
+def documented_answer(record: MethodRecord, place: Place, expander: Expander, gate: Gate) -> Schema:
+    """The documented answer after rename, drop and map: what `items` and `sort` see, and the output schema shows."""
+    result, where = record.result, place.at("result")
+    if record.response_schema is None:
+        gate.report(place, 'missing key "response_schema": the documented answer, an object or an array')
+    documented = expander.expand(record.response_schema or {}, place.at("response_schema"))
+    names = {name for part, _ in schemas.walk(documented, place) for name in part.get("properties", {})}
+    for key in ("rename", "drop"):
+        for name in getattr(result, key):
+            if names and name not in names:
+                gate.report(where.at(key), f'"{name}" is in no object of response_schema')
+    for key in ("map", "items", "sort"):
+        if (expression := getattr(result, key)) is not None:
+            gate.jmespath(where.at(key), expression)
+    if result.map is None:
+        if result.response_schema is not None:
+            gate.report(where.at("response_schema"), 'only with "map"; the documented answer stands beside "result"')
+        return schemas.rename_and_drop(documented, result.rename, tuple(result.drop))
+    if result.response_schema is None:
+        gate.report(where, 'missing key "response_schema": with "map" it says what the map produces')
+        return {}
+    return expander.expand(result.response_schema, where.at("response_schema"))
+
+
+def item_schema(record: MethodRecord, answer: Schema) -> Schema | None:
+    """Schema of one item of a list-like tool; None when `items` leads to no array in `answer`."""
+    found: Json = answer
+    for step in (record.result.items or "@").split("."):
+        if step != "@":
+            found = found.get("properties", {}).get(step, {})
+    items = found.get("items", {}) if found.get("type") == "array" else None
+    return items if isinstance(items, dict) else None
+
+
+def output_schema(record: MethodRecord, method: str, answer: Schema, place: Place, gate: Gate) -> Schema:
+    """The output schema of the tool, always an object; see `catalog.Tool.enveloped` for the list envelope."""
+    result, kind = record.result, answer.get("type")
+    if answer and kind not in ("object", "array"):
+        gate.report(place.at("response_schema"), f"root must be type: object or array, is {kind or 'not stated'}")
+    enveloped = method == "list" or record.pagination is not None
+    if result.items is None:
+        if enveloped:
+            gate.report(place.at("result"), 'missing key "items": JMESPath to the array of records ("@" = the answer)')
+        if result.sort is not None:
+            gate.report(place.at("result", "sort"), 'needs "items"')
+        return schemas.wrapped(schemas.output(answer)) if kind == "array" else schemas.output_root(answer)
+    where = place.at("result", "items")
+    if not _DOTTED.fullmatch(result.items):
+        gate.report(where, f'"{result.items}" must be "@" or keys joined by dots; reshape with "map"')
+    elif "." in result.items and not enveloped:
+        gate.report(where, f'"{result.items}" must be "@" or a key of the root here; reshape with "map"')
+    found = item_schema(record, answer)
+    if answer and found is None:
+        gate.report(where, f'"{result.items}" is no array in the schema of the answer')
+    item = schemas.output_item(found or {})
+    if enveloped:
+        return schemas.enveloped(item)
+    if result.items == "@":
+        return schemas.wrapped({"type": "array", "items": item})
+    return schemas.with_items(schemas.output_root(answer), result.items, item)
+
+
+def pagination(record: MethodRecord, place: Place, gate: Gate) -> Schema | None:
+    """The entry `catalog.Pagination` is read from."""
+    paging = record.pagination
+    if paging is None:
+        return None
+    where = place.at("pagination")
+    position = getattr(paging, paging.style)
+    if position is None:
+        gate.report(where, f'missing key "{paging.style}": the upstream parameter that takes it')
+    for other in ("page", "offset", "cursor"):
+        if other != paging.style and getattr(paging, other) is not None:
+            gate.report(where.at(other), f'the style is "{paging.style}"')
+    if paging.style == "cursor" and paging.next is None:
+        gate.report(where, 'missing key "next": JMESPath to the next cursor in the upstream answer')
+    if paging.next is not None:
+        gate.jmespath(where.at("next"), paging.next)
+    if paging.max_size is not None and paging.max_size < paging.default_size:
+        gate.report(where.at("max_size"), f"is under default_size ({paging.default_size})")
+    for location in LOCATIONS:
+        for name in (getattr(record, f"{location}_schema") or {}).get("properties", {}):
+            if name in (position, paging.size):
+                gate.report(
+                    place.at(f"{location}_schema", "properties", name), "paging is ours: limit and next_cursor do it"
+                )
+    return {
+        "style": paging.style,
+        "position": {"location": paging.location, "name": position},
+        "size": {"location": paging.location, "name": paging.size} if paging.size else None,
+        "default_size": paging.default_size,
+        "max_size": paging.max_size or paging.default_size,
+        "next": paging.next,
+        "collect": paging.collect,
+    }

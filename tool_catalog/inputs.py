@@ -1,0 +1,236 @@
+"""The input of a tool: a method's path, body, query and header schemas flattened into one object, and the way back.
+
+Two results, made together so that they cannot disagree: the input schema a model sees, and the parameters that split a
+call's arguments into one upstream request again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tool_catalog import schemas
+from tool_catalog.gate import Gate
+from tool_catalog.records import MethodRecord, ParameterRecord
+from tool_catalog.schemas import Expander, Place
+
+Json = Any
+Schema = dict[str, Json]
+
+LOCATIONS = ("path", "body", "query", "header")
+"""The parts of a request that take arguments, in the order their arguments are listed."""
+
+DESCRIPTION_LENGTH = (8, 600)
+"""Characters of an argument's description."""
+
+ARGUMENT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""What model APIs accept as a property name of a tool's arguments."""
+
+FORBIDDEN_AT_ROOT = ("anyOf", "oneOf", "allOf", "not", "enum", "const", "if", "then", "else")
+"""Keywords that model APIs refuse at the root of a tool's input schema."""
+
+FORBIDDEN_HEADERS = (
+    *("authorization", "proxy-authorization", "cookie", "host", "content-length", "content-type"),
+    *("transfer-encoding", "connection", "te", "trailer", "upgrade", "expect"),
+)
+"""Headers that carry the credential or frame the request; no argument may set them."""
+
+MAX_TOKENS = (100, 100_000)
+"""Least and most a caller may ask for with `max_tokens`; above it hosts cut the result themselves."""
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+"""A path parameter in a request line."""
+
+_LIMIT = "Records per page, 1 to {maximum}. Default {default}."
+_NEXT_CURSOR = "next_cursor of the previous answer, passed back unchanged, for the next page. Leave out for the first."
+_FIELDS = "JMESPath applied to each item, to return less, as {example}. Default whole items."
+_MAX_TOKENS = "Upper bound for this result in tokens (about 4 characters each); the answer says what was left out."
+
+
+def compile_input(
+    record: MethodRecord,
+    place: Place,
+    expander: Expander,
+    *,
+    context: Mapping[str, Json],
+    item: Schema | None,
+    gate: Gate,
+) -> tuple[Schema, list[dict[str, Json]]]:
+    """The input schema and the parameters of one method.
+
+    `context` holds the account's known context keys; `item` is the documented schema of one item of a list-like tool.
+    """
+    properties: dict[str, Schema] = {}
+    required: list[str] = []
+    origin: dict[str, str] = {}
+    for location in LOCATIONS:
+        for argument, schema, needed, where in _arguments(record, location, place, expander, gate):
+            if argument in properties:
+                gate.report(where, f'"{argument}" already comes from {origin[argument]}_schema; {_RENAME}')
+                continue
+            properties[argument], origin[argument] = schema, location
+            if needed:
+                required.append(argument)
+            _check_argument(argument, schema, where, gate)
+    parameters = [_parameter(record, location, argument, place, gate) for argument, location in origin.items()]
+    parameters += _hidden_parameters(record, origin, place, gate)
+    for name, mapping in record.parameters.items():
+        if mapping.context is not None and mapping.context not in context:
+            known = ", ".join(context) or "none"
+            where = place.at("parameters", name, "context")
+            gate.report(
+                where, f'"{mapping.context}" is not described under "context" of integration.yaml; there: {known}'
+            )
+    _check_path(record, parameters, place, gate)
+    for argument, schema in _injected(record, item):
+        if argument in properties:
+            gate.report(place, f'argument "{argument}" is ours on this tool; leave the upstream one out, or {_RENAME}')
+        properties[argument] = schema
+        parameters.append(_compact(location="result", name=argument, argument=argument, value=schema.get("default")))
+    root: Schema = {"type": "object", "properties": properties}
+    if required:
+        root["required"] = required
+    return {**root, "additionalProperties": False}, parameters
+
+
+_RENAME = 'rename it and give its upstream name under "parameters"'
+
+
+def _arguments(
+    record: MethodRecord, location: str, place: Place, expander: Expander, gate: Gate
+) -> Iterator[tuple[str, Schema, bool, Place]]:
+    """The arguments one of the four schemas contributes: name, schema, whether required, place."""
+    raw = getattr(record, f"{location}_schema")
+    if raw is None:
+        return
+    where = place.at(f"{location}_schema")
+    schema = expander.expand(raw, where)
+    if location == "body" and schema.get("type") == "array":  # a bare array becomes the argument "body"
+        yield "body", schema, True, where
+        return
+    if schema.get("type") != "object":
+        or_array = " (or array)" if location == "body" else ""
+        gate.report(where, f"root must be type: object{or_array}, is {schema.get('type', 'not stated')}")
+        return
+    for keyword in FORBIDDEN_AT_ROOT:
+        if keyword in schema:
+            gate.report(where.at(keyword), 'model APIs refuse it at the root of a tool; say it under "checks" instead')
+    if schema.get("additionalProperties", False) is not False:
+        gate.report(where.at("additionalProperties"), "the root is always closed; state each argument")
+    for argument, part in schema.get("properties", {}).items():
+        needed = argument in schema.get("required", ())
+        if location == "path":
+            mapping = record.parameters.get(argument, ParameterRecord())
+            needed = mapping.context is None and mapping.value is None
+        yield argument, part, needed, where.at("properties", argument)
+
+
+def _check_argument(argument: str, schema: Json, place: Place, gate: Gate) -> None:
+    if not ARGUMENT_NAME.fullmatch(argument):
+        gate.report(place, f'model APIs take only 1 to 64 letters, digits, "_", "." and "-" here; {_RENAME}')
+    if not isinstance(schema, dict):
+        gate.report(place, "must be a JSON Schema with a description")
+        return
+    if not str(schema.get("description", "")).strip():
+        gate.report(place, "missing description: what it is, unit, limit, default, an example value")
+    else:
+        gate.length(place.at("description"), schema["description"], DESCRIPTION_LENGTH)
+    if not {"type", "anyOf", "oneOf", "enum", "const"} & set(schema):
+        gate.report(place, "missing type")
+    gate.problems += schemas.loose_objects(schema, place)
+
+
+def _parameter(record: MethodRecord, location: str, argument: str, place: Place, gate: Gate) -> dict[str, Json]:
+    mapping = record.parameters.get(argument, ParameterRecord())
+    where = place.at("parameters", argument)
+    if mapping.location is not None:
+        gate.report(where.at("location"), f"known from {location}_schema; leave it out")
+    if mapping.style != "plain" and location != "query":
+        gate.report(where.at("style"), f"styles are for the query; this argument goes into the {location}")
+    whole_body = location == "body" and argument == "body" and (record.body_schema or {}).get("type") == "array"
+    name = "" if whole_body and mapping.name is None else mapping.name or argument
+    if location == "header" and name.lower() in FORBIDDEN_HEADERS:
+        where = place.at("header_schema", "properties", argument)
+        gate.report(where, f'no argument may set the header "{name}": it carries the credential or frames the request')
+    return _compact(
+        location=location,
+        name=name,
+        argument=argument,
+        style=mapping.style,
+        context=mapping.context,
+        value=mapping.value,
+    )
+
+
+def _hidden_parameters(
+    record: MethodRecord, origin: Mapping[str, str], place: Place, gate: Gate
+) -> list[dict[str, Json]]:
+    """Parameters that are no arguments: constants, context values, and filters that come from a pin alone."""
+    found = []
+    for name, mapping in record.parameters.items():
+        if name in origin:
+            continue
+        where = place.at("parameters", name)
+        pinned = bool(record.scope and record.scope.required and record.scope.argument == name)
+        if mapping.location in (None, "result"):
+            gate.report(where, 'is no argument of the tool; fix the name, or give "location" and "value" or "context"')
+        elif mapping.value is None and mapping.context is None and not pinned:
+            gate.report(where, 'sends nothing: give "value" or "context"')
+        found.append(
+            _compact(
+                location=mapping.location,
+                name=mapping.name or name,
+                argument=name if pinned else None,
+                style=mapping.style,
+                context=mapping.context,
+                value=mapping.value,
+            )
+        )
+    return found
+
+
+def _check_path(record: MethodRecord, parameters: list[dict[str, Json]], place: Place, gate: Gate) -> None:
+    """Each path parameter has a schema, and each path argument a place in the path."""
+    in_path = PLACEHOLDER.findall(record.request)
+    known = [parameter["name"] for parameter in parameters if parameter.get("location") == "path"]
+    for name in in_path:
+        if name not in known:
+            gate.report(place.at("request"), f'path parameter "{{{name}}}" has no schema; describe it in path_schema')
+    for name in known:
+        if name not in in_path:
+            gate.report(place.at("path_schema"), f'"{name}" does not occur in {record.request}')
+    if len(set(in_path)) < len(in_path):
+        gate.report(place.at("request"), "the same path parameter twice")
+
+
+def _injected(record: MethodRecord, item: Schema | None) -> Iterator[tuple[str, Schema]]:
+    """The arguments that every paged and every list-like tool has, in the same words everywhere."""
+    pagination, result = record.pagination, record.result
+    if pagination is not None:
+        if pagination.size is not None and pagination.collect == 1:
+            maximum = pagination.max_size or pagination.default_size
+            limits = {"minimum": 1, "maximum": maximum, "default": pagination.default_size}
+            text = _LIMIT.format(maximum=maximum, default=pagination.default_size)
+            yield "limit", {"type": "integer", **limits, "description": text}
+        yield "next_cursor", {"type": "string", "description": _NEXT_CURSOR}
+    if result.items is not None:
+        if result.fields:
+            text = _FIELDS.format(example=_fields_example(item))
+            yield "fields", {"type": "string", "minLength": 1, "description": text}
+        budget: Schema = {"type": "integer", "minimum": MAX_TOKENS[0], "maximum": MAX_TOKENS[1]}
+        if result.max_tokens is None:
+            yield "max_tokens", {**budget, "description": _MAX_TOKENS}
+        else:
+            text = f"{_MAX_TOKENS} Default {result.max_tokens}."
+            yield "max_tokens", {**budget, "default": result.max_tokens, "description": text}
+
+
+def _fields_example(item: Schema | None) -> str:
+    names = [name for name in (item or {}).get("properties", {}) if name.isidentifier()][:2] or ["id"]
+    return "{" + ", ".join(f"{name}: {name}" for name in names) + "}"
+
+
+def _compact(**parameter: Json) -> dict[str, Json]:
+    """A parameter without what `catalog.Parameter` defaults to."""
+    return {key: value for key, value in parameter.items() if value is not None and (key, value) != ("style", "plain")}
