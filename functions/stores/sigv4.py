@@ -1,0 +1,71 @@
+"""AWS Signature Version 4 for JSON requests, without an SDK.
+
+botocore signs as well, but importing it costs about 80 ms of a cold start; this is two hashes and one HMAC a call. That
+both give the same bytes is a test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+CONTENT_TYPE = "application/x-amz-json-1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Access key, secret key and, for a role's temporary keys, the session token."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+
+class Signer:
+    """Signs `POST /` requests to one service of one region. The day's signing key is derived once a UTC day."""
+
+    def __init__(self, credentials: Credentials, region: str, service: str) -> None:
+        self._credentials = credentials
+        self._region = region
+        self._service = service
+        self._day = ""
+        self._day_key = b""
+
+    def headers(self, host: str, target: str, body: bytes, now: datetime) -> dict[str, str]:
+        """All headers of the request but its length. `host` with its port unless that is the scheme's own;
+        `target` is the operation, as "DynamoDB_20120810.GetItem"; `now` in UTC."""
+        stamp = now.strftime("%Y%m%dT%H%M%SZ")
+        day = stamp[:8]
+        signed = {"content-type": CONTENT_TYPE, "host": host, "x-amz-date": stamp}
+        if self._credentials.session_token:
+            signed["x-amz-security-token"] = self._credentials.session_token
+        signed["x-amz-target"] = target
+        names = ";".join(signed)
+        scope = f"{day}/{self._region}/{self._service}/aws4_request"
+        to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{_sha256(_canonical(signed, names, body))}"
+        signature = hmac.digest(self._key(day), to_sign.encode(), "sha256").hex()
+        signed["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self._credentials.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature={signature}"
+        )
+        return signed
+
+    def _key(self, day: str) -> bytes:
+        if day != self._day:
+            key = f"AWS4{self._credentials.secret_key}".encode()
+            for part in (day, self._region, self._service, "aws4_request"):
+                key = hmac.digest(key, part.encode(), "sha256")
+            self._day, self._day_key = day, key
+        return self._day_key
+
+
+def _canonical(signed: Mapping[str, str], names: str, body: bytes) -> bytes:
+    lines = "".join(f"{name}:{value}\n" for name, value in signed.items())  # already in order of their names
+    return f"POST\n/\n\n{lines}\n{names}\n{_sha256(body)}".encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
