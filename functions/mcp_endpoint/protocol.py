@@ -1,0 +1,419 @@
+"""The Model Context Protocol over HTTP, without input or output: bytes and headers in, bytes and a status out.
+
+Two eras at one URL. *Modern* is revision 2026-07-28: every request carries its own envelope in `params._meta`, mirrored
+into headers. *Legacy* is the `initialize` handshake of the revisions before it, here without a session.
+
+What is sent where the specification is silent follows the official Python SDK (mcp 2.3); `tests/mcp_endpoint/
+test_differential.py` holds every difference and its reason.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+Json = Any
+RequestId = str | int
+Headers = Sequence[tuple[str, str]]
+"""Header lines in their order, duplicates included; names in lower case."""
+
+SERVER_NAME = "postern"
+SERVER_VERSION = "0.1.0"
+"""The product's version, as in pyproject.toml (a test compares them); the artefact carries no package metadata."""
+
+MODERN_VERSIONS = ("2026-07-28",)
+LEGACY_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+"""Revisions with the handshake, oldest first. 2024-11-05 had another transport, but hosts still ask for it on this one,
+and what we answer is valid under it."""
+
+UNSTATED_VERSION = "2025-03-26"
+"""What a request without a version header speaks (2026-07-28, transports, "Protocol Version Header")."""
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+HEADER_MISMATCH = -32020
+MISSING_CAPABILITY = -32021
+UNSUPPORTED_VERSION = -32022
+
+MODERN_STATUS = {
+    PARSE_ERROR: 400,
+    INVALID_REQUEST: 400,
+    METHOD_NOT_FOUND: 404,
+    INVALID_PARAMS: 400,
+    HEADER_MISMATCH: 400,
+    MISSING_CAPABILITY: 400,
+    UNSUPPORTED_VERSION: 400,
+}
+"""HTTP status of a modern JSON-RPC error (2026-07-28, transports and basic/index); any other code: 200, as the SDK."""
+
+MAX_DEPTH = 100
+"""Levels of nesting read. Deeper JSON would break recursive code behind us; no tool's arguments come near."""
+
+VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
+LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel"
+SERVER_KEY = "io.modelcontextprotocol/serverInfo"
+TRACE_KEYS = ("traceparent", "tracestate", "baggage")
+
+LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+NAME_PARAMETERS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""Method -> the parameter mirrored as `Mcp-Name`."""
+
+PARAMETER_HEADER = "mcp-param-"
+"""Prefix of the headers that mirror arguments marked `x-mcp-header` (parameter_headers.py)."""
+
+ROUTING_HEADERS = ("mcp-protocol-version", "mcp-method", "mcp-name")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that may be served. `params` is the object as sent, `_meta` included."""
+
+    id: RequestId
+    method: str
+    params: Mapping[str, Json] = field(repr=False)
+    modern: bool
+    version: str
+    parameter_headers: Headers = field(default=(), repr=False)
+
+    @property
+    def meta(self) -> Mapping[str, Json]:
+        """`params._meta`, {} where there is none."""
+        meta = self.params.get("_meta")
+        return meta if isinstance(meta, Mapping) else {}
+
+    @property
+    def client(self) -> str:
+        """Name and version the client gives itself, as "name/version"; "" where it gives none. Not verified."""
+        info = self.meta.get(CLIENT_KEY) if self.modern else self.params.get("clientInfo")
+        return f"{info['name']}/{info['version']}" if isinstance(info, Mapping) else ""
+
+    @property
+    def trace(self) -> dict[str, str]:
+        """W3C trace context of the request: traceparent, tracestate and baggage, as far as they are there."""
+        return {key: self.meta[key] for key in TRACE_KEYS if isinstance(self.meta.get(key), str)}
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Accepted, and nothing follows from it: a notification, or a legacy client's response to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The envelope is wrong. `id` is None where the request's id could not be read."""
+
+    status: int
+    code: int
+    message: str
+    id: RequestId | None = None
+    data: Json = None
+
+
+class RpcError(Exception):
+    """A method answers with a JSON-RPC error. `data` is sent where it is not None."""
+
+    def __init__(self, code: int, message: str, data: Json = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+def read(headers: Headers, body: bytes) -> Call | Notification | Refusal:
+    """What one POST asks for. Never raises, whatever the bytes are."""
+    try:
+        message = _decode(body)
+    except ValueError as unreadable:
+        return Refusal(400, PARSE_ERROR, f"Parse error: {unreadable}")
+    if not isinstance(message, dict):
+        shape = "a batch (an array)" if isinstance(message, list) else "not an object"
+        return Refusal(400, INVALID_REQUEST, f"The body is {shape}; send one JSON-RPC request or notification")
+    version = next((value.strip() for name, value in headers if name == "mcp-protocol-version"), None)
+    modern = _is_modern(version, message)
+    if "id" not in message:
+        return _read_notification(message, version, modern)
+    if "method" not in message and not modern and _is_response(message):
+        return Notification()
+    if problem := _request_problem(message):
+        return Refusal(400, INVALID_REQUEST, problem, _id(message))
+    if modern:
+        return _read_modern(headers, version, message)
+    if problem := _params_problem(message["method"], message.get("params") or {}):
+        return Refusal(200, INVALID_PARAMS, problem, message["id"])
+    return Call(message["id"], message["method"], message.get("params") or {}, False, version or UNSTATED_VERSION)
+
+
+def request_id(body: bytes) -> RequestId | None:
+    """The id of whatever request these bytes hold, to be echoed in a refusal; None where there is none to read."""
+    try:
+        message = _decode(body)
+    except ValueError:
+        return None
+    return _id(message) if isinstance(message, dict) else None
+
+
+def result(call: Call, members: Mapping[str, Json], *, title: str, tools: bytes | None = None) -> bytes:
+    """The answer to a call. `tools` is the content of the result's `tools` array, frozen; `title` names the server."""
+    if call.modern:
+        meta = {SERVER_KEY: server_info(title), **members.get("_meta", {})}
+        members = {"resultType": "complete", **members, "_meta": meta}
+    encoded = dumps(members)
+    if tools is not None:
+        encoded = b'{"tools":[%b]%b%b' % (tools, b"," if members else b"", encoded[1:])
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (dumps(call.id), encoded)
+
+
+def error(code: int, message: str, id: RequestId | None = None, data: Json = None) -> bytes:
+    """A JSON-RPC error. An id that could not be read is null, as in JSON-RPC 2.0 and the official SDK: some clients
+    show the message only where the member is there."""
+    content: dict[str, Json] = {"code": code, "message": message}
+    if data is not None:
+        content["data"] = data
+    return dumps({"jsonrpc": "2.0", "id": id, "error": content})
+
+
+def status(call: Call, code: int) -> int:
+    """HTTP status of an error that a method answered with."""
+    return MODERN_STATUS.get(code, 200) if call.modern else 200
+
+
+def initialize(call: Call, *, title: str, instructions: str) -> dict[str, Json]:
+    """Result of the legacy handshake: the version asked for where we know it, else our newest legacy one."""
+    asked = call.params["protocolVersion"]
+    return {
+        "protocolVersion": asked if asked in LEGACY_VERSIONS else LEGACY_VERSIONS[-1],
+        "capabilities": {"tools": {}},
+        "serverInfo": server_info(title),
+        "instructions": instructions,
+    }
+
+
+def discover(*, instructions: str, ttl_ms: int) -> dict[str, Json]:
+    """Result of `server/discover`, the modern counterpart of the handshake."""
+    return {
+        "supportedVersions": list(MODERN_VERSIONS),
+        "capabilities": {"tools": {}},
+        "instructions": instructions,
+        "ttlMs": ttl_ms,
+        "cacheScope": "private",
+    }
+
+
+def server_info(title: str) -> dict[str, str]:
+    """Who answers: the product, and the name its operator gave this server."""
+    return {"name": SERVER_NAME, "title": title, "version": SERVER_VERSION}
+
+
+def dumps(value: Json) -> bytes:
+    """Compact UTF-8 JSON. A lone surrogate that an upstream sent becomes a question mark: it has no UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def decode_header(value: str) -> str | None:
+    """A header value as its sender meant it: plain, or `=?base64?...?=` over UTF-8. None where that does not decode."""
+    value = value.strip(" \t")
+    if not (value.startswith("=?base64?") and value.endswith("?=") and len(value) >= len("=?base64??=")):
+        return value
+    payload = value[len("=?base64?") : -len("?=")]
+    try:
+        decoded = base64.b64decode(payload, validate=True)
+        text = decoded.decode()
+    except (binascii.Error, ValueError):
+        return None
+    # One value has one encoding: another reader of the header must not see something else than we do.
+    return text if base64.b64encode(decoded).decode() == payload else None
+
+
+def _decode(body: bytes) -> Json:
+    """The JSON of a body. Raises ValueError in words for the caller."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as problem:
+        raise ValueError(f"the body is not UTF-8 (byte {problem.start})") from None
+    try:
+        message = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except json.JSONDecodeError as problem:
+        raise ValueError(f"{problem.msg} at line {problem.lineno} column {problem.colno}") from None
+    except RecursionError:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth_exceeds(message, MAX_DEPTH):
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if b"\\u" in body:
+        try:
+            json.dumps(message, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("a string holds half of a surrogate pair") from None
+    return message
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"the number {text[:40]} is out of range")
+    return number
+
+
+def _depth_exceeds(value: Json, most: int) -> bool:
+    level: Iterable[Json] = [value]
+    for _ in range(most):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, (dict, list))
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _is_modern(version: str | None, message: Mapping[str, Json]) -> bool:
+    """The era: a modern envelope is modern, `initialize` is legacy (2026-07-28, versioning); for the rest the header
+    decides, as in the official SDK."""
+    if version is not None and version not in LEGACY_VERSIONS:
+        return True
+    params = message.get("params")
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    return "id" in message and message.get("method") != "initialize" and isinstance(meta, dict) and VERSION_KEY in meta
+
+
+def _read_notification(message: Mapping[str, Json], version: str | None, modern: bool) -> Notification | Refusal:
+    if not modern and "method" not in message and _is_response(message):
+        return Notification()
+    if problem := _request_problem({**message, "id": 0}):
+        return Refusal(400, INVALID_REQUEST, problem)
+    if modern and version not in MODERN_VERSIONS:
+        return _unsupported(version, None)
+    return Notification()
+
+
+def _is_response(message: Mapping[str, Json]) -> bool:
+    if message.get("jsonrpc") != "2.0":
+        return False
+    failure = message.get("error")
+    if isinstance(failure, dict):
+        return isinstance(failure.get("code"), int) and isinstance(failure.get("message"), str)
+    return isinstance(message.get("result"), dict) and _id(message) is not None
+
+
+def _request_problem(message: Mapping[str, Json]) -> str:
+    if message.get("jsonrpc") != "2.0":
+        return 'Invalid request: "jsonrpc" must be "2.0"'
+    if _id(message) is None:
+        return 'Invalid request: "id" must be a string or an integer'
+    if not isinstance(message.get("method"), str):
+        return 'Invalid request: "method" must be a string'
+    if not isinstance(message.get("params"), dict | None):
+        return 'Invalid request: "params" must be an object'
+    return ""
+
+
+def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Json]) -> Call | Refusal:
+    """The ladder of a modern request; the first rung that fails answers."""
+    id, method, params = message["id"], message["method"], message.get("params") or {}
+
+    def mismatch(text: str) -> Refusal:
+        return Refusal(400, HEADER_MISMATCH, f"Header mismatch: {text}", id)
+
+    given: dict[str, str] = {}
+    for name, value in headers:
+        if name in ROUTING_HEADERS:
+            if name in given:
+                return mismatch(f"{name} appears more than once")
+            given[name] = value.strip(" \t")
+    meta = params.get("_meta")
+    if not isinstance(meta, dict):
+        meta = {}
+    if missing := [key for key in (VERSION_KEY, CAPABILITIES_KEY) if key not in meta]:
+        return Refusal(400, INVALID_PARAMS, f"Invalid params: params._meta lacks {' and '.join(missing)}", id)
+    if version is None:
+        return mismatch(f"mcp-protocol-version is missing; send {_shown(meta[VERSION_KEY])} as in params._meta")
+    if version != meta[VERSION_KEY]:
+        return mismatch(f'mcp-protocol-version is "{version}", params._meta has {_shown(meta[VERSION_KEY])}')
+    if given.get("mcp-method") != method:
+        return mismatch(f"mcp-method is {_shown(given.get('mcp-method'))}, the body's method is {_shown(method)}")
+    name_parameter = NAME_PARAMETERS.get(method)
+    named = params.get(name_parameter) if name_parameter else None
+    if named is not None:
+        header = given.get("mcp-name")
+        if header is None or decode_header(header) != named:
+            return mismatch(f"mcp-name is {_shown(header)}, params.{name_parameter} is {_shown(named)}")
+    if version not in MODERN_VERSIONS:
+        return _unsupported(version, id)
+    if problem := _meta_problem(meta) or _params_problem(method, params):
+        return Refusal(400, INVALID_PARAMS, problem, id)
+    mirrored = tuple((name, value) for name, value in headers if name.startswith(PARAMETER_HEADER))
+    return Call(id, method, params, True, version, mirrored)
+
+
+def _unsupported(version: str | None, id: RequestId | None) -> Refusal:
+    data = {"supported": list(MODERN_VERSIONS), "requested": version}
+    return Refusal(400, UNSUPPORTED_VERSION, "Unsupported protocol version", id, data)
+
+
+def _meta_problem(meta: Mapping[str, Json]) -> str:
+    """Types of the modern envelope (2026-07-28, schema, RequestMetaObject)."""
+    capabilities, client, level = meta[CAPABILITIES_KEY], meta.get(CLIENT_KEY), meta.get(LOG_LEVEL_KEY)
+    if not isinstance(capabilities, dict) or not all(isinstance(value, dict) for value in capabilities.values()):
+        return f"Invalid params: {CAPABILITIES_KEY} must be an object of objects"
+    if client is not None and not _is_implementation(client):
+        return f'Invalid params: {CLIENT_KEY} must be an object with the strings "name" and "version"'
+    if level is not None and level not in LOG_LEVELS:
+        return f"Invalid params: {LOG_LEVEL_KEY} must be one of {', '.join(LOG_LEVELS)}"
+    return ""
+
+
+def _params_problem(method: str, params: Mapping[str, Json]) -> str:
+    """Types of the parameters of the methods we have (schema of each revision)."""
+    meta = params.get("_meta")
+    if not isinstance(meta, dict | None):
+        return "Invalid params: params._meta must be an object"
+    token = meta.get("progressToken") if meta else None
+    if token is not None and (not isinstance(token, str | int) or isinstance(token, bool)):
+        return "Invalid params: progressToken must be a string or an integer"
+    if method == "initialize":
+        if not isinstance(params.get("protocolVersion"), str):
+            return 'Invalid params: "protocolVersion" must be a string'
+        if not isinstance(params.get("capabilities"), dict):
+            return 'Invalid params: "capabilities" must be an object'
+        if not _is_implementation(params.get("clientInfo")):
+            return 'Invalid params: "clientInfo" must be an object with the strings "name" and "version"'
+    elif method == "tools/list":
+        if not isinstance(params.get("cursor"), str | None):
+            return 'Invalid params: "cursor" must be a string'
+    elif method == "tools/call":
+        if not isinstance(params.get("name"), str):
+            return 'Invalid params: "name" must be a string'
+        if not isinstance(params.get("arguments"), dict | None):
+            return 'Invalid params: "arguments" must be an object'
+    return ""
+
+
+def _is_implementation(value: Json) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("name"), str) and isinstance(value.get("version"), str)
+
+
+def _id(message: Mapping[str, Json]) -> RequestId | None:
+    value = message.get("id")
+    return value if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _shown(value: Json) -> str:
+    """A value in a message, as JSON, cut to what a person reads."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 100 else text[:100] + "..."
