@@ -10,6 +10,7 @@ import pytest
 
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Store
+from tests.aws.standins import store_on_ministack, store_on_moto
 
 
 @contextmanager
@@ -23,6 +24,8 @@ def sqlite(folder: Path) -> Iterator[Store]:
 
 STORES: list[object] = [
     pytest.param(sqlite, id="sqlite"),
+    pytest.param(store_on_ministack, id="ministack", marks=pytest.mark.aws),
+    pytest.param(store_on_moto, id="moto", marks=pytest.mark.aws),
 ]
 """Context managers that take a folder of the test's own and give an empty store."""
 
