@@ -23,6 +23,7 @@ from functions.stores.sigv4 import Credentials, Signer
 from functions.stores.store import (
     MAX_BODY_BYTES,
     MAX_KEYS_PER_GET,
+    Change,
     Item,
     Key,
     Put,
@@ -59,7 +60,7 @@ _NAMES = {"#body": "body", "#version": "version", "#expires_at": "expires_at"}
 
 
 class DynamoReads:
-    """`get` and `put` of the Store contract on table `table`, for one thread at a time.
+    """`get` and `write` of the Store contract on table `table`, for one thread at a time.
 
     `environment`  AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, as Lambda sets them;
                    AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL name another endpoint (a local stand-in).
@@ -125,9 +126,14 @@ class DynamoReads:
                 found[item.key] = item
         return [found.get(key) for key in keys]
 
-    def put(self, put: Put) -> None:
-        """One Put, as `Store.write([put])`. Raises StoreConflict. After a StoreUnavailable it may have been written."""
-        self._send("UpdateItem", {"TableName": self._table, **update(put)}, again=False)
+    def write(self, changes: Sequence[Change]) -> None:
+        """See Store, for one Put. Several changes would be a transaction and a Delete another permission; the data plane
+        needs neither. After a StoreUnavailable it may have been written."""
+        match changes:
+            case [Put() as put]:
+                self._send("UpdateItem", {"TableName": self._table, **update(put)}, again=False)
+            case _:
+                raise StoreError("DynamoDB store: the data plane writes one Put at a time, and nothing else")
 
     def close(self) -> None:
         """Close the connection; the next operation makes another."""

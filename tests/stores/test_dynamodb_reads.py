@@ -15,6 +15,8 @@ from functions.stores.dynamodb_reads import IDLE_SECONDS, DynamoReads
 from functions.stores.store import (
     MAX_BODY_BYTES,
     MAX_KEYS_PER_GET,
+    Change,
+    Delete,
     Item,
     Key,
     Put,
@@ -76,7 +78,7 @@ def both(request: pytest.FixtureRequest) -> Iterator[tuple[DynamoReads, Store]]:
 def test_what_one_half_writes_the_other_reads(both: tuple[DynamoReads, Store]) -> None:
     half, store = both
     store.write([Put(A, {"text": "naïve 🗝"}, expires_at=4_000_000_000), Put(B, {"n": 1})])
-    half.put(Put(B, {"n": 2}))
+    half.write([Put(B, {"n": 2})])
     assert half.get([A]) == [Item(A, {"text": "naïve 🗝"}, 4_000_000_000, 1)]
     assert half.get([B, Key("TOKEN#c"), A, B]) == [
         Item(B, {"n": 2}, None, 2),
@@ -91,12 +93,12 @@ def test_what_one_half_writes_the_other_reads(both: tuple[DynamoReads, Store]) -
 @pytest.mark.aws
 def test_a_conditional_put_is_refused_as_in_the_whole_store(both: tuple[DynamoReads, Store]) -> None:
     half, store = both
-    half.put(Put(A, {"first": True}, if_version=0))
+    half.write([Put(A, {"first": True}, if_version=0)])
     with pytest.raises(StoreConflict, match="not at the version"):
-        half.put(Put(A, {"second": True}, if_version=0))
+        half.write([Put(A, {"second": True}, if_version=0)])
     with pytest.raises(StoreConflict):
-        half.put(Put(A, {"second": True}, if_version=2))
-    half.put(Put(A, {"second": True}, if_version=1))
+        half.write([Put(A, {"second": True}, if_version=2)])
+    half.write([Put(A, {"second": True}, if_version=1)])
     assert store.get([A]) == [Item(A, {"second": True}, None, 2)]
 
 
@@ -217,7 +219,7 @@ def test_a_put_on_a_connection_that_dies_under_it_is_not_sent_twice(reads: Reads
         half = reads(script)
         half.get([A])
         with pytest.raises(StoreUnavailable):
-            half.put(Put(Key("LOG#a", "1"), {"n": 1}))
+            half.write([Put(Key("LOG#a", "1"), {"n": 1})])
     assert script.operations == ["GetItem", "UpdateItem"]
 
 
@@ -226,7 +228,7 @@ def test_a_connection_that_was_closed_while_idle_is_replaced_before_anything_is_
         half = reads(script)
         half.get([A])
         assert script.closed.acquire(timeout=10)
-        half.put(Put(Key("LOG#a", "1"), {"n": 1}))
+        half.write([Put(Key("LOG#a", "1"), {"n": 1})])
         half.close()
     assert (script.operations, script.connections) == (["GetItem", "UpdateItem"], 2)
 
@@ -271,9 +273,15 @@ def test_an_error_that_waiting_does_not_cure_is_not_called_unavailable(reads: Re
     assert not isinstance(caught.value, StoreUnavailable)
 
 
+@pytest.mark.parametrize("changes", [[], [Delete(A)], [Put(A, {}), Put(B, {})]], ids=["none", "delete", "two"])
+def test_anything_but_one_put_is_refused_unsent(changes: list[Change]) -> None:
+    with pytest.raises(StoreError, match="writes one Put at a time, and nothing else"):
+        DynamoReads("postern", ENVIRONMENT).write(changes)
+
+
 def test_a_put_counts_the_version_up_and_never_reads(reads: Reads) -> None:
     with scripted({}) as script:
-        reads(script).put(Put(Key("USE#s"), {"at": "x"}))
+        reads(script).write([Put(Key("USE#s"), {"at": "x"})])
     (request,) = script.requests
     assert script.operations == ["UpdateItem"]
     assert "ReturnValues" not in request
@@ -293,9 +301,9 @@ def test_limits_are_kept_without_asking_the_table() -> None:
     with pytest.raises(StoreError, match=f"{MAX_KEYS_PER_GET + 1} keys in one get; at most {MAX_KEYS_PER_GET}"):
         half.get([Key(str(n)) for n in range(MAX_KEYS_PER_GET + 1)])
     with pytest.raises(StoreError, match=f"a body of {MAX_BODY_BYTES + 1:,} bytes; at most {MAX_BODY_BYTES:,}"):
-        half.put(Put(A, {"text": "x" * (MAX_BODY_BYTES + 1 - len('{"text":""}'))}))
+        half.write([Put(A, {"text": "x" * (MAX_BODY_BYTES + 1 - len('{"text":""}'))})])
     with pytest.raises(StoreError, match="not JSON"):
-        half.put(Put(A, {"n": float("nan")}))
+        half.write([Put(A, {"n": float("nan")})])
 
 
 @pytest.mark.parametrize(
