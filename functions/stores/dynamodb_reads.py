@@ -127,8 +127,8 @@ class DynamoReads:
         return [found.get(key) for key in keys]
 
     def write(self, changes: Sequence[Change]) -> None:
-        """See Store, for one Put. Several changes would be a transaction and a Delete another permission; the data plane
-        needs neither. After a StoreUnavailable it may have been written."""
+        """See Store, for one Put. Several changes would be a transaction and a Delete another permission; the data
+        plane needs neither. After a StoreUnavailable it may have been written."""
         match changes:
             case [Put() as put]:
                 self._send("UpdateItem", {"TableName": self._table, **update(put)}, again=False)
