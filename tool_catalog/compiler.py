@@ -298,8 +298,8 @@ class _Compilation:
         if scope.argument is not None and scope.argument not in arguments and not hidden:
             known = ", ".join(arguments) or "none"
             report(where.at("argument"), f'"{scope.argument}" is no argument of the tool; arguments: {known}')
-        if scope.kind == "arguments" and not set(pins) & set(arguments):
-            report(where, f"none of {', '.join(pins)} is an argument of the tool")
+        if scope.kind == "arguments" and (missing := [pin for pin in pins if pin not in arguments]):
+            report(where, f"{', '.join(missing)} must be an argument too, or a pin on it would have no effect")
         if scope.kind == "entity" and scope.id is not None and scope.id not in arguments:
             report(where.at("id"), f'"{scope.id}" is no argument of the tool')
         if scope.at is not None:
