@@ -1,0 +1,131 @@
+"""One-time EventBridge schedules: the purge function runs for a server within a minute of its expiry.
+
+A schedule belongs to one server and is found by its name, so moving an expiry moves the schedule and needs no record
+of it. What cannot be scheduled is logged and nothing more: requests compare `expires_at` with the clock, and the
+table's TTL removes the items later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from functions.gateway.servers import write_time
+
+if TYPE_CHECKING:
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+
+MAX_NAME_CHARS = 64
+"""Characters of a schedule's name (EventBridge Scheduler API, CreateSchedule)."""
+
+NAME = re.compile(r"[0-9a-zA-Z_.-]+")
+"""What a schedule's name may hold (the same source)."""
+
+RETRY = {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
+"""How long EventBridge keeps trying to reach the purge function; afterwards the TTL does it."""
+
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 2, 5, 3
+"""Longest waits, and tries, of one request to EventBridge: an operator is waiting for the answer."""
+
+logger = logging.getLogger(__name__)
+
+
+class EventBridgeSchedules:
+    """The Scheduler of a deployment (see servers.Scheduler).
+
+    `group`     schedule group; `role_arn` the role that EventBridge assumes; `target_arn` the purge function.
+    `client`    a boto3 EventBridge Scheduler client; None makes one from the environment when it is needed.
+    """
+
+    def __init__(
+        self, group: str, role_arn: str, target_arn: str, client: EventBridgeSchedulerClient | None = None
+    ) -> None:
+        self._group = group
+        self._role_arn = role_arn
+        self._target_arn = target_arn
+        self._made = client
+
+    def put(self, server_id: str, account_id: str, at: datetime) -> None:
+        """Purge then; replaces an earlier schedule of the same server."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        schedule = self._schedule(server_id, account_id, at)
+        try:
+            client = self._client()
+            try:
+                client.create_schedule(**schedule)
+            except client.exceptions.ConflictException:
+                try:
+                    client.update_schedule(**schedule)
+                except client.exceptions.ResourceNotFoundException:  # it fired in between, and went
+                    client.create_schedule(**schedule)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("no purge is scheduled for server %s, its TTL removes it: %s", server_id, _reason(error))
+
+    def delete(self, server_id: str) -> None:
+        """Forget the schedule, there or not."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            client = self._client()
+            try:
+                client.delete_schedule(GroupName=self._group, Name=schedule_name(server_id))
+            except client.exceptions.ResourceNotFoundException:
+                return
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("a schedule stays behind and will find nothing: server %s: %s", server_id, _reason(error))
+
+    def _schedule(self, server_id: str, account_id: str, at: datetime) -> dict[str, Any]:
+        event = {"account_id": account_id, "server_id": server_id, "expires_at": write_time(at)}
+        return {
+            "GroupName": self._group,
+            "Name": schedule_name(server_id),
+            "ScheduleExpression": schedule_expression(at),
+            "ScheduleExpressionTimezone": "UTC",
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "ActionAfterCompletion": "DELETE",
+            "Target": {
+                "Arn": self._target_arn,
+                "RoleArn": self._role_arn,
+                "Input": json.dumps(event),
+                "RetryPolicy": RETRY,
+            },
+        }
+
+    def _client(self) -> EventBridgeSchedulerClient:
+        if self._made is None:
+            import boto3
+            from botocore.config import Config
+
+            config = Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            )
+            self._made = boto3.client("scheduler", config=config)
+        return self._made
+
+
+def schedule_name(server_id: str) -> str:
+    """The name of a server's schedule: its id where that is a valid name, else a digest of it."""
+    if len(server_id) <= MAX_NAME_CHARS and NAME.fullmatch(server_id):
+        return server_id
+    return f"server-{hashlib.sha256(server_id.encode()).hexdigest()[:48]}"
+
+
+def schedule_expression(at: datetime) -> str:
+    """`at(...)` in UTC, whole seconds, rounded up: never before the moment."""
+    utc = at.astimezone(UTC)
+    if utc.microsecond:
+        utc = utc.replace(microsecond=0) + timedelta(seconds=1)
+    return f"at({utc:%Y-%m-%dT%H:%M:%S})"
+
+
+def _reason(error: Exception) -> str:
+    """An error as its code: messages may repeat the request."""
+    response: dict[str, Any] = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code") or type(error).__name__)
