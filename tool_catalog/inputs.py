@@ -149,7 +149,8 @@ def _parameter(record: MethodRecord, location: str, argument: str, place: Place,
     if mapping.style != "plain" and location != "query":
         gate.report(where.at("style"), f"styles are for the query; this argument goes into the {location}")
     whole_body = location == "body" and argument == "body" and (record.body_schema or {}).get("type") == "array"
-    name = "" if whole_body and mapping.name is None else mapping.name or argument
+    default_name = "" if whole_body else argument
+    name = default_name if mapping.name is None else mapping.name
     if location == "header" and name.lower() in FORBIDDEN_HEADERS:
         where = place.at("header_schema", "properties", argument)
         gate.report(where, f'no argument may set the header "{name}": it carries the credential or frames the request')
