@@ -10,6 +10,7 @@ Exit codes: 0 done, 1 problems (on standard error), 2 wrong usage.
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import sys
@@ -133,13 +134,35 @@ def _show(name: str, integration: str | None, compiled: Path) -> int:
         tool = loaded.tools.get(name)
         if tool is None:
             continue
-        print(json.dumps(tool.definition, indent=2, ensure_ascii=False))
-        print(f"\n{tool.resource}.{tool.method}, {tool.access}, tags: {', '.join(tool.tags)}")
-        print(f"{tool.request.verb} {loaded.base_url}{tool.request.path}")
-        print(f"example: {json.dumps(tool.example, ensure_ascii=False)}")
+        print(_shown(tool, loaded.base_url))
         return 0
-    print(f'no tool "{name}"; list them with: tool-catalog show --help', file=sys.stderr)
+    known = [tool for name in catalog.available(compiled) for tool in catalog.load(name, compiled).tools]
+    close = difflib.get_close_matches(name, known, n=3)
+    print(f'no tool "{name}"; {"close: " + ", ".join(close) if close else f"{len(known)} tools"}', file=sys.stderr)
     return 1
+
+
+def _shown(tool: catalog.Tool, base_url: str) -> str:
+    """What an agent sees, then where each value of the example goes upstream."""
+    lines = [json.dumps(tool.definition, indent=2, ensure_ascii=False), ""]
+    lines.append(f"{tool.resource}.{tool.method}: {tool.access}; tags {', '.join(tool.tags)}")
+    lines.append(f"example: {json.dumps(tool.example, ensure_ascii=False)}")
+    lines.append(f"upstream: {tool.request.verb} {base_url}{tool.request.path}")
+    for parameter in tool.request.parameters:
+        if parameter.argument is not None and parameter.argument in tool.example:
+            source = (
+                f"{json.dumps(tool.example[parameter.argument], ensure_ascii=False)} (argument {parameter.argument})"
+            )
+        elif parameter.context is not None:
+            source = f"the account's {parameter.context}"
+        elif parameter.value is not None and parameter.location != "result":
+            source = json.dumps(parameter.value, ensure_ascii=False)
+        else:
+            continue
+        where = "our answer" if parameter.location == "result" else parameter.location
+        style = "" if parameter.style == "plain" else f", {parameter.style}"
+        lines.append(f"  {where} {parameter.name or '(whole)'}{style} = {source}")
+    return "\n".join(lines)
 
 
 def _integrations(records: Path) -> list[str]:

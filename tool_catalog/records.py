@@ -1,7 +1,7 @@
 """The documentation records: what may stand in `records/<integration>/*.yaml`, key by key.
 
 `read_folder` gives the records or every problem in them, each with file and line. Whether the records make good tools
-is decided in `compiler.py`; here it is only whether they are well-formed. docs/records.md explains every key to authors.
+is decided in `compiler.py`; here it is only whether they are well-formed. docs/records.md explains the keys to authors.
 """
 
 from __future__ import annotations
@@ -344,11 +344,9 @@ def _place(data: Json, location: tuple[str | int, ...]) -> tuple[YamlPath, Json]
     """The path of `location` in the data, less what pydantic adds to it, and the value there."""
     path: list[str | int] = []
     for step in location:
-        if isinstance(data, dict) and step in data:
+        try:
             data = data[step]
-        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
-            data = data[step]
-        else:
+        except (KeyError, IndexError, TypeError):
             continue
         path.append(step)
     if location and location[-1] == "[key]":

@@ -1,6 +1,6 @@
 """JSON Schemas of the records: shared parts expanded, mistakes found, output schemas made from documented answers.
 
-What leaves here is self-contained: no `$ref`, no `$defs`, for hosts hand tool schemas to model APIs that follow neither.
+What leaves here is self-contained, without `$ref` and `$defs`: hosts pass schemas on to model APIs that follow neither.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def rename_and_drop(schema: Schema, rename: Mapping[str, str], drop: tuple[str, 
 
 
 def output(schema: Schema) -> Schema:
-    """A documented answer as a promise we can keep: clients reject a whole result over one field that breaks the schema.
+    """A documented answer as a promise we can keep: clients reject a whole result over one field outside the schema.
 
     Kept: structure, descriptions, types, each with null. Dropped: required, enum, formats, limits, closed objects.
     """

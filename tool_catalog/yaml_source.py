@@ -16,7 +16,7 @@ import yaml
 Path = tuple[str | int, ...]
 
 MAX_NODES = 500_000
-"""Most values one file may expand to. Aliases can double a document per line; a record of 900 operations has ~60,000."""
+"""Most values one file may expand to: aliases can double a document per line; 900 operations are about 60,000."""
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -79,7 +79,7 @@ def read(name: str, text: str) -> tuple[Source, list[Problem]]:
 
 
 def _compose(text: str) -> yaml.Node | None:
-    """libyaml where PyYAML has it (ten times faster); its error texts differ, so those always come from PyYAML itself."""
+    """libyaml where there is one, ten times faster; its error texts differ, so those always come from PyYAML itself."""
     fast = getattr(yaml, "CBaseLoader", None)
     if fast is not None:
         try:
