@@ -149,9 +149,10 @@ def read(headers: Headers, body: bytes) -> Call | Notification | Refusal:
         return Refusal(400, INVALID_REQUEST, problem, _id(message))
     if modern:
         return _read_modern(headers, version, message)
-    if problem := _params_problem(message["method"], message.get("params") or {}):
-        return Refusal(200, INVALID_PARAMS, problem, message["id"])
-    return Call(message["id"], message["method"], message.get("params") or {}, False, version or UNSTATED_VERSION)
+    id, method, params = message["id"], message["method"], message.get("params") or {}
+    if problem := _params_problem(method, params) or (method == "initialize" and _handshake_problem(params)):
+        return Refusal(200, INVALID_PARAMS, problem, id)
+    return Call(id, method, params, False, version or UNSTATED_VERSION)
 
 
 def request_id(body: bytes) -> RequestId | None:
@@ -386,14 +387,7 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
     token = meta.get("progressToken") if meta else None
     if token is not None and (not isinstance(token, str | int) or isinstance(token, bool)):
         return "Invalid params: progressToken must be a string or an integer"
-    if method == "initialize":
-        if not isinstance(params.get("protocolVersion"), str):
-            return 'Invalid params: "protocolVersion" must be a string'
-        if not isinstance(params.get("capabilities"), dict):
-            return 'Invalid params: "capabilities" must be an object'
-        if not _is_implementation(params.get("clientInfo")):
-            return 'Invalid params: "clientInfo" must be an object with the strings "name" and "version"'
-    elif method == "tools/list":
+    if method == "tools/list":
         if not isinstance(params.get("cursor"), str | None):
             return 'Invalid params: "cursor" must be a string'
     elif method == "tools/call":
@@ -401,6 +395,17 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
             return 'Invalid params: "name" must be a string'
         if not isinstance(params.get("arguments"), dict | None):
             return 'Invalid params: "arguments" must be an object'
+    return ""
+
+
+def _handshake_problem(params: Mapping[str, Json]) -> str:
+    """Types of the parameters of `initialize` (schema of each legacy revision)."""
+    if not isinstance(params.get("protocolVersion"), str):
+        return 'Invalid params: "protocolVersion" must be a string'
+    if not isinstance(params.get("capabilities"), dict):
+        return 'Invalid params: "capabilities" must be an object'
+    if not _is_implementation(params.get("clientInfo")):
+        return 'Invalid params: "clientInfo" must be an object with the strings "name" and "version"'
     return ""
 
 

@@ -1,0 +1,275 @@
+"""The catalogue and executor that the official conformance suite asks for: named tools with canned answers.
+
+They are served by the real endpoint; only what stands behind a call is replaced. What a stateless server with JSON
+answers cannot do (notifications during a call, requests to the client) is not here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, INVALID_PARAMS, MISSING_CAPABILITY, RpcError
+from functions.mcp_endpoint.tools import Outcome, ToolCall
+from tool_catalog.catalog import Auth, Catalog, Request, Result, Tool
+
+Json = Any
+
+INTEGRATION = "conformance"
+
+STATE_KEY = b"the fixture's own key; its state protects nothing"
+
+
+def _png() -> bytes:
+    """One red pixel."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
+
+    header = b"\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00"
+    pixel = zlib.compress(b"\x00\xff\x00\x00")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixel) + chunk(b"IEND", b"")
+
+
+def _wav() -> bytes:
+    """One silent sample."""
+    form = b"fmt \x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x40\x1f\x00\x00\x01\x00\x08\x00"
+    content = b"WAVE" + form + b"data\x01\x00\x00\x00\x80\x00"
+    return b"RIFF" + len(content).to_bytes(4, "little") + content
+
+
+def text(words: str) -> Json:
+    return {"type": "text", "text": words}
+
+
+IMAGE = {"type": "image", "data": base64.b64encode(_png()).decode(), "mimeType": "image/png"}
+AUDIO = {"type": "audio", "data": base64.b64encode(_wav()).decode(), "mimeType": "audio/wav"}
+
+CONTENT: Mapping[str, list[Json]] = {
+    "test_simple_text": [text("This is a simple text response for testing.")],
+    "test_image_content": [IMAGE],
+    "test_audio_content": [AUDIO],
+    "test_embedded_resource": [
+        {
+            "type": "resource",
+            "resource": {
+                "uri": "test://embedded-resource",
+                "mimeType": "text/plain",
+                "text": "This is an embedded resource content.",
+            },
+        }
+    ],
+    "test_multiple_content_types": [
+        text("Multiple content types test:"),
+        IMAGE,
+        {
+            "type": "resource",
+            "resource": {
+                "uri": "test://mixed-content-resource",
+                "mimeType": "application/json",
+                "text": '{"test":"data","value":123}',
+            },
+        },
+    ],
+    "test_error_handling": [text("This tool intentionally returns an error for testing")],
+    "test_logging_tool": [text("Nothing was logged: JSON answers carry no notifications.")],
+    "json_schema_2020_12_tool": [text("The arguments fit.")],
+    "test_parameter_header": [text("Header and argument agree.")],
+}
+"""Tools that always answer the same."""
+
+NAME = {
+    "method": "elicitation/create",
+    "params": {
+        "message": "What is your name?",
+        "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+    },
+}
+COLOUR = {
+    "method": "elicitation/create",
+    "params": {
+        "message": "What is your favourite colour?",
+        "requestedSchema": {"type": "object", "properties": {"color": {"type": "string"}}, "required": ["color"]},
+    },
+}
+CONFIRM = {
+    "method": "elicitation/create",
+    "params": {
+        "message": "Please confirm",
+        "requestedSchema": {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]},
+    },
+}
+CAPITAL = {
+    "method": "sampling/createMessage",
+    "params": {
+        "messages": [{"role": "user", "content": text("What is the capital of France?")}],
+        "maxTokens": 100,
+    },
+}
+ROOTS = {"method": "roots/list", "params": {}}
+
+CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
+"""Method of an input request -> the client capability it needs."""
+
+ROUNDS: Mapping[str, tuple[Mapping[str, Json], ...]] = {
+    "test_input_required_result_elicitation": ({"user_name": NAME},),
+    "test_input_required_result_sampling": ({"capital_question": CAPITAL},),
+    "test_input_required_result_list_roots": ({"client_roots": ROOTS},),
+    "test_input_required_result_request_state": ({"confirm": CONFIRM},),
+    "test_input_required_result_multiple_inputs": ({"user_name": NAME, "greeting": CAPITAL, "client_roots": ROOTS},),
+    "test_input_required_result_multi_round": ({"step1": NAME}, {"step2": COLOUR}),
+    "test_input_required_result_tampered_state": ({"confirm": CONFIRM},),
+    "test_input_required_result_capabilities": ({"user_name": NAME, "capital_question": CAPITAL},),
+    "test_streaming_elicitation": ({"user_name": NAME},),
+}
+"""Tools that ask the client for something first: what each round asks for."""
+
+STATELESS = ("test_input_required_result_elicitation", "test_input_required_result_sampling")
+"""Tools of one round that go without a requestState, because the suite calls them with answers straight away."""
+
+NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
+
+SCHEMAS: Mapping[str, Json] = {
+    "test_parameter_header": {
+        "type": "object",
+        "properties": {
+            "region": {"type": "string", "description": "Where.", "x-mcp-header": "Region"},
+            "count": {"type": "integer", "description": "How many.", "x-mcp-header": "Count"},
+        },
+        "additionalProperties": False,
+    },
+    "json_schema_2020_12_tool": {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "$defs": {
+            "address": {
+                "$anchor": "addressDef",
+                "type": "object",
+                "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+            }
+        },
+        "properties": {
+            "name": {"type": "string"},
+            "address": {"$ref": "#/$defs/address"},
+            "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+            "phone": {"type": "string"},
+            "email": {"type": "string"},
+        },
+        "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+        "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+        "then": {"required": ["phone"]},
+        "else": {"required": ["email"]},
+        "additionalProperties": False,
+    },
+}
+"""Input schemas that are not the empty object."""
+
+
+async def execute(call: ToolCall) -> Outcome:
+    """Carry out a call of a fixture tool."""
+    if call.name == "test_missing_capability":
+        if "sampling" not in call.request.meta[CAPABILITIES_KEY]:
+            required: Json = {"requiredCapabilities": {"sampling": {}}}
+            raise RpcError(MISSING_CAPABILITY, "This tool needs the sampling capability", required)
+        return Outcome({"content": [text("The client can sample.")]})
+    if call.name in ROUNDS and call.request.modern:
+        return Outcome(_round(call))
+    if call.name in CONTENT:
+        return Outcome({"content": CONTENT[call.name], "isError": call.name == "test_error_handling"})
+    raise RpcError(INVALID_PARAMS, f"Unknown tool: {call.name}")
+
+
+def _round(call: ToolCall) -> dict[str, Json]:
+    """One round of a tool that asks for input: the next question, or the result."""
+    params = call.request.params
+    answers = params.get("inputResponses") or {}
+    state = params.get("requestState")
+    number = 0 if state is None else _opened(call, state)
+    questions = _askable(call, ROUNDS[call.name][number])
+    if answers and all(isinstance(answers.get(key), dict) for key in questions):
+        number += 1
+        if number == len(ROUNDS[call.name]):
+            return {"content": [text(f"Answered: {', '.join(questions)}; state-ok")]}
+        questions = _askable(call, ROUNDS[call.name][number])
+    asked: dict[str, Json] = {"resultType": "input_required", "inputRequests": questions}
+    if call.name not in STATELESS:
+        asked["requestState"] = _sealed(call, number)
+    return asked
+
+
+def _askable(call: ToolCall, questions: Mapping[str, Json]) -> dict[str, Json]:
+    """The questions this client can answer."""
+    if call.name != "test_input_required_result_capabilities":
+        return dict(questions)
+    able = call.request.meta[CAPABILITIES_KEY]
+    return {key: question for key, question in questions.items() if CAPABILITY[question["method"]] in able}
+
+
+def _sealed(call: ToolCall, number: int) -> str:
+    state = json.dumps([call.name, number])
+    return f"{state}|{_signature(state)}"
+
+
+def _opened(call: ToolCall, sealed: Json) -> int:
+    state, _, signature = str(sealed).rpartition("|")
+    if not hmac.compare_digest(signature, _signature(state)) or json.loads(state)[0] != call.name:
+        raise RpcError(INVALID_PARAMS, "Invalid params: requestState is not one this tool gave")
+    return int(json.loads(state)[1])
+
+
+def _signature(state: str) -> str:
+    return hmac.new(STATE_KEY, state.encode(), hashlib.sha256).hexdigest()
+
+
+def catalog() -> Catalog:
+    """The fixture tools as a catalogue."""
+    names = (*CONTENT, "test_missing_capability", *ROUNDS)
+    return Catalog(
+        integration=INTEGRATION,
+        label="Conformance fixture",
+        base_url="http://127.0.0.1",
+        instructions="Tools of the official conformance suite, with canned answers.",
+        auth=Auth("none"),
+        credentials={},
+        context={},
+        probe=None,
+        rate_limits={},
+        scope=(),
+        source_sha256="",
+        tools={name: _tool(name) for name in names},
+    )
+
+
+def loading(load: Callable[[str], Catalog]) -> Callable[[str], Catalog]:
+    """A catalogue loader that knows the fixture beside what `load` knows."""
+    fixture = catalog()
+    return lambda name: fixture if name == INTEGRATION else load(name)
+
+
+def _tool(name: str) -> Tool:
+    hints = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+    return Tool(
+        name=name,
+        resource="fixture",
+        method=name,
+        access="read",
+        tags=(),
+        definition={
+            "name": name,
+            "title": name,
+            "description": "A tool of the conformance suite.",
+            "inputSchema": SCHEMAS.get(name, NOTHING),
+            "annotations": hints,
+        },
+        request=Request("GET", "/"),
+        pagination=None,
+        result=Result(),
+        scope=None,
+        checks=(),
+        example={},
+    )

@@ -1,0 +1,243 @@
+"""Run the official conformance suite against the endpoint and keep docs/conformance.md true.
+
+    python -m tests.conformance.run            run everything, write the table
+    python -m tests.conformance.run --check    run everything, fail when the table is not what it says
+
+Two catalogues are served by the same endpoint on a loopback socket: Mem0 as it is shipped, and the tools the suite asks
+for (fixture.py). Each is run against each revision. The run fails on a scenario that fails unexpectedly and on one that
+is expected to fail and passes: `expected/<catalogue>-<revision>.yaml` holds those, each with its reason.
+
+Needs the Node packages that `tests/clients/install` puts into .cache/node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from functions.gateway.settings import Settings
+from functions.mcp_endpoint import tools
+from tests.conformance import fixture
+from tests.mcp_endpoint.endpoint import bench, listen, served
+from tool_catalog.catalog import load
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+NODE_MODULES = ROOT / ".cache" / "node" / "node_modules"
+PACKAGES = ROOT / "tests" / "clients" / "package.json"
+TABLE = ROOT / "docs" / "conformance.md"
+
+REVISIONS = ("2026-07-28", "2025-11-25")
+CATALOGUES = ("fixture", "mem0")
+
+RUN_SECONDS = 300
+"""Longest time of one run; a usual one takes 5 s."""
+
+ENTRY = re.compile(r"\s*- (?P<scenario>[\w-]+)(:(?P<check>[\w-]+))?\s+# (?P<reason>.+)")
+"""A line of an expected-failures file: a scenario or one of its checks, and why."""
+
+SCENARIO_FOLDER = re.compile(r"server-(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
+SUMMARY_LINE = re.compile(r"^[✓✗] (?P<scenario>[\w-]+): \d+ passed")
+REQUIRED_LINE = re.compile(r"^  - (?P<scenario>[\w-]+)$")
+COMPLAINT_LINE = re.compile(r"^  ✗ (?P<entry>\S+)$")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What one scenario came to in one run: its checks by status, and why those that do not pass do not."""
+
+    name: str
+    passed: int
+    warned: int
+    failed: int
+    required: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One catalogue against one revision. `unexpected` names scenarios that failed, or passed, against expectation."""
+
+    catalogue: str
+    revision: str
+    scenarios: tuple[Scenario, ...]
+    unexpected: tuple[str, ...]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance.run", description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="fail when docs/conformance.md is stale; write nothing")
+    check = parser.parse_args().check
+    if not (NODE_MODULES / "@modelcontextprotocol" / "conformance").is_dir():
+        print("the conformance suite is not installed; run tests/clients/install", file=sys.stderr)
+        return 2
+    runs = _run_all()
+    for run in runs:
+        for entry in run.unexpected:
+            print(f"{run.catalogue} against {run.revision}: not as expected: {entry}", file=sys.stderr)
+    table = _render(runs)
+    if check:
+        if not TABLE.exists() or TABLE.read_text() != table:
+            print("docs/conformance.md is stale; run `make conformance` and commit it", file=sys.stderr)
+            return 1
+    else:
+        TABLE.parent.mkdir(exist_ok=True)
+        TABLE.write_text(table)
+    for run in runs:
+        counts = _counts(run)
+        print(f"{run.catalogue:8} {run.revision}  {counts['pass']} pass, {counts['expected']} expected failures")
+    return 1 if any(run.unexpected for run in runs) else 0
+
+
+def _run_all() -> list[Run]:
+    """Every catalogue against every revision, through one endpoint."""
+    listener, origin = listen()
+    settings = Settings(
+        allowed_hosts=("127.0.0.1", "localhost"),
+        allowed_origins=(origin, origin.replace("127.0.0.1", "localhost")),
+    )
+
+    async def execute(call: tools.ToolCall) -> tools.Outcome:
+        chosen = fixture.execute if call.server.integration == fixture.INTEGRATION else tools.execute
+        return await chosen(call)
+
+    with tempfile.TemporaryDirectory() as folder:
+        table = bench(Path(folder), settings=settings)
+        table.clock.now = datetime.now(UTC)
+        endpoint = table.endpoint(load_catalog=fixture.loading(load), execute=execute)
+        tokens = {
+            "fixture": table.mint(integration=fixture.INTEGRATION, id="srv_fixture"),
+            "mem0": table.mint(id="srv_mem0"),
+        }
+        with served(endpoint, listener):
+            return [
+                _run(catalogue, revision, f"{origin}/mcp/{tokens[catalogue]}")
+                for revision in REVISIONS
+                for catalogue in CATALOGUES
+            ]
+
+
+def _run(catalogue: str, revision: str, url: str) -> Run:
+    expected = HERE / "expected" / f"{catalogue}-{revision}.yaml"
+    with tempfile.TemporaryDirectory() as folder:
+        suite = _suite(
+            *("server", "--url", url, "--requirements", revision),
+            *("--expected-failures", str(expected), "--output-dir", folder),
+        )
+        statuses = {
+            match["scenario"]: Counter(check["status"] for check in json.loads((path / "checks.json").read_text()))
+            for path in Path(folder).iterdir()
+            if (match := SCENARIO_FOLDER.fullmatch(path.name))
+        }
+    listed = _suite("list", "--server", "--requirements", revision).stdout.partition("Client scenarios")[0]
+    required = {match["scenario"] for match in map(REQUIRED_LINE.match, listed.splitlines()) if match}
+    reasons = _reasons(expected)
+    lines = suite.stdout.splitlines() + suite.stderr.splitlines()
+    scenarios = tuple(
+        Scenario(
+            name,
+            statuses[name]["SUCCESS"],
+            statuses[name]["WARNING"],
+            statuses[name]["FAILURE"],
+            name in required,
+            reasons.get(name, ()),
+        )
+        for name in (match["scenario"] for match in map(SUMMARY_LINE.match, lines) if match)
+    )
+    unexpected = tuple(match["entry"] for match in map(COMPLAINT_LINE.match, lines) if match)
+    if (suite.returncode and not unexpected) or not scenarios:
+        raise RuntimeError(f"the suite broke off:\n{suite.stdout[-2000:]}{suite.stderr[-2000:]}".replace(url, "URL"))
+    return Run(catalogue, revision, scenarios, unexpected)
+
+
+def _suite(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            NODE_MODULES / "node" / "bin" / "node",
+            NODE_MODULES / "@modelcontextprotocol" / "conformance" / "dist" / "index.js",
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+
+
+def _reasons(path: Path) -> dict[str, tuple[str, ...]]:
+    """Scenario -> the reasons of its entries. Raises ValueError for an entry without a reason."""
+    reasons: dict[str, tuple[str, ...]] = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip().startswith("- "):
+            continue
+        entry = ENTRY.fullmatch(line)
+        if entry is None:
+            raise ValueError(f"{path.name}:{number}: write `- scenario  # reason` or `- scenario:check  # reason`")
+        told = reasons.setdefault(entry["scenario"], ())
+        if entry["reason"] not in told:
+            reasons[entry["scenario"]] = (*told, entry["reason"])
+    return reasons
+
+
+def _counts(run: Run) -> Counter[str]:
+    return Counter(
+        "expected" if scenario.failed or scenario.warned else "pass" for scenario in run.scenarios if scenario.required
+    )
+
+
+def _render(runs: list[Run]) -> str:
+    version = json.loads(PACKAGES.read_text())["dependencies"]["@modelcontextprotocol/conformance"]
+    lines = [
+        "# Conformance",
+        "",
+        "<!-- Written by `make conformance`; CI fails when it is stale. -->",
+        "",
+        f"Results of the official suite, `@modelcontextprotocol/conformance` {version}, against the endpoint.",
+        "",
+        "- **fixture**: the tools the suite asks for, served by the same endpoint with canned answers",
+        "  (`tests/conformance/fixture.py`).",
+        "- **mem0**: the catalogue as it is shipped. It has none of the suite's tools; what needs one of them fails.",
+        "",
+        "Postern is stateless, answers with JSON (no event streams) and serves tools: no prompts, no resources. A cell",
+        "holds passed checks of all checks; a scenario that does not pass has its reason. The same reasons, line by",
+        "line, are the expected failures that CI holds the runs to: `tests/conformance/expected/`.",
+        "",
+        "| revision | catalogue | required scenarios | pass | expected to fail or warn | not as expected |",
+        "|---|---|---|---|---|---|",
+    ]
+    for run in runs:
+        counts = _counts(run)
+        lines.append(
+            f"| {run.revision} | {run.catalogue} | {counts.total()} | {counts['pass']} | {counts['expected']} "
+            f"| {len(run.unexpected)} |"
+        )
+    for revision in REVISIONS:
+        by_catalogue = {run.catalogue: run for run in runs if run.revision == revision}
+        lines += ["", f"## {revision}", "", "| scenario | fixture | mem0 | why it does not pass |", "|---|---|---|---|"]
+        mem0 = {scenario.name: scenario for scenario in by_catalogue["mem0"].scenarios}
+        for scenario in by_catalogue["fixture"].scenarios:
+            other = mem0[scenario.name]
+            name = f"`{scenario.name}`" + ("" if scenario.required else " (not required)")
+            why = "; ".join(scenario.reasons or [f"mem0: {reason}" for reason in other.reasons])
+            lines.append(f"| {name} | {_cell(scenario)} | {_cell(other)} | {why} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(scenario: Scenario) -> str:
+    total = scenario.passed + scenario.warned + scenario.failed
+    if not total:
+        return "not applicable"
+    verdict = "fails" if scenario.failed else "warns" if scenario.warned else "passes"
+    return f"{verdict} {scenario.passed}/{total}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
