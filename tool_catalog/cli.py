@@ -54,7 +54,7 @@ def build(folder: Path) -> tuple[dict[str, Json] | None, list[Problem]]:
     """Read and compile one integration's folder: the document, or None and all problems."""
     records, problems = read_folder(folder)
     if records is None:
-        return None, problems
+        return None, sorted(problems)
     document, found = compile_catalog(records)
     return (None if problems else document), sorted({*problems, *found})
 

@@ -20,7 +20,7 @@ from tool_catalog import answers, catalog, naming
 from tool_catalog.gate import Gate
 from tool_catalog.inputs import PLACEHOLDER, compile_input
 from tool_catalog.records import AuthRecord, CheckRecord, MethodRecord, Records, Resource
-from tool_catalog.schemas import META_SCHEMA, Expander, Place
+from tool_catalog.schemas import Expander, Place, schema_problems
 from tool_catalog.yaml_source import Problem
 
 Json = Any
@@ -233,7 +233,7 @@ class _Compilation:
                 self.gate.report(place.at("access"), f'"{method}" is always {expected}; use a custom method name')
         elif record.access is None:
             self.gate.report(place, 'custom method: missing key "access": read (changes nothing upstream) or write')
-        access = record.access or expected or "write"
+        access = expected or record.access or "write"
         if access == "read" and verb in ("DELETE", "PATCH", "PUT"):
             self.gate.report(place.at("request"), f"{verb} in a tool that only reads; read-only servers would offer it")
         return access
@@ -249,7 +249,7 @@ class _Compilation:
             destructive = _KNOWN_EFFECTS[method][0] if destructive is None else destructive
             idempotent = _KNOWN_EFFECTS[method][1] if idempotent is None else idempotent
         for key, value in (("destructive", destructive), ("idempotent", idempotent)):
-            if value is None:
+            if value is None and record.access is not None:
                 self.gate.report(place, f'custom method that writes: missing key "{key}": true or false')
         return {
             "title": record.title,
@@ -271,14 +271,13 @@ class _Compilation:
         return found
 
     def _check_schema(self, check: CheckRecord, place: Place) -> None:
-        errors = [f"not JSON Schema 2020-12: {error.message}" for error in META_SCHEMA.iter_errors(check.when)]
-        if not errors:
+        problems = schema_problems(check.when, place.at("when"))
+        self.gate.problems += problems
+        if not problems:
             try:
                 jsonschema_rs.Draft202012Validator(check.when)
-            except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-                errors = [f"not usable: {error}"]
-        for message in errors:
-            self.gate.report(place.at("when"), message)
+            except _UNUSABLE as error:
+                self.gate.report(place.at("when"), f"not usable: {' '.join(str(error).split())}")
 
     def _scope(self, record: MethodRecord, input_schema: Schema, place: Place) -> Schema | None:
         scope = record.scope
@@ -310,18 +309,21 @@ class _Compilation:
         where, arguments = place.at("example", "arguments"), record.example.arguments
         try:
             validator = jsonschema_rs.Draft202012Validator(input_schema, validate_formats=True)
-        except (jsonschema_rs.ValidationError, ValueError):
+            rules = [(jsonschema_rs.Draft202012Validator(check["schema"]), check["message"]) for check in checks]
+        except _UNUSABLE:
             return  # reported where the schema stands
         for error in validator.iter_errors(arguments):
             self.gate.report(where.at(*error.instance_path), f"does not validate: {error.message}")
-        for check in checks:
-            if jsonschema_rs.Draft202012Validator(check["schema"]).is_valid(arguments):
-                self.gate.report(where, f"is refused by a check of the tool: {check['message']}")
+        for rule, message in rules:
+            if rule.is_valid(arguments):
+                self.gate.report(where, f"is refused by a check of the tool: {message}")
 
     # ---- the catalogue as a whole
 
     def _references(self) -> None:
         """Tools that a scope reads with must exist and read; checks must be used."""
+        if not self.records.complete:
+            return
         used = set()
         for resource in self.records.resources:
             for method, record in resource.record.methods.items():
@@ -351,6 +353,9 @@ class _Compilation:
                 if served["tools"] != listed["tools"]:
                     self.gate.report(place, f"MCP {revision} would lose a part of the tool's definition")
 
+
+_UNUSABLE = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError)
+"""What building a validator raises for a schema that cannot be used."""
 
 _KNOWN_EFFECTS = {"create": (False, False), "update": (True, True), "delete": (True, True)}
 """Method -> (destructive, idempotent), where the record does not say."""

@@ -28,42 +28,19 @@ _PATTERNS = {
 }
 
 _IRREGULAR = {
-    "people": "person",
-    "children": "child",
-    "men": "man",
-    "women": "woman",
-    "indices": "index",
-    "vertices": "vertex",
-    "matrices": "matrix",
-    "criteria": "criterion",
-    "analyses": "analysis",
-    "movies": "movie",
-    "cookies": "cookie",
-    "caches": "cache",
-    "aches": "ache",
-    "axes": "axis",
+    **{"people": "person", "children": "child", "men": "man", "women": "woman", "feet": "foot", "mice": "mouse"},
+    **{"indices": "index", "vertices": "vertex", "matrices": "matrix", "axes": "axis", "criteria": "criterion"},
+    **{"analyses": "analysis", "leaves": "leaf", "shelves": "shelf", "lives": "life", "halves": "half"},
+    **{"statuses": "status", "buses": "bus", "viruses": "virus", "bonuses": "bonus", "campuses": "campus"},
+    **{"movies": "movie", "cookies": "cookie", "caches": "cache", "quizzes": "quiz"},
 }
+"""Plurals that the rules below would get wrong."""
+
 _UNCOUNTED = {
-    "series",
-    "species",
-    "news",
-    "data",
-    "metadata",
-    "media",
-    "status",
-    "address",
-    "access",
-    "bus",
-    "settings",
-    "stats",
-    "analytics",
-    "details",
-    "credentials",
-    "sms",
-    "dns",
-    "aws",
-    "https",
+    *("series", "species", "news", "data", "metadata", "media", "settings", "stats", "analytics", "details"),
+    *("credentials", "sms", "dns", "aws", "https"),
 }
+"""Words that are their own singular."""
 
 
 def snake_case(text: str) -> str:
@@ -84,7 +61,7 @@ def _singular_word(word: str) -> str:
         return word
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
-    if word.endswith(("sses", "shes", "ches", "xes", "zes", "uses")):
+    if word.endswith(("sses", "shes", "ches", "xes", "zes")):
         return word[:-2]
     return word[:-1]
 

@@ -217,12 +217,16 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """All records of one integration, resources in the order their tools are listed."""
+    """All records of one integration, resources in the order their tools are listed.
+
+    `complete` is False when a file could not be read, so that what it would have used does not count as unused.
+    """
 
     integration: IntegrationRecord
     source: Source
     resources: tuple[Resource, ...]
     sha256: str
+    complete: bool
 
 
 def read_folder(folder: Path) -> tuple[Records | None, list[Problem]]:
@@ -230,7 +234,9 @@ def read_folder(folder: Path) -> tuple[Records | None, list[Problem]]:
     if not (folder / INTEGRATION_FILE).is_file():
         return None, [Problem(f"{folder.name}/{INTEGRATION_FILE}", 0, "missing; every integration has this file")]
     texts, problems = _texts(folder)
-    integration_source, found = read(f"{folder.name}/{INTEGRATION_FILE}", texts.pop(INTEGRATION_FILE, ""))
+    if INTEGRATION_FILE not in texts:
+        return None, problems
+    integration_source, found = read(f"{folder.name}/{INTEGRATION_FILE}", texts.pop(INTEGRATION_FILE))
     integration = _validate(IntegrationRecord, integration_source, found)
     problems += found
     resources = {}
@@ -256,7 +262,13 @@ def read_folder(folder: Path) -> tuple[Records | None, list[Problem]]:
     order = [name for name in integration.order if name in resources]
     order += [name for name in sorted(resources) if name not in order]
     return (
-        Records(integration, integration_source, tuple(resources[name] for name in order), sha256(folder)),
+        Records(
+            integration,
+            integration_source,
+            tuple(resources[name] for name in order),
+            sha256(folder),
+            complete=not problems,
+        ),
         problems,
     )
 
@@ -282,7 +294,6 @@ def _texts(folder: Path) -> tuple[dict[str, str], list[Problem]]:
                 texts[path.name] = path.read_text(encoding="utf-8-sig")
             except UnicodeDecodeError as error:
                 problems.append(Problem(f"{folder.name}/{path.name}", 0, f"not UTF-8 text (byte {error.start})"))
-                texts[path.name] = ""
     return texts, problems
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,7 +47,9 @@ _ADVICE = {
     "x-mcp-header": "header mirroring is not served; hosts drop a tool whose annotation they cannot use",
 }
 
-META_SCHEMA = jsonschema_rs.Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+_META_SCHEMA = jsonschema_rs.Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,16 @@ class Place:
         return self.source.problem(self.path, message)
 
 
+def schema_problems(schema: Schema, place: Place) -> list[Problem]:
+    """What the meta-schema of JSON Schema 2020-12 finds."""
+    problems = []
+    for error in _META_SCHEMA.iter_errors(schema):
+        wrong_type = "type" in error.instance_path[-2:] and error.kind.name == "anyOf"
+        detail = f"{json.dumps(error.instance)} is no type; types: {', '.join(_TYPES)}" if wrong_type else error.message
+        problems.append(place.at(*error.instance_path).problem(f"not JSON Schema 2020-12: {detail}"))
+    return problems
+
+
 @dataclass(slots=True)
 class Expander:
     """Expands the `$ref`s of one record. Each found mistake goes to `report` once, however often a part is used."""
@@ -76,8 +89,8 @@ class Expander:
 
     def expand(self, schema: Schema, place: Place) -> Schema:
         """`schema` with every shared part written out. Parts that cannot be expanded become {}."""
-        for error in META_SCHEMA.iter_errors(schema):
-            self.report(place.at(*error.instance_path).problem(f"not JSON Schema 2020-12: {error.message}"))
+        for problem in schema_problems(schema, place):
+            self.report(problem)
         expanded: Schema = self._expand(schema, place, (), 0)
         return expanded
 
