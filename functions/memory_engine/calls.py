@@ -1,0 +1,147 @@
+"""One HTTP call as the engine's operations see it, and what they answer with."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+
+@dataclass(frozen=True)
+class Call:
+    """path: the decoded variables of the route. query: all pairs, in order. body: decoded JSON, None if there was none.
+    url: the absolute URL without its query."""
+
+    method: str
+    path: Mapping[str, str]
+    query: tuple[tuple[str, str], ...]
+    body: Any
+    url: str
+    headers: Mapping[str, str]
+
+    def first(self, name: str) -> str | None:
+        """The first value of a query parameter."""
+        return next((value for key, value in self.query if key == name), None)
+
+    def fields(self) -> dict[str, Any]:
+        """The body as an object. Refusal 400 if it is anything else."""
+        if self.body is None:
+            return {}
+        if not isinstance(self.body, dict):
+            raise Refusal(400, {"error": f"The body must be a JSON object, not {_kind(self.body)}"})
+        return self.body
+
+
+@dataclass(frozen=True)
+class Answer:
+    body: Any
+    status: int = 200
+
+
+class Refusal(Exception):
+    """An answer that is an error, with Mem0's status and body."""
+
+    def __init__(self, status: int, body: Any, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{status} {body}")
+        self.status = status
+        self.body = body
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True)
+class Page:
+    """`page` from 1. Mem0 has page numbers only."""
+
+    page: int
+    size: int
+
+    @property
+    def offset(self) -> int:
+        return (self.page - 1) * self.size
+
+
+MAX_PAGE = 1_000_000_000
+"""Keeps page x size inside SQLite's 64-bit integers."""
+
+
+def page_of(call: Call, default: int = 100, maximum: int = 200, size_name: str = "page_size") -> Page:
+    """The page asked for: the query wins over the body. Refusal 400 outside 1..maximum."""
+    body = call.body if isinstance(call.body, dict) else {}
+
+    def number(name: str, otherwise: int, limit: int) -> int:
+        raw = call.first(name)
+        raw = body.get(name) if raw is None else raw
+        if raw is None:
+            return otherwise
+        if isinstance(raw, bool) or not re.fullmatch(r"[0-9]{1,10}", str(raw), re.ASCII) or not 1 <= int(raw) <= limit:
+            raise Refusal(400, {name: [f"{name} must be a whole number from 1 to {limit}, not {str(raw)[:40]!r}."]})
+        return int(raw)
+
+    return Page(number("page", 1, MAX_PAGE), number(size_name, default, maximum))
+
+
+def envelope(call: Call, page: Page, count: int, results: list[Any], **more: Any) -> dict[str, Any]:
+    """Django REST's page. Refusal 404 for a page past the end, as there."""
+    if page.page > 1 and page.offset >= count:
+        raise Refusal(404, {"detail": "Invalid page."})
+
+    def link(number: int) -> str:
+        others = [(key, value) for key, value in call.query if key not in ("page", "page_size")]
+        return f"{call.url}?{urlencode([*others, ('page', number), ('page_size', page.size)])}"
+
+    return {
+        "count": count,
+        "next": link(page.page + 1) if page.offset + page.size < count else None,
+        "previous": link(page.page - 1) if page.page > 1 else None,
+        "results": results,
+        **more,
+    }
+
+
+class BadJson(ValueError):
+    """A body that is not JSON, or JSON that cannot be kept. The text says why."""
+
+
+def decode(raw: bytes) -> Any:
+    """Strict JSON: UTF-8, no NaN, no lone surrogates (they have no UTF-8 form), no depth that exhausts the stack."""
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError:
+        raise BadJson("it is nested too deeply") from None
+    except UnicodeEncodeError:
+        raise BadJson("it holds half of a surrogate pair, which is no text") from None
+    except UnicodeDecodeError as problem:
+        raise BadJson(f"it is not UTF-8: byte {problem.start} is {raw[problem.start]:#04x}") from None
+    except ValueError as problem:
+        raise BadJson(str(problem)) from None
+    return value
+
+
+def encode(value: Any) -> str:
+    """Compact JSON text, as stored and as sent."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def query_pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
+    """The pairs of a query string."""
+    return tuple(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))
+
+
+def flag(value: Any) -> bool:
+    """A boolean as JSON or as query text."""
+    return value is True or (isinstance(value, str) and value.lower() in ("true", "1"))
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

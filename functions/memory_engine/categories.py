@@ -1,0 +1,51 @@
+"""Which categories a memory belongs to, by the words in it. A language model, when configured, chooses instead."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from . import words
+
+DEFAULT: dict[str, str] = {
+    "personal_details": "name named called age old birthday born live lives address nationality language speak "
+    "height email phone from",
+    "family": "wife husband mother father mom dad parents son daughter brother sister child children kids baby "
+    "married grandmother grandfather cousin family",
+    "professional_details": "work job engineer company manager office career developer designer teacher doctor "
+    "lawyer salary boss colleague profession startup",
+    "sports": "football soccer tennis basketball swim run marathon gym hike cycling climb ski yoga team match golf",
+    "travel": "travel trip flight hotel visit vacation holiday airport passport abroad moved train journey",
+    "food": "eat food pizza coffee tea restaurant vegetarian vegan cook recipe breakfast lunch dinner allergic "
+    "cheese meat fish chocolate spicy wine beer cuisine sushi pasta",
+    "music": "music song guitar piano band concert album sing jazz violin playlist drums",
+    "health": "health doctor allergy allergic medication diagnosed sleep diet pain asthma diabetes therapy exercise",
+    "technology": "computer laptop phone software python javascript code programming app linux server ai data "
+    "keyboard editor",
+    "hobbies": "hobby paint drawing photography reading book garden chess collect knitting fishing puzzle",
+    "fashion": "fashion clothes dress shoes jacket style wear outfit brand jeans",
+    "entertainment": "movie film series show netflix game cinema theatre podcast anime novel comedy",
+    "milestones": "graduated promoted anniversary wedding engaged achievement finished won completed degree retired",
+    "user_preferences": "prefer like love enjoy favorite favourite hate dislike rather best want wish",
+}
+"""Mem0's default categories, each with words that speak for it. `misc` is what is left."""
+
+MAX_CATEGORIES = 3
+
+
+@lru_cache(maxsize=1)
+def _default_stems() -> dict[str, frozenset[str]]:
+    return {name: words.stems_of(description) for name, description in DEFAULT.items()}
+
+
+def of(text: str, custom: dict[str, str] | None = None) -> tuple[str, ...]:
+    """At most three categories, the best supported first; `misc` when none of the default ones fits."""
+    stems = words.stems_of(text)
+    if custom is None:
+        catalogue = _default_stems()
+    else:
+        catalogue = {name: words.stems_of(f"{name.replace('_', ' ')} {told}") for name, told in custom.items()}
+    support = {name: len(stems & own) for name, own in catalogue.items()}
+    chosen = sorted((name for name, hits in support.items() if hits), key=lambda name: -support[name])
+    if not chosen and custom is None:
+        return ("misc",)
+    return tuple(chosen[:MAX_CATEGORIES])

@@ -1,0 +1,319 @@
+"""The additive add, and the thread that works off what was acknowledged.
+
+The queue is the table of events: an event is written before its add is answered, and the memories it makes are
+written in the same transaction that ends it. So an add survives a crash at any moment, and makes its memories once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import (
+    categories,
+    embeddings,
+    entities,
+    events,
+    exports,
+    extraction,
+    filters,
+    lexical,
+    memories,
+    profiles,
+    times,
+    webhooks,
+)
+from .filters import ENTITY_FIELDS
+
+if TYPE_CHECKING:
+    from .engine import Engine
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+"""Tries at one event, counting those that a crash cut short, before it is FAILED."""
+RETRY_SECONDS = 1.0
+"""The pause before an event is tried again, times the attempts so far."""
+IDLE_SECONDS = 30.0
+DELETE_BATCH = 500
+"""Memories deleted per write, so that other writes get their turn."""
+KNOWN_SHOWN = 20
+"""Existing memories a language model is shown, so that it does not repeat them."""
+
+
+class Worker:
+    """The thread of the pipeline. `start` and `stop` may be called again and again."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._awake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        self._awake.set()
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._run, name="memory-engine-pipeline", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Return when the event at hand has ended; what is queued stays for the next start."""
+        if self._thread is not None:
+            self._stopping.set()
+            self._awake.set()
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._awake.clear()
+            try:
+                worked = (
+                    self._work_next() or exports.work_next(self._engine) or bool(embeddings.embed_missing(self._engine))
+                )
+                pause = 0.0 if worked else IDLE_SECONDS
+            except embeddings.EmbeddingFailed as problem:
+                logger.warning("vectors wait: %s", problem)
+                pause = IDLE_SECONDS
+            except Exception:
+                logger.exception("the memory pipeline stopped; it goes on in %g s", RETRY_SECONDS)
+                pause = RETRY_SECONDS
+            if pause:
+                self._awake.wait(pause)
+
+    def _work_next(self) -> bool:
+        """Work on the oldest unfinished event. False when there is none."""
+        engine = self._engine
+        with engine.database.read() as connection:
+            event = connection.execute(
+                "SELECT * FROM events WHERE status IN ('PENDING', 'RUNNING') ORDER BY seq LIMIT 1"
+            ).fetchone()
+        if event is None:
+            return False
+        attempt = event["attempts"] + 1
+        if attempt > MAX_ATTEMPTS:
+            self._fail(event, f"interrupted {event['attempts']} times")
+            return True
+        engine.database.write(lambda connection: _begin(engine, connection, event))
+        try:
+            _WORK[event["event_type"]](engine, event)
+        except extraction.ExtractionFailed as problem:
+            if attempt >= MAX_ATTEMPTS:
+                self._fail(event, str(problem))
+            else:
+                self._stopping.wait(RETRY_SECONDS * attempt)
+        except sqlite3.OperationalError:
+            raise
+        except Exception as problem:
+            logger.exception("event %s failed", event["id"])
+            self._fail(event, f"internal error: {type(problem).__name__}")
+        return True
+
+    def _fail(self, event: sqlite3.Row, reason: str) -> None:
+        engine = self._engine
+
+        def change(connection: sqlite3.Connection) -> None:
+            events.finish(engine, connection, event["id"], [], reason)
+            webhooks.enqueue_job(engine, connection, event["id"], succeeded=False)
+
+        engine.database.write(change)
+
+
+def _begin(engine: Engine, connection: sqlite3.Connection, event: sqlite3.Row) -> None:
+    connection.execute(
+        "UPDATE events SET status = 'RUNNING', attempts = attempts + 1, started_at = ?, updated_at = ? WHERE id = ?",
+        (engine.now(), engine.now(), event["id"]),
+    )
+
+
+# Adding
+
+
+def add_verbatim(engine: Engine, body: dict[str, Any]) -> dict[str, Any]:
+    """`infer=false`: every message that is not a system message is stored as it is, exact repeats apart. Durable."""
+    scope = {name: body[name] for name in ENTITY_FIELDS if body.get(name)}
+    texts = [m["content"] for m in body["messages"] if m["role"] != "system" and isinstance(m["content"], str)]
+    custom = _custom_categories(body)
+
+    def change(connection: sqlite3.Connection) -> dict[str, Any]:
+        event_id = events.create(engine, connection, "ADD", body, status="SUCCEEDED")
+        results = []
+        for text in texts:
+            if memories.exists_exactly(connection, text, scope):
+                continue
+            new = _new(engine, body, text, scope, categories.of(text, custom), event_id)
+            results.append(_added(memories.insert(engine, connection, new), text))
+        events.finish(engine, connection, event_id, results)
+        return {
+            "message": "Memories stored successfully",
+            "status": "SUCCEEDED",
+            "event_id": event_id,
+            "results": results,
+        }
+
+    return engine.database.write(change)
+
+
+def add_later(engine: Engine, body: dict[str, Any]) -> str:
+    """`infer=true`: record the add, durably, and let the worker do it. Returns the event's id."""
+    event_id = engine.database.write(lambda connection: events.create(engine, connection, "ADD", body))
+    engine.wake()
+    return event_id
+
+
+def _work_add(engine: Engine, event: sqlite3.Row) -> None:
+    body = json.loads(event["payload"])
+    facts = _extract(engine, body)
+
+    def change(connection: sqlite3.Connection) -> None:
+        results = []
+        for fact in facts:
+            scope = _scope_for(body, fact.role)
+            if _is_known(connection, fact.text, scope):
+                continue
+            new = _new(engine, body, fact.text, scope, fact.categories, event["id"])
+            results.append(_added(memories.insert(engine, connection, new), fact.text))
+        events.finish(engine, connection, event["id"], results)
+        webhooks.enqueue_job(engine, connection, event["id"], succeeded=True)
+
+    engine.database.write(change)
+
+
+def _extract(engine: Engine, body: dict[str, Any]) -> list[extraction.Fact]:
+    project = engine.project_options()
+    guidance = extraction.Guidance(
+        instructions=body.get("custom_instructions") or project.get("custom_instructions"),
+        agent_instructions=body.get("agent_custom_instructions") or project.get("agent_custom_instructions"),
+        includes=body.get("includes"),
+        excludes=body.get("excludes"),
+        categories=_custom_categories(body) or _custom_categories(project),
+    )
+    roles = _roles(body)
+    if engine.settings.llm is None:
+        return extraction.by_rule(body["messages"], roles, guidance)
+    with engine.database.read() as connection:
+        asked = " ".join(m["content"] for m in body["messages"] if isinstance(m["content"], str))
+        known = [text for role in roles for text in _nearby(connection, asked, _scope_for(body, role))]
+    observed = body.get("observation_datetime") or body.get("observation_date") or times.iso(_created_at(engine, body))
+    return extraction.by_model(engine.settings.llm, body["messages"], roles, guidance, known[:KNOWN_SHOWN], observed)
+
+
+def _roles(body: dict[str, Any]) -> tuple[str, ...]:
+    """Whose statements count: the user's; the assistant's too when an agent's memory is written."""
+    return ("user", "assistant") if body.get("agent_id") else ("user",)
+
+
+def _scope_for(body: dict[str, Any], role: str) -> dict[str, str]:
+    """With both a user and an agent, each fact belongs to the one who said it; app and run are on every memory."""
+    scope = {name: body[name] for name in ENTITY_FIELDS if body.get(name)}
+    if "user_id" in scope and "agent_id" in scope:
+        scope.pop("agent_id" if role == "user" else "user_id")
+    return scope
+
+
+def _is_known(connection: sqlite3.Connection, text: str, scope: dict[str, str]) -> bool:
+    if memories.exists_exactly(connection, text, scope):
+        return True
+    return any(extraction.says_the_same(text, other) for other in _nearby(connection, text, scope, exactly=True))
+
+
+def _nearby(connection: sqlite3.Connection, text: str, scope: dict[str, str], exactly: bool = False) -> list[str]:
+    """The memories of a scope that share most words with a text."""
+    plan = lexical.plan(connection, text, [[pair] for pair in scope.items()])
+    if plan is None:
+        return []
+    names = ENTITY_FIELDS if exactly else tuple(scope)
+    same = " AND ".join(f"m.{name} IS ?" for name in names)
+    rows = connection.execute(
+        "SELECT m.memory FROM memory_index JOIN memories m ON m.row = memory_index.rowid"  # noqa: S608 - fixed names
+        f" WHERE memory_index MATCH ? AND {same} ORDER BY memory_index.rank LIMIT ?",
+        [plan.expression, *(scope.get(name) for name in names), KNOWN_SHOWN],
+    )
+    return [row[0] for row in rows]
+
+
+def _new(
+    engine: Engine,
+    body: dict[str, Any],
+    text: str,
+    scope: dict[str, str],
+    chosen: tuple[str, ...],
+    event_id: str,
+) -> memories.NewMemory:
+    return memories.NewMemory(
+        memory=text,
+        scope=scope,
+        created_at=_created_at(engine, body),
+        metadata=body.get("metadata"),
+        categories=chosen,
+        immutable=bool(body.get("immutable")),
+        expiration_date=body.get("expiration_date"),
+        event_id=event_id,
+    )
+
+
+def _created_at(engine: Engine, body: dict[str, Any]) -> int:
+    return times.parse_epoch(body["timestamp"]) if body.get("timestamp") is not None else engine.now()
+
+
+def _custom_categories(holder: dict[str, Any]) -> dict[str, str] | None:
+    listed = holder.get("custom_categories")
+    if not listed:
+        return None
+    return {name: str(told) for item in listed for name, told in item.items()}
+
+
+def _added(memory_id: str, text: str) -> dict[str, Any]:
+    return {"id": memory_id, "data": {"memory": text}, "event": "ADD"}
+
+
+# Deleting in the background
+
+
+def _deleted_by(payload: dict[str, Any]) -> filters.Sql:
+    if "entity_type" in payload:
+        return filters.to_sql(filters.parse({f"{payload['entity_type']}_id": {"in": [payload["entity_id"]]}}))
+    if all(payload.get(name) == "*" for name in ENTITY_FIELDS):
+        payload = {name: value for name, value in payload.items() if name == "metadata"}
+    return filters.to_sql(filters.parse(payload)) if payload else ("1", [])
+
+
+def _work_delete(engine: Engine, event: sqlite3.Row) -> None:
+    """Delete what the event names, batch by batch. Cut short, it goes on where it was."""
+    payload = json.loads(event["payload"])
+    where, values = _deleted_by(payload)
+    last = json.loads(event["metadata"])["last_row"]
+
+    def batch(connection: sqlite3.Connection) -> int:
+        rows = connection.execute(
+            f"SELECT m.* FROM memories m WHERE m.row <= ? AND ({where}) LIMIT ?",  # noqa: S608 - compiled
+            [last, *values, DELETE_BATCH],
+        ).fetchall()
+        for row in rows:
+            memories.delete(engine, connection, row)
+        return len(rows)
+
+    while engine.database.write(batch):
+        pass
+
+    def end(connection: sqlite3.Connection) -> None:
+        if "entity_type" in payload:
+            entities.forget(connection, payload["entity_type"], payload["entity_id"])
+        events.finish(engine, connection, event["id"], [])
+
+    engine.database.write(end)
+
+
+_WORK: dict[str, Callable[[Engine, sqlite3.Row], None]] = {
+    "ADD": _work_add,
+    "DELETE_ALL": _work_delete,
+    "DELETE_USER": _work_delete,
+    "PROFILE": profiles.work,
+}

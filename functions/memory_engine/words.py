@@ -1,0 +1,117 @@
+"""Words: how text is cut, folded, stemmed and compared. Pure, apart from a stemmer borrowed from SQLite."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+
+TOKENIZER = "porter unicode61 remove_diacritics 2"
+"""FTS5's own: Unicode words, without accents, Porter-stemmed."""
+
+_WORD = re.compile(r"[^\W_]+")
+_SPELLED = re.compile(r"[^\W\d_]{4,24}")
+# Scripts written without spaces: every character stands alone, else a whole sentence would be one word.
+_UNSPACED = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
+
+STOP_WORDS = frozenset(
+    "a about after again all also am an and any are as at be because been before being both but by can could did do "
+    "does doing done for from further get had has have having he her here hers him his how i if in into is it its "
+    "just me might more most must my no nor not now of off on once only or other our ours out over own please "
+    "same shall she should so some such tell than that the their theirs them then there these they this those "
+    "through to too under until up very was we were what when where which while who whom whose why will with would "
+    "you your yours s t ve ll d m re don isn doesn didn wasn aren".split()
+)
+
+
+def fold(text: str) -> str:
+    """Lower case without accents, as the tokenizer sees it."""
+    lowered = text.casefold()
+    if lowered.isascii():
+        return lowered
+    return "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
+
+
+def segmented(text: str | None) -> str | None:
+    """The text with spaces around the characters of scripts that have none; other text as it is."""
+    if text is None or text.isascii():
+        return text
+    return _UNSPACED.sub(r" \1 ", text)
+
+
+def words_of(text: str) -> list[str]:
+    """The folded words of a text, in order."""
+    return _WORD.findall(fold(segmented(text) or ""))
+
+
+def content_words(text: str) -> list[str]:
+    """The distinct words that carry meaning, in order; all of them when none does."""
+    words = dict.fromkeys(words_of(text))
+    return [word for word in words if word not in STOP_WORDS] or list(words)
+
+
+def spelled_words(text: str) -> set[str]:
+    """The words worth correcting typing errors towards: letters only, 4 to 24 of them."""
+    return set(_SPELLED.findall(fold(text)))
+
+
+def variants(word: str) -> Iterator[str]:
+    """The word and the word with any one letter left out. Two words one edit apart share at least one of these."""
+    yield word
+    for position in range(len(word)):
+        yield word[:position] + word[position + 1 :]
+
+
+def distance(first: str, second: str, limit: int) -> int:
+    """Edits between two words: insert, delete, replace, swap two neighbours. Stops counting past `limit`."""
+    if abs(len(first) - len(second)) > limit:
+        return limit + 1
+    before: list[int] = []
+    last = list(range(len(second) + 1))
+    for i, a in enumerate(first, 1):
+        row = [i]
+        for j, b in enumerate(second, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return limit + 1
+        before, last = last, row
+    return last[-1]
+
+
+class _Stemmer:
+    """SQLite's tokenizer, asked one word at a time, so that scoring and index agree to the letter."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self._connection.execute(f"CREATE VIRTUAL TABLE w USING fts5(word, tokenize='{TOKENIZER}')")
+        self._connection.execute("CREATE VIRTUAL TABLE t USING fts5vocab(w, 'row')")
+
+    def stem(self, word: str) -> str:
+        with self._lock:
+            self._connection.execute("INSERT INTO w (rowid, word) VALUES (1, ?)", (word,))
+            found = self._connection.execute("SELECT term FROM t LIMIT 1").fetchone()
+            self._connection.execute("DELETE FROM w WHERE rowid = 1")
+        return str(found[0]) if found else word
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> _Stemmer:
+    return _Stemmer()
+
+
+@lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """The stem of one folded word: "running" and "runs" are "run"."""
+    return _stemmer().stem(word)
+
+
+def stems_of(text: str) -> frozenset[str]:
+    """The stems of the words that carry meaning."""
+    return frozenset(stem(word) for word in content_words(text))
