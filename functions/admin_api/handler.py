@@ -1,0 +1,58 @@
+"""Lambda entry of the control plane: API Gateway HTTP API (payload 2.0) and Function URL events."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sys
+import time
+from pathlib import Path
+
+from mangum import Mangum
+
+from functions.admin_api.api_tokens import SecretsManagerRoot
+from functions.admin_api.app import create_app
+from functions.admin_api.keys import Keys, KmsKeys, LocalKeys
+from functions.gateway.audit import Audit
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender
+from functions.stores.store import Store
+from tool_catalog import catalog
+
+QUIET = ("mangum", "httpx", "httpcore", "botocore", "boto3", "urllib3")
+"""Loggers that write whole URLs, bodies or headers below WARNING, and with them tokens and credentials."""
+
+
+def _store(settings: Settings) -> Store:
+    if settings.store == "dynamodb":
+        from functions.stores.dynamodb import DynamoStore
+
+        return DynamoStore(settings.table)
+    from functions.stores.sqlite import SqliteStore
+
+    return SqliteStore(Path(settings.state_dir) / "postern.sqlite")
+
+
+def _keys(settings: Settings) -> Keys:
+    if settings.kms_key_id:
+        return KmsKeys(settings.kms_key_id)
+    return LocalKeys(Path(settings.state_dir) / "account-keys.key", secrets.token_bytes)
+
+
+settings = Settings.from_environment(os.environ)
+logging.getLogger().setLevel(settings.log_level)
+for name in QUIET:
+    logging.getLogger(name).setLevel(logging.WARNING)
+store = _store(settings)
+root_secret = settings.root_api_token_secret
+app = create_app(
+    settings,
+    store,
+    {name: catalog.load(name) for name in catalog.available()},
+    _keys(settings),
+    Sender(settings),
+    audit=Audit(settings, store, sys.stdout),
+    root=SecretsManagerRoot(root_secret, time.monotonic) if root_secret else lambda: None,
+)
+handler = Mangum(app, lifespan="off")

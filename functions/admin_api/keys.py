@@ -1,0 +1,141 @@
+"""Who can open an account's data key: AWS KMS in a deployment, a key file on a laptop.
+
+Both bind the wrapped key to the account's id, so one that was copied to another account does not open.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from functions.gateway.credentials import KEY_BYTES, SealError, open_sealed, seal
+from functions.gateway.errors import PosternError, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+
+_PASSING = ("ThrottlingException", "KMSInternalException", "DependencyTimeoutException")
+"""KMS error codes after which the same request may succeed."""
+
+
+class KeyFailure(PosternError):
+    """A data key cannot be opened here, and repeating will not help."""
+
+
+class Keys(Protocol):
+    """Wraps and unwraps data keys (32 bytes). Raises KeyFailure, or Unavailable when it is worth repeating."""
+
+    def wrap(self, data_key: bytes, account_id: str) -> bytes:
+        """What may be stored."""
+
+    def unwrap(self, wrapped: bytes, account_id: str) -> bytes:
+        """The data key."""
+
+
+class LocalKeys:
+    """A key file: 32 random bytes as base64, readable by its owner alone, made on first use."""
+
+    def __init__(self, path: Path, random: Callable[[int], bytes]) -> None:
+        self._path = path
+        self._random = random
+        self._key: bytes | None = None
+
+    def wrap(self, data_key: bytes, account_id: str) -> bytes:
+        """See Keys."""
+        return seal(data_key, self._master(), account_id, self._random)
+
+    def unwrap(self, wrapped: bytes, account_id: str) -> bytes:
+        """See Keys."""
+        try:
+            return open_sealed(wrapped, self._master(), account_id)
+        except SealError as error:
+            raise KeyFailure(
+                f"the key file {self._path} does not open account {account_id}: it is not the file the account was "
+                "connected with. Put that file back, or connect the account again"
+            ) from error
+
+    def _master(self) -> bytes:
+        if self._key is None:
+            self._key = self._read_or_make()
+        return self._key
+
+    def _read_or_make(self) -> bytes:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        if not self._path.exists():
+            # Written aside and linked in: another process sees the whole file or none, and the first one wins.
+            with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+                file.write(base64.b64encode(self._random(KEY_BYTES)).decode() + "\n")
+            try:
+                os.link(made, self._path)
+            except FileExistsError:
+                pass
+            finally:
+                made.unlink()
+        if stat.S_IMODE(self._path.stat().st_mode) & 0o077:
+            raise KeyFailure(f"the key file {self._path} can be read by others; run: chmod 600 {self._path}")
+        try:
+            key = base64.b64decode(self._path.read_text(encoding="ascii").strip(), validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise KeyFailure(
+                f"the key file {self._path} does not hold a key ({KEY_BYTES} bytes as base64); put the right file back"
+            )
+        return key
+
+
+class KmsKeys:
+    """A KMS key; the account id is the encryption context, so CloudTrail tells which account was opened."""
+
+    def __init__(self, key_id: str, client: KMSClient | None = None) -> None:
+        self._key_id = key_id
+        self._made = client
+
+    def wrap(self, data_key: bytes, account_id: str) -> bytes:
+        """See Keys."""
+        with _kms_errors("wrapped"):
+            answer = self._client().encrypt(
+                KeyId=self._key_id, Plaintext=data_key, EncryptionContext={"account_id": account_id}
+            )
+        return answer["CiphertextBlob"]
+
+    def unwrap(self, wrapped: bytes, account_id: str) -> bytes:
+        """See Keys."""
+        with _kms_errors("opened"):
+            answer = self._client().decrypt(
+                KeyId=self._key_id, CiphertextBlob=wrapped, EncryptionContext={"account_id": account_id}
+            )
+        return answer["Plaintext"]
+
+    def _client(self) -> KMSClient:
+        if self._made is None:
+            import boto3
+
+            self._made = boto3.client("kms")
+        return self._made
+
+
+@contextmanager
+def _kms_errors(done: str) -> Iterator[None]:
+    """KMS's errors as KeyFailure or Unavailable, told with KMS's error code only."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _PASSING:
+            raise Unavailable(f"the data key could not be {done}: KMS says {code}", retry_after=1) from error
+        raise KeyFailure(
+            f"the data key could not be {done}: KMS says {code}; check POSTERN_KMS_KEY_ID and the "
+            "role's permission on it"
+        ) from error
+    except BotoCoreError as error:
+        raise Unavailable(f"the data key could not be {done}: KMS is out of reach", retry_after=1) from error
