@@ -14,6 +14,8 @@ from mangum import Mangum
 from functions.admin_api.api_tokens import SecretsManagerRoot
 from functions.admin_api.app import create_app
 from functions.admin_api.keys import Keys, KmsKeys, LocalKeys
+from functions.admin_api.schedules import EventBridgeSchedules
+from functions.admin_api.servers import NoSchedules, Scheduler
 from functions.gateway.audit import Audit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
@@ -40,6 +42,12 @@ def _keys(settings: Settings) -> Keys:
     return LocalKeys(Path(settings.state_dir) / "account-keys.key", secrets.token_bytes)
 
 
+def _scheduler(settings: Settings) -> Scheduler:
+    if settings.schedule_group:
+        return EventBridgeSchedules(settings.schedule_group, settings.schedule_role_arn, settings.purge_function_arn)
+    return NoSchedules()
+
+
 settings = Settings.from_environment(os.environ)
 logging.getLogger().setLevel(settings.log_level)
 for name in QUIET:
@@ -53,6 +61,7 @@ app = create_app(
     _keys(settings),
     Sender(settings),
     audit=Audit(settings, store, sys.stdout),
+    scheduler=_scheduler(settings),
     root=SecretsManagerRoot(root_secret, time.monotonic) if root_secret else lambda: None,
 )
 handler = Mangum(app, lifespan="off")
