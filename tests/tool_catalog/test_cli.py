@@ -1,0 +1,136 @@
+"""`tool-catalog`: all or nothing, the same bytes everywhere, and a stale file never passes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.tool_catalog.conftest import Edit
+from tool_catalog import cli
+from tool_catalog.records import RECORDS
+
+
+@pytest.fixture
+def run(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> object:
+    """Run a command on the library's records; gives (exit code, standard output, standard error)."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = cli.main(["--records", str(library.parent), "--compiled", str(tmp_path / "compiled"), *arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_compile_then_check_agree(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert run("compile") == (0, "library.json: 1 tools\n", "")
+    assert run("check") == (0, "library.json: up to date, 1 tools\n", "")
+    content = (tmp_path / "compiled" / "library.json").read_bytes()
+    assert content.endswith(b"}\n")
+    assert b"\r" not in content
+
+
+def test_windows_line_ends_and_a_byte_order_mark_give_the_same_bytes(run, library: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("compile")
+    before = (tmp_path / "compiled" / "library.json").read_bytes()
+    for path in library.iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert run("check")[0] == 0
+    run("compile")
+    assert (tmp_path / "compiled" / "library.json").read_bytes() == before
+
+
+def test_check_names_the_changed_tools_and_what_changed(run, edit: Edit) -> None:  # type: ignore[no-untyped-def]
+    run("compile")
+    edit("books.yaml", "Only this shelf,", "Just this shelf,")
+    edit("books.yaml", "max_size: 50", "max_size: 40")
+    edit("integration.yaml", "label: Library", "label: Town library")
+    code, _, told = run("check")
+    assert code == 1
+    assert told == (
+        "library.json: stale; run `tool-catalog compile`\n"
+        "  label: changed\n"
+        "  list_all_library_books: changed inputSchema.properties.shelf.description, "
+        "inputSchema.properties.limit.maximum, inputSchema.properties.limit.description, pagination.max_size\n"
+    )
+
+
+def test_check_names_added_and_removed_tools(run, edit: Edit) -> None:  # type: ignore[no-untyped-def]
+    run("compile")
+    edit("books.yaml", "  list:\n", "  recent:\n    access: read\n")
+    _, _, told = run("check")
+    assert told.splitlines()[1:] == ["  list_all_library_books: removed", "  library_books_recent: added"]
+
+
+def test_check_fails_when_only_a_comment_changed_or_the_file_is_missing(run, edit: Edit) -> None:  # type: ignore[no-untyped-def]
+    assert run("check")[2] == "library.json: stale; run `tool-catalog compile`\n  missing\n"
+    run("compile")
+    edit("books.yaml", "resource: books", "# Books of all branches.\nresource: books")
+    code, _, told = run("check")
+    assert code == 1
+    assert told.splitlines()[1:] == ["  records changed, tools did not"]
+
+
+def test_a_problem_writes_nothing_and_exits_with_one(run, edit: Edit, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    run("compile")
+    before = (tmp_path / "compiled" / "library.json").read_bytes()
+    edit("books.yaml", "title: List books", "titel: List books")
+    code, out, told = run("compile")
+    assert (code, out) == (1, "")
+    assert told.endswith("2 problems; nothing was written\n")
+    assert (tmp_path / "compiled" / "library.json").read_bytes() == before
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "library.json"
+    cli.write_atomically(path, b"old")
+
+    def refuse(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        cli.write_atomically(path, b"new")
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("library.json", b"old")]
+
+
+def test_show_prints_the_tool_and_where_its_example_goes(run) -> None:  # type: ignore[no-untyped-def]
+    run("compile")
+    code, out, _ = run("show", "list_all_library_books")
+    definition, _, rest = out.partition("\n\n")
+    assert code == 0
+    assert json.loads(definition)["name"] == "list_all_library_books"
+    assert rest == (
+        "books.list: read; tags books\n"
+        'example: {"shelf": "A3"}\n'
+        "upstream: GET https://library.example.com/api/branches/{branch}/books\n"
+        "  path branch = the account's branch\n"
+        '  query shelf = "A3" (argument shelf)\n'
+    )
+
+
+def test_show_of_an_unknown_tool_names_close_ones(run) -> None:  # type: ignore[no-untyped-def]
+    run("compile")
+    assert run("show", "list_all_library_book") == (
+        1,
+        "",
+        'no tool "list_all_library_book"; close: list_all_library_books\n',
+    )
+
+
+def test_an_unknown_integration_is_refused_with_what_is_missing(run) -> None:  # type: ignore[no-untyped-def]
+    assert run("compile", "museum") == (
+        1,
+        "",
+        "museum/integration.yaml: missing; every integration has this file\n1 problem; nothing was written\n",
+    )
+
+
+def test_the_committed_catalogues_are_what_their_records_say(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["check"]) == 0, capsys.readouterr().err
+    assert sorted(path.parent.name for path in RECORDS.glob("*/integration.yaml")) == sorted(
+        line.split(".json")[0] for line in capsys.readouterr().out.splitlines()
+    )

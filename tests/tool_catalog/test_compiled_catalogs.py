@@ -1,0 +1,114 @@
+"""What holds for every compiled tool of every integration: found by itself, whatever records come later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from mcp_types.methods import serialize_server_result
+
+from tool_catalog import catalog, compiler
+from tool_catalog.catalog import Catalog, Tool
+
+CATALOGS = [catalog.load(name) for name in catalog.available()]
+TOOLS = [(loaded, tool) for loaded in CATALOGS for tool in loaded.tools.values()]
+each_tool = pytest.mark.parametrize(("loaded", "tool"), TOOLS, ids=[tool.name for _, tool in TOOLS])
+
+
+def keywords(schema: Any) -> Iterator[str]:
+    """Every key of every object in a schema, property names included."""
+    if isinstance(schema, dict):
+        yield from schema
+        for value in schema.values():
+            yield from keywords(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from keywords(value)
+
+
+@each_tool
+def test_all_four_annotations_are_explicit_and_agree_with_the_access(loaded: Catalog, tool: Tool) -> None:
+    annotations = tool.definition["annotations"]
+    assert set(annotations) == {"title", "readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"}
+    assert annotations["readOnlyHint"] is (tool.access == "read")
+    assert not (annotations["readOnlyHint"] and annotations["destructiveHint"])
+
+
+@each_tool
+def test_a_tool_that_only_reads_sends_a_verb_that_can_read(loaded: Catalog, tool: Tool) -> None:
+    if tool.access == "read":
+        assert tool.request.verb in ("GET", "POST")
+
+
+@each_tool
+def test_the_input_is_one_closed_flat_object_without_what_hosts_refuse(loaded: Catalog, tool: Tool) -> None:
+    schema = tool.definition["inputSchema"]
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert set(schema) <= {"type", "properties", "required", "additionalProperties"}
+    assert not {"$ref", "$defs", "x-mcp-header", "$schema", "$id"} & set(keywords(schema))
+    for name, part in schema["properties"].items():
+        assert part["description"], name
+
+
+@each_tool
+def test_the_output_is_an_object_that_no_documented_answer_can_break(loaded: Catalog, tool: Tool) -> None:
+    schema = tool.definition["outputSchema"]
+    validator = jsonschema_rs.Draft202012Validator(schema)
+    assert schema["type"] == "object"
+    assert validator.is_valid({"result": [], "next_cursor": None, "result_count": 0})
+    if tool.result.items is not None and tool.enveloped:
+        for item in ({"anything": 1}, "text", None, [1]):
+            assert validator.is_valid({"result": [item], "next_cursor": "50.0.2", "result_count": 1, "truncated": {}})
+    else:
+        ours = {"result", tool.result.items}  # always an array, made by the gateway
+        assert validator.is_valid({})
+        assert validator.is_valid({name: None for name in schema.get("properties", {}) if name not in ours} | {"x": 1})
+
+
+@each_tool
+def test_every_value_of_a_request_has_one_source_and_every_argument_one_use(loaded: Catalog, tool: Tool) -> None:
+    arguments = [parameter.argument for parameter in tool.request.parameters if parameter.argument is not None]
+    assert len(arguments) == len(set(arguments))
+    hidden = {tool.scope.argument} if tool.scope and tool.scope.required else set()
+    assert set(arguments) - hidden == set(tool.definition["inputSchema"]["properties"]) - hidden
+    for parameter in tool.request.parameters:
+        assert parameter.argument or parameter.context or parameter.value is not None
+
+
+@each_tool
+def test_the_example_is_valid_and_passes_the_tool_s_own_checks(loaded: Catalog, tool: Tool) -> None:
+    assert jsonschema_rs.Draft202012Validator(tool.definition["inputSchema"], validate_formats=True).is_valid(
+        tool.example
+    )
+    for check in tool.checks:
+        assert not jsonschema_rs.Draft202012Validator(check.schema).is_valid(tool.example)
+
+
+@pytest.mark.parametrize("loaded", CATALOGS, ids=lambda loaded: loaded.integration)
+@pytest.mark.parametrize("revision", compiler.SERVED_REVISIONS)
+def test_the_whole_list_passes_the_official_models_unchanged(loaded: Catalog, revision: str) -> None:
+    envelope = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"} if revision >= "2026" else {}
+    listed = [dict(tool.definition) for tool in loaded.tools.values()]
+    assert serialize_server_result("tools/list", revision, {"tools": listed, **envelope})["tools"] == listed
+
+
+@pytest.mark.parametrize("loaded", CATALOGS, ids=lambda loaded: loaded.integration)
+def test_instructions_carry_the_essential_within_512_characters(loaded: Catalog) -> None:
+    head = loaded.instructions[:512]
+    assert "filters" in head
+    assert '{"user_id": "usr_98765"}' in head
+
+
+def test_tool_names_are_unique_across_integrations() -> None:
+    names = [tool.name for _, tool in TOOLS]
+    assert len(names) == len(set(names))
+
+
+def test_the_catalogue_survives_the_way_through_json() -> None:
+    for name in catalog.available():
+        document = json.loads((catalog.COMPILED / f"{name}.json").read_bytes())
+        assert catalog.parse(document, name) == catalog.load(name)
