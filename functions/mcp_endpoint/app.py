@@ -262,9 +262,7 @@ class Endpoint:
                 members = outcome.members
                 headers = outcome.rate_limit.headers() if outcome.rate_limit else {}
             case _:
-                raise RpcError(
-                    protocol.METHOD_NOT_FOUND, "Method not found: this server offers tools only", call.method[:100]
-                )
+                raise AssertionError("protocol.read lets no other method through")
         return _json(200, protocol.result(call, members, title=server.name, tools=frozen), headers)
 
     def _deadline(self, scope: Scope) -> float:

@@ -31,6 +31,10 @@ LEGACY_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 """Revisions with the handshake, oldest first. 2024-11-05 had another transport, but hosts still ask for it on this one,
 and what we answer is valid under it."""
 
+LEGACY_METHODS = ("initialize", "ping", "tools/list", "tools/call")
+MODERN_METHODS = ("server/discover", "tools/list", "tools/call")
+"""What is served in each era; app.py has a case for each."""
+
 UNSTATED_VERSION = "2025-03-26"
 """What a request without a version header speaks (2026-07-28, transports, "Protocol Version Header")."""
 
@@ -150,7 +154,9 @@ def read(headers: Headers, body: bytes) -> Call | Notification | Refusal:
     if modern:
         return _read_modern(headers, version, message)
     id, method, params = message["id"], message["method"], message.get("params") or {}
-    if problem := _params_problem(method, params) or (method == "initialize" and _handshake_problem(params)):
+    if method not in LEGACY_METHODS:
+        return Refusal(200, METHOD_NOT_FOUND, _unknown(method, LEGACY_METHODS), id)
+    if problem := _params_problem(method, params):
         return Refusal(200, INVALID_PARAMS, problem, id)
     return Call(id, method, params, False, version or UNSTATED_VERSION)
 
@@ -288,9 +294,11 @@ def _is_modern(version: str | None, message: Mapping[str, Json]) -> bool:
     decides, as in the official SDK."""
     if version is not None and version not in LEGACY_VERSIONS:
         return True
+    if "id" not in message or message.get("method") == "initialize":
+        return False
     params = message.get("params")
     meta = params.get("_meta") if isinstance(params, dict) else None
-    return "id" in message and message.get("method") != "initialize" and isinstance(meta, dict) and VERSION_KEY in meta
+    return isinstance(meta, dict) and meta.get(VERSION_KEY, LEGACY_VERSIONS[0]) not in LEGACY_VERSIONS
 
 
 def _read_notification(message: Mapping[str, Json], version: str | None, modern: bool) -> Notification | Refusal:
@@ -356,6 +364,8 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
             return mismatch(f"mcp-name is {_shown(header)}, params.{name_parameter} is {_shown(named)}")
     if version not in MODERN_VERSIONS:
         return _unsupported(version, id)
+    if method not in MODERN_METHODS:
+        return Refusal(404, METHOD_NOT_FOUND, _unknown(method, MODERN_METHODS), id)
     if problem := _meta_problem(meta) or _params_problem(method, params):
         return Refusal(400, INVALID_PARAMS, problem, id)
     mirrored = tuple((name, value) for name, value in headers if name.startswith(PARAMETER_HEADER))
@@ -365,6 +375,10 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
 def _unsupported(version: str | None, id: RequestId | None) -> Refusal:
     data = {"supported": list(MODERN_VERSIONS), "requested": version}
     return Refusal(400, UNSUPPORTED_VERSION, "Unsupported protocol version", id, data)
+
+
+def _unknown(method: str, served: Sequence[str]) -> str:
+    return f"Method not found: {_shown(method)}; this server has {', '.join(served)}"
 
 
 def _meta_problem(meta: Mapping[str, Json]) -> str:
@@ -384,10 +398,16 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
     meta = params.get("_meta")
     if not isinstance(meta, dict | None):
         return "Invalid params: params._meta must be an object"
-    token = meta.get("progressToken") if meta else None
-    if token is not None and (not isinstance(token, str | int) or isinstance(token, bool)):
+    if meta and not isinstance(meta.get("progressToken", ""), str | int):
         return "Invalid params: progressToken must be a string or an integer"
-    if method == "tools/list":
+    if method == "initialize":
+        if not isinstance(params.get("protocolVersion"), str):
+            return 'Invalid params: "protocolVersion" must be a string'
+        if not isinstance(params.get("capabilities"), dict):
+            return 'Invalid params: "capabilities" must be an object'
+        if not _is_implementation(params.get("clientInfo")):
+            return 'Invalid params: "clientInfo" must be an object with the strings "name" and "version"'
+    elif method == "tools/list":
         if not isinstance(params.get("cursor"), str | None):
             return 'Invalid params: "cursor" must be a string'
     elif method == "tools/call":
@@ -395,17 +415,6 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
             return 'Invalid params: "name" must be a string'
         if not isinstance(params.get("arguments"), dict | None):
             return 'Invalid params: "arguments" must be an object'
-    return ""
-
-
-def _handshake_problem(params: Mapping[str, Json]) -> str:
-    """Types of the parameters of `initialize` (schema of each legacy revision)."""
-    if not isinstance(params.get("protocolVersion"), str):
-        return 'Invalid params: "protocolVersion" must be a string'
-    if not isinstance(params.get("capabilities"), dict):
-        return 'Invalid params: "capabilities" must be an object'
-    if not _is_implementation(params.get("clientInfo")):
-        return 'Invalid params: "clientInfo" must be an object with the strings "name" and "version"'
     return ""
 
 

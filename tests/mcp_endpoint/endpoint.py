@@ -216,27 +216,35 @@ def post(app: Any, token: str | None, request: Request, **scope: Any) -> Answer:
 
 def exchange(app: Any, verb: str, path: str, lines: HeaderLines = (), body: bytes = b"", **scope: Any) -> Answer:
     """One HTTP exchange with an ASGI application."""
+    return asyncio.run(exchange_async(app, verb, path, lines, body, **scope))
+
+
+async def exchange_async(
+    app: Any, verb: str, path: str, lines: HeaderLines = (), body: bytes = b"", **scope: Any
+) -> Answer:
+    """The same on a running event loop."""
     messages: list[Json] = []
+    unread = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Json:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not unread:
+            await asyncio.Event().wait()  # the client stays until it has its answer
+        return unread.pop()
 
     async def send(message: Json) -> None:
         messages.append(message)
 
-    asyncio.run(
-        app(
-            {
-                "type": "http",
-                "method": verb,
-                "path": path,
-                "query_string": b"",
-                "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines],
-                **scope,
-            },
-            receive,
-            send,
-        )
+    await app(
+        {
+            "type": "http",
+            "method": verb,
+            "path": path,
+            "query_string": b"",
+            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in lines],
+            **scope,
+        },
+        receive,
+        send,
     )
     start, *rest = messages
     return Answer(

@@ -1,0 +1,403 @@
+"""The endpoint against the official SDK's low-level server over the same tools: thousands of requests, right and wrong.
+
+Status, error code and meaning must be the same; every difference that is meant is in DIFFERENCES with its reason, and
+one that no request shows any more fails the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import mcp_types
+import pytest
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.shared.exceptions import MCPError
+
+from functions.mcp_endpoint.protocol import INVALID_PARAMS, LEGACY_VERSIONS, RpcError
+from functions.mcp_endpoint.tools import Outcome, ToolCall
+from tests.conformance import fixture
+from tests.mcp_endpoint.endpoint import META, MODERN, Answer, Bench, Request, bench, exchange_async, legacy, modern
+from tool_catalog.catalog import Catalog, load
+
+Json = Any
+Random = random.Random
+
+REQUESTS = 4_000
+"""Generated requests per run: about 10 s, most of it the SDK's."""
+
+TOOL = "list_all_mem_0_memories"
+MARKED = "test_parameter_header"
+
+
+NOT_JSON = (b"NaN", b"Infinity", b"\\ud800")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What we answer otherwise than the SDK, on purpose. `holds` sees the request, our answer and the SDK's."""
+
+    name: str
+    reason: str
+    holds: Callable[[Request, Answer, Answer], bool]
+
+
+def _message(request: Request) -> Json:
+    try:
+        return json.loads(request.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _header(request: Request, name: str) -> str | None:
+    return next((value for header, value in request.lines if header == name), None)
+
+
+def _is_legacy(request: Request) -> bool:
+    return _header(request, "mcp-protocol-version") in (None, *LEGACY_VERSIONS)
+
+
+def _params(request: Request) -> dict[str, Json]:
+    message = _message(request)
+    params = message.get("params") if isinstance(message, dict) else None
+    return params if isinstance(params, dict) else {}
+
+
+def _has_envelope(request: Request) -> bool:
+    meta = _params(request).get("_meta")
+    return isinstance(meta, dict) and "io.modelcontextprotocol/protocolVersion" in meta
+
+
+DIFFERENCES = (
+    Difference(
+        "unreadable-shape-is-invalid-request",
+        "A legacy body that is no JSON-RPC message (a batch, a wrong envelope) is -32600 Invalid Request by JSON-RPC; "
+        "the SDK says -32602 and repeats its validator's text. Status 400 both.",
+        lambda request, ours, theirs: (
+            _is_legacy(request) and (ours.status, ours.code, theirs.status, theirs.code) == (400, -32600, 400, -32602)
+        ),
+    ),
+    Difference(
+        "id-of-no-valid-type",
+        "An id that is null, a boolean, a fraction or a structure: MCP forbids it, so -32600; the SDK's legacy side "
+        "takes the message for a notification, answers 202 and leaves the caller waiting.",
+        lambda request, ours, theirs: (
+            _is_legacy(request) and (ours.status, ours.code, theirs.status) == (400, -32600, 202)
+        ),
+    ),
+    Difference(
+        "modern-envelope-decides-the-era",
+        "A request with a modern envelope is modern (2026-07-28, versioning), so without a modern version header "
+        "it is a header mismatch; the SDK goes by the header alone and serves it as legacy.",
+        lambda request, ours, theirs: (
+            _is_legacy(request)
+            and _has_envelope(request)
+            and ours.status in (400, 404)
+            and ours.code in (-32020, -32602)
+        ),
+    ),
+    Difference(
+        "method-not-offered-before-its-parameters",
+        "A method we do not offer is -32601 whatever its parameters; the SDK checks those of the specified methods "
+        "first and answers -32602.",
+        lambda request, ours, theirs: ours.code == -32601 and theirs.code == -32602,
+    ),
+    Difference(
+        "cursor-we-did-not-give",
+        "An invalid cursor is -32602 (2026-07-28, pagination); the SDK leaves cursors to the handler, and this one "
+        "ignores them.",
+        lambda request, ours, theirs: ours.code == -32602 and theirs.code is None and "cursor" in _params(request),
+    ),
+    Difference(
+        "json-that-is-not-json",
+        "NaN and Infinity are not JSON, half a surrogate pair is not text: -32700; the SDK parses them where it can.",
+        lambda request, ours, theirs: ours.code == -32700 and any(text in request.body for text in NOT_JSON),
+    ),
+    Difference(
+        "numbers-and-depth-we-cannot-pass-on",
+        "A number beyond a double and nesting over 100 levels are -32700: no upstream request could be built of them; "
+        "the SDK parses them where its parser can.",
+        lambda request, ours, theirs: ours.code == -32700 and (b"1e999" in request.body or b"[" * 101 in request.body),
+    ),
+    Difference(
+        "bytes-that-are-not-utf-8",
+        "MCP messages are UTF-8 (basic, transports); the SDK's modern side also reads a byte order mark and UTF-16.",
+        lambda request, ours, theirs: (
+            ours.code == -32700 and request.body[:1] in (b"\xef", b"\xff") and theirs.code != -32700
+        ),
+    ),
+    Difference(
+        "unused-multi-round-parameters",
+        "inputResponses and requestState belong to a round trip we never start, so they are ignored like any unknown "
+        "parameter; the SDK checks their types.",
+        lambda request, ours, theirs: (
+            theirs.code == -32602
+            and ours.code != -32602
+            and bool({"inputResponses", "requestState"} & _params(request).keys())
+        ),
+    ),
+    Difference(
+        "two-faults-at-once",
+        "Mirrored arguments are compared once the parameters have the right types; the SDK compares them before.",
+        lambda request, ours, theirs: (
+            (ours.status, ours.code, theirs.status, theirs.code) == (400, -32602, 400, -32020)
+            and any(name.startswith("mcp-param-") for name, _ in request.lines)
+        ),
+    ),
+    Difference(
+        "header-white-space",
+        "White space around a header's value is no part of it (RFC 9110); HTTP servers trim it before the SDK sees it, "
+        "here nothing does.",
+        lambda request, ours, theirs: any(value != value.strip() for _, value in request.lines),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def catalog() -> Catalog:
+    """A few of Mem0's tools, and one whose arguments are mirrored into headers."""
+    mem0 = load("mem0")
+    few = dict(list(mem0.tools.items())[:8])
+    return replace(mem0, tools={**few, MARKED: fixture.catalog().tools[MARKED]})
+
+
+async def _execute(call: ToolCall) -> Outcome:
+    """A call that always gives the same, on both sides."""
+    if call.name not in call.catalog.tools:
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {call.name}")
+    return Outcome({"content": [fixture.text(call.name)], "isError": False})
+
+
+@asynccontextmanager
+async def _sdk(catalog: Catalog) -> Any:
+    """The official low-level server over the same tools, as an ASGI application."""
+    listed = [mcp_types.Tool.model_validate(dict(tool.definition)) for tool in catalog.tools.values()]
+
+    async def list_tools(context: Any, params: Any) -> mcp_types.ListToolsResult:
+        return mcp_types.ListToolsResult(tools=listed)
+
+    async def call_tool(context: Any, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
+        if params.name not in catalog.tools:
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name}")
+        return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=params.name)])
+
+    server: Any = Server("oracle", on_list_tools=list_tools, on_call_tool=call_tool)
+    server.get_tool_input_schema = lambda name: (
+        catalog.tools[name].definition["inputSchema"] if name in catalog.tools else None
+    )
+    manager = StreamableHTTPSessionManager(server, json_response=True, stateless=True)
+    async with manager.run():
+        yield manager.handle_request
+
+
+# Every valid request that the others are made from.
+def _valid(rng: Random) -> Request:
+    client = {"name": "tests", "version": "1"}
+    offered = rng.choice([*LEGACY_VERSIONS, MODERN, "1999-01-01"])
+    handshake = {"protocolVersion": offered, "capabilities": {}, "clientInfo": client}
+    arguments = rng.choice([{}, {"filters": {"user_id": "ä"}}, None])
+    call: Json = {"name": rng.choice([TOOL, MARKED, "no_such_tool", "nö"])}
+    if arguments is not None:
+        call["arguments"] = arguments
+    listing = rng.choice([None, {}, {"cursor": "zzz"}])
+    other = rng.choice(["prompts/list", "resources/list", "resources/read", "prompts/get", "completion/complete"])
+    removed = rng.choice(
+        ["ping", "initialize", "logging/setLevel", "tasks/list", "TOOLS/LIST", "", "subscriptions/listen"]
+    )
+    id = rng.choice([1, 0, -7, "a", "", "ü", 2**63, "x" * 60])
+    if rng.random() < 0.45:
+        method, params = rng.choice(
+            [("initialize", handshake), ("ping", None), ("tools/list", listing), ("tools/call", call), (other, None),
+             ("server/discover", None), ("nope", {})]
+        )  # fmt: skip
+        return legacy(method, params, id=id, version=rng.choice([None, *LEGACY_VERSIONS]))
+    method, params = rng.choice(
+        [("server/discover", None), ("tools/list", listing), ("tools/call", call), ("tools/call", call), (other, None),
+         (removed, None)]
+    )  # fmt: skip
+    request = modern(method, params, id=id)
+    if isinstance(params, dict) and params.get("name") == "nö":
+        return request.having(("mcp-name", _encoded("nö")))
+    return request
+
+
+def _encoded(value: str) -> str:
+    return f"=?base64?{base64.b64encode(value.encode()).decode()}?="
+
+
+WRONG: tuple[Json, ...] = (None, True, 1.5, [], {}, "x", 7, "1e999")
+
+
+def _with_wrong_header(request: Request, rng: Random) -> Request:
+    names = ["mcp-protocol-version", "mcp-method", "mcp-name", "mcp-param-region", "mcp-param-unknown"]
+    name = rng.choice(names)
+    value = _header(request, name) or "x"
+    return rng.choice(
+        [
+            request.without(name),
+            request.adding((name, value)),
+            request.adding((name, "other")),
+            request.having((name, "")),
+            request.having((name, value.upper())),
+            request.having((name, _encoded(value))),
+            request.having((name, "=?base64?!!?=")),
+            request.having((name, f"=?base64?{base64.b64encode(value.encode() + b'x').decode()[:-1]}?=")),
+            request.having((name, f" {value}  ")),
+            request.having(("mcp-protocol-version", rng.choice(["2099-01-01", "x", *LEGACY_VERSIONS, MODERN]))),
+        ]
+    )
+
+
+def _with_wrong_body(request: Request, rng: Random) -> Request:
+    message = _message(request)
+    if not isinstance(message, dict):
+        return request
+    member = rng.choice(["jsonrpc", "id", "method", "params"])
+    if rng.random() < 0.3:
+        message.pop(member, None)
+    else:
+        message[member] = rng.choice(WRONG)
+    return Request(request.lines, json.dumps(message).encode())
+
+
+def _with_wrong_params(request: Request, rng: Random) -> Request:
+    message = _message(request)
+    if not isinstance(message, dict) or not isinstance(message.get("params"), dict):
+        return request
+    params = message["params"]
+    names = ["name", "arguments", "cursor", "_meta", "protocolVersion", "clientInfo", "capabilities", "requestState"]
+    name = rng.choice(names)
+    if rng.random() < 0.3:
+        params.pop(name, None)
+    else:
+        params[name] = rng.choice([*WRONG, TOOL, {"name": "x", "version": "1"}, {"name": "x"}])
+    return Request(request.lines, json.dumps(message).encode())
+
+
+def _with_wrong_meta(request: Request, rng: Random) -> Request:
+    message = _message(request)
+    if not isinstance(message, dict) or not isinstance(message.get("params"), dict | None):
+        return request
+    params = message["params"] = message.get("params") or {}
+    meta = params["_meta"] = params["_meta"] if isinstance(params.get("_meta"), dict) else {}
+    name = rng.choice([*META, "progressToken", "io.modelcontextprotocol/logLevel", "traceparent", "x"])
+    if rng.random() < 0.3:
+        meta.pop(name, None)
+    else:
+        meta[name] = rng.choice([*WRONG, MODERN, "2025-11-25", "debug", {"sampling": {}}, {"sampling": 3}])
+    return Request(request.lines, json.dumps(message).encode())
+
+
+def _with_arguments_mirrored(request: Request, rng: Random) -> Request:
+    """A call of the tool whose arguments are mirrored into headers, mostly rightly."""
+    arguments = {"region": rng.choice(["eu", "ü", "", None]), "count": rng.choice([3, 3.0, -1, 2**60, None, True])}
+    call = modern("tools/call", {"name": MARKED, "arguments": arguments})
+    for name in ("region", "count"):
+        value = arguments[name]
+        text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        right = text if text.isascii() else _encoded(text)
+        written = rng.choice([right, right, right, "3", "3.0", "other", _encoded(text), "=?base64?%%?="])
+        if value is not None or rng.random() < 0.2:
+            call = call.adding((f"mcp-param-{name}", written))
+    return call
+
+
+def _garbage(request: Request, rng: Random) -> Request:
+    body = request.body
+    return Request(
+        request.lines,
+        rng.choice(
+            [
+                body[: rng.randrange(len(body) + 1)],
+                b"[" + body + b"]",
+                b"\xef\xbb\xbf" + body,
+                body.decode().encode("utf-16"),
+                body.replace(b"{", b'{"n": NaN, ', 1),
+                body.replace(b"{", b'{"n": 1e999, ', 1),
+                body.replace(b"{", b'{"n": "\\ud800", ', 1),
+                body.replace(b"{", b'{"n": ' + b"[" * 5000 + b"]" * 5000 + b", ", 1),
+                body.replace(b"{", b'{"n": ' + b"[" * 150 + b"]" * 150 + b", ", 1),
+                body.replace(b"{", b'{"n": ' + b"9" * 5000 + b", ", 1),
+                b'{"jsonrpc":"2.0","id":1,"result":{}}',
+                b'{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"}}',
+                b'{"jsonrpc":"2.0","id":1,"result":[]}',
+                b'{"jsonrpc":"2.0","method":"notifications/initialized"}',
+                b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}',
+                b'{"jsonrpc":"2.0","method":"x","params":[]}',
+                b"null",
+                b"",
+                bytes(rng.randrange(256) for _ in range(20)),
+            ]
+        ),
+    )
+
+
+CHANGES = (
+    *(_with_wrong_header, _with_wrong_header, _with_wrong_body, _with_wrong_params, _with_wrong_meta),
+    *(_with_arguments_mirrored, _garbage),
+)
+
+
+def _generated(rng: Random) -> Iterator[Request]:
+    for _ in range(REQUESTS):
+        request = _valid(rng)
+        for _ in range(rng.choice([0, 1, 1, 1, 2])):
+            request = rng.choice(CHANGES)(request, rng)
+        yield request
+
+
+def _meaning(answer: Answer) -> Json:
+    """What an answer says, as far as both sides must say the same."""
+    if not answer.body:
+        return answer.status, None
+    document = answer.json
+    if "error" in document:
+        return answer.status, document["error"]["code"]
+    result = document["result"]
+    return answer.status, {
+        "id": document["id"],
+        "tools": [tool["name"] for tool in result.get("tools", ())],
+        "text": [block["text"] for block in result.get("content", ())],
+        "version": result.get("protocolVersion"),
+        "supported": result.get("supportedVersions"),
+        "type": result.get("resultType"),
+        "scope": result.get("cacheScope"),
+    }
+
+
+def test_generated_requests_mean_the_same_to_the_official_server(tmp_path: Path, catalog: Catalog) -> None:
+    table: Bench = bench(tmp_path)
+    token = table.mint()
+    endpoint = table.endpoint(load_catalog=lambda name: catalog, execute=_execute)
+    seen: Counter[str] = Counter()
+    agreed: Counter[int] = Counter()
+
+    async def compare() -> None:
+        async with _sdk(catalog) as oracle:
+            for number, request in enumerate(_generated(random.Random(20261121))):
+                ours = await exchange_async(endpoint, "POST", f"/mcp/{token}", request.lines, request.body)
+                theirs = await exchange_async(oracle, "POST", "/", request.lines, request.body)
+                assert ours.status < 500
+                if _meaning(ours) == _meaning(theirs):
+                    agreed[ours.status] += 1
+                    continue
+                known = [entry.name for entry in DIFFERENCES if entry.holds(request, ours, theirs)]
+                assert known, (
+                    f"request {number}: we mean {_meaning(ours)} {ours.body[:300]!r}, the SDK {_meaning(theirs)} "
+                    f"{theirs.body[:300]!r} to {request.lines} {request.body[:600]!r}"
+                )
+                seen[known[0]] += 1
+
+    asyncio.run(compare())
+    assert {entry.name for entry in DIFFERENCES} - seen.keys() == set(), "a difference that no request shows"
+    assert agreed.total() > REQUESTS * 0.7
+    assert {200, 202, 400, 404} <= agreed.keys()
