@@ -320,7 +320,7 @@ def _garbage(request: Request, rng: Random) -> Request:
                 body[: rng.randrange(len(body) + 1)],
                 b"[" + body + b"]",
                 b"\xef\xbb\xbf" + body,
-                body.decode().encode("utf-16"),
+                body.decode(errors="replace").encode("utf-16"),
                 body.replace(b"{", b'{"n": NaN, ', 1),
                 body.replace(b"{", b'{"n": 1e999, ', 1),
                 body.replace(b"{", b'{"n": "\\ud800", ', 1),
