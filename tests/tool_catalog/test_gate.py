@@ -60,3 +60,19 @@ def test_a_part_shared_by_two_methods_is_reported_once_where_it_stands(library: 
         "library/integration.yaml:19: schemas.book.properties.title.descripton: unknown JSON Schema keyword; "
         'did you mean "description"?'
     ]
+
+
+def test_the_example_of_the_documentation_compiles(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "records.md").read_text()
+    folder = tmp_path / "library"
+    folder.mkdir()
+    for filename in ("integration.yaml", "books.yaml"):
+        (folder / filename).write_text(text.split(f"```yaml\n# {filename}\n")[1].split("```")[0])
+    document, problems = build(folder)
+    assert problems == []
+    assert document is not None
+    [tool] = document["tools"]
+    assert tool["definition"]["name"] == "list_all_library_books"
+    assert list(tool["definition"]["inputSchema"]["properties"]) == [
+        *("branch", "shelf", "limit", "next_cursor", "fields", "max_tokens")
+    ]

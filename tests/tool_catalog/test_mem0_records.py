@@ -17,16 +17,31 @@ ID = "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"
 def refusals(tool_name: str, arguments: dict[str, Any]) -> list[str]:
     """What schema and checks say; empty when the arguments may be sent."""
     tool = MEM0.tools[tool_name]
-    validator = jsonschema_rs.Draft202012Validator(tool.definition["inputSchema"], validate_formats=True)
+    validator = jsonschema_rs.Draft202012Validator(dict(tool.definition["inputSchema"]), validate_formats=True)
     told = [error.message for error in validator.iter_errors(arguments)]
     return told + [
-        check.message for check in tool.checks if jsonschema_rs.Draft202012Validator(check.schema).is_valid(arguments)
+        check.message
+        for check in tool.checks
+        if jsonschema_rs.Draft202012Validator(dict(check.schema)).is_valid(arguments)
     ]
 
 
 def test_every_current_operation_of_the_platform_has_a_tool() -> None:
     served = {f"{tool.request.verb} {tool.request.path}" for tool in MEM0.tools.values()}
     assert served == set((GOLDEN / "mem0_operations.txt").read_text().splitlines())
+
+
+def test_the_first_512_characters_of_the_instructions_hold_what_goes_wrong_most() -> None:
+    head = MEM0.instructions[:512]
+    for word in (
+        "queued",
+        "get_single_mem_0_event_by_id",
+        "inside filters",
+        "at the top level",
+        "429",
+        "retry_after_seconds.",
+    ):
+        assert word in head
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,205 @@
+"""What an operation answers: its schema, where the records of a list stand in it, and how the upstream seems to page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tool_catalog.naming import snake_case
+from tool_catalog.openapi.document import Document, Operation
+from tool_catalog.openapi.schema_conversion import OUTPUT_DEPTH, OUTPUT_NODES, Converter
+
+Json = Any
+Schema = dict[str, Json]
+
+_JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;.*)?$|\*/\*$", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_RECORDS = ("data", "items", "results", "result", "values", "records", "entries", "value", "elements", "list", "objects")
+"""Names under which APIs hand out the records of a list."""
+
+_AROUND_RECORDS = re.compile(r"next|prev|previous|count|total|page|paging|pagination|links?|meta|metadata|has_?more|cursor")
+"""Names beside the records of a list; with one of them, a single array in an answer is taken for the records."""
+
+_POSITION: dict[str, tuple[str, ...]] = {
+    "cursor": (
+        *("cursor", "next_cursor", "page_token", "next_token", "next_page_token", "continuation_token"),
+        *("starting_after", "start_cursor", "page_cursor", "after", "offset"),
+    ),
+    "offset": ("offset", "skip", "start", "start_at", "from", "start_index"),
+    "page": ("page", "page_number", "pagenumber", "page_no", "pageno", "page_num"),
+}
+"""Style -> parameter names in snake case. A cursor is a string, offsets and pages are integers."""
+
+_SIZE = (
+    *("limit", "page_size", "pagesize", "per_page", "perpage", "page_limit", "max_results", "maxresults"),
+    *("size", "count", "first", "top", "take", "results_per_page", "num_results"),
+)
+
+_NEXT: dict[str, tuple[str, ...]] = {
+    "cursor": (
+        *("next_cursor", "nextCursor", "next_page_token", "nextPageToken", "next_token", "nextToken", "end_cursor"),
+        *("next_page.offset", "next_page.cursor", "meta.next_cursor", "meta.next_token", "meta.page.after"),
+        *("paging.next", "paging.cursors.after", "pagination.next_cursor", "pagination.next_token", "cursor", "after"),
+        *("response_metadata.next_cursor", "page_info.end_cursor", "cursors.after"),
+    ),
+    "offset": ("next", "has_more", "hasMore", "links.next", "pagination.has_more", "meta.has_more"),
+    "page": ("next", "next_page", "nextPage", "has_more", "hasMore", "links.next", "next_page_uri", "links.pages.next"),
+}
+"""Style -> where in an answer the next position (or that there is one) is usually said."""
+
+_MOST = re.compile(r"\b(?:max(?:imum)?|up to|at most|between 1 and|1\s*(?:-|to|and)|no more than)\D{0,24}?(\d{1,5})\b", re.I)
+_USUAL = re.compile(r"\bdefaults?\D{0,16}?(\d{1,5})\b", re.IGNORECASE)
+
+GUESSED_SIZE = 25
+"""Records per page where the source states no default: small enough for every upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The documented success. `items` is JMESPath to the records of a list; `problem` says why none can be read."""
+
+    schema: Schema
+    items: str | None = None
+    component: str = ""
+    item_component: str = ""
+    empty: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """A guess: what `pagination` of the record holds, and the upstream parameters it stands for."""
+
+    record: dict[str, Json]
+    replaces: tuple[str, ...]
+
+
+def documented(document: Document, operation: Operation) -> Answer:
+    """The first 2xx answer (or "default") as a schema of at most OUTPUT_DEPTH levels. Raises Unresolvable."""
+    responses = operation.data.get("responses")
+    responses = responses if isinstance(responses, Mapping) else {}
+    successes = sorted(code for code in responses if re.fullmatch(r"2(\d\d|XX)", str(code), re.IGNORECASE))
+    empty = False
+    for code in (*successes, *(["default"] if "default" in responses and not successes else [])):
+        response = document.resolve(responses[code])
+        content = response.get("content")
+        if not isinstance(content, Mapping) or not content:
+            empty = True
+            continue
+        for media_type, media in content.items():
+            if _JSON.match(media_type):
+                return _answer(document, operation, document.resolve(media).get("schema"))
+        return Answer({}, problem=f"answers {', '.join(content)}; only JSON can be handed to a model")
+    return Answer({"type": "object", "description": "Nothing but the status."} if empty else {}, empty=empty)
+
+
+def _answer(document: Document, operation: Operation, schema: Json) -> Answer:
+    converted = Converter(document, OUTPUT_DEPTH, OUTPUT_NODES).answer(schema)
+    if converted.get("type") in (["object", "null"], ["array", "null"]):
+        converted["type"] = converted["type"][0]
+    if converted and converted.get("type") not in ("object", "array"):
+        converted = {"type": "object", "description": converted.get("description", "The answer.")}
+    items = _items(converted, operation) if operation.verb in ("GET", "POST") else None
+    return Answer(converted, items, component=_component(schema), item_component=_item_component(document, schema, items))
+
+
+def _items(schema: Schema, operation: Operation) -> str | None:
+    if schema.get("type") == "array":
+        return "@"
+    properties = schema.get("properties", {})
+    arrays = [name for name, part in properties.items() if part.get("type") == "array" and _IDENTIFIER.fullmatch(name)]
+    words = [snake_case(part) for part in re.split(r"[/.]", operation.path) if part and "{" not in part]
+    for name in arrays:
+        if snake_case(name) in _RECORDS or (words and snake_case(name) == words[-1]) or (snake_case(name) in words[-2:]):
+            return name if operation.verb == "GET" or snake_case(name) in _RECORDS else None
+    for name in ("data", "result", "response", "_embedded"):
+        inner = properties.get(name, {}).get("properties", {})
+        found = [key for key, part in inner.items() if part.get("type") == "array" and _IDENTIFIER.fullmatch(key)]
+        if len(found) == 1 and operation.verb == "GET" and "id" not in inner:
+            return f"{name}.{found[0]}"
+    around = any(_AROUND_RECORDS.fullmatch(snake_case(name)) for name in properties)
+    if len(arrays) == 1 and operation.verb == "GET" and (around or len(properties) == 1) and "id" not in properties:
+        return arrays[0]
+    return None
+
+
+def guessed_paging(document: Document, operation: Operation, answer: Answer) -> Paging | None:
+    """How a list seems to page, from the names of its query parameters and of what its answer holds."""
+    if answer.items is None:
+        return None
+    query = {
+        snake_case(parameter["name"]): parameter for parameter in operation.parameters if parameter.get("in") == "query"
+    }
+    kinds = {name: document.resolve(parameter.get("schema")).get("type") for name, parameter in query.items()}
+    for style, known in _POSITION.items():
+        name = next((name for name in known if name in query), None)
+        if name is None or (style == "cursor") == (kinds[name] in ("integer", "number")):
+            continue
+        position = query[name]["name"]
+        following = _following(style, name, answer)
+        if style == "cursor" and following is None:
+            continue
+        size = next((query[size] for size in _SIZE if size in query), None)
+        record: dict[str, Json] = {"style": style, style: position}
+        if size is not None:
+            record["size"] = size["name"]
+        default, most = _sizes(document, size)
+        record["default_size"] = min(default, most)
+        record["max_size"] = max(default, most)
+        if following is not None:
+            record["next"] = following
+        return Paging(record, tuple(name for name in (position, record.get("size")) if name))
+    return None
+
+
+def _following(style: str, parameter: str, answer: Answer) -> str | None:
+    if parameter == "starting_after" and answer.items not in (None, "@"):
+        flag = next((name for name in ("has_more", "hasMore") if name in answer.schema.get("properties", {})), None)
+        return f"{flag} && {answer.items}[-1].id" if flag else None
+    for path in _NEXT[style]:
+        found: Json = answer.schema
+        for step in path.split("."):
+            found = found.get("properties", {}).get(step) if isinstance(found, dict) else None
+        if isinstance(found, dict) and found.get("type") not in ("object", "array"):
+            return path
+    return None
+
+
+def _sizes(document: Document, size: Mapping[str, Json] | None) -> tuple[int, int]:
+    """Records per page: the usual and the most, from the schema, else from the text, else GUESSED_SIZE."""
+    if size is None:
+        return GUESSED_SIZE, GUESSED_SIZE
+    schema = document.resolve(size.get("schema"))
+    text = f"{size.get('description', '')} {schema.get('description', '')}"
+    usual = _count(schema.get("default")) or _said(_USUAL, text)
+    most = _count(schema.get("maximum")) or _said(_MOST, text)
+    default = usual or min(most or GUESSED_SIZE, GUESSED_SIZE)
+    return default, most or default
+
+
+def _count(value: Json) -> int | None:
+    return value if type(value) is int and 0 < value < 100_000 else None
+
+
+def _said(pattern: re.Pattern[str], text: str) -> int | None:
+    match = pattern.search(text)
+    return _count(int(match[1])) if match else None
+
+
+def _component(schema: Json) -> str:
+    """The name of the component a schema refers to, so that methods with the same answer can share it."""
+    reference = schema.get("$ref") if isinstance(schema, Mapping) else None
+    return reference.rsplit("/", 1)[-1] if isinstance(reference, str) else ""
+
+
+def _item_component(document: Document, schema: Json, items: str | None) -> str:
+    if items is None:
+        return ""
+    found = document.resolve(schema)
+    for step in items.split(".") if items != "@" else ():
+        properties = found.get("properties")
+        found = document.resolve(properties.get(step) if isinstance(properties, dict) else None)
+    return _component(found.get("items"))

@@ -1,0 +1,192 @@
+"""An OpenAPI 3.0 or 3.1 file as plain data: read, checked to be one, and its local references followed.
+
+Nothing is fetched: a reference to another file or a URL is `Unresolvable`, and the operation that needs it is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import yaml
+
+from tool_catalog.records import VERBS
+
+Json = Any
+Node = dict[str, Json]
+
+MAX_BYTES = 64 * 1024 * 1024
+"""Largest file read. The largest public descriptions (some 1,200 operations, written out) have about 15 MB."""
+
+MAX_REFERENCES = 32
+"""Longest chain of references that only lead to another reference."""
+
+
+class NotImportableError(Exception):
+    """The file as a whole cannot be imported; the message says what is wrong with it and what to do."""
+
+
+class Unresolvable(Exception):
+    """A reference leads nowhere in this file; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: `verb` in upper case, `path` as written, and the operation object with the path's parameters."""
+
+    verb: str
+    path: str
+    data: Mapping[str, Json]
+    parameters: tuple[Node, ...]
+
+    @property
+    def key(self) -> str:
+        """What the operation is known by across imports: "GET /pets/{petId}"."""
+        return f"{self.verb} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The decoded file. `name` is its file name, for messages; `nullable` is true for 3.0, where it is a keyword."""
+
+    name: str
+    data: Node
+    nullable: bool
+
+    def resolve(self, node: Json) -> Node:
+        """`node`, or what its chain of references leads to; anything but a mapping becomes {}. Raises Unresolvable."""
+        for _ in range(MAX_REFERENCES):
+            if not isinstance(node, dict):
+                return {}
+            if not isinstance(node.get("$ref"), str):
+                return node
+            node = self.target(node["$ref"])
+        raise Unresolvable("a chain of references without an end")
+
+    def target(self, reference: str) -> Json:
+        """What a "#/..." reference points at. Raises Unresolvable."""
+        if not reference.startswith("#"):
+            raise Unresolvable(f'"{reference}" is outside this file; bundle the files into one first')
+        found: Json = self.data
+        for step in reference.lstrip("#/").split("/") if reference not in ("#", "#/") else ():
+            step = unquote(step).replace("~1", "/").replace("~0", "~")  # noqa: PLW2901 -- JSON Pointer, RFC 6901
+            if isinstance(found, list) and step.isdigit() and int(step) < len(found):
+                found = found[int(step)]
+            elif isinstance(found, dict) and step in found:
+                found = found[step]
+            else:
+                raise Unresolvable(f'"{reference}" is not in this file')
+        return found
+
+    def operations(self) -> Iterator[Operation | tuple[str, str]]:
+        """Every operation in the file's order; for one that cannot be read, its key and the reason."""
+        for path, item in _mapping(self.data.get("paths")).items():
+            try:
+                item = self.resolve(item)  # noqa: PLW2901 -- what the reference stands for
+            except Unresolvable as error:
+                yield path, str(error)
+                continue
+            for verb in VERBS:
+                operation = item.get(verb.lower())
+                if not isinstance(operation, dict):
+                    continue
+                try:
+                    yield Operation(verb, path, operation, self._parameters(item, operation))
+                except Unresolvable as error:
+                    yield f"{verb} {path}", str(error)
+
+    def _parameters(self, item: Node, operation: Node) -> tuple[Node, ...]:
+        """The path's parameters under those of the operation, which replace one of the same name and place."""
+        found: dict[tuple[str, str], Node] = {}
+        for source in (item, operation):
+            for entry in source.get("parameters") or ():
+                parameter = self.resolve(entry)
+                if isinstance(parameter.get("name"), str):
+                    found[parameter["name"], str(parameter.get("in"))] = parameter
+        return tuple(found.values())
+
+
+def read(path: Path) -> Document:
+    """Read `path` as JSON or YAML. Raises NotImportableError."""
+    if re.match(r"[a-z][a-z0-9+.-]*:/", str(path), re.IGNORECASE):
+        raise NotImportableError(f'"{path}" is a URL; nothing is fetched here: download it and give the file')
+    if not path.is_file():
+        raise NotImportableError(f'no file "{path}"')
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise NotImportableError(f"{path.name}: {size:,} bytes; at most {MAX_BYTES:,} are read")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotImportableError(f"{path.name}: not UTF-8 text (byte {error.start})") from error
+    data = _decode(path.name, text)
+    if not isinstance(data, dict):
+        raise NotImportableError(f"{path.name}: not an OpenAPI file: the root is no mapping")
+    if "swagger" in data:
+        raise NotImportableError(
+            f'{path.name}: swagger "{data["swagger"]}" is OpenAPI 2; convert it to OpenAPI 3 first'
+        )
+    version = str(data.get("openapi", ""))
+    if not re.match(r"3\.[01](\.|$)", version):
+        raise NotImportableError(f'{path.name}: openapi "{version}" is not 3.0 or 3.1')
+    if not _mapping(data.get("paths")):
+        raise NotImportableError(f'{path.name}: no operations: "paths" is missing or empty')
+    return Document(path.name, data, nullable=version.startswith("3.0"))
+
+
+def _decode(name: str, text: str) -> Json:
+    try:
+        if text.lstrip()[:1] in ("{", "["):
+            return json.loads(text)
+        loader = _Yaml(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
+    except json.JSONDecodeError as error:
+        raise NotImportableError(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise NotImportableError(f"{name}:{line}: not YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise NotImportableError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise NotImportableError(f"{name}: nested too deeply to be read") from error
+
+
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml where PyYAML has it: four megabytes in seconds instead of a minute."""
+
+
+class _Yaml(_SafeLoader):  # type: ignore[misc]
+    """YAML as OpenAPI wants it: the JSON schema of YAML 1.2 (no dates, no yes and no), and every key a string."""
+
+    yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 -- PyYAML's own class attribute
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Node:
+        self.flatten_mapping(node)
+        result: Node = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no plain string", key.start_mark)
+            result[key.value] = self.construct_object(value, deep=deep)
+        return result
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|false", "tf"),
+    ("null", r"null|~|", ["n", "~", ""]),
+    ("int", r"-?(0|[1-9][0-9]*)", "-0123456789"),
+    ("float", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", "-0123456789"),
+    ("merge", r"<<", "<"),
+):
+    _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+def _mapping(value: Json) -> Node:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,400 @@
+"""Schema objects of OpenAPI 3.0 and 3.1 -> JSON Schema 2020-12 as records hold it: no `$ref`, no `allOf`, bounded.
+
+Whatever is left out or cut short is a `Note` with its place, so that nothing disappears unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import jsonschema_rs
+
+from tool_catalog.openapi.document import Document
+from tool_catalog.openapi.texts import ended, fitted, plain, sentences
+
+Json = Any
+Schema = dict[str, Json]
+Path = tuple[str | int, ...]
+
+INPUT_DEPTH = 5
+"""Levels of objects and arrays below an argument. A model gets little right below that; the compiler stops at 12."""
+
+OUTPUT_DEPTH = 3
+"""Levels of a documented answer: the object, what is in it, and what is in that. It only tells a model what to expect."""
+
+INPUT_NODES = 300
+"""Schemas in one method's input: some 8,000 tokens. What follows the last one is a plain object."""
+
+OUTPUT_NODES = 150
+"""Schemas in one documented answer."""
+
+ENUM_VALUES = 100
+"""Most values of an enumeration: some 500 tokens. A longer one is a text whose values stand in the API's manual."""
+
+INNER_DESCRIPTION = 240
+"""Characters of the description of something inside an argument."""
+
+OUTPUT_DESCRIPTION = 120
+"""Characters of the description of something in an answer."""
+
+EXAMPLE_LENGTH = 80
+"""Characters of an example value that is kept."""
+
+FORMATS = ("date", "date-time", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid")
+"""Formats kept: those that JSON Schema defines and argument checks know. int32, double, password and the like say nothing
+to a model."""
+
+_TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+_COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_TIGHTER = {"minimum": max, "minLength": max, "minItems": max, "maximum": min, "maxLength": min, "maxItems": min}
+_ALTERNATIVES = ("oneOf", "anyOf")
+_SHAPES = {"properties": dict, "required": list, "enum": list, "oneOf": list, "anyOf": list}
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was not carried over as it was: at `path` inside the converted schema, and why."""
+
+    path: Path
+    text: str
+
+
+@dataclass(slots=True)
+class Converter:
+    """Converts the schemas of one part of one method; the notes and the budget are for all of them together."""
+
+    document: Document
+    depth: int = INPUT_DEPTH
+    nodes: int = INPUT_NODES
+    notes: list[Note] = field(default_factory=list)
+
+    def convert(self, schema: Json, path: Path = ()) -> Schema:
+        """An input schema. Raises Unresolvable."""
+        return self._input(schema, path, (), 0)
+
+    def root(self, schema: Json, path: Path = ()) -> Schema:
+        """The schema of a request body: alternatives at the root are merged, for model APIs refuse them there."""
+        merged, above = self._flat(schema, ())
+        return self._input(self._united(merged, path, above), path, above, -1)
+
+    def answer(self, schema: Json, path: Path = ()) -> Schema:
+        """The schema of an answer: types, descriptions, properties and items. Raises Unresolvable."""
+        return self._output(schema, path, (), 0)
+
+    # ---- input
+
+    def _input(self, schema: Json, path: Path, above: tuple[str, ...], depth: int) -> Schema:
+        if isinstance(schema, dict) and schema.get("$ref") in above:
+            return self._cut(schema, path, f"{_name(schema['$ref'])} again, inside itself", above)
+        merged, above = self._flat(schema, above)
+        if any(key in merged for key in _ALTERNATIVES) and "properties" in merged:
+            merged = self._united(merged, path, above)
+        self.nodes -= 1
+        kind = _type(merged)
+        nested = any(key in merged for key in ("properties", "items", *_ALTERNATIVES))
+        if nested and (depth >= self.depth or self.nodes < 0):
+            reason = f"deeper than {self.depth} levels" if depth >= self.depth else "the schema is too large for a tool"
+            return self._cut(merged, path, reason, above)
+        result = self._leaf(merged, kind, path, limit=INNER_DESCRIPTION if depth > 0 else None)
+        if "properties" in merged or isinstance(merged.get("additionalProperties"), dict):
+            self._object(merged, result, path, above, depth)
+        elif "object" in _listed(kind) and merged.get("additionalProperties") is False:
+            result["additionalProperties"] = False
+        if "array" in _listed(kind) and "items" in merged:
+            items = merged["items"][0] if isinstance(merged["items"], list) and merged["items"] else merged["items"]
+            if part := self._input(items, (*path, "items"), above, depth + 1):
+                result["items"] = part
+        self._alternatives(merged, result, path, above, depth)
+        return result
+
+    def _object(self, merged: Schema, result: Schema, path: Path, above: tuple[str, ...], depth: int) -> None:
+        required = merged.get("required", ())
+        properties = {}
+        for name, part in merged.get("properties", {}).items():
+            if self._hidden(part, "readOnly", above):
+                continue
+            properties[name] = self._input(part, (*path, "properties", name), above, depth + 1)
+        if properties:
+            result["properties"] = properties
+        if needed := [name for name in properties if name in required]:
+            result["required"] = needed
+        rest = merged.get("additionalProperties", not properties)
+        if isinstance(rest, dict):
+            rest = self._input(rest, (*path, "additionalProperties"), above, depth + 1) or True
+        if properties or rest is not True:
+            result["additionalProperties"] = rest
+
+    def _alternatives(self, merged: Schema, result: Schema, path: Path, above: tuple[str, ...], depth: int) -> None:
+        for key in _ALTERNATIVES:
+            if key not in merged:
+                continue
+            branches = [
+                branch
+                for index, part in enumerate(merged[key])
+                if (branch := self._input(part, (*path, key, index), above, depth + 1)) not in ({}, {"type": "null"})
+            ]
+            null = any(_type(self._flat(part, above)[0]) == "null" for part in merged[key])
+            if len(branches) == 1:
+                branch = branches[0]
+                result.update({name: value for name, value in branch.items() if name not in ("description", "title")})
+                if "description" in branch:
+                    result.setdefault("description", branch["description"])
+                if null and isinstance(branch.get("type"), str):
+                    result["type"] = [branch["type"], "null"]
+            elif branches:
+                result[key] = [*branches, *([{"type": "null"}] if null else [])]
+                if "type" in result and all("type" in branch for branch in branches):
+                    del result["type"]  # each branch says it, and more exactly
+            return
+
+    def _leaf(self, merged: Schema, kind: Json, path: Path, limit: int | None) -> Schema:
+        """Everything about one value but what is inside it."""
+        result: Schema = {"type": kind} if kind else {}
+        if text := plain(merged.get("description")) or plain(merged.get("title")):
+            result["description"] = fitted(text, limit) if limit else text
+        for key in _COUNTS:
+            if type(merged.get(key)) is int and merged[key] >= 0:
+                result[key] = merged[key]
+        for key in _BOUNDS:
+            if type(merged.get(key)) in (int, float):
+                result[key] = merged[key]
+        for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+            if merged.get(exclusive) is True and bound in result:  # OpenAPI 3.0: a flag beside the bound
+                result[exclusive] = result.pop(bound)
+        if merged.get("format") in FORMATS:
+            result["format"] = merged["format"]
+        if isinstance(pattern := merged.get("pattern"), str):
+            if usable_pattern(pattern):
+                result["pattern"] = pattern
+            else:
+                self.notes.append(Note(path, f'the pattern "{pattern}" is no regular expression of ECMA-262; left out'))
+        if merged.get("uniqueItems") is True:
+            result["uniqueItems"] = True
+        if isinstance(values := merged.get("enum"), list) and values:
+            if "null" in _listed(kind) and None not in values:
+                values = [*values, None]
+            if len(values) <= ENUM_VALUES:
+                result["enum"] = values
+            else:
+                self.notes.append(Note(path, f"{len(values)} allowed values; left out, {ENUM_VALUES} are too many to list"))
+        for key in ("const", "default"):
+            if key in merged and (merged[key] is not None or "null" in _listed(kind)):
+                result[key] = merged[key]
+        examples = [merged.get("example"), *_list(merged.get("examples"))]
+        for value in examples:
+            if type(value) in (str, int, float) and len(str(value)) <= EXAMPLE_LENGTH and value not in result.get("enum", ()):
+                result["examples"] = [value]
+                break
+        if merged.get("deprecated") is True:
+            result["deprecated"] = True
+        return result
+
+    # ---- output
+
+    def _output(self, schema: Json, path: Path, above: tuple[str, ...], depth: int) -> Schema:
+        if isinstance(schema, dict) and schema.get("$ref") in above:
+            return {"type": _type(self._flat(schema, ())[0]) or "object"}
+        merged, above = self._flat(schema, above)
+        merged = self._united(merged, path, above, tell=False)
+        self.nodes -= 1
+        kind = _type(merged)
+        result: Schema = {"type": kind} if kind else {}
+        if text := plain(merged.get("description")):
+            result["description"] = fitted(ended(sentences(text)[0]), OUTPUT_DESCRIPTION)
+        if depth >= self.depth or self.nodes < 0:
+            return result
+        properties = {
+            name: self._output(part, (*path, "properties", name), above, depth + 1)
+            for name, part in merged.get("properties", {}).items()
+            if not self._hidden(part, "writeOnly", above)
+        }
+        if properties:
+            result["properties"] = properties
+        # An array is not a level of its own: what an answer holds and what a list of them holds are cut alike.
+        if isinstance(merged.get("items"), dict) and (items := self._output(merged["items"], path, above, depth)):
+            result["items"] = items
+        return result
+
+    # ---- both
+
+    def _flat(self, schema: Json, above: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
+        """`schema` with its own `$ref` and `allOf` merged into it, and the references that are open now."""
+        if not isinstance(schema, dict):
+            return {}, above
+        parts: list[Schema] = []
+        reference = schema.get("$ref")
+        own = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
+        if isinstance(reference, str):
+            if reference in above:
+                return {"type": "object"}, above
+            above = (*above, reference)
+            target, above = self._flat(self.document.target(reference), above)
+            if self.document.nullable:  # 3.0: what stands beside a reference is ignored, but its text is the better one
+                own = {key: own[key] for key in ("description",) if plain(own.get(key))}
+            parts.append(target)
+        for part in _list(schema.get("allOf")):
+            merged, above = self._flat(part, above)
+            parts.append(merged)
+        parts.append(own)
+        if len(parts) == 1:
+            return self._dialect(own), above
+        result: Schema = {}
+        for part in parts:
+            _merge(result, self._dialect(part))
+        return self._dialect(result), above
+
+    def _dialect(self, schema: Schema) -> Schema:
+        """`schema` with 3.0's `nullable` as 2020-12 says it, and without keywords that are not what they should be."""
+        for key, kind in _SHAPES.items():
+            if key in schema and not isinstance(schema[key], kind):
+                schema = {name: value for name, value in schema.items() if name != key}
+        if self.document.nullable and schema.get("nullable") is True:
+            schema = {key: value for key, value in schema.items() if key != "nullable"}
+            if kind := _type(schema):
+                schema["type"] = [*_listed(kind), *(["null"] if "null" not in _listed(kind) else [])]
+            for key in _ALTERNATIVES:
+                if isinstance(schema.get(key), list):
+                    schema[key] = [*schema[key], {"type": "null"}]
+        return schema
+
+    def _united(self, merged: Schema, path: Path, above: tuple[str, ...], *, tell: bool = True) -> Schema:
+        """Alternatives that are objects as one object: every property of any, required what every one requires."""
+        for key in _ALTERNATIVES:
+            branches = [self._flat(part, above)[0] for part in _list(merged.get(key))]
+            branches = [branch for branch in branches if _type(branch) != "null" and branch]
+            if not branches:
+                continue
+            rest = {name: value for name, value in merged.items() if name != key}
+            if not all("object" in _listed(_type(branch)) or "required" in branch for branch in branches):
+                same = {str(_type(branch)) for branch in branches}
+                first = branches[0] if len(branches) == 1 or (len(same) == 1 and path == ()) else {}
+                if first:
+                    _merge(rest, first)
+                    return rest
+                return merged if tell else rest
+            united: Schema = {}
+            for branch in branches:
+                part = {name: value for name, value in branch.items() if name not in ("required", "title", "description")}
+                if part.get("additionalProperties") is False and len(branches) > 1:
+                    del part["additionalProperties"]
+                known = united.get("properties", {})
+                both = {name: _either(known[name], schema) for name, schema in part.get("properties", {}).items() if name in known}
+                _merge(united, {**part, "properties": {**part.get("properties", {}), **known, **both}})
+                united["properties"] = {**united.get("properties", {}), **both}
+            needed = set.intersection(*(set(_list(branch.get("required"))) for branch in branches))
+            united["required"] = sorted({*needed, *_list(rest.get("required"))})
+            rest.pop("required", None)
+            _merge(united, rest)
+            if tell and len(branches) > 1:
+                self.notes.append(Note(path, f"{len(branches)} alternatives merged into one object"))
+            return united
+        return merged
+
+    def _hidden(self, part: Json, flag: str, above: tuple[str, ...]) -> bool:
+        """True for what is not part of a request (readOnly) or of an answer (writeOnly)."""
+        if not isinstance(part, dict) or part.get(flag) is True:
+            return isinstance(part, dict)
+        if "$ref" in part or "allOf" in part:
+            return self._flat(part, above)[0].get(flag) is True if part.get("$ref") not in above else False
+        return False
+
+    def _cut(self, schema: Schema, path: Path, reason: str, above: tuple[str, ...]) -> Schema:
+        """What stands where a schema was cut: its type and text, and nothing of what is inside."""
+        merged = self._flat(schema, ())[0] if "$ref" in schema else schema
+        kind = _type(merged) or "object"
+        self.notes.append(Note(path, f"{reason}; a plain {' or '.join(_listed(kind))} from here on"))
+        kept = {key: merged[key] for key in ("description", "title") if key in merged}
+        return self._leaf(kept, kind, path, limit=INNER_DESCRIPTION)
+
+
+def _merge(result: Schema, part: Schema) -> None:
+    """`part` into `result`, as allOf means it: both hold. A text of `part` replaces one of `result`."""
+    for key, value in part.items():
+        if key not in result or key in ("description", "title", "default", "nullable"):
+            result[key] = value
+        elif key == "properties" and isinstance(value, dict):
+            properties = dict(result[key])
+            for name, schema in value.items():
+                same = name not in properties or properties[name] == schema
+                properties[name] = schema if same else {"allOf": [properties[name], schema]}
+            result[key] = properties
+        elif key == "required":
+            result[key] = [*_list(result[key]), *(name for name in _list(value) if name not in _list(result[key]))]
+        elif key == "enum":
+            result[key] = [entry for entry in result[key] if entry in value]
+        elif key == "type":
+            result[key] = _common_type(result[key], value)
+        elif key in _TIGHTER and type(value) in (int, float) and type(result[key]) in (int, float):
+            result[key] = _TIGHTER[key](result[key], value)
+        elif key == "additionalProperties":
+            result[key] = value if result[key] is True else result[key]
+
+
+def _either(one: Json, other: Json) -> Json:
+    """A schema for a property that two alternatives have: what either allows, where that can be said simply."""
+    if one == other or not (isinstance(one, dict) and isinstance(other, dict)):
+        return one
+    values = [_values(one), _values(other)]
+    if all(values):
+        return {**one, "enum": [*values[0], *(value for value in values[1] if value not in values[0])]}
+    return {key: value for key, value in one.items() if key not in ("enum", "const")}
+
+
+def _values(schema: Schema) -> list[Json]:
+    return [schema["const"]] if "const" in schema else _list(schema.get("enum"))
+
+
+def _common_type(one: Json, other: Json) -> Json:
+    common = [kind for kind in _listed(one) if kind in _listed(other)]
+    return common[0] if len(common) == 1 else common or one
+
+
+def _type(schema: Mapping[str, Json]) -> Json:
+    """The stated type (a name or a list of names), or the one that the other keywords imply; None when there is none."""
+    stated = [kind for kind in _listed(schema.get("type")) if kind in _TYPES]
+    if stated:
+        return stated[0] if len(stated) == 1 else stated
+    if "properties" in schema or isinstance(schema.get("additionalProperties"), dict):
+        return "object"
+    if "items" in schema:
+        return "array"
+    if isinstance(values := schema.get("enum"), list) and values:
+        kinds = sorted({_type_of(value) for value in values})
+        return kinds[0] if len(kinds) == 1 else kinds
+    if "pattern" in schema or "maxLength" in schema or schema.get("format") in FORMATS:
+        return "string"
+    return None
+
+
+def _type_of(value: Json) -> str:
+    if value is None:
+        return "null"
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
+    return kinds.get(type(value), "object")
+
+
+def _listed(kind: Json) -> list[str]:
+    return [kind] if isinstance(kind, str) else _list(kind)
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
+def _name(reference: str) -> str:
+    return reference.rsplit("/", 1)[-1]
+
+
+@cache
+def usable_pattern(pattern: str) -> bool:
+    """Whether argument checks can use `pattern`."""
+    try:
+        jsonschema_rs.Draft202012Validator({"type": "string", "pattern": pattern})
+    except (jsonschema_rs.ValidationError, ValueError):
+        return False
+    return True
+

@@ -1,0 +1,61 @@
+"""Prose of a specification (Markdown, HTML, whole manuals) -> the few plain sentences a model should read."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_CODE_BLOCK = re.compile(r"(```|~~~).*?(\1|\Z)", re.DOTALL)
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,400}>")
+_IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
+_LINK = re.compile(r"\[([^\]\[]+)\]\([^)\s]*(?:\s[^)]*)?\)")
+_HEADING = re.compile(r"^\s{0,3}#{1,6}\s.*$", re.MULTILINE)
+_TABLE = re.compile(r"^\s*\|.*$", re.MULTILINE)
+_EMPHASIS = re.compile(r"(\*\*|__|`)")
+_BULLET = re.compile(r"^\s*[-*+]\s+", re.MULTILINE)
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
+
+
+def plain(text: object) -> str:
+    """`text` in one line without markup; anything but a string is no text."""
+    if not isinstance(text, str):
+        return ""
+    for pattern, replacement in (
+        (_CODE_BLOCK, " "),
+        (_IMAGE, " "),
+        (_HEADING, " "),
+        (_TABLE, " "),
+        (_LINK, r"\1"),
+        (_TAG, " "),
+        (_EMPHASIS, ""),
+        (_BULLET, ""),
+    ):
+        text = pattern.sub(replacement, text)
+    text = html.unescape(text)
+    printable = "".join(character if character.isprintable() else " " for character in text)
+    return re.sub(r" +([.,;:!?)](?:\s|$))", r"\1", " ".join(printable.split()))
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a plain text."""
+    return _SENTENCE.split(text) if text else []
+
+
+def fitted(text: str, limit: int) -> str:
+    """As many whole sentences of `text` as fit into `limit` characters; of a first one that is longer, whole words."""
+    if len(text) <= limit:
+        return text
+    kept = ""
+    for sentence in sentences(text):
+        longer = f"{kept} {sentence}".strip()
+        if len(longer) > limit:
+            break
+        kept = longer
+    if kept:
+        return kept
+    return text[: limit - 3].rsplit(" ", 1)[0].rstrip(",;: ") + "..."
+
+
+def ended(text: str) -> str:
+    """`text` as a sentence: with a full stop, unless it has an end of its own."""
+    return text if not text or text[-1] in ".!?:" else f"{text}."
