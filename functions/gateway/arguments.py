@@ -1,7 +1,7 @@
 """Are the arguments right? Every problem at once, each in words that show the form that works.
 
-The schema is the one the caller sees (pinned and fixed arguments are not in it); a record's `checks` then look at the
-arguments as they will be sent.
+The schema is that of the offer (fixed arguments are not in it); a record's `checks` then look at the arguments as they
+will be sent.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
+from math import isfinite
 from typing import Any
 
+from functions.gateway.errors import well_formed
 from functions.gateway.scope import Offer
-from tool_catalog.catalog import Catalog, Check, Tool
+from tool_catalog.catalog import Catalog, Tool
 
 Json = Any
 
@@ -23,13 +24,42 @@ SHOWN_VALUE_CHARS = 80
 MAX_PROBLEMS = 20
 """Problems told in one answer; more would not help and could be made to grow without bound."""
 
+MAX_DEPTH = 100
+"""Levels of objects and arrays in the arguments; the validator's own limit is 255."""
 
-def check(offer: Offer, tool: Tool, catalog: Catalog, arguments: Mapping[str, Json]) -> list[str]:
-    """Problems of the arguments against the schema the caller sees; empty when there are none."""
-    errors = list(offer.validator.iter_errors(arguments))
-    if not errors:
-        return []
-    shown = offer.definition["inputSchema"]["properties"]
+LARGE_CHARS = 100_000
+"""Arguments of more JSON characters than this are told their first problem only: collecting 300,000 problems of 1 MB of
+arguments takes seconds."""
+
+
+def check(offer: Offer, catalog: Catalog, arguments: Mapping[str, Json]) -> list[str]:
+    """Problems of the arguments against what the offer accepts; empty when there are none."""
+    return _problems(offer.validator, offer.accepted, offer.tool, catalog, arguments)
+
+
+def check_values(tool: Tool, catalog: Catalog, values: Mapping[str, Json]) -> list[str]:
+    """Problems of single values against the tool's own schema, as far as it has such arguments and whatever else it
+    requires."""
+    import jsonschema_rs
+
+    schema = {**tool.definition["inputSchema"], "required": []}
+    known = {name: value for name, value in values.items() if name in schema["properties"]}
+    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+    return _problems(validator, schema, tool, catalog, known)
+
+
+def _problems(
+    validator: Any, schema: Mapping[str, Json], tool: Tool, catalog: Catalog, arguments: Mapping[str, Json]
+) -> list[str]:
+    try:
+        chars = len(json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode())
+        if validator.is_valid(arguments):
+            return []
+        errors = validator.iter_errors(arguments) if chars <= LARGE_CHARS else [_first(validator, arguments)]
+    except (ValueError, RecursionError):
+        unsendable = dict.fromkeys(_unsendable(arguments, ()))
+        return list(unsendable)[:MAX_PROBLEMS] or ["the arguments object has no form in JSON"]
+    shown = schema["properties"]
     nested = {
         name for name in arguments if name in catalog.scope and name not in shown and "filters" in _all_arguments(tool)
     }
@@ -41,38 +71,43 @@ def check(offer: Offer, tool: Tool, catalog: Catalog, arguments: Mapping[str, Js
     problems = list(dict.fromkeys(problems))
     if len(problems) > MAX_PROBLEMS:
         problems[MAX_PROBLEMS:] = [f"and {len(problems) - MAX_PROBLEMS} more problems"]
+    if chars > LARGE_CHARS:
+        problems.append("the arguments are large, so that there may be more problems than these")
     return problems
 
 
-def check_record_rules(tool: Tool, arguments: Mapping[str, Json]) -> list[str]:
-    """Messages of the record's own checks that these arguments, as they will be sent, run into."""
-    return [check.message for check in tool.checks if _matches(_Rule(check), arguments)]
-
-
-class _Rule:
-    """A check as a cache key: by identity, because compiled checks live as long as the process."""
-
-    __slots__ = ("check",)
-
-    def __init__(self, check: Check) -> None:
-        self.check = check
-
-    def __hash__(self) -> int:
-        return id(self.check)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Rule) and self.check is other.check
-
-
-@lru_cache(maxsize=512)
-def _validator(rule: _Rule) -> Any:
+def _first(validator: Any, arguments: Mapping[str, Json]) -> Any:
     import jsonschema_rs
 
-    return jsonschema_rs.Draft202012Validator(dict(rule.check.schema))
+    try:
+        validator.validate(arguments)
+    except jsonschema_rs.ValidationError as error:
+        return error
+    raise AssertionError("arguments that are not valid have a first problem")
 
 
-def _matches(rule: _Rule, arguments: Mapping[str, Json]) -> bool:
-    return bool(_validator(rule).is_valid(arguments))
+def _unsendable(value: Json, path: tuple[str | int, ...]) -> list[str]:
+    """What no JSON document in UTF-8 can hold, or nothing recursive should be given."""
+    where = _path(path)
+    if len(path) > MAX_DEPTH:
+        return [f"{_path(path[:3])} is nested more than {MAX_DEPTH} levels deep; send flatter arguments"]
+    if isinstance(value, str):
+        if well_formed(value) != value:
+            return [f"{where} holds half of a surrogate pair, as of an emoji cut in two; send whole characters"]
+        return []
+    if isinstance(value, Mapping):
+        lone = [f"a name of {where} holds half of a surrogate pair" for name in value if well_formed(name) != name]
+        return [*lone, *(line for name, entry in value.items() for line in _unsendable(entry, (*path, name)))]
+    if isinstance(value, list):
+        return [line for index, entry in enumerate(value) for line in _unsendable(entry, (*path, index))]
+    if isinstance(value, float) and not isfinite(value):
+        return [f"{where} is {value}, which is no JSON number"]
+    return []
+
+
+def check_record_rules(offer: Offer, arguments: Mapping[str, Json]) -> list[str]:
+    """Messages of the record's own checks that these arguments, as they will be sent, run into."""
+    return [message for validator, message in offer.rule_validators if validator.is_valid(arguments)]
 
 
 def _all_arguments(tool: Tool) -> Mapping[str, Json]:
@@ -92,10 +127,13 @@ def _tell(
         return [line for nested in branch for line in _tell(nested, tool, shown, catalog, arguments)]
     match error.kind.name:
         case "additionalProperties" | "unevaluatedProperties":
+            unexpected = kind["unexpected"][: MAX_PROBLEMS + 1]
             if not path:
-                return [_unknown_argument(name, tool, shown, catalog, arguments) for name in kind["unexpected"]]
+                return [_unknown_argument(name, tool, shown, catalog, arguments) for name in unexpected]
             valid = sorted(_properties_at(error, shown))
-            return [f'{where} has no member "{name}"{_hint(name, valid)}' for name in kind["unexpected"]]
+            return [
+                f'{where} has no member "{_cut(name, SHOWN_VALUE_CHARS)}"{_hint(name, valid)}' for name in unexpected
+            ]
         case "required":
             name = kind["property"]
             if not path:
@@ -158,7 +196,7 @@ def _unknown_argument(
     if name == "filters" and any(entity in shown for entity in catalog.scope):
         entities = ", ".join(entity for entity in catalog.scope if entity in shown)
         return f'"filters" is not an argument of this tool; give {entities} at the top level'
-    return f'unknown argument "{name}"{_hint(name, list(shown))}'
+    return f'unknown argument "{_cut(name, SHOWN_VALUE_CHARS)}"{_hint(name, list(shown))}'
 
 
 def _properties_at(error: Any, shown: Mapping[str, Json]) -> list[str]:

@@ -6,6 +6,7 @@ nothing below it calls back up.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,15 +15,20 @@ from typing import Any
 from functions.gateway import arguments as argument_rules
 from functions.gateway import credentials, filters, paging, rate_limits, refusals, requests, results, scope
 from functions.gateway.credentials import Credential
-from functions.gateway.errors import OutOfScope, WrongArguments
+from functions.gateway.errors import OutOfScope, ToolFailure, UpstreamUnreadable, WrongArguments
+from functions.gateway.expressions import Fields
 from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
+from functions.gateway.scope import Offer
 from functions.gateway.servers import Server
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool
 
 Json = Any
+
+TRACE_CHARS = 8_192
+"""Longest trace header passed upstream: the limit of W3C Baggage; traceparent and tracestate are shorter."""
 
 READS_AT_ONCE = 50
 """Records one call of a pinned server may read beforehand; a longer batch is refused with this number in the text."""
@@ -67,56 +73,77 @@ class Caller:
 async def call(caller: Caller, name: str, arguments: Mapping[str, Json]) -> Answer:
     """Carry out one call. Raises UnknownTool, or a ToolFailure that says what was wrong; nothing else for bad input or
     a bad upstream."""
-    config, catalog = caller.server.config, caller.catalog
-    tool = filters.find(catalog, config, name)
-    problems = argument_rules.check(scope.offer(tool, config), tool, catalog, arguments)
+    tool = filters.find(caller.catalog, caller.server.config, name)
+    try:
+        return await _call(caller, scope.offer(tool, caller.server.config), arguments)
+    except ToolFailure as failure:
+        failure.rate_limit = failure.rate_limit or caller.upstream.rate_limit
+        raise
+
+
+async def _call(caller: Caller, offer: Offer, arguments: Mapping[str, Json]) -> Answer:
+    tool, config = offer.tool, caller.server.config
+    problems = argument_rules.check(offer, caller.catalog, arguments)
     if problems:
         raise WrongArguments(tool.name, problems)
     pinned = scope.apply(tool, config, arguments)
-    problems = argument_rules.check_record_rules(tool, pinned)
+    problems = argument_rules.check_record_rules(offer, pinned)
     if problems:
         raise WrongArguments(tool.name, problems)
     position = _position(tool, pinned)
+    projection = results.fields(tool, pinned)
     await _check_records(caller, tool, pinned)
     if tool.result.items is None:
-        return await _call_object(caller, tool, pinned)
-    return await _call_list(caller, tool, pinned, position)
+        return await _call_object(caller, offer, pinned)
+    return await _call_list(caller, offer, pinned, position, projection)
 
 
-async def _call_object(caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> Answer:
+async def _call_object(caller: Caller, offer: Offer, arguments: Mapping[str, Json]) -> Answer:
+    tool, config = offer.tool, caller.server.config
     response = await _send(caller, tool, arguments, None)
     document = results.mapped(tool, results.read(tool, response))
-    _check_answer(caller, tool, document)
+    if scope.judged_by_answer(tool, config):
+        scope.check_record(tool, config, _judged(tool, document), "what it found")
     body = results.shape_object(tool, document, response.status, caller.settings)
+    results.check_documented(offer, body, response.status)
     return Answer(body, caller.upstream.rate_limit)
 
 
-async def _call_list(caller: Caller, tool: Tool, arguments: Mapping[str, Json], position: Position | None) -> Answer:
+async def _call_list(
+    caller: Caller,
+    offer: Offer,
+    arguments: Mapping[str, Json],
+    position: Position | None,
+    projection: Fields | None,
+) -> Answer:
+    tool, config = offer.tool, caller.server.config
     records: list[Json] = []
     at = position
     pages = tool.pagination.collect if tool.pagination else 1
     for _ in range(pages):
         response = await _send(caller, tool, arguments, at)
         answered = results.read(tool, response)
-        more = results.look_up(tool.pagination.next, answered) if tool.pagination and tool.pagination.next else None
+        more = (
+            results.look_up(tool, tool.pagination.next, answered) if tool.pagination and tool.pagination.next else None
+        )
         document = results.mapped(tool, answered)
         page = results.items(tool, document)
         records += page
-        if at is None or tool.pagination is None:
-            break
-        at = paging.following(tool.pagination, at, more, len(page))
+        at = _following(tool, at, more, len(page)) if at is not None else None
         if at is None:
             break
+    if scope.judged_by_answer(tool, config):
+        records = [record for record in records if scope.holds(config.scope, _judged(tool, record))]
     body = results.shape_list(
-        tool,
-        document,
-        records[position.skip :] if position else records,
-        arguments,
-        caller.settings,
-        position=position,
-        after=at if tool.pagination else None,
+        tool, document, records, arguments, caller.settings, projection=projection, position=position, after=at
     )
+    results.check_documented(offer, body, response.status)
     return Answer(body, caller.upstream.rate_limit)
+
+
+def _judged(tool: Tool, document: Json) -> Json:
+    """The part of an answer, or of one of its records, that carries the ids."""
+    return results.look_up(tool, tool.scope.at if tool.scope else None, document)
 
 
 def _position(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
@@ -129,6 +156,17 @@ def _position(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
                 '"next_cursor" is not one this tool gave; pass back the next_cursor of the previous answer unchanged, '
                 "or leave it out to start from the first page"
             ],
+        ) from None
+
+
+def _following(tool: Tool, at: Position, more: Json, count: int) -> Position | None:
+    assert tool.pagination is not None
+    try:
+        return paging.following(tool.pagination, at, more, count)
+    except paging.BadCursor:
+        raise UpstreamUnreadable(
+            f"{tool.name}: the upstream's cursor for the next page is no text of at most {paging.POSITION_CHARS} "
+            "characters, so that there is no way on from here"
         ) from None
 
 
@@ -146,16 +184,10 @@ async def _check_records(caller: Caller, tool: Tool, arguments: Mapping[str, Jso
     assert tool.scope.read is not None
     reader = caller.catalog.tools[tool.scope.read]
     assert reader.scope is not None
-    for record_id in dict.fromkeys(record_ids):
+    for record_id in record_ids:
         response = await _send(caller, reader, {reader.scope.argument or "id": record_id}, None)
         record = results.mapped(reader, results.read(reader, response))
         scope.check_record(tool, caller.server.config, record, record_id)
-
-
-def _check_answer(caller: Caller, tool: Tool, document: Json) -> None:
-    """On a pinned server, withhold an answer that does not carry the pinned ids."""
-    if caller.server.config.scope and tool.scope is not None and tool.scope.kind == "answer":
-        scope.check_record(tool, caller.server.config, results.look_up(tool.scope.at, document), "what it found")
 
 
 async def _send(
@@ -163,15 +195,30 @@ async def _send(
 ) -> UpstreamResponse:
     """One upstream request. Raises a ToolFailure for anything but a 2xx answer."""
     request = requests.build(tool, arguments, caller.server.base_url, caller.server.context, position)
-    request = replace(request, headers=(*request.headers, *caller.trace.items()))
+    trace = [(name, value) for name, value in caller.trace.items() if _sendable(value)]
+    request = replace(request, headers=(*request.headers, *trace))
     request = credentials.attach(request, caller.catalog.auth, caller.credential)
-    caller.upstream.requests += 1
-    response = await caller.sender.send(request, caller.deadline)
-    caller.upstream.seconds += response.seconds
-    caller.upstream.status = response.status
-    caller.upstream.rate_limit = rate_limits.read(
-        response.headers, caller.catalog.rate_limits, response.status, caller.now
-    )
+    upstream = caller.upstream
+    upstream.requests += 1
+    upstream.status = None
+    started = time.monotonic()
+    try:
+        response = await caller.sender.send(request, caller.deadline)
+    except ToolFailure as failure:
+        upstream.status = failure.upstream_status
+        failure.message = f"{tool.name}: {failure.message}"
+        raise
+    finally:
+        upstream.seconds += time.monotonic() - started
+    upstream.status = response.status
+    upstream.rate_limit = rate_limits.read(response.headers, caller.catalog.rate_limits, response.status, caller.now)
+    body = credentials.redact(response.body, caller.credential, caller.catalog.credentials)
+    response = replace(response, body=body)
     if response.status >= 300:
-        raise refusals.explain(tool, caller.catalog, response, caller.upstream.rate_limit)
+        raise refusals.explain(tool, caller.catalog, response, upstream.rate_limit)
     return response
+
+
+def _sendable(value: str) -> bool:
+    """False for a trace value that no header can hold; tracing is not worth failing a call."""
+    return len(value) <= TRACE_CHARS and value.isascii() and value.isprintable()

@@ -20,8 +20,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from functions.gateway.errors import UpstreamUnreachable, well_formed
+from functions.gateway.requests import UNSENDABLE, UpstreamRequest
+
 if TYPE_CHECKING:
-    from functions.gateway.requests import UpstreamRequest
     from tool_catalog.catalog import Auth
 
 KEY_BYTES = 32
@@ -29,6 +31,9 @@ KEY_BYTES = 32
 
 NONCE_BYTES = 24
 """Nonce of XChaCha20-Poly1305; long enough to draw at random for ever."""
+
+REDACTED_CHARS = 8
+"""Shortest secret that is looked for in answers; a shorter one would be found by chance."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -104,10 +109,18 @@ def open_with_token(sealed_credential: bytes, sealed_data_key: bytes, token: str
 
 
 def attach(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) -> UpstreamRequest:
-    """The request with the credential on it, as the integration's `auth` says."""
+    """The request with the credential on it, as the integration's `auth` says; a field that is not given is empty.
+
+    Raises UpstreamUnreachable for a credential that cannot be sent; the text shows nothing of it.
+    """
+    if any(UNSENDABLE.search(value) or well_formed(value) != value for value in credential.values()):
+        raise UpstreamUnreachable(
+            "this account's credential holds a character that cannot be sent, as a line break; nothing was sent. "
+            "An operator must reconnect the account"
+        )
 
     def fill(template: str) -> str:
-        return _PLACEHOLDER.sub(lambda match: credential[match[1]], template)
+        return _PLACEHOLDER.sub(lambda match: credential.get(match[1], ""), template)
 
     match auth.scheme:
         case "header":
@@ -121,4 +134,13 @@ def attach(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) 
             return replace(request, query=(*request.query, (auth.name, fill(auth.value))))
         case "none":
             return request
-    return replace(request, headers=(*request.headers, header))
+    return replace(request, headers=(*request.headers, (header[0], header[1].strip())))
+
+
+def redact(body: bytes, credential: Mapping[str, str], described: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """An upstream's answer without the secret fields of the credential, should it repeat them. `described` is the
+    catalogue's description of the fields."""
+    for name, value in credential.items():
+        if described.get(name, {}).get("secret", True) and len(value) >= REDACTED_CHARS:
+            body = body.replace(value.encode("utf-8", "replace"), b"***")
+    return body

@@ -36,6 +36,12 @@ from functions.gateway.rate_limits import RateLimit
 
 Json = Any
 
+
+def well_formed(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, which JSON can escape but UTF-8 cannot hold."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
@@ -46,8 +52,8 @@ class PosternError(Exception):
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
     def __init__(self, message: str, *, detail: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = well_formed(message)
+        super().__init__(self.message)
         self.detail = detail
 
 

@@ -12,9 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from functions.gateway.errors import Invalid, UnknownTool
+from functions.gateway import arguments as argument_rules
+from functions.gateway import scope
+from functions.gateway.errors import Invalid, OutOfScope, UnknownTool
 from functions.gateway.servers import ServerConfig
 from tool_catalog.catalog import Catalog, Tool
+
+SHOWN_CHARS = 80
+"""Characters of a name from outside that a message repeats."""
+
+PIN_CHARS = 256
+"""Longest id of an entity that a server can be pinned to."""
 
 METHOD_GROUPS = ("read", "write", "custom")
 """Entries of `methods` that stand for several methods."""
@@ -32,22 +40,34 @@ def find(catalog: Catalog, config: ServerConfig, name: str) -> Tool:
         return tool
     names = [tool.name for tool in visible(catalog, config)]
     hint = _nearest(name, names) or "call tools/list for the tools of this server"
-    raise UnknownTool(f'no tool "{name}" on this server; {hint}')
+    raise UnknownTool(f'no tool "{name[:SHOWN_CHARS]}" on this server; {hint}')
 
 
 def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
-    """What a server with this config would show. Raises Invalid, with every problem in `details`, when an entry names
-    nothing that exists, a fixed or default argument fits no tool, or the filters together match no tool."""
+    """What a server with this config would show.
+
+    Raises Invalid, with every problem in `details`: an entry names nothing that exists, a pin is not the id of one
+    entity, a fixed or default argument fits no tool, has a wrong value or contradicts a pin, or the filters together
+    match no tool.
+    """
     problems = [
         *_unknown("methods", config.methods, (*METHOD_GROUPS, *catalog.methods), also=catalog.tools),
         *_unknown("tags", config.tags, catalog.tags),
         *_unknown("scope", tuple(config.scope), catalog.scope),
+        *_wrong_pins(config.scope),
         *_unknown_arguments("fixed", config.fixed, catalog),
         *_unknown_arguments("defaults", config.defaults, catalog),
     ]
     if problems:
-        raise Invalid("the config names things this integration does not have", details={"problems": problems})
+        raise Invalid("the config does not fit this integration", details={"problems": problems})
     tools = visible(catalog, config)
+    problems = [
+        *_wrong_values("fixed", config.fixed, catalog, tools),
+        *_wrong_values("defaults", config.defaults, catalog, tools),
+        *_contradictions(config, tools),
+    ]
+    if problems:
+        raise Invalid("the config forces arguments that no call could be made with", details={"problems": problems})
     if not tools:
         raise Invalid(
             "the filters match no tool; a tool must pass methods and tags"
@@ -90,13 +110,18 @@ def _enforceable(tool: Tool, pins: Mapping[str, str]) -> bool:
         return False
     if tool.scope.kind == "arguments":
         return set(pins) <= {parameter.argument for parameter in tool.request.parameters}
+    if tool.scope.kind == "entity":
+        # Under two pins a record is inside when it carries both ids; one entity's records reach beyond that.
+        types = tool.definition["inputSchema"]["properties"][tool.scope.argument].get("enum")
+        return len(pins) == 1 and all(types is None or scope.entity_type(name) in types for name in pins)
     return True
 
 
 def _unknown(field: str, entries: Sequence[str], valid: Sequence[str], also: Iterable[str] = ()) -> list[str]:
     named = [*valid, *also]
     return [
-        f'config.{field}: "{entry}" is unknown; {_nearest(entry, named) or "valid: " + ", ".join(valid)}'
+        f'config.{field}: "{entry[:SHOWN_CHARS]}" is unknown; '
+        + (_nearest(entry, named) or "valid: " + ", ".join(valid))
         for entry in entries
         if entry not in named
     ]
@@ -117,6 +142,38 @@ def _unknown_arguments(field: str, rules: Mapping[str, Mapping[str, Any]], catal
             for argument in arguments
             if argument not in known
         ]
+    return problems
+
+
+def _wrong_pins(pins: Mapping[str, str]) -> list[str]:
+    return [
+        f"config.scope.{name}: must be the id of one entity: 1 to {PIN_CHARS} printable characters and not the "
+        'wildcard "*"'
+        for name, pinned in pins.items()
+        if not (isinstance(pinned, str) and 0 < len(pinned) <= PIN_CHARS and pinned.isprintable() and pinned != "*")
+    ]
+
+
+def _wrong_values(
+    field: str, rules: Mapping[str, Mapping[str, Any]], catalog: Catalog, tools: Sequence[Tool]
+) -> list[str]:
+    """What the tools' own schemas say against the forced values; the schema a caller sees has them no longer."""
+    return [
+        f"config.{field}.{name}: {problem} (tool {tool.name})"
+        for name, values in rules.items()
+        for tool in tools
+        if name in ("*", tool.name)
+        for problem in argument_rules.check_values(tool, catalog, values)
+    ]
+
+
+def _contradictions(config: ServerConfig, tools: Sequence[Tool]) -> list[str]:
+    problems = []
+    for tool in tools:
+        try:
+            scope.apply(tool, config, {})
+        except OutOfScope as foreign:
+            problems.append(f"config.fixed or config.defaults: {foreign.message}")
     return problems
 
 

@@ -12,16 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from functions.gateway.errors import well_formed
 from tool_catalog.catalog import Pagination, Tool
 
 Json = Any
 
-CURSOR = re.compile(r"(\d{1,9})\.(\d{1,9})\.(.{0,2000})", re.DOTALL)
-"""size.skip.position; the upstream's own cursors are rarely over some hundred characters."""
+POSITION_CHARS = 2_000
+"""Longest cursor taken from an upstream; they are rarely over some hundred characters."""
+
+CURSOR = re.compile(rf"([0-9]{{1,9}})\.([0-9]{{1,9}})\.(.{{0,{POSITION_CHARS}}})", re.DOTALL)
+"""size.skip.position."""
 
 
 class BadCursor(ValueError):
-    """`next_cursor` is not one this tool gave."""
+    """`next_cursor` is not one this tool gave, or an upstream's is none we can give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def start(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
         return None
     cursor = arguments.get("next_cursor")
     if cursor is None:
-        size = arguments.get("limit", pagination.default_size)
+        size = int(arguments.get("limit", pagination.default_size))  # 20.0 is an integer, too
         return Position(_FIRST[pagination.style], size)
     match = CURSOR.fullmatch(cursor)
     if match is None:
@@ -62,11 +66,15 @@ def start(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
 
 def following(pagination: Pagination, position: Position, more: Json, count: int) -> Position | None:
     """The position after a page that held `count` records; `more` is what `pagination.next` found in the answer, and is
-    ignored where the catalogue has no such expression. None at the end."""
+    ignored where the catalogue has no such expression. None at the end. Raises BadCursor for an upstream cursor that
+    cannot be handed on."""
     if pagination.style == "cursor":
-        return replace(position, at=str(more), skip=0) if more else None
-    ended = not more if pagination.next is not None else count < position.size
-    if ended or count == 0:
+        if not more:
+            return None
+        if not isinstance(more, str | int) or len(str(more)) > POSITION_CHARS or well_formed(str(more)) != str(more):
+            raise BadCursor
+        return replace(position, at=str(more), skip=0)
+    if not more if pagination.next is not None else count < position.size:
         return None
     step = 1 if pagination.style == "page" else position.size
     return replace(position, at=str(int(position.at) + step), skip=0)

@@ -46,15 +46,16 @@ class RateLimit:
 def read(headers: Mapping[str, str], names: Mapping[str, str], status: int, now: datetime) -> RateLimit | None:
     """Normalise the headers of an upstream answer; None when there is nothing in them.
 
-    `headers`  lower-case names. `names`: the integration's own header names for limit, remaining and reset; the IETF
-               draft's `RateLimit-*` are read too. `Retry-After` is RFC 9110's; a 429 without one takes the reset.
+    `headers`  lower-case names. `names`: the integration's own header names for limit, remaining, reset and
+               retry_after; the IETF draft's `RateLimit-*` and RFC 9110's `Retry-After` are read too. A 429 without the
+               latter takes the reset.
     """
 
     def first(kind: str) -> str | None:
         own = names.get(kind, "").lower()
         return headers.get(own) or headers.get(f"ratelimit-{kind}") or headers.get(f"x-ratelimit-{kind}")
 
-    retry_after = _seconds(headers.get("retry-after"), now)
+    retry_after = _seconds(headers.get(names.get("retry_after", "").lower()) or headers.get("retry-after"), now)
     reset = _seconds(first("reset"), now)
     if status == 429 and retry_after is None:
         retry_after = reset

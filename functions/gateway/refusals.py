@@ -10,6 +10,7 @@ from typing import Any
 
 from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable
 from functions.gateway.rate_limits import RateLimit
+from functions.gateway.results import Cut, capped
 from functions.gateway.upstream import READS, UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool
 
@@ -21,16 +22,18 @@ SAID_CHARS = 1_000
 RAW_BYTES = 8_000
 """Bytes of an upstream's error body that are passed on whole; of a larger one only its words."""
 
+READ_BYTES = 32_000
+"""Bytes of an error body in which its words are looked for."""
+
+SAID_DEPTH = 8
+"""Levels of an error body in which its words are looked for."""
+
 _WORDS = ("detail", "message", "error", "error_description", "errors", "details", "title")
 
 
 def explain(tool: Tool, catalog: Catalog, response: UpstreamResponse, rate_limit: RateLimit | None) -> ToolFailure:
     """The failure that stands for an answer of status 300 or above."""
-    document = _document(response)
-    said = _said(document)
     status = response.status
-    quoted = f': "{said[:SAID_CHARS]}"' if said else ""
-    raw = document if len(response.body) <= RAW_BYTES else None
     if status < 400:
         return UpstreamUnreadable(
             f"{tool.name}: {catalog.label} answered with a redirect ({status}), which is not followed; "
@@ -38,9 +41,19 @@ def explain(tool: Tool, catalog: Catalog, response: UpstreamResponse, rate_limit
             upstream_status=status,
             rate_limit=rate_limit,
         )
+    document = _document(response)
+    said = _said(document, SAID_DEPTH)
+    quoted = f': "{said[:SAID_CHARS]}"' if said else ""
+    if status >= 600:
+        return UpstreamUnreadable(
+            f"{tool.name}: {catalog.label} answered with status {status}, which HTTP does not have{quoted}; "
+            f"{_effect(tool)}",
+            upstream_status=status,
+            rate_limit=rate_limit,
+        )
     return UpstreamRefused(
         f"{tool.name}: {_meaning(tool, catalog, status, quoted, rate_limit)}",
-        raw_response=raw,
+        raw_response=document if len(response.body) <= RAW_BYTES else None,
         rate_limit=rate_limit,
         upstream_status=status,
     )
@@ -57,40 +70,45 @@ def _meaning(tool: Tool, catalog: Catalog, status: int, quoted: str, rate_limit:
         return f"{label} does not allow this account to do that (403){quoted}"
     if status == 404:
         return f"{label} has no such thing (404){quoted}. Check the ids; list or search to find valid ones"
+    if status == 409:
+        return f"{label} sees a conflict with what is there (409){quoted}. Read the present state, then decide again"
     if status == 429:
         wait = rate_limit.retry_after_seconds if rate_limit else None
         pause = f"wait {wait} s" if wait is not None else "wait (no time was given; start with 10 s and double it)"
         return f"{label} is limiting the rate of calls (429){quoted}. Nothing was done; {pause}, then repeat the call"
-    if status >= 500:
-        effect = (
-            "nothing was changed; try again later"
-            if tool.request.verb in READS or tool.access == "read"
-            else "whether it was carried out is unknown: look before you repeat it"
-        )
-        return f"{label} failed ({status}){quoted}; {effect}"
-    return f"{label} refused the request ({status}){quoted}. Nothing was done; correct the arguments"
+    if status >= 500 or status == 408:
+        return f"{label} failed ({status}){quoted}; {_effect(tool)}"
+    return f"{label} refused the request ({status}){quoted}. Correct the arguments; repeating them will not help"
+
+
+def _effect(tool: Tool) -> str:
+    if tool.request.verb in READS or tool.access == "read":
+        return "nothing was changed; try again later"
+    return "whether it was carried out is unknown: look before you repeat it"
 
 
 def _document(response: UpstreamResponse) -> Json:
     """The body as JSON, else as text; of an HTML page nothing, for it is written for browsers."""
-    text = response.body[: RAW_BYTES * 4].decode("utf-8", "replace").strip()
+    text = response.body[:READ_BYTES].decode("utf-8", "replace").strip()
     try:
-        return json.loads(text) if text else None
-    except (ValueError, RecursionError):
+        return capped(json.loads(text), RAW_BYTES, RAW_BYTES, Cut()) if text else None
+    except (ValueError, RecursionError, UpstreamUnreadable):
         is_html = "html" in response.headers.get("content-type", "") or text[:1] == "<"
         return None if is_html else text[:SAID_CHARS]
 
 
-def _said(document: Json) -> str:
+def _said(document: Json, depth: int) -> str:
     """The human words of an error body."""
     if isinstance(document, str):
         return document
+    if depth == 0:
+        return ""
     if isinstance(document, list):
-        return "; ".join(filter(None, map(_said, document)))
+        return "; ".join(filter(None, (_said(entry, depth - 1) for entry in document)))
     if not isinstance(document, dict):
         return ""
-    words = [_said(document[name]) for name in _WORDS if name in document]
+    words = [_said(document[name], depth - 1) for name in _WORDS if name in document]
     if any(words):
         return ": ".join(dict.fromkeys(filter(None, words)))
-    fields = [f"{name}: {_said(value)}" for name, value in document.items() if _said(value)]
-    return "; ".join(fields)
+    members = ((name, _said(value, depth - 1)) for name, value in document.items())
+    return "; ".join(f"{name}: {said}" for name, said in members if said)

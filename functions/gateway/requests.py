@@ -1,14 +1,15 @@
 """A tool and its arguments become one upstream request. Pure: no clock, no network, no credential.
 
 The scheme and host are the account's base URL and nothing else: a path value is percent-encoded whole, and one that
-would still move the path ("", ".", "..") is refused.
+could still move the path, for an upstream or a proxy that decodes first ("", ".", "..", "a/../b"), is refused.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -17,6 +18,16 @@ from functions.gateway.paging import Position
 from tool_catalog.catalog import Parameter, Tool
 
 Json = Any
+
+
+SHOWN_CHARS = 80
+"""Characters of an offending value that a message repeats."""
+
+MAX_URL_CHARS = 65_000
+"""Longest URL that is sent: httpx refuses 65,536 characters. Most servers refuse far fewer, in words of their own."""
+
+UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\U0010ffff]")
+"""What no header value may hold (RFC 9110, 5.5): a line break in it would start another header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,8 @@ def build(
 ) -> UpstreamRequest:
     """The request of one call. `context` is the account's; `position` is given for paged tools.
 
-    Raises WrongArguments for a path value that cannot be sent and for one that neither the arguments nor the account's
-    context give.
+    Raises WrongArguments for a path or header value that cannot be sent, and for a path value that neither the
+    arguments nor the account's context give.
     """
     base = urlsplit(base_url)
     path = tool.request.path
@@ -67,32 +78,39 @@ def build(
                 problems.append(problem)
             else:
                 path = path.replace(f"{{{parameter.name}}}", quote(_text(value), safe=""))
-        elif value is None and parameter.argument not in arguments:
-            continue
+        elif parameter.location == "body":
+            if value is not None or parameter.argument in arguments:
+                body = _put(body, parameter.name, value)
+        elif value is None:
+            continue  # a query or a header has no null
         elif parameter.location == "query":
             query += _query(parameter, value)
         elif parameter.location == "header":
-            headers.append((parameter.name, _text(value)))
-        elif parameter.location == "body":
-            body = _put(body, parameter.name, value)
-    if problems:
-        raise WrongArguments(tool.name, problems)
-    content = None
-    if body is not None:
-        if tool.request.body_format == "form":
-            content = urlencode(body, doseq=True).encode()
-            headers.append(("Content-Type", "application/x-www-form-urlencoded"))
-        else:
-            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-            headers.append(("Content-Type", "application/json"))
-    return UpstreamRequest(
+            if UNSENDABLE.search(_text(value)):
+                problems.append(f'"{parameter.argument}" holds a line break or another control character; leave it out')
+            headers.append((parameter.name, _text(value).strip()))
+    request = UpstreamRequest(
         verb=tool.request.verb,
-        origin=f"{base.scheme}://{base.netloc}",
+        origin=f"{base.scheme}://{base.netloc.rpartition('@')[2]}",
         path=base.path.rstrip("/") + path,
         query=tuple(query),
         headers=tuple(headers),
-        body=content,
     )
+    if not problems and len(request.url) > MAX_URL_CHARS:
+        problems.append(
+            f"these arguments go into the URL and make it {len(request.url)} characters long; at most {MAX_URL_CHARS} "
+            "are sent"
+        )
+    if problems:
+        raise WrongArguments(tool.name, problems)
+    if body is None:
+        return request
+    if tool.request.body_format == "form":
+        media_type, content = "application/x-www-form-urlencoded", urlencode(_form(body)).encode()
+    else:
+        media_type = "application/json"
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return replace(request, headers=(*headers, ("Content-Type", media_type)), body=content)
 
 
 def _value(parameter: Parameter, arguments: Mapping[str, Json], context: Mapping[str, str]) -> Json:
@@ -123,34 +141,50 @@ def _path_problem(parameter: Parameter, value: Json) -> str:
         if parameter.context:
             return f"{where}, and this account has no {parameter.context}; give it as an argument"
         return f"{where}; it is part of the path"
-    if _text(value) in ("", ".", ".."):
-        return f'"{parameter.argument}" is {json.dumps(value)}; it is part of a path and must name one thing'
+    text = _text(value)
+    if not text or not text.isprintable() or {".", ".."} & set(re.split(r"[/\\]", text)):
+        shown = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "..."
+        return (
+            f'"{parameter.argument or parameter.name}" is {json.dumps(shown, ensure_ascii=False)}; it is part of a '
+            'path and must name one thing: not empty, no control characters, no "." or ".." between slashes'
+        )
     return ""
 
 
 def _query(parameter: Parameter, value: Json) -> list[tuple[str, str]]:
+    """The value in its style; one that is not of the style's shape (a schema may allow several) is sent plain."""
     name = parameter.name
     match parameter.style:
-        case "spread":
-            return [(key, _text(entry)) for key, entry in value.items()]
         case "json":
             return [(name, json.dumps(value, ensure_ascii=False, separators=(",", ":")))]
-        case "deep":
-            return [(f"{name}[{key}]", _text(entry)) for key, entry in value.items()]
-        case "comma":
+        case "spread" if isinstance(value, Mapping):
+            return [(key, _text(entry)) for key, entry in value.items() if entry is not None]
+        case "deep" if isinstance(value, Mapping):
+            return [(f"{name}[{key}]", _text(entry)) for key, entry in value.items() if entry is not None]
+        case "comma" if isinstance(value, list):
             return [(name, ",".join(_text(entry) for entry in value))]
-        case "repeat":
+        case "repeat" if isinstance(value, list):
             return [(name, _text(entry)) for entry in value]
-        case "brackets":
+        case "brackets" if isinstance(value, list):
             return [(f"{name}[]", _text(entry)) for entry in value]
-        case "plain":
+        case _:
             return [(name, _text(value))]
+
+
+def _form(body: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """The pairs of a form: a list repeats its name, null is left out, an object is written as JSON."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in body.items():
+        pairs += [
+            (name, _text(entry)) for entry in (value if isinstance(value, list) else [value]) if entry is not None
+        ]
+    return pairs
 
 
 def _put(body: Json, name: str, value: Json) -> Json:
     """The body with the value in it; "" is the whole body, "/a/b" a path of keys."""
     if name == "":
-        return value
+        return dict(value) if isinstance(value, Mapping) else value
     root: dict[str, Json] = body if isinstance(body, dict) else {}
     *parents, last = name[1:].split("/") if name.startswith("/") else [name]
     target = root
@@ -161,7 +195,9 @@ def _put(body: Json, name: str, value: Json) -> Json:
 
 
 def _text(value: Json) -> str:
-    """A scalar as an upstream reads it in a URL or a header; anything else as JSON."""
+    """A scalar as an upstream reads it in a URL or a header, whole numbers without a point; anything else as JSON."""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
+from math import isfinite
 from typing import Any
 
-from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments
+from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments, well_formed
+from functions.gateway.expressions import BadExpression, Fields, search
 from functions.gateway.paging import Position
+from functions.gateway.scope import Offer
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tool_catalog.catalog import Tool
@@ -24,13 +26,14 @@ BYTES_PER_TOKEN = 4
 """How `max_tokens` is counted: the usual estimate for English text in JSON. Text in other scripts takes more bytes per
 character, so the estimate errs towards fewer characters there."""
 
-ENVELOPE_BYTES = 700
-"""Kept free for the members around the items, `truncated` among them."""
+MAX_DEPTH = 100
+"""Levels of objects and arrays in a result: what recursive readers take, and far beyond what APIs answer."""
 
 SMALLEST_STRING = 80
 """Characters a string keeps at the least when a single record is over the cap."""
 
 FIELDS_EXAMPLE = "{id: id, memory: memory}"
+NEXT = "call again with next_cursor"
 
 
 @dataclass(slots=True)
@@ -44,13 +47,19 @@ class Cut:
     def __bool__(self) -> bool:
         return bool(self.items or self.strings or self.array_entries)
 
+    def add(self, more: Cut) -> None:
+        self.items += more.items
+        self.strings += more.strings
+        self.array_entries += more.array_entries
+
 
 def read(tool: Tool, response: UpstreamResponse) -> Json:
-    """The JSON of a 2xx answer; None for an empty body. Raises UpstreamUnreadable."""
-    if not response.body.strip():
+    """The JSON of a 2xx answer; None for an empty body, which only a 204 may have where records are due. Raises
+    UpstreamUnreadable."""
+    if not response.body.strip() and (tool.result.items is None or response.status == 204):
         return None
     try:
-        return json.loads(response.body)
+        return json.loads(response.body.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         media_type = response.headers.get("content-type", "no content type").split(";")[0]
         raise UpstreamUnreadable(
@@ -61,7 +70,8 @@ def read(tool: Tool, response: UpstreamResponse) -> Json:
 
 
 def mapped(tool: Tool, document: Json) -> Json:
-    """The answer with the catalogue's `drop`, `rename` and `map` applied, in this order; changes `document`."""
+    """The answer with the catalogue's `drop`, `rename` and `map` applied, in this order; changes `document`. Raises
+    UpstreamUnreadable."""
     rules = tool.result
     if rules.rename or rules.drop:
         for entry in _objects(document):
@@ -70,22 +80,45 @@ def mapped(tool: Tool, document: Json) -> Json:
             for old, new in rules.rename.items():
                 if old in entry:
                     entry[new] = entry.pop(old)
-    return document if rules.map is None else _search(rules.map, document)
+    return document if rules.map is None else look_up(tool, rules.map, document)
 
 
 def items(tool: Tool, document: Json) -> list[Json]:
-    """The records of a list-like tool's answer. Raises UpstreamUnreadable where there is no array."""
-    found = _search(tool.result.items or "@", document)
-    if found is None:
-        found = []
-    if not isinstance(found, list):
-        raise UpstreamUnreadable(f'{tool.name}: the upstream\'s answer holds no array at "{tool.result.items}"')
-    return found
+    """The records of a list-like tool's answer; none for null, as some APIs write an empty list. Raises
+    UpstreamUnreadable where there is no array."""
+    where = tool.result.items or "@"
+    found = look_up(tool, where, document)
+    if isinstance(found, list):
+        return found
+    if document is None or (found is None and isinstance(document, dict) and where in document):
+        return []
+    raise UpstreamUnreadable(
+        f"{tool.name}: the upstream's answer holds no array {'' if where == '@' else f'at {where!r} '}"
+        "and so is not the list its API documents"
+    )
 
 
-def look_up(expression: str | None, document: Json) -> Json:
-    """What a JMESPath expression of the catalogue finds; without one, the document itself."""
-    return document if expression is None else _search(expression, document)
+def look_up(tool: Tool, expression: str | None, document: Json) -> Json:
+    """What a JMESPath expression of the catalogue finds; without one, the document. Raises UpstreamUnreadable."""
+    if expression is None:
+        return document
+    try:
+        return search(expression, document)
+    except BadExpression as error:
+        raise UpstreamUnreadable(
+            f"{tool.name}: the upstream's answer is not of the kind its API documents ({error})"
+        ) from error
+
+
+def fields(tool: Tool, arguments: Mapping[str, Json]) -> Fields | None:
+    """The projection a caller asks for with `fields`. Raises WrongArguments, so that nothing is sent for one that
+    cannot be read."""
+    if arguments.get("fields") is None or tool.result.items is None:
+        return None
+    try:
+        return Fields(arguments["fields"])
+    except BadExpression as error:
+        raise _wrong_fields(tool, error) from error
 
 
 def shape_object(tool: Tool, document: Json, status: int, settings: Settings) -> dict[str, Json]:
@@ -93,12 +126,13 @@ def shape_object(tool: Tool, document: Json, status: int, settings: Settings) ->
     if document is None:
         return {"result": None, "status_code": status}
     cut = Cut()
-    body: dict[str, Json] = document if isinstance(document, dict) else {"result": document}
-    body = _capped(body, settings.max_string_chars, settings.max_array_items, cut)
-    body = _fitted(tool, body, settings.max_result_bytes - ENVELOPE_BYTES, settings, cut)
-    if cut:
-        body["truncated"] = _told(cut, "the caps of this endpoint; ask for less of it")
-    return body
+    given: dict[str, Json] = document if isinstance(document, dict) else {"result": document}
+    body: dict[str, Json] = capped(given, settings.max_string_chars, settings.max_array_items, cut)
+    how = "the rest is over the caps of this endpoint; ask for a part of it, or an operator can raise the caps"
+    if size(body) + (size(_note(cut, how)) if cut else 0) > settings.max_result_bytes:
+        cut = Cut()
+        body = _fitted(given, settings.max_result_bytes - size(_note(_FULL, how)), settings, cut, tool=tool, how=how)
+    return {**body, **_note(cut, how)} if cut else body
 
 
 def shape_list(
@@ -108,34 +142,60 @@ def shape_list(
     arguments: Mapping[str, Json],
     settings: Settings,
     *,
+    projection: Fields | None,
     position: Position | None,
     after: Position | None,
 ) -> dict[str, Json]:
     """The result of a list-like tool.
 
-    `records` are the page's records from `position` on; `after` is where the next page starts, None at the end.
+    `records` are those of the page (or pages) that `position` names, the ones it skips included; `after` is where the
+    next page starts, None at the end.
     """
     if tool.result.sort is not None:
-        records = _sorted(records, tool.result.sort)
-    records = _projected(tool, records, arguments.get("fields"))
+        records = _sorted(tool, records)
+    if position is not None:
+        records = records[position.skip :]
+    records = _projected(tool, records, projection)
+    most, how = _budget(tool, arguments, settings), _how(tool, arguments)
     cut = Cut()
-    capped = [_capped(record, settings.max_string_chars, settings.max_array_items, cut) for record in records]
-    budget = _budget(tool, arguments, settings)
-    kept = _leading(tool, capped[: settings.max_array_items], budget, settings, cut)
-    cut.items = len(records) - len(kept)
-    if tool.enveloped:
-        if cut.items and position is not None:
-            after = replace(position, skip=position.skip + len(kept))
-        body: dict[str, Json] = {
+    others = _others(tool, document, most, settings, cut, how=how)
+
+    def body(kept: list[Json], following: Position | None) -> dict[str, Json]:
+        if not tool.enveloped:
+            return {**others, _member(tool, document): kept}
+        return {
             "result": kept,
-            "next_cursor": after.cursor() if after else None,
+            "next_cursor": following.cursor() if following else None,
             "result_count": len(kept),
         }
-    else:
-        body = _with_items(tool, document, kept)
-    if cut:
-        body["truncated"] = _told(cut, _how(tool, arguments))
-    return body
+
+    whole = Cut()
+    strings, arrays = settings.max_string_chars, settings.max_array_items
+    kept = [capped(record, strings, arrays, whole) for record in records[:arrays]]
+    if len(kept) < len(records) or whole or cut or size(body(kept, after)) > most:
+        rest = replace(position, skip=position.skip + len(records)) if position else None
+        empty = max(size(body([], place)) for place in (after, rest))
+        left = most - empty - size(_note(_FULL, f"{NEXT}; {how}"))
+        kept = _leading(records[:arrays], left, settings, cut, tool=tool, how=how)
+        cut.items = len(records) - len(kept)
+        if cut.items and position is not None:
+            after = replace(position, skip=position.skip + len(kept))
+            how = f"{NEXT}; {how}"
+    return {**body(kept, after), **_note(cut, how)} if cut else body(kept, after)
+
+
+def check_documented(offer: Offer, body: Mapping[str, Json], status: int) -> None:
+    """Raises UpstreamUnreadable, with the body, for a result that breaks the tool's output schema: clients that check
+    it would show nothing of it."""
+    error = next(iter(offer.answer_validator.iter_errors(body)), None)
+    if error is not None:
+        where = ".".join(str(step) for step in error.instance_path) or "the answer"
+        raise UpstreamUnreadable(
+            f"{offer.tool.name}: the upstream's answer is not what its API documents ({where}: {error.message[:200]}); "
+            f"it said {status} and what it said is in raw_response",
+            raw_response=body,
+            upstream_status=status,
+        )
 
 
 def size(value: Json) -> int:
@@ -148,6 +208,34 @@ def text(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def capped(value: Json, strings: int, arrays: int, cut: Cut, depth: int = 0) -> Json:
+    """The value with long strings and long arrays shortened, counting what it leaves out, and with everything in a form
+    that JSON in UTF-8 has: U+FFFD for half of a surrogate pair, null for a number that is not finite. Raises
+    UpstreamUnreadable for one that is nested too deep."""
+    if isinstance(value, str):
+        value = well_formed(value)
+        if len(value) <= strings:
+            return value
+        cut.strings += 1
+        return f"{value[:strings]}…[cut: {strings} of {len(value)} characters]"
+    if depth > MAX_DEPTH:
+        raise UpstreamUnreadable(f"the answer is nested more than {MAX_DEPTH} levels deep and cannot be handed on")
+    if isinstance(value, list):
+        cut.array_entries += max(0, len(value) - arrays)
+        return [capped(entry, strings, arrays, cut, depth + 1) for entry in value[:arrays]]
+    if isinstance(value, dict):
+        return {well_formed(name): capped(entry, strings, arrays, cut, depth + 1) for name, entry in value.items()}
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+_FULL = Cut(10**9, 10**9, 10**9)
+"""More than is ever left out: the note about it is the longest there can be."""
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
 def _objects(document: Json) -> list[dict[str, Json]]:
     """The root object and the objects of the arrays it is or holds."""
     root = [document] if isinstance(document, dict) else []
@@ -156,65 +244,39 @@ def _objects(document: Json) -> list[dict[str, Json]]:
     return root + [entry for array in arrays for entry in array if isinstance(entry, dict)]
 
 
-def _search(expression: str, document: Json) -> Json:
-    return _compiled(expression).search(document, options=_options())
+def _sorted(tool: Tool, records: list[Json]) -> list[Json]:
+    """Ascending by the catalogue's expression, numbers before texts; records without a value last; equal ones in the
+    order they came."""
+
+    def key(record: Json) -> tuple[int, float, str]:
+        found = look_up(tool, tool.result.sort, record)
+        if isinstance(found, int | float):
+            return 0, found, ""
+        return (2, 0, "") if found is None else (1, 0, str(found))
+
+    return sorted(records, key=key)
 
 
-@cache
-def _compiled(expression: str) -> Any:
-    """Expressions of the catalogue: a bounded, trusted set."""
-    import jmespath
-
-    return jmespath.compile(expression)
-
-
-@cache
-def _options() -> Any:
-    import jmespath
-    from jmespath import functions
-
-    class Functions(functions.Functions):
-        """JMESPath's own functions and the ones records may use besides."""
-
-        @functions.signature({"types": ["string", "null"]}, {"types": ["number"]})
-        def _func_excerpt(self, string: str | None, length: float) -> str:
-            """The first `length` characters, cut at a word, with an ellipsis where something was left out."""
-            words = " ".join((string or "").split())
-            if len(words) <= length:
-                return words
-            head = words[: int(length)]
-            return (head.rsplit(" ", 1)[0] if " " in head else head) + "…"
-
-    return jmespath.Options(custom_functions=Functions())
-
-
-def _sorted(records: list[Json], expression: str) -> list[Json]:
-    """Ascending by the expression; records without a value last; equal ones in the order they came."""
-    keyed = [(_search(expression, record), record) for record in records]
-    return [record for key, record in sorted(keyed, key=lambda pair: (pair[0] is None, str(pair[0])))]
-
-
-def _projected(tool: Tool, records: list[Json], expression: str | None) -> list[Json]:
-    """Each record through the caller's `fields` expression. Raises WrongArguments when it cannot be read or finds
-    nothing in any record."""
-    if expression is None:
+def _projected(tool: Tool, records: list[Json], projection: Fields | None) -> list[Json]:
+    """Each record through the caller's `fields`. Raises WrongArguments when it does not fit the records or finds
+    nothing in any of them."""
+    if projection is None or not records:
         return records
-    import jmespath
-    from jmespath.exceptions import JMESPathError
-
     try:
-        compiled = jmespath.compile(expression)
-        projected = [compiled.search(record, options=_options()) for record in records]
-    except (JMESPathError, RecursionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else "too deep"
-        raise WrongArguments(
-            tool.name,
-            [f'"fields" is not a JMESPath expression ({reason}); it selects from each record, as "{FIELDS_EXAMPLE}"'],
-        ) from error
-    if records and not any(_holds_something(value) for value in projected):
-        known = ", ".join(records[0]) if isinstance(records[0], dict) else "none"
+        projected = projection.of(records)
+    except BadExpression as error:
+        raise _wrong_fields(tool, error) from error
+    if not any(_holds_something(value) for value in projected):
+        known = ", ".join(records[0]) if isinstance(records[0], dict) else "no members"
         raise WrongArguments(tool.name, [f'"fields" finds nothing in any record; a record has: {known}'])
     return projected
+
+
+def _wrong_fields(tool: Tool, error: BadExpression) -> WrongArguments:
+    return WrongArguments(
+        tool.name,
+        [f'"fields" does not work as a JMESPath expression on each record ({error}); write it as "{FIELDS_EXAMPLE}"'],
+    )
 
 
 def _holds_something(value: Json) -> bool:
@@ -223,46 +285,12 @@ def _holds_something(value: Json) -> bool:
     return value is not None
 
 
-def _capped(value: Json, strings: int, arrays: int, cut: Cut) -> Json:
-    """The value with long strings and long arrays shortened; counts what it left out."""
-    if isinstance(value, str):
-        if len(value) <= strings:
-            return value
-        cut.strings += 1
-        return f"{value[:strings]}…[cut: {strings} of {len(value)} characters]"
-    if isinstance(value, list):
-        cut.array_entries += max(0, len(value) - arrays)
-        return [_capped(entry, strings, arrays, cut) for entry in value[:arrays]]
-    if isinstance(value, dict):
-        return {name: _capped(entry, strings, arrays, cut) for name, entry in value.items()}
-    return value
-
-
-def _fitted(tool: Tool, value: Json, budget: int, settings: Settings, cut: Cut) -> Json:
-    """The value, its strings and then its arrays halved until it is within the budget. Raises TooLargeAnswer when it
-    still is not."""
-    if size(value) <= budget:
-        return value
-    strings, arrays = settings.max_string_chars, settings.max_array_items
-    while strings > SMALLEST_STRING or arrays > 1:
-        strings, arrays = (strings // 2, arrays) if strings > SMALLEST_STRING else (strings, arrays // 2)
-        trial = Cut()
-        smaller = _capped(value, strings, arrays, trial)
-        if size(smaller) <= budget:
-            cut.strings += trial.strings
-            cut.array_entries += trial.array_entries
-            return smaller
-    raise TooLargeAnswer(
-        f"{tool.name}: one record of the answer is {size(value)} bytes and {budget} are allowed"
-        + ('; choose what you need with "fields"' if tool.result.items is not None else "")
-    )
-
-
 def _budget(tool: Tool, arguments: Mapping[str, Json], settings: Settings) -> int:
-    """Bytes for the records of a list-like result."""
-    most = settings.max_result_bytes - ENVELOPE_BYTES
+    """Bytes of a list-like result."""
     tokens = arguments.get("max_tokens", _default(tool, "max_tokens"))
-    return most if tokens is None else min(most, int(tokens) * BYTES_PER_TOKEN)
+    return (
+        settings.max_result_bytes if tokens is None else min(settings.max_result_bytes, int(tokens) * BYTES_PER_TOKEN)
+    )
 
 
 def _default(tool: Tool, argument: str) -> Json:
@@ -272,41 +300,74 @@ def _default(tool: Tool, argument: str) -> Json:
     return None
 
 
-def _leading(tool: Tool, records: list[Json], budget: int, settings: Settings, cut: Cut) -> list[Json]:
+def _member(tool: Tool, document: Json) -> str:
+    """Where the records stand in a result without our envelope: where the upstream had them; a bare array's under
+    "result"."""
+    where = tool.result.items or ""
+    return where if isinstance(document, dict) and where in document else "result"
+
+
+def _others(tool: Tool, document: Json, most: int, settings: Settings, cut: Cut, *, how: str) -> dict[str, Json]:
+    """The upstream object's members beside the records, in half of the space at most."""
+    others: dict[str, Json] = {}
+    if not tool.enveloped and isinstance(document, dict):
+        others = {name: value for name, value in document.items() if name != _member(tool, document)}
+        others = _fitted(others, most // 2, settings, cut, tool=tool, how=how)
+    return others
+
+
+def _leading(records: list[Json], left: int, settings: Settings, cut: Cut, *, tool: Tool, how: str) -> list[Json]:
     """As many of the first records as fit; the very first is shortened rather than left out."""
     kept: list[Json] = []
-    left = budget
     for record in records:
-        needed = size(record) + 1
+        shortened = Cut()
+        shown = capped(record, settings.max_string_chars, settings.max_array_items, shortened)
+        needed = size(shown) + 1
         if needed > left:
             if not kept:
-                kept.append(_fitted(tool, record, budget, settings, cut))
+                kept.append(_fitted(record, left, settings, cut, tool=tool, how=how))
             break
-        kept.append(record)
+        cut.add(shortened)
+        kept.append(shown)
         left -= needed
     return kept
 
 
-def _with_items(tool: Tool, document: Json, kept: list[Json]) -> dict[str, Json]:
-    """The upstream object with its records replaced; a bare array becomes `{"result": [...]}`."""
-    if isinstance(document, dict) and tool.result.items in document:
-        return {**document, tool.result.items: kept}
-    return {"result": kept}
+def _fitted(value: Json, budget: int, settings: Settings, cut: Cut, *, tool: Tool, how: str) -> Json:
+    """The value within its caps, its strings and then its arrays halved until it is within the budget, too. Raises
+    TooLargeAnswer when it still is not."""
+    strings, arrays = settings.max_string_chars, settings.max_array_items
+    while True:
+        trial = Cut()
+        smaller = capped(value, strings, arrays, trial)
+        needed = size(smaller)
+        if needed <= budget:
+            cut.add(trial)
+            return smaller
+        if strings > SMALLEST_STRING:
+            strings = max(SMALLEST_STRING, strings // 2)
+        elif arrays > 1:
+            arrays //= 2
+        else:
+            raise TooLargeAnswer(
+                f"{tool.name}: even shortened, the first part of the answer is {needed} bytes and {max(0, budget)} are "
+                f"left for it; {how}"
+            )
 
 
-def _told(cut: Cut, how: str) -> dict[str, Json]:
+def _note(cut: Cut, how: str) -> dict[str, Json]:
     return {
-        "items_left_out": cut.items,
-        "strings_cut": cut.strings,
-        "array_entries_left_out": cut.array_entries,
-        "how_to_get_the_rest": how,
+        "truncated": {
+            "items_left_out": cut.items,
+            "strings_cut": cut.strings,
+            "array_entries_left_out": cut.array_entries,
+            "how_to_get_the_rest": how,
+        }
     }
 
 
 def _how(tool: Tool, arguments: Mapping[str, Json]) -> str:
     ways: list[str] = []
-    if tool.enveloped and tool.pagination is not None:
-        ways.append("call again with next_cursor")
     if "max_tokens" in arguments or _default(tool, "max_tokens") is not None:
         ways.append("raise max_tokens")
     if "fields" not in arguments:

@@ -22,11 +22,22 @@ OFFERS_KEPT = 512
 """Prepared tools kept per process: a few servers' worth, about 10 kB each."""
 
 
+SHOWN_CHARS = 80
+"""Characters of a caller's value that a message repeats."""
+
+
 @dataclass(frozen=True, eq=False)
 class Offer:
-    """One tool as one server shows it. `definition` is the MCP tool object."""
+    """One tool as one server shows it.
 
+    `definition`  the MCP tool object.
+    `accepted`    the input schema that calls are checked against: the shown one, and the pinned ids besides. A caller
+                  that names one anyway is judged by what it names, not by its having named it.
+    """
+
+    tool: Tool
     definition: Mapping[str, Json]
+    accepted: Mapping[str, Json]
 
     @cached_property
     def wire(self) -> bytes:
@@ -35,10 +46,24 @@ class Offer:
 
     @cached_property
     def validator(self) -> Any:
-        """A jsonschema-rs validator of the input schema."""
+        """A jsonschema-rs validator of what is accepted."""
         import jsonschema_rs
 
-        return jsonschema_rs.Draft202012Validator(self.definition["inputSchema"], validate_formats=True)
+        return jsonschema_rs.Draft202012Validator(dict(self.accepted), validate_formats=True)
+
+    @cached_property
+    def rule_validators(self) -> list[tuple[Any, str]]:
+        """Validators of the record's own checks, each with its message; arguments that match one are refused."""
+        import jsonschema_rs
+
+        return [(jsonschema_rs.Draft202012Validator(dict(rule.schema)), rule.message) for rule in self.tool.checks]
+
+    @cached_property
+    def answer_validator(self) -> Any:
+        """A validator of the output schema."""
+        import jsonschema_rs
+
+        return jsonschema_rs.Draft202012Validator(dict(self.definition.get("outputSchema", {})))
 
 
 def offer(tool: Tool, config: ServerConfig) -> Offer:
@@ -83,15 +108,31 @@ def apply(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> di
 
 
 def records_to_read(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> tuple[str, ...]:
-    """Ids of the records that must be read and found inside the scope before the call may be made."""
-    if not config.scope or tool.scope is None:
+    """Ids of the records that must be read and found inside the scope before the call may be made. Raises OutOfScope
+    when the arguments leave a record unnamed, for nothing could be checked then."""
+    if not config.scope or tool.scope is None or tool.scope.read == tool.name:
         return ()
     scope = tool.scope
     if scope.kind == "record":
-        return (str(arguments[scope.argument or "id"]),)
-    if scope.kind == "records":
-        return tuple(str(entry[scope.id]) for entry in arguments[scope.argument or ""])
-    return ()
+        ids = [arguments.get(scope.argument or "id")]
+    elif scope.kind == "records":
+        entries = arguments.get(scope.argument or "")
+        ids = [entry.get(scope.id) if isinstance(entry, Mapping) else entry for entry in entries or [None]]
+    else:
+        return ()
+    if not all(isinstance(record_id, str | int) for record_id in ids):
+        raise OutOfScope(
+            f'{tool.name}: name every record in "{scope.argument or "id"}"; this server is pinned to '
+            f"{_pins(config.scope)} and reads each record before it is touched"
+        )
+    return tuple(dict.fromkeys(str(record_id) for record_id in ids))
+
+
+def judged_by_answer(tool: Tool, config: ServerConfig) -> bool:
+    """True when the answer itself says whether the call was inside the scope: it carries the ids, or it is the very
+    record that would otherwise be read first."""
+    scope = tool.scope
+    return bool(config.scope) and scope is not None and (scope.kind == "answer" or scope.read == tool.name)
 
 
 def check_record(tool: Tool, config: ServerConfig, record: Json, record_id: str) -> None:
@@ -124,38 +165,61 @@ class _Shown:
 
 
 @lru_cache(maxsize=OFFERS_KEPT)
-def _offer(shown: _Shown, pins: tuple[tuple[str, str], ...], fixed: tuple[str, ...], defaults: str) -> Offer:
-    tool = shown.tool
+def _offer(key: _Shown, pins: tuple[tuple[str, str], ...], fixed: tuple[str, ...], defaults: str) -> Offer:
+    tool = key.tool
     given: dict[str, Json] = json.loads(defaults)
     schema: dict[str, Json] = tool.definition["inputSchema"]
-    hidden = set(fixed)
+    pinned: set[str] = set()
     if pins and tool.scope is not None:
         if tool.scope.kind == "arguments":
-            hidden |= {name for name, _ in pins}
-        elif tool.scope.kind == "entity" and len(pins) == 1:
-            hidden |= {tool.scope.argument or "", tool.scope.id or ""}
-    properties = {name: value for name, value in schema["properties"].items() if name not in hidden}
-    required = [name for name in schema.get("required", ()) if name not in hidden and name not in given]
-    if pins and tool.scope is not None and tool.scope.kind == "filters" and tool.scope.argument in properties:
-        argument = tool.scope.argument
-        properties[argument] = _without({name for name, _ in pins}, properties[argument])
-        required = [name for name in required if name != argument]
+            pinned = {name for name, _ in pins}
+        elif tool.scope.kind == "entity":
+            pinned = {tool.scope.argument or "", tool.scope.id or ""}
+    accepted = {name: value for name, value in schema["properties"].items() if name not in fixed}
+    shown = {name: value for name, value in accepted.items() if name not in pinned}
     for name, value in given.items():
-        if name in properties:
-            properties[name] = {**properties[name], "default": value}
-    if properties == schema["properties"] and required == list(schema.get("required", ())):
-        return Offer(tool.definition)
-    narrowed = {**schema, "properties": properties, "required": required}
-    if not required:
-        del narrowed["required"]
+        if name in shown:
+            shown[name] = {**shown[name], "default": value}
+    required = [name for name in schema.get("required", ()) if name not in {*fixed, *pinned, *given}]
+    if pins and tool.scope is not None and tool.scope.kind == "filters" and tool.scope.argument in shown:
+        argument = tool.scope.argument
+        names = frozenset(name for name, _ in pins)
+        accepted[argument] = _unneeded(names, accepted[argument])
+        shown[argument] = _without(names, _unneeded(names, shown[argument]))
+        required = [name for name in required if name != argument]
+    if shown == schema["properties"] and required == list(schema.get("required", ())):
+        return Offer(tool, tool.definition, schema)
+    narrowed = {name: value for name, value in schema.items() if name != "required"}
+    if required:
+        narrowed["required"] = required
     description = tool.definition["description"]
     if pins:
         description += f" This server is pinned to {_pins(dict(pins))}: every call is limited to it."
-    return Offer({**tool.definition, "description": description, "inputSchema": narrowed})
+    return Offer(
+        tool,
+        {**tool.definition, "description": description, "inputSchema": {**narrowed, "properties": shown}},
+        {**narrowed, "properties": accepted},
+    )
 
 
-def _without(names: set[str], schema: Json) -> Json:
-    """The schema with the pinned ids gone from every `properties` and `required` in it."""
+def _unneeded(names: frozenset[str], schema: Json) -> Json:
+    """The schema of a filter that does not ask for the pinned ids, nor for any member, because the pins are put in."""
+    if isinstance(schema, list):
+        return [_unneeded(names, entry) for entry in schema]
+    if not isinstance(schema, dict):
+        return schema
+    narrowed = {key: _unneeded(names, value) for key, value in schema.items()}
+    if isinstance(narrowed.get("properties"), dict):
+        narrowed.pop("minProperties", None)
+    if isinstance(narrowed.get("required"), list):
+        narrowed["required"] = [name for name in narrowed["required"] if name not in names]
+        if not narrowed["required"]:
+            del narrowed["required"]
+    return narrowed
+
+
+def _without(names: frozenset[str], schema: Json) -> Json:
+    """The schema with the pinned ids gone from every `properties` in it."""
     if isinstance(schema, list):
         return [_without(names, entry) for entry in schema]
     if not isinstance(schema, dict):
@@ -163,11 +227,6 @@ def _without(names: set[str], schema: Json) -> Json:
     narrowed = {key: _without(names, value) for key, value in schema.items()}
     if isinstance(narrowed.get("properties"), dict):
         narrowed["properties"] = {key: value for key, value in narrowed["properties"].items() if key not in names}
-        narrowed.pop("minProperties", None)
-    if isinstance(narrowed.get("required"), list):
-        narrowed["required"] = [name for name in narrowed["required"] if name not in names]
-        if not narrowed["required"]:
-            del narrowed["required"]
     return narrowed
 
 
@@ -178,14 +237,16 @@ def _for_tool(rules: Mapping[str, Mapping[str, Json]], tool: Tool, known: Mappin
 
 
 def _pin_filter(tool: Tool, pins: Mapping[str, str], given: Json) -> dict[str, Json]:
-    """The caller's filter AND the pins; an entity id in it must be the pinned one, wherever it stands."""
+    """The caller's filter AND the pins; an entity id in it must be the pinned one, wherever it stands.
+
+    Beside a logical operator an upstream may overlook plain members, so that the pins become members of an AND then.
+    """
     _refuse_foreign_ids(tool, pins, given)
-    pinned: dict[str, Json] = dict(pins)
     if not given:
-        return pinned
+        return dict(pins)
     if not {"AND", "OR", "NOT"} & given.keys():
-        return {**given, **pinned}
-    return {**pinned, "AND": [given]}
+        return {**given, **pins}
+    return {"AND": [*({name: pinned} for name, pinned in pins.items()), given]}
 
 
 def _refuse_foreign_ids(tool: Tool, pins: Mapping[str, str], node: Json) -> None:
@@ -203,33 +264,35 @@ def _refuse_foreign_ids(tool: Tool, pins: Mapping[str, str], node: Json) -> None
 
 def _names_only(pinned: str, value: Json) -> bool:
     """True for the pinned id in any of its spellings: bare, {"eq": id}, {"in": [id]}, or the wildcard."""
-    if isinstance(value, Mapping):
-        return all(
-            (operator == "in" and value[operator] == [pinned]) or (operator == "eq" and value[operator] == pinned)
-            for operator in value
-        )
-    return value in (pinned, "*")
+    return value in (pinned, "*", {"eq": pinned}, {"in": [pinned]})
 
 
 def _pin_entity(tool: Tool, pins: Mapping[str, str], arguments: dict[str, Json]) -> None:
-    """Arguments that name an entity by type and id: it must be a pinned one; with a single pin it may be left out."""
+    """Arguments that name an entity by type and id become the pinned one; such a tool is offered under one pin only."""
     assert tool.scope is not None
-    type_name, id_name = tool.scope.argument or "", tool.scope.id or ""
-    by_type = {name.removesuffix("_id"): pinned for name, pinned in pins.items()}
-    if len(by_type) == 1:
-        [(only_type, only_id)] = by_type.items()
-        arguments.setdefault(type_name, only_type)
-        arguments.setdefault(id_name, only_id)
-    entity_type, entity_id = arguments.get(type_name), arguments.get(id_name)
-    if by_type.get(str(entity_type)) != entity_id:
-        raise _foreign(tool, f"{entity_type} entity", entity_id, pins)
+    [(name, pinned)] = pins.items()
+    for argument, value in ((tool.scope.argument, entity_type(name)), (tool.scope.id, pinned)):
+        assert argument is not None
+        if arguments.get(argument, value) != value:
+            raise _foreign(tool, argument, arguments[argument], pins)
+        arguments[argument] = value
+
+
+def entity_type(name: str) -> str:
+    """The type of an entity, "user", by the name of its id, "user_id"."""
+    return name.removesuffix("_id")
 
 
 def _foreign(tool: Tool, name: str, value: Json, pins: Mapping[str, str]) -> OutOfScope:
     return OutOfScope(
-        f"{tool.name}: {name} {json.dumps(value, ensure_ascii=False)} is outside this server's scope; it is pinned to "
-        f"{_pins(pins)}. Leave the pinned ids out: they are filled in"
+        f"{tool.name}: {name} {_cut(value)} is outside this server's scope; it is pinned to {_pins(pins)}. "
+        "Leave the pinned ids out: they are filled in"
     )
+
+
+def _cut(value: Json) -> str:
+    shown = json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= SHOWN_CHARS else shown[:SHOWN_CHARS] + "..."
 
 
 def _pins(pins: Mapping[str, str]) -> str:

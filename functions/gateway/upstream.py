@@ -1,22 +1,25 @@
 """The only file that touches an upstream network.
 
-One attempt, never a retry: what the upstream says is what the caller hears. Redirects are not followed, proxies and
-netrc of the environment are ignored, and nothing of the caller's own headers is passed on. Unless private upstreams are
-allowed by settings, the address a name resolves to is checked at the moment of connecting, so that neither a base URL
-nor a changed DNS record can reach the network we stand in.
+One attempt, never a retry: what the upstream says is what the caller hears. Redirects are not followed, cookies are not
+kept (the next call may be another account's), proxies and netrc of the environment are ignored, and nothing of the
+caller's own headers is passed on. Unless private upstreams are allowed by settings, the address a name resolves to is
+checked at the moment of connecting, so that neither a base URL nor a changed DNS record can reach the network around
+us.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
-from functions.gateway.errors import TooLargeAnswer, UpstreamTimeout, UpstreamUnreachable
+from functions.gateway.errors import TooLargeAnswer, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 
@@ -28,6 +31,9 @@ KEEPALIVE_SECONDS = 30
 
 MAX_CONNECTIONS = 100
 """Connections per process; a Lambda serves one request at a time, a laptop some dozens."""
+
+SILENCED = ("httpx", "httpcore")
+"""Loggers that write whole URLs at INFO and headers at DEBUG, with the credential among them."""
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Verbs after which a lost answer changed nothing."""
@@ -54,14 +60,16 @@ class Sender:
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
         """The upstream's answer, whatever its status. `deadline` is on the clock of `time.monotonic()`, in seconds.
 
-        Raises UpstreamTimeout, UpstreamUnreachable or TooLargeAnswer.
+        Raises UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
         """
         import httpx
 
         started = time.monotonic()
         host = request.origin.split("://")[1]
+        if started >= deadline:
+            raise UpstreamTimeout(f"no time was left to ask {host}; nothing was done, try again")
         try:
-            async with asyncio.timeout(max(0.0, deadline - started)):
+            async with asyncio.timeout(deadline - started):
                 return await self._exchange(request, started)
         except (TimeoutError, httpx.TimeoutException) as error:
             raise UpstreamTimeout(
@@ -72,9 +80,21 @@ class Sender:
             raise UpstreamUnreachable(
                 f"no connection to {host} ({_reason(error)}); nothing was done", detail=type(error).__name__
             ) from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.DecodingError as error:
+            raise UpstreamUnreadable(
+                f"{host} answered with bytes that are not in the content encoding it names; "
+                "whether the call was carried out is unknown",
+                detail=type(error).__name__,
+            ) from error
+        except (httpx.LocalProtocolError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            # Their texts quote what could not be sent, a credential maybe: not to be shown by a traceback either.
             raise UpstreamUnreachable(
-                f"the connection to {host} broke before an answer came; {_effect(request)}", detail=type(error).__name__
+                f"the request to {host} has no valid form in HTTP; nothing was sent", detail=type(error).__name__
+            ) from None
+        except httpx.HTTPError as error:
+            raise UpstreamUnreachable(
+                f"the connection to {host} broke before the answer was complete; {_effect(request)}",
+                detail=type(error).__name__,
             ) from error
 
     async def _exchange(self, request: UpstreamRequest, started: float) -> UpstreamResponse:
@@ -111,6 +131,8 @@ class Sender:
 def _client(settings: Settings) -> httpx.AsyncClient:
     import httpx
 
+    for name in SILENCED:
+        logging.getLogger(name).setLevel(logging.WARNING)
     transport = httpx.AsyncHTTPTransport(
         trust_env=False,
         limits=httpx.Limits(max_connections=MAX_CONNECTIONS, keepalive_expiry=KEEPALIVE_SECONDS),
@@ -122,7 +144,9 @@ def _client(settings: Settings) -> httpx.AsyncClient:
         transport=transport,
         timeout=None,  # noqa: S113 - the deadline above covers the whole exchange
         follow_redirects=False,
-        headers={"User-Agent": "postern", "Accept": "application/json"},
+        trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        headers={"User-Agent": "postern", "Accept": "application/json", "Accept-Encoding": "gzip, deflate"},
     )
 
 
@@ -133,29 +157,39 @@ def _guarded_backend() -> Any:
         """Connects to addresses of the public internet only."""
 
         async def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
-            address = await public_address(host, port)
-            return await super().connect_tcp(address, port, *args, **kwargs)
+            *others, last = await public_addresses(host, port)
+            for address in others:  # a name with both kinds of address, on a machine without IPv6
+                try:
+                    return await super().connect_tcp(address, port, *args, **kwargs)
+                except httpcore.ConnectError:
+                    continue
+            return await super().connect_tcp(last, port, *args, **kwargs)
 
     return Guarded()
 
 
 async def public_address(host: str, port: int) -> str:
-    """One address of `host`, all of whose addresses must be public. Raises httpcore.ConnectError."""
+    """The first address of `host`, all of whose addresses must be public. Raises httpcore.ConnectError."""
+    return (await public_addresses(host, port))[0]
+
+
+async def public_addresses(host: str, port: int) -> list[str]:
+    """The addresses of `host`, all of which must be public, in the resolver's order. Raises httpcore.ConnectError."""
     import httpcore
 
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError("the name does not resolve") from error
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not all(is_public(address) for address in addresses):
         raise httpcore.ConnectError("the name resolves to a private address")
-    return addresses[0]
+    return addresses
 
 
 def is_public(address: str) -> bool:
     """True for an address of the public internet; False for loopback, private, link-local, multicast, reserved ones,
-    and for IPv6 forms that carry such an IPv4 address."""
+    IPv6 forms that carry such an IPv4 address, and all of IPv6 that IANA has not given out as global unicast."""
     ip = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     if isinstance(ip, ipaddress.IPv6Address):
         embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -163,10 +197,14 @@ def is_public(address: str) -> bool:
             return is_public(str(embedded))
         if ip in _NAT64:
             return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        if ip not in _GLOBAL_UNICAST or ip in _DOCUMENTATION:
+            return False
     return ip.is_global and not ip.is_multicast
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_DOCUMENTATION = ipaddress.ip_network("3fff::/20")
 
 
 def _reason(error: Exception) -> str:
