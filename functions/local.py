@@ -114,9 +114,6 @@ def start(
         logging.getLogger(name).setLevel(logging.WARNING)
     folder = Path(settings.state_dir)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    listener = _listen(port)
-    port = listener.getsockname()[1]
-    base_url = f"http://{HOST}:{port}"
     state = _State.read(folder / "local.json")
     engine_settings = EngineSettings.from_environment(environment)
     if "POSTERN_MEMORY_PATH" not in environment:
@@ -124,14 +121,15 @@ def start(
     if not engine_settings.api_keys:
         engine_settings = replace(engine_settings, api_keys=(state.memory_api_key,))
     engine_settings = replace(engine_settings, clock=clock)
-    settings = replace(
-        settings,
-        private_upstreams=True,
-        public_url=settings.public_url or base_url,
-        allowed_hosts=settings.allowed_hosts or _own_hosts(settings.public_url),
-    )
     with contextlib.ExitStack() as stack:
-        stack.callback(listener.close)
+        listener = stack.enter_context(_listen(port))
+        base_url = f"http://{HOST}:{listener.getsockname()[1]}"
+        settings = replace(
+            settings,
+            private_upstreams=True,
+            public_url=settings.public_url or base_url,
+            allowed_hosts=settings.allowed_hosts or _own_hosts(settings.public_url),
+        )
         stream = audit_stream or stack.enter_context(open(folder / "calls.jsonl", "a", encoding="utf-8"))
         store = SqliteStore(folder / "postern.sqlite")
         stack.callback(store.close)

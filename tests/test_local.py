@@ -1,0 +1,171 @@
+"""The laptop's endpoint: one process, one folder, nothing but loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from mcp import Client
+
+from functions import local
+from functions.gateway.settings import Settings
+from functions.local import LocalError, Ready
+
+
+def call(url: str, tool: str, arguments: dict[str, Any]) -> Any:
+    """The structured content of one call through the official client."""
+
+    async def once() -> Any:
+        async with Client(url) as client:
+            result = await client.call_tool(tool, arguments)
+            assert not result.is_error, result.content
+            return result.structured_content
+
+    return asyncio.run(once())
+
+
+def poll(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """The first truthy value of `condition` before the deadline."""
+    deadline = datetime.now(UTC) + timedelta(seconds=seconds)
+    while datetime.now(UTC) < deadline:
+        if value := condition():
+            return value
+    raise AssertionError("the condition did not come true in time")
+
+
+def remember(ready: Ready, text: str, user_id: str) -> None:
+    message = {"role": "user", "content": text}
+    answer = call(ready.mcp_url, "create_a_mem_0_memory", {"messages": [message], "user_id": user_id})
+    poll(
+        lambda: call(ready.mcp_url, "get_single_mem_0_event_by_id", {"id": answer["event_id"]})["status"] == "SUCCEEDED"
+    )
+
+
+def recall(ready: Ready, user_id: str) -> list[str]:
+    found = call(ready.mcp_url, "list_all_mem_0_memories", {"filters": {"user_id": user_id}})
+    return [memory["memory"] for memory in found["result"]]
+
+
+def test_the_same_url_and_the_same_memories_are_there_after_a_restart(tmp_path: Path) -> None:
+    settings = Settings(state_dir=str(tmp_path))
+    with local.start(settings, {}) as first:
+        remember(first, "I am allergic to peanuts.", "usr_1")
+        port = int(first.base_url.rsplit(":", 1)[1])
+    with local.start(settings, {}, port) as second:
+        assert second == first
+        assert recall(second, "usr_1") == ["I am allergic to peanuts."]
+
+
+def test_a_start_on_another_port_keeps_the_server_and_moves_the_url(tmp_path: Path) -> None:
+    settings = Settings(state_dir=str(tmp_path))
+    with local.start(settings, {}) as first:
+        remember(first, "I drink green tea.", "usr_1")
+    with local.start(settings, {}) as second:
+        assert second.server_id == first.server_id
+        assert second.mcp_url.rsplit("/", 1)[1] == first.mcp_url.rsplit("/", 1)[1]
+        assert recall(second, "usr_1") == ["I drink green tea."]
+
+
+def test_a_revoked_first_server_is_replaced_at_the_next_start(tmp_path: Path) -> None:
+    settings = Settings(state_dir=str(tmp_path))
+    with local.start(settings, {}) as first:
+        path = f"/integrated-account/{first.account_id}/mcp/{first.server_id}"
+        revoked = httpx.delete(first.base_url + path, headers={"Authorization": f"Bearer {first.api_token}"})
+        assert revoked.status_code == 200
+    with local.start(settings, {}) as second:
+        assert second.server_id != first.server_id
+        assert recall(second, "usr_1") == []
+
+
+def test_files_with_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    with local.start(Settings(state_dir=str(tmp_path / "state")), {}):
+        for name in ("local.json", "account-keys.key"):
+            assert stat.S_IMODE((tmp_path / "state" / name).stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+
+
+def test_a_server_is_dead_from_the_second_of_its_expiry_on(tmp_path: Path) -> None:
+    now = [datetime(2030, 1, 1, tzinfo=UTC)]
+    with local.start(Settings(state_dir=str(tmp_path)), {}, clock=lambda: now[0]) as ready:
+        minted = httpx.post(
+            f"{ready.base_url}/integrated-account/{ready.account_id}/mcp",
+            headers={"Authorization": f"Bearer {ready.api_token}"},
+            json={"name": "CI", "expires_at": "2030-01-01T00:15:00Z"},
+        ).json()
+        request = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
+        now[0] += timedelta(minutes=15, microseconds=-1)
+        assert httpx.post(minted["url"], json=request).status_code == 200
+        now[0] += timedelta(microseconds=1)
+        dead = httpx.post(minted["url"], json=request)
+        assert dead.status_code == 404
+        assert dead.json()["id"] == 7
+
+
+def test_a_foreign_host_name_is_refused_so_that_no_web_page_can_rebind_one(tmp_path: Path) -> None:
+    with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
+        request = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        assert httpx.post(ready.mcp_url, json=request, headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_the_embedded_memory_wants_its_own_key(tmp_path: Path) -> None:
+    with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
+        ping = f"{ready.memory_url}/v1/ping/"
+        assert httpx.get(ping, headers={"Authorization": "Token guessed"}).status_code == 401
+        assert httpx.get(ping, headers={"Authorization": f"Token {ready.memory_api_key}"}).status_code == 200
+
+
+def test_with_a_mem0_key_the_account_is_that_mem0(tmp_path: Path) -> None:
+    with local.start(Settings(state_dir=str(tmp_path / "other")), {}) as other:
+        environment = {"MEM0_API_KEY": other.memory_api_key, "MEM0_BASE_URL": other.memory_url}
+        with local.start(Settings(state_dir=str(tmp_path / "mine")), environment) as mine:
+            assert mine.connected_to == f"Mem0 at {other.memory_url}"
+            remember(mine, "I live in Lisbon.", "usr_1")
+            assert recall(other, "usr_1") == ["I live in Lisbon."]
+
+
+def test_a_mem0_key_that_is_refused_stops_the_start_and_is_not_shown(tmp_path: Path) -> None:
+    with local.start(Settings(state_dir=str(tmp_path / "other")), {}) as other:
+        environment = {"MEM0_API_KEY": "m0-wrong-key", "MEM0_BASE_URL": other.memory_url}
+        with (
+            pytest.raises(LocalError, match="could not connect") as refused,
+            local.start(Settings(state_dir=str(tmp_path / "mine")), environment),
+        ):
+            pass
+        assert "m0-wrong-key" not in str(refused.value)
+
+
+def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind((local.HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalError) as refused, local.start(Settings(state_dir=str(tmp_path)), {}, port):
+            pass
+    assert str(refused.value).startswith(f"port {port} of 127.0.0.1 is taken (")
+    assert str(refused.value).endswith(f"or choose another: postern serve --port {port + 1}")
+
+
+def test_a_broken_state_file_is_told_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "local.json").write_text("{", encoding="utf-8")
+    with pytest.raises(LocalError) as refused, local.start(Settings(state_dir=str(tmp_path)), {}):
+        pass
+    expected = f"{tmp_path / 'local.json'} cannot be read (JSONDecodeError); move it away to start anew"
+    assert str(refused.value) == expected
+    assert (tmp_path / "local.json").read_text(encoding="utf-8") == "{"
+
+
+def test_every_call_leaves_one_line_without_values(tmp_path: Path) -> None:
+    with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
+        remember(ready, "My locker code is 4711.", "usr_1")
+    lines = (tmp_path / "calls.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(lines[0])["tool"] == "create_a_mem_0_memory"
+    assert "4711" not in "".join(lines)
+    assert ready.mcp_url.rsplit("/", 1)[1] not in "".join(lines)
