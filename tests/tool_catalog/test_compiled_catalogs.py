@@ -81,11 +81,11 @@ def test_every_value_of_a_request_has_one_source_and_every_argument_one_use(load
 
 @each_tool
 def test_the_example_is_valid_and_passes_the_tool_s_own_checks(loaded: Catalog, tool: Tool) -> None:
-    assert jsonschema_rs.Draft202012Validator(tool.definition["inputSchema"], validate_formats=True).is_valid(
+    assert jsonschema_rs.Draft202012Validator(dict(tool.definition["inputSchema"]), validate_formats=True).is_valid(
         tool.example
     )
     for check in tool.checks:
-        assert not jsonschema_rs.Draft202012Validator(check.schema).is_valid(tool.example)
+        assert not jsonschema_rs.Draft202012Validator(dict(check.schema)).is_valid(tool.example)
 
 
 @pytest.mark.parametrize("loaded", CATALOGS, ids=lambda loaded: loaded.integration)
