@@ -432,7 +432,8 @@ def _said(response: UpstreamResponse, credential: Credential) -> str:
         return ""
     for value in credential.values():
         text = text.replace(value, "***").replace(json.dumps(value)[1:-1], "***")
-    return f": {' '.join(text.split())[:SAID_CHARS]}"
+    words = " ".join(text.split())[:SAID_CHARS]
+    return f": {words}" if words else ""
 
 
 def _found(catalog: Catalog, response: UpstreamResponse, asked: str) -> dict[str, str]:

@@ -190,8 +190,10 @@ def address(tool: Tool) -> tuple[str, str]:
 
 
 def id_argument(tool: Tool) -> str | None:
-    """The argument that the last part of a by-id address fills: `id`, else the last one in the upstream's path."""
-    arguments = [p.argument for p in tool.request.parameters if p.location == "path" and p.argument is not None]
+    """The argument that the last part of a by-id address fills: `id`, else the last one in the upstream's path that the
+    account's context cannot give; None when there is none."""
+    in_path = [parameter for parameter in tool.request.parameters if parameter.location == "path"]
+    arguments = [parameter.argument for parameter in in_path if parameter.argument and parameter.context is None]
     if "id" in arguments:
         return "id"
     return arguments[-1] if arguments else None

@@ -330,8 +330,8 @@ class Servers:
             before = self._load(account_id, server_id)
             account = self._accounts.load(account_id)
             now = self._clock()
-            after = replace(edit(before, account), account_version=account.version)
-            after = replace(after, tokens=tuple(t for t in after.tokens if t.expires_at is None or now < t.expires_at))
+            live = tuple(token for token in before.tokens if token.expires_at is None or now < token.expires_at)
+            after = replace(edit(replace(before, tokens=live), account), account_version=account.version)
             old = self._store.get([layout.token(token.digest) for token in before.tokens])
             sealed = {item.key: Server.from_json(item.body).sealed_data_key for item in old if item is not None}
             if new_token:

@@ -1,0 +1,380 @@
+"""The proxy: every tool as plain HTTP, with the upstream's own status and rate limit on the answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from functions.admin_api.proxy import ProxyRequest, read_arguments
+from functions.gateway.errors import Invalid
+from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
+from tool_catalog import catalog
+
+MEMORY = "7d3a1d2e-0000-4000-8000-000000000001"
+LIMITS = {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "17"}
+
+
+def proxy(plane: Plane, account: str, verb: str, path: str, body: Any = None, **more: Any) -> Any:
+    params = {"integrated_account_id": account, **more.pop("params", {})}
+    return plane.call(verb, f"/proxy/{path}", body, params=params, **more)
+
+
+def arguments(tool: str, query: list[tuple[str, str]], body: Any = None, tail: str = "") -> dict[str, Any]:
+    request = ProxyRequest(
+        verb="GET", resource="", tail=tail, query=query, body=json.dumps(body).encode() if body is not None else b"",
+        idempotency_key=None, user_agent="", request_id="", deadline=0,
+    )  # fmt: skip
+    return read_arguments(catalog.load("mem0").tools[tool], request)
+
+
+# Against the memory engine.
+
+
+def until_stored(plane: Plane, account: str, event_id: str) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        event = proxy(plane, account, "GET", f"events/{event_id}").json()
+        if event["status"] in ("SUCCEEDED", "FAILED"):
+            assert event["status"] == "SUCCEEDED"
+            return
+        assert time.monotonic() < deadline, event
+        threading.Event().wait(0.02)
+
+
+def test_an_agent_adds_finds_changes_and_deletes_a_memory(plane: Plane, engine_account: str) -> None:
+    user = f"usr_{engine_account}"
+    added = proxy(
+        plane, engine_account, "POST", "memories",
+        {"messages": [{"role": "user", "content": "I am allergic to peanuts."}], "user_id": user, "infer": False},
+    )  # fmt: skip
+    assert added.status_code in (200, 202), added.text
+    until_stored(plane, engine_account, added.json()["event_id"])
+
+    search = {"query": "peanuts", "filters": {"user_id": user}}
+    found = proxy(plane, engine_account, "POST", "memories/search", search).json()
+    [memory] = found["results"] if "results" in found else found["result"]
+    assert "peanuts" in memory["memory"]
+
+    for listed in (
+        proxy(plane, engine_account, "GET", "memories", params={"filters[user_id]": user}),
+        proxy(plane, engine_account, "GET", "memories", params={"filters": json.dumps({"user_id": user})}),
+        proxy(plane, engine_account, "POST", "memories/list", {"filters": {"user_id": user}}),
+    ):
+        assert listed.status_code == 200, listed.text
+        assert [entry["id"] for entry in listed.json()["result"]] == [memory["id"]]
+
+    changed = proxy(
+        plane, engine_account, "PATCH", f"memories/{memory['id']}", {"text": "Allergic to peanuts and soy."}
+    )
+    assert changed.status_code == 200, changed.text
+    assert "soy" in proxy(plane, engine_account, "GET", f"memories/{memory['id']}").json()["memory"]
+
+    assert proxy(plane, engine_account, "DELETE", f"memories/{memory['id']}").status_code == 200
+    gone = proxy(plane, engine_account, "GET", f"memories/{memory['id']}")
+    assert gone.status_code == 404
+    assert gone.json()["is_remote_error"] is True
+
+
+# Against a scripted upstream.
+
+
+def test_the_upstreams_rate_limit_and_status_are_on_the_answer(
+    plane: Plane, upstream: ScriptedUpstream, account: str
+) -> None:
+    upstream.answers["GET", f"/v1/memories/{MEMORY}/"] = (200, LIMITS, b'{"id": "x", "memory": "m"}')
+    answer = proxy(plane, account, "GET", f"memories/{MEMORY}")
+    assert answer.status_code == 200
+    assert {name: answer.headers[name] for name in ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")} == {
+        "ratelimit-limit": "60",
+        "ratelimit-remaining": "0",
+        "ratelimit-reset": "17",
+    }
+    assert answer.headers["x-upstream-status"] == "200"
+    assert upstream.received[-1].headers["authorization"] == f"Token {API_KEY}"
+
+
+def test_a_429_is_a_429_with_the_time_to_wait_and_is_not_retried(
+    plane: Plane, upstream: ScriptedUpstream, account: str
+) -> None:
+    upstream.answers["GET", f"/v1/memories/{MEMORY}/"] = (429, {**LIMITS, "Retry-After": "17"}, b'{"detail": "slow"}')
+    before = len(upstream.received)
+    answer = proxy(plane, account, "GET", f"memories/{MEMORY}")
+    assert answer.status_code == 429
+    assert (answer.headers["retry-after"], answer.headers["ratelimit-reset"]) == ("17", "17")
+    assert answer.json() == {
+        "statusCode": 429,
+        "error": "Too Many Requests",
+        "message": 'get_single_mem_0_memory_by_id: Mem0 is limiting the rate of calls (429): "slow". Nothing was done; '
+        "wait 17 s, then repeat the call",
+        "is_remote_error": True,
+        "raw_response": {"detail": "slow"},
+        "rate_limit": {"limit": 60, "remaining": 0, "reset_seconds": 17, "retry_after_seconds": 17},
+    }
+    assert len(upstream.received) == before + 1
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422, 500, 503])
+def test_an_upstream_error_keeps_its_status(
+    plane: Plane, upstream: ScriptedUpstream, account: str, status: int
+) -> None:
+    upstream.answers["GET", f"/v1/memories/{MEMORY}/"] = (status, {}, b'{"detail": "no"}')
+    answer = proxy(plane, account, "GET", f"memories/{MEMORY}")
+    assert answer.status_code == answer.json()["statusCode"] == status
+    assert answer.json()["is_remote_error"] is True
+    assert "www-authenticate" not in answer.headers
+
+
+def test_an_upstream_that_answers_with_a_web_page_is_a_bad_gateway(
+    plane: Plane, upstream: ScriptedUpstream, account: str
+) -> None:
+    upstream.answers["GET", f"/v1/memories/{MEMORY}/"] = (200, {"Content-Type": "text/html"}, b"<html>")
+    assert proxy(plane, account, "GET", f"memories/{MEMORY}").status_code == 502
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "message"),
+    [
+        ("GET", "memorys", 'no resource "memorys"; did you mean "memories"?'),
+        ("DELETE", "memories", "DELETE /proxy/memories: no such call; valid: GET /proxy/memories"),
+        ("POST", "memories/serch", "POST /proxy/memories/serch: no such call; valid:"),
+        ("PATCH", f"events/{MEMORY}", f"PATCH /proxy/events/{MEMORY}: no such call; valid:"),
+    ],
+)
+def test_a_call_that_is_none_hears_which_there_are(
+    plane: Plane, account: str, verb: str, path: str, message: str
+) -> None:
+    answer = proxy(plane, account, verb, path)
+    assert answer.status_code == 404
+    assert answer.json()["message"].startswith(message)
+
+
+@pytest.mark.parametrize("query", ["", "?integrated_account_id=a&integrated_account_id=b"])
+def test_without_one_account_nothing_is_called(plane: Plane, query: str) -> None:
+    message = "query: give integrated_account_id once, as /proxy/memories?integrated_account_id=ACCOUNT_ID"
+    assert plane.refused("GET", f"/proxy/memories{query}", status=400)["message"] == message
+
+
+def test_wrong_arguments_are_all_told_and_not_sent(plane: Plane, upstream: ScriptedUpstream, account: str) -> None:
+    before = len(upstream.received)
+    answer = proxy(plane, account, "POST", "memories/search", {"query": "x", "user_id": "u", "top_k": "many"})
+    assert answer.status_code == 400
+    problems = answer.json()["details"]["problems"]
+    assert '"user_id" is not a top-level argument; nest it: {"filters": {"user_id": "u"}}' in problems
+    assert any(problem.startswith('"top_k"') for problem in problems)
+    assert len(upstream.received) == before
+
+
+# Arguments from a query.
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ([("filters[user_id]", "u")], {"filters": {"user_id": "u"}}),
+        ([("filters[created_at][gte]", "2026-01-01")], {"filters": {"created_at": {"gte": "2026-01-01"}}}),
+        ([("filters", '{"user_id": "u"}')], {"filters": {"user_id": "u"}}),
+        ([("filters", "{broken")], {"filters": "{broken"}),
+        (
+            [("filters[user_id][in][]", "u"), ("filters[user_id][in][]", "v")],
+            {"filters": {"user_id": {"in": ["u", "v"]}}},
+        ),
+        ([("limit", "5"), ("show_expired", "true")], {"limit": 5, "show_expired": True}),
+        ([("limit", "five")], {"limit": "five"}),
+        ([("categories", "a,b")], {"categories": ["a", "b"]}),
+        ([("categories[]", "a")], {"categories": ["a"]}),
+        ([("categories", "a"), ("categories", "b")], {"categories": ["a", "b"]}),
+        ([("categories", '["a,b"]')], {"categories": ["a,b"]}),
+        ([("start_date", "2026-01-01")], {"start_date": "2026-01-01"}),
+        ([("unknown", "x")], {"unknown": "x"}),
+    ],
+)
+def test_a_query_becomes_typed_arguments(query: list[tuple[str, str]], expected: dict[str, Any]) -> None:
+    assert arguments("list_all_mem_0_memories", query) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "message"),
+    [
+        ([("filters[user_id", "u")], None, "cannot be read; nest as filters[user_id]=u1"),
+        ([("[x]", "u")], None, "cannot be read"),
+        ([("a" + "[b]" * 9, "u")], None, "cannot be read"),
+        ([("filters", "x"), ("filters[user_id]", "u")], None, "does not fit the other parameters"),
+        ([("filters[user_id]", "u"), ("filters", "x")], None, "does not fit the other parameters"),
+        ([("filters[][x]", "u")], None, "does not fit the other parameters"),
+        ([("limit", "5")], {"limit": 5}, '"limit" is in the query and in the body; send it once'),
+        ([], [1], "the request body must be a JSON object that holds the arguments"),
+    ],
+)
+def test_a_query_or_body_that_cannot_be_read_is_told_how(query: Any, body: Any, message: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        arguments("list_all_mem_0_memories", query, body)
+    assert message in caught.value.message
+
+
+def test_the_id_in_the_path_and_another_one_in_the_body_do_not_go_together() -> None:
+    with pytest.raises(Invalid) as caught:
+        arguments("get_single_mem_0_memory_by_id", [], {"id": "other"}, tail=MEMORY)
+    assert caught.value.message == f'"id" is "other" and "{MEMORY}" in the path; send it once'
+    assert arguments("get_single_mem_0_memory_by_id", [], {"id": MEMORY}, tail=MEMORY) == {"id": MEMORY}
+
+
+# Idempotency keys.
+
+
+@pytest.fixture
+def writes(upstream: ScriptedUpstream) -> list[bytes]:
+    """The upstream takes deletions; the list is filled by each one."""
+    done: list[bytes] = []
+    upstream.answers["DELETE", f"/v1/memories/{MEMORY}/"] = (200, {}, b'{"message": "deleted"}')
+
+    def note() -> None:
+        if upstream.received[-1].verb == "DELETE":
+            done.append(upstream.received[-1].path.encode())
+
+    upstream.before_answer = note
+    return done
+
+
+def delete(plane: Plane, account: str, key: str, record: str = MEMORY) -> Any:
+    return proxy(plane, account, "DELETE", f"memories/{record}", headers={"idempotency-key": key})
+
+
+def test_a_write_repeated_with_its_key_is_answered_again_and_not_done_again(
+    plane: Plane, account: str, writes: list[bytes]
+) -> None:
+    first = delete(plane, account, "k1")
+    assert first.status_code == 200
+    assert "idempotency-replayed" not in first.headers
+    plane.clock.advance(hours=23)
+    second = delete(plane, account, "k1")
+    assert (second.status_code, second.json()) == (200, first.json())
+    assert second.headers["idempotency-replayed"] == "true"
+    assert len(writes) == 1
+    delete(plane, account, "k2")
+    assert len(writes) == 2
+
+
+def test_a_kept_answer_is_forgotten_after_a_day(plane: Plane, account: str, writes: list[bytes]) -> None:
+    delete(plane, account, "k1")
+    plane.clock.advance(hours=24)
+    assert "idempotency-replayed" not in delete(plane, account, "k1").headers
+    assert len(writes) == 2
+
+
+def test_a_key_is_for_one_call_only(plane: Plane, account: str, writes: list[bytes]) -> None:
+    delete(plane, account, "k1")
+    other = delete(plane, account, "k1", MEMORY.replace("1", "2"))
+    assert other.status_code == 409
+    assert other.json()["message"] == (
+        "this Idempotency-Key was used for another call (tool or arguments differ); use a new key for a new call, and "
+        "the same key only to repeat the same one"
+    )
+    assert len(writes) == 1
+
+
+def test_keys_of_two_accounts_are_apart(
+    plane: Plane, upstream: ScriptedUpstream, account: str, writes: list[bytes]
+) -> None:
+    body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url}
+    other = plane.ok("POST", "/integrated-account", body)["id"]
+    delete(plane, account, "k1")
+    assert "idempotency-replayed" not in delete(plane, other, "k1").headers
+    assert len(writes) == 2
+
+
+@pytest.mark.parametrize("status", [400, 404, 429])
+def test_a_write_that_was_surely_not_done_gives_its_key_back(
+    plane: Plane, upstream: ScriptedUpstream, account: str, writes: list[bytes], status: int
+) -> None:
+    done = upstream.answers["DELETE", f"/v1/memories/{MEMORY}/"]
+    upstream.answers["DELETE", f"/v1/memories/{MEMORY}/"] = (status, {}, b'{"detail": "no"}')
+    assert delete(plane, account, "k1").status_code == status
+    upstream.answers["DELETE", f"/v1/memories/{MEMORY}/"] = done
+    assert delete(plane, account, "k1").status_code == 200
+    assert len(writes) == 2
+
+
+def test_a_write_that_may_have_been_done_is_not_done_again(
+    plane: Plane, upstream: ScriptedUpstream, account: str, writes: list[bytes]
+) -> None:
+    upstream.answers["DELETE", f"/v1/memories/{MEMORY}/"] = (500, {}, b'{"detail": "oops"}')
+    first = delete(plane, account, "k1")
+    second = delete(plane, account, "k1")
+    assert (first.status_code, second.status_code) == (500, 500)
+    assert second.json() == first.json()
+    assert len(writes) == 1
+
+
+def test_a_write_to_an_upstream_that_is_down_gives_its_key_back(
+    plane: Plane, upstream: ScriptedUpstream, account: str
+) -> None:
+    upstream.close()
+    first, second = delete(plane, account, "k1"), delete(plane, account, "k1")
+    assert (first.status_code, second.status_code) == (502, 502)
+    assert "idempotency-replayed" not in second.headers
+
+
+def test_a_key_in_use_is_a_conflict_and_one_whose_outcome_was_lost_says_so(
+    plane: Plane, upstream: ScriptedUpstream, account: str, writes: list[bytes]
+) -> None:
+    """The first call still runs when the second one comes; then its process dies without an answer."""
+    during: list[Any] = []
+    count = upstream.before_answer
+
+    def call_again() -> None:
+        count()
+        if not during:
+            [item] = [
+                item
+                for [partition] in plane.store._connection.execute(
+                    "SELECT partition FROM items WHERE partition LIKE 'IDEMPOTENCY#%'"
+                ).fetchall()
+                for item in plane.store.query(partition)
+            ]
+            during.append(item)
+
+    upstream.before_answer = call_again
+    delete(plane, account, "k1")
+    [claimed] = during
+    assert claimed.body["state"] == "running"
+    plane.store._connection.execute("UPDATE items SET body = ? WHERE partition = ?", (
+        json.dumps(claimed.body), claimed.key.partition,
+    ))  # fmt: skip
+    running = delete(plane, account, "k1")
+    assert running.status_code == 409
+    assert running.headers["retry-after"] == "1"
+    assert running.json()["message"] == "a call with this Idempotency-Key is still running; repeat it in a moment"
+    plane.clock.advance(minutes=1)
+    lost = delete(plane, account, "k1")
+    assert lost.status_code == 409
+    assert lost.json()["message"] == (
+        "the outcome of the call with this Idempotency-Key was lost: whether it was carried out is unknown. Look "
+        "first; then repeat it with a new key if it was not"
+    )
+    assert len(writes) == 1
+
+
+def test_a_kept_answer_is_sealed(plane: Plane, upstream: ScriptedUpstream, account: str, writes: list[bytes]) -> None:
+    upstream.answers["DELETE", f"/v1/memories/{MEMORY}/"] = (200, {}, b'{"message": "a very private sentence"}')
+    assert delete(plane, account, "k1").json() == {"message": "a very private sentence"}
+    rows = plane.store._connection.execute("SELECT body FROM items").fetchall()
+    assert any('"state":"done"' in body for [body] in rows)
+    assert not any("private" in body for [body] in rows)
+
+
+def test_a_read_needs_no_key_and_keeps_none(plane: Plane, upstream: ScriptedUpstream, account: str) -> None:
+    upstream.answers["GET", f"/v1/memories/{MEMORY}/"] = (200, {}, b'{"id": "x"}')
+    for _ in range(2):
+        answer = proxy(plane, account, "GET", f"memories/{MEMORY}", headers={"idempotency-key": "k"})
+        assert "idempotency-replayed" not in answer.headers
+
+
+def test_a_key_that_is_too_long_is_refused(plane: Plane, account: str, writes: list[bytes]) -> None:
+    answer = delete(plane, account, "k" * 256)
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "Idempotency-Key: it must be 1 to 255 printable ASCII characters"
+    assert writes == []

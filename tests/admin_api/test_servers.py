@@ -1,0 +1,465 @@
+"""MCP servers: minted once, changed for every token at once, dead at the second they should be."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.admin_api import models
+from functions.admin_api.accounts import Accounts
+from functions.admin_api.keys import LocalKeys
+from functions.admin_api.servers import NoSchedules, Servers
+from functions.gateway.servers import TOKEN, is_live, write_time
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender
+from functions.stores import layout
+from functions.stores.store import Delete, Put
+from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
+from tool_catalog import catalog
+
+AUDIT_SERVER = {
+    "name": "Mem0 Audit Agent Server",
+    "config": {"methods": ["read", "write", "custom"], "tags": ["memories", "projects", "events"]},
+    "expires_at": "2026-12-31T23:59:59Z",
+}
+"""A body that clients of the same paths elsewhere send."""
+
+
+def mint(plane: Plane, account: str, **body: Any) -> Any:
+    return plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "s", **body})
+
+
+def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str) -> None:
+    answer = plane.call("POST", f"/integrated-account/{account}/mcp", AUDIT_SERVER)
+    assert answer.status_code == 201
+    server = answer.json()
+    token, tool_count = server.pop("token"), server.pop("tool_count")
+    assert TOKEN.fullmatch(token)
+    assert server.pop("url") == f"https://postern.example/mcp/{token}"
+    assert server.pop("id").startswith("srv_")
+    assert tool_count > 3
+    assert server == {
+        "name": "Mem0 Audit Agent Server",
+        "integrated_account_id": account,
+        "config": {
+            "methods": ["read", "write", "custom"],
+            "tags": ["memories", "projects", "events"],
+            "require_api_token_auth": False,
+            "scope": {},
+            "fixed": {},
+            "defaults": {},
+        },
+        "expires_at": "2026-12-31T23:59:59Z",
+        "created_by": "tok_root",
+        "created_at": write_time(START),
+        "updated_at": write_time(START),
+        "last_used_at": None,
+        "previous_token_expires_at": None,
+    }
+    shown = plane.ok("GET", f"/integrated-account/{account}/mcp/{answer.json()['id']}")
+    assert not {"token", "url"} & shown.keys()
+    assert token not in json.dumps(plane.ok("GET", f"/integrated-account/{account}/mcp"))
+
+
+def test_the_data_plane_finds_everything_a_call_needs_under_the_token(plane: Plane, account: str) -> None:
+    scope = {"user_id": "usr_98765"}
+    minted = mint(plane, account, config={"methods": ["read"], "scope": scope, "require_api_token_auth": True})
+    server = plane.behind(minted["token"])
+    assert server is not None
+    assert (server.id, server.account_id, server.integration) == (minted["id"], account, "mem0")
+    assert (server.config.methods, server.config.scope) == (("read",), scope)
+    assert server.config.require_api_token_auth is True
+    assert server.context == {"org_id": "org_1", "project_id": "proj_1"}
+    assert dict(plane.opened(minted["token"])) == {"api_key": API_KEY}
+
+
+@pytest.mark.parametrize("body", [{}, {"config": {}}, {"config": None}, {"config": {"methods": [], "tags": None}}])
+def test_a_server_without_filters_shows_what_needs_no_pin(plane: Plane, account: str, body: Any) -> None:
+    every = plane.ok("GET", f"/integrated-account/{account}/tools")["result"]
+    assert mint(plane, account, **body)["tool_count"] == len(every)
+
+
+@pytest.mark.parametrize("seconds", [1, 0.001, 59, 3600])
+def test_any_future_expiry_is_taken_and_is_exact(plane: Plane, account: str, seconds: float) -> None:
+    expires_at = START + timedelta(seconds=seconds)
+    minted = mint(plane, account, expires_at=write_time(expires_at))
+    server = plane.behind(minted["token"])
+    assert server is not None
+    assert is_live(server, expires_at - timedelta(microseconds=1))
+    assert not is_live(server, expires_at)
+    [item] = plane.store.query(layout.servers(account))
+    assert item.expires_at is not None
+    assert 0 <= item.expires_at - expires_at.timestamp() < 1
+    assert plane.schedules.at == {minted["id"]: expires_at}
+
+
+def test_an_offset_in_expires_at_is_understood_and_answered_in_utc(plane: Plane, account: str) -> None:
+    assert mint(plane, account, expires_at="2027-01-01T00:59:59+01:00")["expires_at"] == "2026-12-31T23:59:59Z"
+
+
+NOT_A_TIME = "write it as 2026-12-31T23:59:59Z, or null for never"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({}, "name: missing; any text that tells it from the others"),
+        ({"name": "s", "expires_at": "2026-11-21T12:00:00Z"},
+         "expires_at is 2026-11-21T12:00:00Z, which is not in the future (it is 2026-11-21T12:00:00Z now); "
+         "give a later time in UTC, or null for never"),
+        ({"name": "s", "expires_at": "soon"}, f'expires_at is "soon"; it is not an ISO 8601 time; {NOT_A_TIME}'),
+        ({"name": "s", "expires_at": "2026-12-31T23:59:59"},
+         f'expires_at is "2026-12-31T23:59:59"; it has no offset from UTC; {NOT_A_TIME}'),
+        ({"name": "s", "expires_at": "9999-12-31T23:59:59-23:59"},
+         f'expires_at is "9999-12-31T23:59:59-23:59"; it is not an ISO 8601 time; {NOT_A_TIME}'),
+        ({"name": "s", "expires_at": 1798761599},
+         "expires_at is 1798761599; it must be an ISO 8601 time in UTC, as 2026-12-31T23:59:59Z, or null for never"),
+        ({"name": "s", "expiry": "x"},
+         'expiry: unknown key; did you mean "expires_at"? valid: name, config, expires_at'),
+        ({"name": "s", "config": {"metods": []}},
+         'config.metods: unknown key; did you mean "methods"? '
+         "valid: methods, tags, require_api_token_auth, scope, fixed, defaults"),
+        ({"name": "s", "config": {"methods": "read"}}, 'config.methods is "read"; it must be a list'),
+        ({"name": "s", "config": {"methods": [1]}}, "config.methods.0 is 1; it must be a string"),
+        ({"name": "s", "config": {"require_api_token_auth": "yes"}},
+         'config.require_api_token_auth is "yes"; it must be true or false'),
+        ({"name": "s", "config": {"scope": {"user_id": "*"}}},
+         'config.scope.user_id is "*"; a pin names one entity; "*" would be every entity. '
+         "Leave the pin out to allow them all"),
+        ({"name": "s", "config": {"scope": {"user_id": " "}}},
+         'config.scope.user_id is " "; a pin must be a non-empty string'),
+        ({"name": "s", "config": {"fixed": {"*": {"rerank": "x" * 20_000}}}},
+         "config: 20,121 bytes as JSON; at most 16,384 are taken"),
+        ({"name": "s", "config": {"fixed": {"*": {"rerank": True}}, "defaults": {"*": {"rerank": False}}}},
+         'config: "rerank" of * is in fixed and in defaults; a fixed argument needs no default'),
+    ],
+)  # fmt: skip
+def test_a_bad_body_mints_nothing_and_is_told_why(plane: Plane, account: str, body: Any, message: str) -> None:
+    assert plane.refused("POST", f"/integrated-account/{account}/mcp", body, status=400)["message"] == message
+    assert plane.ok("GET", f"/integrated-account/{account}/mcp")["result"] == []
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        ({"methods": ["raed"]}, ['config.methods: "raed" is unknown', "did you mean read?"]),
+        ({"tags": ["memory"]}, ['config.tags: "memory" is unknown', "did you mean memories or "]),
+        ({"scope": {"userid": "u"}}, ['config.scope: "userid" is unknown', "did you mean user_id?"]),
+        ({"fixed": {"*": {"reranc": True}}}, ['config.fixed.*: no argument "reranc"', "did you mean rerank?"]),
+        ({"methods": ["raed"], "tags": ["memory"]}, ["2 problems: ", '"raed" is unknown', '"memory" is unknown']),
+    ],
+)
+def test_a_config_that_names_what_does_not_exist_hears_the_nearest_that_does(
+    plane: Plane, account: str, config: Any, parts: list[str]
+) -> None:
+    for path, body in (("mcp", {"name": "s", "config": config}), ("mcp/preview", {"config": config})):
+        message = plane.refused("POST", f"/integrated-account/{account}/{path}", body, status=400)["message"]
+        assert all(part in message for part in parts), message
+
+
+def test_filters_that_match_no_tool_are_refused_with_what_exists(plane: Plane, account: str) -> None:
+    body = {"name": "s", "config": {"methods": ["bulk_update"], "tags": ["events"]}}
+    error = plane.refused("POST", f"/integrated-account/{account}/mcp", body, status=400)
+    assert error["message"] == "the filters match no tool; a tool must pass methods and tags"
+    assert "read" in error["details"]["methods"]
+    assert "events" in error["details"]["tags"]
+    assert "mem_0_memories_bulk_update" in [tool["name"] for tool in error["details"]["tools"]]
+
+
+@pytest.mark.parametrize("verb", ["GET", "POST"])
+def test_servers_of_an_unknown_account_are_not_found(plane: Plane, verb: str) -> None:
+    body = {"name": "s"} if verb == "POST" else None
+    error = plane.refused(verb, "/integrated-account/acc_x/mcp", body, status=404)
+    assert error["message"] == 'no integrated account "acc_x"; GET /integrated-account lists them'
+
+
+def test_a_listing_pages_through_live_servers_only(plane: Plane, account: str) -> None:
+    lasting = {mint(plane, account)["id"] for _ in range(5)}
+    for _ in range(6):
+        mint(plane, account, expires_at=write_time(START + timedelta(seconds=30)))
+    plane.clock.advance(seconds=30)
+    seen: list[str] = []
+    query = {"limit": "2"}
+    while True:
+        page = plane.ok("GET", f"/integrated-account/{account}/mcp", params=query)
+        assert len(page["result"]) <= 2
+        seen += [server["id"] for server in page["result"]]
+        if page["next_cursor"] is None:
+            break
+        query["next_cursor"] = page["next_cursor"]
+    assert seen == sorted(lasting)
+
+
+def test_a_server_is_gone_from_the_second_of_its_expiry(plane: Plane, account: str) -> None:
+    server_id = mint(plane, account, expires_at=write_time(START + timedelta(seconds=30)))["id"]
+    path = f"/integrated-account/{account}/mcp/{server_id}"
+    plane.clock.advance(seconds=29)
+    plane.ok("GET", path)
+    plane.clock.advance(seconds=1)
+    for verb, body in (("GET", None), ("PATCH", {"expires_at": None}), ("DELETE", None)):
+        error = plane.refused(verb, path, body, status=404)
+        assert error["message"] == (
+            f'no MCP server "{server_id}" on account "{account}" (an expired one is gone); '
+            "GET /integrated-account/ACCOUNT_ID/mcp lists them"
+        )
+    plane.refused("POST", f"{path}/rotate", status=404)
+
+
+def test_last_use_is_shown(plane: Plane, account: str) -> None:
+    server_id = mint(plane, account)["id"]
+    plane.store.write([Put(layout.use(server_id), {"last_used_at": "2026-11-21T11:59:00Z"})])
+    assert plane.ok("GET", f"/integrated-account/{account}/mcp/{server_id}")["last_used_at"] == "2026-11-21T11:59:00Z"
+    [listed] = plane.ok("GET", f"/integrated-account/{account}/mcp")["result"]
+    assert listed["last_used_at"] == "2026-11-21T11:59:00Z"
+
+
+def test_a_changed_config_is_merged_key_by_key_and_holds_for_the_token_at_once(plane: Plane, account: str) -> None:
+    minted = mint(plane, account, config={"methods": ["read"], "tags": ["memories"], "scope": {"user_id": "u"}})
+    path = f"/integrated-account/{account}/mcp/{minted['id']}"
+    changed = plane.ok("PATCH", path, {"name": "New", "config": {"methods": ["write"]}})
+    assert changed["name"] == "New"
+    assert (changed["config"]["methods"], changed["config"]["tags"]) == (["write"], ["memories"])
+    assert changed["config"]["scope"] == {"user_id": "u"}
+    server = plane.behind(minted["token"])
+    assert server is not None
+    assert (server.name, server.config.methods, server.config.tags) == ("New", ("write",), ("memories",))
+    assert plane.ok("PATCH", path, {"config": {"tags": None}})["config"]["tags"] == []
+
+
+def test_a_changed_scope_replaces_the_whole_scope(plane: Plane, account: str) -> None:
+    minted = mint(plane, account, config={"scope": {"user_id": "u", "run_id": "r"}})
+    path = f"/integrated-account/{account}/mcp/{minted['id']}"
+    assert plane.ok("PATCH", path, {"config": {"scope": {"user_id": "v"}}})["config"]["scope"] == {"user_id": "v"}
+
+
+def test_a_change_that_would_leave_no_tool_changes_nothing(plane: Plane, account: str) -> None:
+    minted = mint(plane, account, config={"methods": ["bulk_update"]})
+    path = f"/integrated-account/{account}/mcp/{minted['id']}"
+    error = plane.refused("PATCH", path, {"name": "New", "config": {"tags": ["events"]}}, status=400)
+    assert "the filters match no tool" in error["message"]
+    assert plane.ok("GET", path)["name"] == "s"
+
+
+def test_expiry_can_be_moved_and_taken_away(plane: Plane, account: str) -> None:
+    soon, later = START + timedelta(minutes=1), START + timedelta(hours=1)
+    minted = mint(plane, account, expires_at=write_time(soon))
+    path = f"/integrated-account/{account}/mcp/{minted['id']}"
+    assert plane.ok("PATCH", path, {"expires_at": write_time(later)})["expires_at"] == write_time(later)
+    assert plane.schedules.at == {minted["id"]: later}
+    plane.clock.advance(minutes=30)
+    server = plane.behind(minted["token"])
+    assert server is not None
+    assert server.expires_at == later
+    assert plane.ok("PATCH", path, {"name": "kept"})["expires_at"] == write_time(later)
+    assert plane.ok("PATCH", path, {"expires_at": None})["expires_at"] is None
+    assert plane.schedules.at == {}
+    [item] = plane.store.get([layout.server(account, minted["id"])])
+    assert item is not None
+    assert item.expires_at is None
+
+
+def test_an_expiry_cannot_be_moved_into_the_past(plane: Plane, account: str) -> None:
+    path = f"/integrated-account/{account}/mcp/{mint(plane, account)['id']}"
+    error = plane.refused("PATCH", path, {"expires_at": "2020-01-01T00:00:00Z"}, status=400)
+    assert "which is not in the future" in error["message"]
+
+
+def test_rotating_kills_the_present_token_and_keeps_everything_else(plane: Plane, account: str) -> None:
+    minted = mint(plane, account, config={"methods": ["read"]}, expires_at="2026-12-31T23:59:59Z")
+    rotated = plane.ok("POST", f"/integrated-account/{account}/mcp/{minted['id']}/rotate")
+    assert rotated["token"] != minted["token"]
+    assert rotated["url"] == f"https://postern.example/mcp/{rotated['token']}"
+    assert rotated["previous_token_expires_at"] == write_time(START)
+    assert (rotated["id"], rotated["config"], rotated["expires_at"]) == (
+        minted["id"],
+        minted["config"],
+        minted["expires_at"],
+    )
+    assert plane.behind(minted["token"]) is None
+    assert plane.opened(rotated["token"])["api_key"] == API_KEY
+
+
+def test_a_rotated_token_lives_on_through_its_grace_and_not_a_moment_longer(plane: Plane, account: str) -> None:
+    minted = mint(plane, account)
+    path = f"/integrated-account/{account}/mcp/{minted['id']}"
+    rotated = plane.ok("POST", f"{path}/rotate", {"grace_seconds": 300})
+    ends = START + timedelta(seconds=300)
+    assert rotated["previous_token_expires_at"] == write_time(ends)
+    old, new = plane.behind(minted["token"]), plane.behind(rotated["token"])
+    assert old is not None
+    assert new is not None
+    assert (old.expires_at, new.expires_at) == (ends, None)
+    assert plane.opened(minted["token"])["api_key"] == API_KEY
+    plane.ok("PATCH", path, {"config": {"methods": ["read"]}, "expires_at": "2027-01-01T00:00:00Z"})
+    old = plane.behind(minted["token"])
+    assert old is not None
+    assert (old.config.methods, old.expires_at) == (("read",), ends)
+    plane.clock.advance(seconds=300)
+    plane.ok("PATCH", path, {"name": "later"})
+    assert plane.behind(minted["token"]) is None
+
+
+def test_grace_never_outlives_the_server(plane: Plane, account: str) -> None:
+    ends = START + timedelta(seconds=60)
+    minted = mint(plane, account, expires_at=write_time(ends))
+    rotated = plane.ok("POST", f"/integrated-account/{account}/mcp/{minted['id']}/rotate", {"grace_seconds": 3600})
+    assert rotated["previous_token_expires_at"] == write_time(ends)
+    old = plane.behind(minted["token"])
+    assert old is not None
+    assert old.expires_at == ends
+
+
+def test_only_so_many_tokens_are_alive_at_once(plane: Plane, account: str) -> None:
+    path = f"/integrated-account/{account}/mcp/{mint(plane, account)['id']}/rotate"
+    for _ in range(9):
+        plane.ok("POST", path, {"grace_seconds": 600})
+        plane.clock.advance(seconds=1)
+    error = plane.refused("POST", path, {"grace_seconds": 600}, status=409)
+    assert "the most there may be; the next one ends at 2026-11-21T12:10:00Z. Wait, or rotate" in error["message"]
+    plane.ok("POST", path)
+    plane.clock.advance(seconds=600)
+    plane.ok("POST", path, {"grace_seconds": 600})
+
+
+@pytest.mark.parametrize("grace", [-1, 604_801, 1.5, "60", None])
+def test_a_grace_that_is_no_number_of_seconds_is_refused(plane: Plane, account: str, grace: Any) -> None:
+    path = f"/integrated-account/{account}/mcp/{mint(plane, account)['id']}/rotate"
+    message = plane.refused("POST", path, {"grace_seconds": grace}, status=400)["message"]
+    assert message.startswith(f"grace_seconds is {json.dumps(grace)}; it must be a whole number")
+
+
+def test_a_preview_shows_the_tools_and_keeps_nothing(plane: Plane, account: str) -> None:
+    body = {"config": {"methods": ["delete"], "tags": ["memories"]}}
+    preview = plane.ok("POST", f"/integrated-account/{account}/mcp/preview", body)
+    assert preview["tool_count"] == len(preview["tools"])
+    [tool] = [tool for tool in preview["tools"] if tool["resource"] == "memories"]
+    assert tool["title"]
+    assert tool | {"title": ""} == {
+        "name": "delete_a_mem_0_memory_by_id",
+        "title": "",
+        "resource": "memories",
+        "method": "delete",
+        "access": "write",
+        "destructive": True,
+        "tags": ["memories"],
+    }
+    assert plane.ok("GET", f"/integrated-account/{account}/mcp")["result"] == []
+
+
+def test_deleting_a_server_kills_all_its_tokens_and_says_how_many(plane: Plane, account: str) -> None:
+    minted = mint(plane, account, expires_at="2026-12-31T23:59:59Z")
+    path = f"/integrated-account/{account}/mcp/{minted['id']}"
+    rotated = plane.ok("POST", f"{path}/rotate", {"grace_seconds": 60})
+    plane.store.write([Put(layout.use(minted["id"]), {"last_used_at": "2026-11-21T11:59:00Z"})])
+    assert plane.ok("DELETE", path) == {"id": minted["id"], "removed": {"tokens": 2}}
+    assert plane.behind(minted["token"]) is None
+    assert plane.behind(rotated["token"]) is None
+    assert plane.store.get([layout.use(minted["id"])]) == [None]
+    assert plane.schedules.at == {}
+    plane.refused("DELETE", path, status=404)
+
+
+def test_a_server_is_found_under_its_own_account_only(plane: Plane, upstream: ScriptedUpstream, account: str) -> None:
+    body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url}
+    other = plane.ok("POST", "/integrated-account", body)["id"]
+    server_id = mint(plane, account)["id"]
+    plane.refused("GET", f"/integrated-account/{other}/mcp/{server_id}", status=404)
+    plane.refused("DELETE", f"/integrated-account/{other}/mcp/{server_id}", status=404)
+
+
+# Two at once.
+
+
+@pytest.fixture
+def servers(plane: Plane, settings: Settings) -> Servers:
+    """The same servers without HTTP in between, for several threads."""
+    draw = iter(range(10**9))
+    keys = LocalKeys(plane.folder / "keys" / "account.key", lambda n: bytes(n))
+
+    def random(n: int) -> bytes:
+        return next(draw).to_bytes(8, "big").rjust(n, b"\x01")
+
+    accounts = Accounts(
+        settings=settings,
+        store=plane.store,
+        catalogs={"mem0": catalog.load("mem0")},
+        keys=keys,
+        sender=Sender(settings),
+        clock=plane.clock,
+        random=random,
+    )
+    return Servers(plane.store, accounts, NoSchedules(), plane.clock, random)
+
+
+def test_changes_at_the_same_time_all_arrive(plane: Plane, account: str, servers: Servers) -> None:
+    server_id = mint(plane, account)["id"]
+    changes = [
+        models.ServerUpdate(name="together"),
+        models.ServerUpdate(config=models.Config(methods=["read"])),
+        models.ServerUpdate(config=models.Config(tags=["memories"])),
+    ]
+    workers = [threading.Thread(target=servers.update, args=(account, server_id, change)) for change in changes]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=30)
+    server = servers.view(account, server_id)
+    assert (server.name, server.config.methods, server.config.tags) == ("together", ["read"], ["memories"])
+
+
+def test_a_change_that_is_always_beaten_is_a_conflict(
+    plane: Plane, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server_id = mint(plane, account)["id"]
+    key = layout.server(account, server_id)
+    write = plane.store.write
+
+    def beaten(changes: Any) -> None:
+        [item] = plane.store.get([key])
+        assert item is not None
+        write([Put(key, item.body)])
+        write(changes)
+
+    monkeypatch.setattr(plane.store, "write", beaten)
+    error = plane.refused("PATCH", f"/integrated-account/{account}/mcp/{server_id}", {"name": "x"}, status=409)
+    assert error["message"] == (
+        f"server {server_id} is being changed by others at the same moment; read it again and repeat the change"
+    )
+
+
+def test_a_server_minted_while_its_account_changes_gets_the_change(
+    plane: Plane, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account is changed after the mint has read it and before the mint is written."""
+    write = plane.store.write
+
+    def change_account_first(changes: Any) -> None:
+        monkeypatch.setattr(plane.store, "write", write)
+        [item] = plane.store.get([layout.account(account)])
+        assert item is not None
+        write([Put(item.key, {**item.body, "base_url": "http://127.0.0.1:9/moved"})])
+        write(changes)
+
+    monkeypatch.setattr(plane.store, "write", change_account_first)
+    server = plane.behind(mint(plane, account)["token"])
+    assert server is not None
+    assert server.base_url == "http://127.0.0.1:9/moved"
+
+
+def test_a_server_minted_while_its_account_is_deleted_is_taken_back(
+    plane: Plane, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = plane.store.write
+
+    def delete_account_first(changes: Any) -> None:
+        monkeypatch.setattr(plane.store, "write", write)
+        write([Delete(layout.account(account))])
+        write(changes)
+
+    monkeypatch.setattr(plane.store, "write", delete_account_first)
+    plane.refused("POST", f"/integrated-account/{account}/mcp", {"name": "s"}, status=404)
+    assert plane.store.query(layout.servers(account)) == []
