@@ -122,8 +122,8 @@ class Scope:
     `record`     the record named by `argument` is read first with tool `read`; it must carry every pinned id.
     `records`    the same for each record of the array `argument`, whose member `id` is the record's id.
     `entity`     arguments `argument` (entity type) and `id` (entity id) must name a pinned entity.
-    `answer`     the upstream answer, or each item of a list-like one, carries the ids at JMESPath `at`; a foreign one is
-                 withheld.
+    `answer`     the upstream answer, or each item of a list-like one, carries the ids at JMESPath `at`; what is foreign
+                 is withheld.
     `none`       the tool touches nothing that belongs to an entity.
     `required`   the tool cannot work without a pin (its `argument` is not in the schema): only pinned servers offer it.
     """

@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     documents = {name: document for name, (document, _) in outcomes.items() if document is not None}
     if options.command == "check":
-        return _check(documents, options.compiled)
+        orphans = set() if options.integrations else set(catalog.available(options.compiled)) - set(names)
+        return _check(documents, options.compiled, sorted(orphans))
     for name, document in documents.items():
         path = options.compiled / f"{name}.json"
         write_atomically(path, to_bytes(document))
@@ -101,7 +102,7 @@ def _changed(old: Json, new: Json, path: str) -> list[str]:
     return [path.removeprefix("definition.")]
 
 
-def _check(documents: dict[str, dict[str, Json]], compiled: Path) -> int:
+def _check(documents: dict[str, dict[str, Json]], compiled: Path, orphans: list[str]) -> int:
     stale = False
     for name, document in documents.items():
         path = compiled / f"{name}.json"
@@ -120,12 +121,9 @@ def _check(documents: dict[str, dict[str, Json]], compiled: Path) -> int:
         print(f"{path.name}: stale; run `tool-catalog compile`", file=sys.stderr)
         for line in lines:
             print(f"  {line}", file=sys.stderr)
-    for orphan in (
-        sorted(set(catalog.available(compiled)) - set(_integrations(RECORDS))) if compiled == catalog.COMPILED else ()
-    ):
-        stale = True
+    for orphan in orphans:
         print(f"{orphan}.json: has no records; remove it", file=sys.stderr)
-    return 1 if stale else 0
+    return 1 if stale or orphans else 0
 
 
 def _show(name: str, integration: str | None, compiled: Path) -> int:

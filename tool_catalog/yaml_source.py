@@ -18,6 +18,9 @@ Path = tuple[str | int, ...]
 MAX_NODES = 500_000
 """Most values one file may expand to: aliases can double a document per line; 900 operations are about 60,000."""
 
+MAX_DEPTH = 100
+"""Deepest nesting of one file. Records have some fifteen levels; libyaml's composer overruns its stack at some thousands."""
+
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -62,6 +65,8 @@ def read(name: str, text: str) -> tuple[Source, list[Problem]]:
     source = Source(name)
     try:
         root = _compose(text)
+    except _TooDeepError as error:
+        return source, [Problem(name, error.line, f"nested deeper than {MAX_DEPTH} levels")]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         detail = " ".join(part for part in (error.context, error.problem) if part)
@@ -83,10 +88,30 @@ def _compose(text: str) -> yaml.Node | None:
     fast = getattr(yaml, "CBaseLoader", None)
     if fast is not None:
         try:
+            _check_depth(text, fast)
             return yaml.compose(text, Loader=fast)
         except yaml.YAMLError:
             pass
+    _check_depth(text, yaml.BaseLoader)
     return yaml.compose(text, Loader=yaml.BaseLoader)
+
+
+def _check_depth(text: str, loader: Any) -> None:
+    """Walk the events, which needs no stack, before anything is built recursively."""
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise _TooDeepError(event.start_mark.line + 1 if event.start_mark else 1)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+class _TooDeepError(Exception):
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
 
 
 class _TooLargeError(Exception):

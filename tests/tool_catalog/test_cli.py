@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from tests.tool_catalog.conftest import Edit
 from tool_catalog import cli
 from tool_catalog.records import RECORDS
 
+Run = Callable[..., tuple[int, str, str]]
+
 
 @pytest.fixture
-def run(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> object:
+def run(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run a command on the library's records; gives (exit code, standard output, standard error)."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -25,7 +28,7 @@ def run(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> ob
     return run
 
 
-def test_compile_then_check_agree(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_compile_then_check_agree(run: Run, tmp_path: Path) -> None:
     assert run("compile") == (0, "library.json: 1 tools\n", "")
     assert run("check") == (0, "library.json: up to date, 1 tools\n", "")
     content = (tmp_path / "compiled" / "library.json").read_bytes()
@@ -33,7 +36,7 @@ def test_compile_then_check_agree(run, tmp_path: Path) -> None:  # type: ignore[
     assert b"\r" not in content
 
 
-def test_windows_line_ends_and_a_byte_order_mark_give_the_same_bytes(run, library: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_windows_line_ends_and_a_byte_order_mark_give_the_same_bytes(run: Run, library: Path, tmp_path: Path) -> None:
     run("compile")
     before = (tmp_path / "compiled" / "library.json").read_bytes()
     for path in library.iterdir():
@@ -43,7 +46,7 @@ def test_windows_line_ends_and_a_byte_order_mark_give_the_same_bytes(run, librar
     assert (tmp_path / "compiled" / "library.json").read_bytes() == before
 
 
-def test_check_names_the_changed_tools_and_what_changed(run, edit: Edit) -> None:  # type: ignore[no-untyped-def]
+def test_check_names_the_changed_tools_and_what_changed(run: Run, edit: Edit) -> None:
     run("compile")
     edit("books.yaml", "Only this shelf,", "Just this shelf,")
     edit("books.yaml", "max_size: 50", "max_size: 40")
@@ -58,14 +61,14 @@ def test_check_names_the_changed_tools_and_what_changed(run, edit: Edit) -> None
     )
 
 
-def test_check_names_added_and_removed_tools(run, edit: Edit) -> None:  # type: ignore[no-untyped-def]
+def test_check_names_added_and_removed_tools(run: Run, edit: Edit) -> None:
     run("compile")
     edit("books.yaml", "  list:\n", "  recent:\n    access: read\n")
     _, _, told = run("check")
     assert told.splitlines()[1:] == ["  list_all_library_books: removed", "  library_books_recent: added"]
 
 
-def test_check_fails_when_only_a_comment_changed_or_the_file_is_missing(run, edit: Edit) -> None:  # type: ignore[no-untyped-def]
+def test_check_fails_when_only_a_comment_changed_or_the_file_is_missing(run: Run, edit: Edit) -> None:
     assert run("check")[2] == "library.json: stale; run `tool-catalog compile`\n  missing\n"
     run("compile")
     edit("books.yaml", "resource: books", "# Books of all branches.\nresource: books")
@@ -74,7 +77,7 @@ def test_check_fails_when_only_a_comment_changed_or_the_file_is_missing(run, edi
     assert told.splitlines()[1:] == ["  records changed, tools did not"]
 
 
-def test_a_problem_writes_nothing_and_exits_with_one(run, edit: Edit, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_problem_writes_nothing_and_exits_with_one(run: Run, edit: Edit, tmp_path: Path) -> None:
     run("compile")
     before = (tmp_path / "compiled" / "library.json").read_bytes()
     edit("books.yaml", "title: List books", "titel: List books")
@@ -97,7 +100,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, mon
     assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("library.json", b"old")]
 
 
-def test_show_prints_the_tool_and_where_its_example_goes(run) -> None:  # type: ignore[no-untyped-def]
+def test_show_prints_the_tool_and_where_its_example_goes(run: Run) -> None:
     run("compile")
     code, out, _ = run("show", "list_all_library_books")
     definition, _, rest = out.partition("\n\n")
@@ -112,7 +115,7 @@ def test_show_prints_the_tool_and_where_its_example_goes(run) -> None:  # type: 
     )
 
 
-def test_show_of_an_unknown_tool_names_close_ones(run) -> None:  # type: ignore[no-untyped-def]
+def test_show_of_an_unknown_tool_names_close_ones(run: Run) -> None:
     run("compile")
     assert run("show", "list_all_library_book") == (
         1,
@@ -121,7 +124,7 @@ def test_show_of_an_unknown_tool_names_close_ones(run) -> None:  # type: ignore[
     )
 
 
-def test_an_unknown_integration_is_refused_with_what_is_missing(run) -> None:  # type: ignore[no-untyped-def]
+def test_an_unknown_integration_is_refused_with_what_is_missing(run: Run) -> None:
     assert run("compile", "museum") == (
         1,
         "",
@@ -134,3 +137,10 @@ def test_the_committed_catalogues_are_what_their_records_say(capsys: pytest.Capt
     assert sorted(path.parent.name for path in RECORDS.glob("*/integration.yaml")) == sorted(
         line.split(".json")[0] for line in capsys.readouterr().out.splitlines()
     )
+
+
+def test_a_compiled_file_without_records_fails_the_check(run: Run, tmp_path: Path) -> None:
+    run("compile")
+    (tmp_path / "compiled" / "museum.json").write_text("{}\n")
+    code, _, told = run("check")
+    assert (code, told) == (1, "museum.json: has no records; remove it\n")

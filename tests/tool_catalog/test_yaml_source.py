@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tool_catalog import yaml_source
 from tool_catalog.yaml_source import read
@@ -78,3 +80,16 @@ def test_libyaml_and_pyyaml_give_the_same_data(monkeypatch: pytest.MonkeyPatch) 
     assert problems == []
     assert slow.data == fast.data
     assert slow.lines == fast.lines
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, "{a: " * 50_000, "- " * 50_000, "&a [" * 5_000 + "]" * 5_000])
+def test_endless_nesting_is_a_problem_and_not_a_crash(text: str) -> None:
+    _, problems = read("x.yaml", text)
+    assert len(problems) == 1
+
+
+@given(st.text(alphabet=st.sampled_from(list("ab:-[]{}&*!|>#'\"%@`,?~ \n\t\x00\u2028é0.")), max_size=60))
+def test_no_text_at_all_is_a_crash(text: str) -> None:
+    source, problems = read("x.yaml", text)
+    assert problems or source.data is not None or source.lines
+    assert all(problem.file == "x.yaml" and problem.line >= 1 for problem in problems)
