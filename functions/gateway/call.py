@@ -182,7 +182,7 @@ async def _check_records(caller: Caller, tool: Tool, arguments: Mapping[str, Jso
         )
     assert tool.scope is not None
     assert tool.scope.read is not None
-    reader = caller.catalog.tools[tool.scope.read]
+    reader = replace(caller.catalog.tools[tool.scope.read], name=tool.name)  # its failures are those of this call
     assert reader.scope is not None
     for record_id in record_ids:
         response = await _send(caller, reader, {reader.scope.argument or "id": record_id}, None)

@@ -142,5 +142,6 @@ def redact(body: bytes, credential: Mapping[str, str], described: Mapping[str, M
     catalogue's description of the fields."""
     for name, value in credential.items():
         if described.get(name, {}).get("secret", True) and len(value) >= REDACTED_CHARS:
-            body = body.replace(value.encode("utf-8", "replace"), b"***")
+            for spelling in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+                body = body.replace(spelling.encode("utf-8", "replace"), b"***")
     return body

@@ -68,7 +68,7 @@ _UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeErro
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(": ")[:200]
 
 
 @cache

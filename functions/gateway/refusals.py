@@ -11,7 +11,7 @@ from typing import Any
 from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.results import Cut, capped
-from functions.gateway.upstream import READS, UpstreamResponse
+from functions.gateway.upstream import UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool
 
 Json = Any
@@ -82,7 +82,7 @@ def _meaning(tool: Tool, catalog: Catalog, status: int, quoted: str, rate_limit:
 
 
 def _effect(tool: Tool) -> str:
-    if tool.request.verb in READS or tool.access == "read":
+    if tool.access == "read":
         return "nothing was changed; try again later"
     return "whether it was carried out is unknown: look before you repeat it"
 

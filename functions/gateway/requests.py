@@ -33,6 +33,7 @@ UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\U0010ffff]")
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
     """One HTTP request. `origin` is scheme and authority; `path` is encoded; `query` is decoded pairs; `body` is bytes.
+    `safe` is True where nothing changes upstream whatever the verb says, as for a search by POST.
 
     Query and headers stay out of the repr, for a credential may be among them.
     """
@@ -43,6 +44,7 @@ class UpstreamRequest:
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
+    safe: bool = False
 
     @property
     def url(self) -> str:
@@ -95,6 +97,7 @@ def build(
         path=base.path.rstrip("/") + path,
         query=tuple(query),
         headers=tuple(headers),
+        safe=tool.access == "read",
     )
     if not problems and len(request.url) > MAX_URL_CHARS:
         problems.append(

@@ -62,9 +62,12 @@ def read(tool: Tool, response: UpstreamResponse) -> Json:
         return json.loads(response.body.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         media_type = response.headers.get("content-type", "no content type").split(";")[0]
+        effect = (
+            "nothing was changed" if tool.access == "read" else "look whether it was carried out before you repeat it"
+        )
         raise UpstreamUnreadable(
             f"{tool.name}: the upstream answered {response.status} with {len(response.body)} bytes that are not JSON "
-            f"({media_type}); whether the call was carried out is unknown",
+            f"({media_type}); {effect}",
             upstream_status=response.status,
         ) from error
 

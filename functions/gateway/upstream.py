@@ -73,7 +73,7 @@ class Sender:
                 return await self._exchange(request, started)
         except (TimeoutError, httpx.TimeoutException) as error:
             raise UpstreamTimeout(
-                f"{host} did not answer within {time.monotonic() - started:.0f} s; {_effect(request)}",
+                f"{host} did not answer within {max(1, round(time.monotonic() - started))} s; {_effect(request)}",
                 detail=type(error).__name__,
             ) from error
         except httpx.ConnectError as error:
@@ -82,8 +82,7 @@ class Sender:
             ) from error
         except httpx.DecodingError as error:
             raise UpstreamUnreadable(
-                f"{host} answered with bytes that are not in the content encoding it names; "
-                "whether the call was carried out is unknown",
+                f"{host} answered with bytes that are not in the content encoding it names; {_effect(request)}",
                 detail=type(error).__name__,
             ) from error
         except (httpx.LocalProtocolError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -216,6 +215,6 @@ def _reason(error: Exception) -> str:
 
 
 def _effect(request: UpstreamRequest) -> str:
-    if request.verb in READS:
+    if request.safe or request.verb in READS:
         return "nothing was changed; try again"
     return "whether it was carried out is unknown: look before you repeat it"
