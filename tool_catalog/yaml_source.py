@@ -19,7 +19,7 @@ MAX_NODES = 500_000
 """Most values one file may expand to: aliases can double a document per line; 900 operations are about 60,000."""
 
 MAX_DEPTH = 100
-"""Deepest nesting of one file. Records have fifteen levels at most; libyaml's composer overruns its stack at thousands."""
+"""Deepest nesting of one file; records have at most fifteen levels. libyaml composes recursively and would crash."""
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
