@@ -46,7 +46,9 @@ class Settings:
     call_timeout_seconds: int = _setting(25, "longest wait for an upstream, in seconds", least=1, most=840)
     deadline_margin_ms: int = _setting(1_500, "kept back from the platform's time, in ms", least=100, most=60_000)
     max_upstream_bytes: int = _setting(5_000_000, "bytes read of one upstream answer", least=1_000, most=50_000_000)
-    max_result_bytes: int = _setting(100_000, "UTF-8 bytes of a result's text", least=1_000, most=2_500_000)
+    # Quotes and backslashes weigh six times in a Lambda answer (in the text, in structuredContent, and each escaped
+    # once more in Lambda's own envelope), and Lambda takes 6,291,556 bytes.
+    max_result_bytes: int = _setting(100_000, "UTF-8 bytes of a result's text", least=1_000, most=1_000_000)
     max_string_chars: int = _setting(32_000, "characters of one string in a result", least=100, most=2_500_000)
     max_array_items: int = _setting(1_000, "entries of one array in a result", least=1, most=100_000)
     log_retention_days: int = _setting(30, "days that the call log is kept", least=1, most=3_650)
