@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from mangum import Mangum
 
@@ -25,7 +25,7 @@ def _store(settings: Settings) -> Journal:
     if settings.store == "dynamodb":
         from functions.stores.dynamodb_reads import DynamoReads
 
-        return cast("Journal", DynamoReads(settings.table, os.environ))
+        return DynamoReads(settings.table, os.environ)
     from pathlib import Path
 
     from functions.stores.sqlite import SqliteStore

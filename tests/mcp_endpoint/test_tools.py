@@ -1,0 +1,343 @@
+"""tools/list and tools/call: what a client gets, and what is recorded."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from functions.gateway.audit import Audit
+from functions.gateway.servers import Server, digest
+from functions.mcp_endpoint import tools
+from functions.mcp_endpoint.protocol import RpcError
+from functions.stores import layout
+from functions.stores.store import Put
+from tests.conformance import fixture
+from tests.mcp_endpoint.endpoint import Bench, CannedSender, Request, legacy, modern, post
+from tool_catalog.catalog import load
+
+Json = Any
+
+SEARCH = "mem_0_memories_search"
+GET = "get_single_mem_0_memory_by_id"
+DELETE = "delete_a_mem_0_memory_by_id"
+MEMORY = "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"
+
+
+def _call(name: str, **arguments: Json) -> Request:
+    return modern("tools/call", {"name": name, "arguments": arguments})
+
+
+def _names(answer: Json) -> list[str]:
+    return [tool["name"] for tool in answer["result"]["tools"]]
+
+
+# Listing.
+
+
+def test_a_listing_is_the_catalogue_s_own_definitions(bench: Bench) -> None:
+    answer = post(bench.endpoint(), bench.mint(), legacy("tools/list")).json
+    visible = [tool for tool in load("mem0").tools.values() if not (tool.scope and tool.scope.required)]
+    assert answer["result"] == {"tools": [dict(tool.definition) for tool in visible]}
+
+
+def test_a_modern_listing_may_be_kept_for_a_minute_by_its_reader_alone(bench: Bench) -> None:
+    """2026-07-28 caching: ttlMs and cacheScope; listings differ from token to token, so never public."""
+    result = post(bench.endpoint(), bench.mint(), modern("tools/list")).json["result"]
+    assert (result["ttlMs"], result["cacheScope"], result["resultType"]) == (60_000, "private", "complete")
+
+
+@pytest.mark.parametrize(("lives", "ttl_ms"), [(None, 60_000), (timedelta(seconds=5), 5_000)])
+@pytest.mark.parametrize("method", ["tools/list", "server/discover"])
+def test_nothing_may_be_kept_beyond_the_expiry(bench: Bench, method: str, lives: timedelta | None, ttl_ms: int) -> None:
+    result = post(bench.endpoint(), bench.mint(lives=lives), modern(method)).json["result"]
+    assert result["ttlMs"] == ttl_ms
+
+
+def test_only_the_tools_of_the_filter_are_listed_and_others_do_not_exist(bench: Bench) -> None:
+    token = bench.mint(methods=("read",), tags=("memories",))
+    endpoint = bench.endpoint()
+    names = _names(post(endpoint, token, legacy("tools/list")).json)
+    assert SEARCH in names
+    assert DELETE not in names
+    hidden = post(endpoint, token, _call(DELETE, id=MEMORY))
+    assert (hidden.status, hidden.code) == (400, -32602)
+    assert hidden.json["error"]["message"].startswith(f'Unknown tool: no tool "{DELETE}" on this server')
+    assert post(endpoint, token, legacy("tools/call", {"name": DELETE})).status == 200
+
+
+def test_a_pinned_server_lists_tools_as_it_takes_them(bench: Bench) -> None:
+    token = bench.mint(scope={"user_id": "usr_1"})
+    listed = post(bench.endpoint(), token, legacy("tools/list")).json["result"]["tools"]
+    [create] = [tool for tool in listed if tool["name"] == "create_a_mem_0_memory"]
+    assert "user_id" not in create["inputSchema"]["properties"]
+
+
+def test_a_changed_server_lists_anew_and_a_rotated_one_does_not_take_over_an_old_listing(bench: Bench) -> None:
+    endpoint = bench.endpoint()
+    token = bench.mint(methods=("delete",))
+    assert _names(post(endpoint, token, legacy("tools/list")).json)[0] == DELETE
+    item = bench.store.get([layout.token(digest(token))])[0]
+    assert item is not None
+    changed = {**item.body, "config": {**item.body["config"], "methods": ["get"]}}
+    bench.store.write([Put(item.key, changed)])
+    assert DELETE not in _names(post(endpoint, token, legacy("tools/list")).json)
+    rotated = bench.mint(methods=("get",))
+    assert DELETE not in _names(post(endpoint, rotated, legacy("tools/list")).json)
+
+
+def test_a_long_listing_comes_in_pages(bench: Bench) -> None:
+    """2026-07-28 pagination: opaque cursors, an invalid one is -32602."""
+    endpoint = bench.endpoint(listings=tools.Listings(page_bytes=20_000))
+    token = bench.mint()
+    whole = _names(post(bench.endpoint(), token, legacy("tools/list")).json)
+    paged: list[str] = []
+    cursor: str | None = None
+    for _ in range(len(whole)):
+        params = {} if cursor is None else {"cursor": cursor}
+        answer = post(endpoint, token, modern("tools/list", params))
+        assert len(answer.body) < 30_000
+        paged += _names(answer.json)
+        cursor = answer.json["result"].get("nextCursor")
+        if cursor is None:
+            break
+    assert paged == whole
+    for wrong in ("", "zzz", "1-0", "2-1", "1-999"):
+        refused = post(endpoint, token, modern("tools/list", {"cursor": wrong}))
+        assert (refused.status, refused.code) == (400, -32602)
+        assert refused.json["error"]["message"] == (
+            "Invalid params: this cursor is not valid; list again without a cursor"
+        )
+
+
+def test_no_more_listings_are_kept_than_told(bench: Bench) -> None:
+    listings = tools.Listings(kept=3)
+    catalog = load("mem0")
+    for number in range(10):
+        listings.page(_server(bench, f"srv_{number}"), catalog, f"digest-{number}", None)
+    assert len(listings._pages) == 3
+
+
+def _server(bench: Bench, id: str) -> Server:
+    token = bench.mint(id=id, methods=("get",))
+    item = bench.store.get([layout.token(digest(token))])[0]
+    assert item is not None
+    return Server.from_json(item.body, item.version)
+
+
+# Introduction.
+
+
+@pytest.mark.parametrize("era", ["initialize", "server/discover"])
+def test_instructions_begin_with_what_the_catalogue_says_and_end_with_the_expiry(bench: Bench, era: str) -> None:
+    """OpenAI: the first 512 characters carry the essential."""
+    client = {"name": "a", "version": "1"}
+    request = (
+        legacy("initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}, version=None)
+        if era == "initialize"
+        else modern("server/discover")
+    )
+    said = load("mem0").instructions
+    forever = post(bench.endpoint(), bench.mint(lives=None), request).json["result"]["instructions"]
+    assert forever == said
+    passing = post(bench.endpoint(), bench.mint(), request).json["result"]["instructions"]
+    assert passing == f"{said} This server stops working at 2026-11-22T12:00:00Z."
+
+
+# Calling.
+
+
+def test_a_result_is_text_and_the_same_object(bench: Bench) -> None:
+    """2026-07-28 tools: structuredContent, and its JSON in a text block."""
+    bench.sender = CannedSender(body={"id": "m1", "memory": "tea ☕"})
+    result = post(bench.endpoint(), bench.mint(), _call(GET, id=MEMORY)).json["result"]
+    assert result["structuredContent"] == {"id": "m1", "memory": "tea ☕"}
+    assert result["content"] == [{"type": "text", "text": '{"id":"m1","memory":"tea ☕"}'}]
+    assert result["isError"] is False
+
+
+def test_the_upstream_rate_limit_rides_on_the_result_and_on_the_answer(bench: Bench) -> None:
+    limits = {"x-ratelimit-limit": "100", "x-ratelimit-remaining": "7", "x-ratelimit-reset": "30"}
+    bench.sender = CannedSender(headers=limits)
+    answer = post(bench.endpoint(), bench.mint(), _call(GET, id=MEMORY))
+    told = {"limit": 100, "remaining": 7, "reset_seconds": 30, "retry_after_seconds": None}
+    assert answer.json["result"]["_meta"]["postern/rate-limit"] == told
+    assert answer.headers["ratelimit-limit"] == "100"
+    assert answer.headers["ratelimit-remaining"] == "7"
+    assert answer.headers["ratelimit-reset"] == "30"
+    assert "retry-after" not in answer.headers
+
+
+def test_a_failure_a_model_can_mend_is_a_result_with_iserror(bench: Bench) -> None:
+    """2026-07-28 tools, "Error Handling": API failures and wrong arguments are results."""
+    bench.sender = CannedSender(429, {"detail": "slow down"}, {"retry-after": "17"})
+    answer = post(bench.endpoint(), bench.mint(), _call(GET, id=MEMORY))
+    assert answer.status == 200
+    assert answer.headers["retry-after"] == "17"
+    result = answer.json["result"]
+    assert result["isError"] is True
+    assert "structuredContent" not in result, "some clients check it against outputSchema and hide the failure"
+    told = json.loads(result["content"][0]["text"])
+    assert (told["status_code"], told["is_remote_error"]) == (429, True)
+    assert told["rate_limit"]["retry_after_seconds"] == 17
+    assert result["_meta"]["postern/rate-limit"]["retry_after_seconds"] == 17
+
+
+def test_wrong_arguments_reach_no_upstream(bench: Bench) -> None:
+    answer = post(bench.endpoint(), bench.mint(), _call(GET, nonsense=1))
+    assert answer.json["result"]["isError"] is True
+    assert isinstance(bench.sender, CannedSender)
+    assert bench.sender.sent == []
+
+
+def test_the_trace_of_the_envelope_goes_upstream_and_nothing_else_of_the_caller_s(bench: Bench) -> None:
+    bench.sender = sender = CannedSender()
+    trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b"}
+    request = modern("tools/call", {"name": GET, "arguments": {"id": MEMORY}}, meta=trace)
+    post(bench.endpoint(), bench.mint(), request.adding(("x-custom", "mine"), ("cookie", "a=b")))
+    sent = dict(sender.sent[0].headers)
+    assert {name: sent[name] for name in trace} == trace
+    assert not {"x-custom", "cookie", "user-agent"} & {name.lower() for name in sent}
+
+
+@pytest.mark.parametrize(
+    ("left_ms", "seconds"), [(None, 25.0), (60_000, 25.0), (10_000, 8.5), (1_500, 0.0), (200, -1.3)]
+)
+def test_an_upstream_gets_the_time_that_lambda_leaves_less_a_margin(
+    bench: Bench, left_ms: int | None, seconds: float
+) -> None:
+    class Context:
+        aws_request_id = "lambda-1"
+
+        def get_remaining_time_in_millis(self) -> int | None:
+            return left_ms
+
+    bench.sender = sender = CannedSender()
+    scope = {} if left_ms is None else {"aws.context": Context()}
+    post(bench.endpoint(), bench.mint(), _call(GET, id=MEMORY), **scope)
+    assert sender.deadlines == [pytest.approx(1000.0 + seconds)]
+
+
+def test_a_result_tells_when_the_server_ends_and_says_so_to_the_model_at_the_end(bench: Bench) -> None:
+    endpoint = bench.endpoint()
+    forever = post(endpoint, bench.mint(lives=None), _call(GET, id=MEMORY)).json["result"]
+    assert "postern/expires-at" not in forever["_meta"]
+    token = bench.mint(lives=timedelta(minutes=15))
+    early = post(endpoint, token, _call(GET, id=MEMORY)).json["result"]
+    assert early["_meta"]["postern/expires-at"] == "2026-11-21T12:15:00Z"
+    assert len(early["content"]) == 1
+    bench.clock.move(minutes=5)
+    late = post(endpoint, token, _call(GET, id=MEMORY)).json["result"]
+    assert late["content"][0] == early["content"][0]
+    assert late["content"][1:] == [
+        {
+            "type": "text",
+            "text": "This MCP server stops working at 2026-11-21T12:15:00Z; finish or tell the user before then.",
+        }
+    ]
+
+
+def test_a_credential_that_does_not_open_is_told_without_a_secret(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    token = bench.mint()
+    item = bench.store.get([layout.token(digest(token))])[0]
+    assert item is not None
+    bench.store.write([Put(item.key, {**item.body, "sealed_data_key": item.body["sealed_credential"]})])
+    answer = post(bench.endpoint(), token, _call(GET, id=MEMORY))
+    assert answer.json["error"] == {
+        "code": -32603,
+        "message": "This server's stored credential does not open; its operator should mint a new URL",
+    }
+    assert "server srv_1 does not open" in caplog.text
+
+
+def test_mirrored_arguments_are_compared_for_modern_clients_alone(bench: Bench) -> None:
+    """2026-07-28 transports, "Custom Headers from Tool Parameters"."""
+    endpoint = bench.endpoint(load_catalog=fixture.loading(load), execute=fixture.execute)
+    token = bench.mint(integration=fixture.INTEGRATION)
+    call = _call("test_parameter_header", region="eu")
+    assert post(endpoint, token, call.adding(("mcp-param-region", "eu"))).status == 200
+    refused = post(endpoint, token, call)
+    assert (refused.status, refused.code) == (400, -32020)
+    assert refused.json["error"]["message"] == (
+        'Header mismatch: Mcp-Param-Region is missing; it must mirror the argument "region"'
+    )
+    old = legacy("tools/call", {"name": "test_parameter_header", "arguments": {"region": "eu"}})
+    assert post(endpoint, token, old).json["result"]["isError"] is False
+
+
+# What is recorded.
+
+
+def _recorded(bench: Bench, request: Request) -> Json:
+    lines = io.StringIO()
+    audit = Audit(bench.settings, bench.store, lines)
+    post(bench.endpoint(audit=audit), bench.mint(), request.adding(("user-agent", "agent/2")))
+    record = json.loads(lines.getvalue())
+    assert len(lines.getvalue().splitlines()) == 1
+    return record
+
+
+def test_a_call_is_recorded_by_ids_and_sizes(bench: Bench) -> None:
+    record = _recorded(bench, _call(GET, id=MEMORY))
+    wanted = {
+        "request_id": "request-1",
+        "plane": "mcp",
+        "server_id": "srv_1",
+        "account_id": "acc_1",
+        "integration": "mem0",
+        "tool": GET,
+        "method": "get",
+        "access": "read",
+        "outcome": "ok",
+        "status": 200,
+        "error": "",
+        "upstream_status": 200,
+        "upstream_requests": 1,
+        "client_name": "tests",
+        "client_version": "1",
+    }
+    assert {name: record[name] for name in wanted} == wanted
+    assert MEMORY not in json.dumps(record)
+
+
+@pytest.mark.parametrize(
+    ("sender", "request_", "came_to"),
+    [
+        (CannedSender(503), _call(GET, id=MEMORY), ("error", 503, "UpstreamRefused")),
+        (CannedSender(), _call(GET, nonsense=1), ("error", 400, "WrongArguments")),
+        (CannedSender(), _call("no_such_tool"), ("refused", 404, "UnknownTool")),
+    ],
+)
+def test_a_call_that_failed_is_recorded_as_what_it_came_to(
+    bench: Bench, sender: CannedSender, request_: Request, came_to: tuple[str, int, str]
+) -> None:
+    bench.sender = sender
+    record = _recorded(bench, request_)
+    assert (record["outcome"], record["status"], record["error"]) == came_to
+
+
+def test_a_legacy_client_is_recorded_by_its_user_agent(bench: Bench) -> None:
+    record = _recorded(bench, legacy("tools/call", {"name": GET, "arguments": {"id": MEMORY}}))
+    assert (record["client_name"], record["client_version"]) == ("agent", "2")
+
+
+def test_an_upstream_that_refuses_the_credential_marks_the_account(bench: Bench) -> None:
+    bench.sender = CannedSender(401, {"detail": "bad key"})
+    _recorded(bench, _call(GET, id=MEMORY))
+    state = bench.store.get([layout.account_state("acc_1")])[0]
+    assert state is not None
+    assert state.body["status"] == "needs_reauth"
+
+
+def test_an_executor_may_answer_with_a_protocol_error(bench: Bench) -> None:
+    async def refusing(call: tools.ToolCall) -> tools.Outcome:
+        raise RpcError(-32021, "needs sampling", {"requiredCapabilities": {"sampling": {}}})
+
+    answer = post(bench.endpoint(execute=refusing), bench.mint(), _call("x"))
+    assert (answer.status, answer.code) == (400, -32021)
+    assert answer.json["error"]["data"] == {"requiredCapabilities": {"sampling": {}}}
