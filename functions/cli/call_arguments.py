@@ -1,0 +1,78 @@
+"""Arguments of a tool as words of a command line.
+
+key=value           text, or what the tool's schema asks for: a number, true or false, or JSON for an object or array
+key.sub=value       inside an object: filters.user_id=usr_1
+key:=JSON           exactly this JSON: infer:=false, messages:=[{"role": "user", "content": "I like tea"}]
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from functions.cli.invocation import Misuse
+
+Json = Any
+
+_WORD = re.compile(r"([^=:]+?)(:=|=)(.*)", re.DOTALL)
+
+
+def read(words: Sequence[str], whole: str | None, schema: Mapping[str, Json]) -> dict[str, Json]:
+    """The arguments. `whole` is a JSON object they are added to; `schema` is the tool's input schema. Raises Misuse."""
+    arguments: dict[str, Json] = {}
+    if whole is not None:
+        found = _json(whole, "--arguments")
+        if not isinstance(found, dict):
+            raise Misuse(f"--arguments is {whole}; it must be a JSON object")
+        arguments = found
+    for word in words:
+        match = _WORD.fullmatch(word)
+        if match is None:
+            raise Misuse(f'"{word}" is no argument; write key=value, key.sub=value or key:=JSON')
+        name, sign, text = match.groups()
+        steps = name.split(".")
+        value = _json(text, name) if sign == ":=" else _typed(text, name, _schema_at(schema, steps))
+        _place(arguments, steps, value)
+    return arguments
+
+
+def _schema_at(schema: Mapping[str, Json], steps: Sequence[str]) -> Mapping[str, Json]:
+    """The schema of a nested property; empty where the tool's schema does not name it."""
+    for step in steps:
+        properties = schema.get("properties", {})
+        schema = properties.get(step, {}) if isinstance(properties, dict) else {}
+        if not isinstance(schema, dict):
+            return {}
+    return schema
+
+
+def _typed(text: str, name: str, schema: Mapping[str, Json]) -> Json:
+    """A text as the schema's type; text stays text where a string is allowed or nothing is said."""
+    named = schema.get("type", "string")
+    kinds = [named] if isinstance(named, str) else list(named)
+    if "string" in kinds:
+        return text
+    if "array" in kinds and not text.lstrip().startswith("["):
+        return [_typed(part.strip(), name, schema.get("items", {})) for part in text.split(",")]
+    return _json(text, name)
+
+
+def _json(text: str, name: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Misuse(f"{name} is {text!r}, which is not JSON: {error}") from None
+
+
+def _place(arguments: dict[str, Json], steps: Sequence[str], value: Json) -> None:
+    *parents, last = steps
+    node = arguments
+    for step in parents:
+        node = node.setdefault(step, {})
+        if not isinstance(node, dict):
+            raise Misuse(f'"{".".join(steps)}": "{step}" is given as a value already; it cannot hold "{last}" as well')
+    if last in node:
+        raise Misuse(f'"{".".join(steps)}" is given twice')
+    node[last] = value

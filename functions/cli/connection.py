@@ -1,0 +1,78 @@
+"""Which endpoint a command speaks to, and with which API token.
+
+    --endpoint, --api-token              or
+    POSTERN_ENDPOINT, POSTERN_API_TOKEN  or
+    local.json in the state folder, which `postern serve` writes
+
+A token found in local.json goes to the endpoint of local.json and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from functions.cli.invocation import Failed, Invocation, Misuse
+
+LOCAL = "local.json"
+"""Name of the file in the state folder: {"base_url", "api_token", "mcp_url", "account_id", "server_id"}, mode 0600."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """`account_id` and `mcp_url` are those that `postern serve` made, and None for a deployed endpoint."""
+
+    base_url: str
+    api_token: str = field(repr=False)
+    account_id: str | None = None
+    mcp_url: str | None = field(default=None, repr=False)
+
+
+def connection(invocation: Invocation) -> Connection:
+    """Where to speak to. Raises Misuse for an address that is none, Failed when there is nothing to speak to."""
+    options, environment = invocation.options, invocation.environment
+    address = options.endpoint or environment.get("POSTERN_ENDPOINT", "")
+    api_token = options.api_token or environment.get("POSTERN_API_TOKEN", "")
+    local = read_local(environment)
+    if not address and local is None:
+        raise Failed(
+            f"no endpoint: start one here with `postern serve`, or name one with --endpoint and --api-token (or "
+            f"POSTERN_ENDPOINT and POSTERN_API_TOKEN); there is no {local_file(environment)}"
+        )
+    base_url = _origin(address) if address else local.base_url if local else ""
+    if local is not None and local.base_url == base_url:
+        return Connection(base_url, api_token or local.api_token, local.account_id, local.mcp_url)
+    if not api_token:
+        raise Failed(f"no API token for {base_url}: give --api-token, or set POSTERN_API_TOKEN")
+    return Connection(base_url, api_token)
+
+
+def local_file(environment: Mapping[str, str]) -> Path:
+    """Where `postern serve` says how to reach it."""
+    return Path(environment.get("POSTERN_STATE_DIR", "") or ".postern") / LOCAL
+
+
+def read_local(environment: Mapping[str, str]) -> Connection | None:
+    """The local endpoint, if one was ever started with this state folder. Raises Failed for a file that is broken."""
+    path = local_file(environment)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Connection(found["base_url"], found["api_token"], found["account_id"], found["mcp_url"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Failed(
+            f"{path} cannot be read ({type(error).__name__}); `postern serve` writes it anew, or name an endpoint with "
+            "--endpoint and --api-token"
+        ) from None
+
+
+def _origin(address: str) -> str:
+    """An endpoint's address without a trailing slash. Raises Misuse."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise Misuse(f'the endpoint is "{address}"; write it as https://example.com or http://127.0.0.1:8765')
+    return address.rstrip("/")

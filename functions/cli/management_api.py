@@ -1,0 +1,147 @@
+"""The management API over HTTP: one request, all pages of a listing, and refusals in words."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from functions.cli.connection import Connection, connection
+from functions.cli.invocation import Failed, Invocation
+from functions.cli.terminal import Terminal, printable
+
+Json = Any
+
+TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+"""Seconds: a proxied call may wait 25 s for its upstream, a probe 10 s, a cold start some more."""
+
+PAGE = "100"
+"""Entries of a page: the most that the API gives."""
+
+
+class ManagementApi:
+    """Every method raises Failed, with the endpoint's own words when it refuses."""
+
+    def __init__(self, connection: Connection, http: httpx.Client, terminal: Terminal) -> None:
+        self.connection = connection
+        self._http = http
+        self._terminal = terminal
+
+    def request(
+        self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: Json = None
+    ) -> tuple[Json, httpx.Headers]:
+        """The answer's JSON and headers."""
+        url = self.connection.base_url
+        try:
+            with self._terminal.waiting(f"waiting for {url}"):
+                response = self._http.request(verb, path, params=query, json=body)
+        except httpx.TimeoutException:
+            raise Failed(
+                f"{url} did not answer in time; whether it acted is unknown, so look before you repeat"
+            ) from None
+        except httpx.HTTPError as error:
+            raise Failed(
+                f"{url} cannot be reached ({type(error).__name__}); is it running? `postern serve` starts one here"
+            ) from None
+        try:
+            document = response.json()
+        except ValueError:
+            raise Failed(
+                f"{url} answered {response.status_code} without JSON; is it the address of a Postern endpoint?"
+            ) from None
+        if response.is_success:
+            return document, response.headers
+        raise refusal(response.status_code, document)
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
+        """The JSON at a path."""
+        return self.request("GET", path, query=query)[0]
+
+    def post(self, path: str, body: Json) -> Json:
+        """The answer to a body."""
+        return self.request("POST", path, body=body)[0]
+
+    def patch(self, path: str, body: Json) -> Json:
+        """The answer to a change."""
+        return self.request("PATCH", path, body=body)[0]
+
+    def delete(self, path: str) -> Json:
+        """What was removed."""
+        return self.request("DELETE", path)[0]
+
+    def all(self, path: str) -> list[Json]:
+        """Every entry of a listing, through all its pages."""
+        return list(self._pages(path))
+
+    def _pages(self, path: str) -> Iterator[Json]:
+        query = {"limit": PAGE}
+        while True:
+            page = self.get(path, query)
+            yield from page["result"]
+            if page["next_cursor"] is None:
+                return
+            query["next_cursor"] = page["next_cursor"]
+
+    def account_id(self, named: str | None) -> str:
+        """The account that a command is about: the one it names, the local one, or the only one there is."""
+        if named or self.connection.account_id:
+            return named or self.connection.account_id or ""
+        ids = [account["id"] for account in self.all("/integrated-account")]
+        if len(ids) == 1:
+            return str(ids[0])
+        if not ids:
+            raise Failed("there is no integrated account; connect one with `postern account add`")
+        raise Failed(f"there are {len(ids)} integrated accounts; name one with --account: {', '.join(ids)}")
+
+
+@contextmanager
+def open_api(invocation: Invocation) -> Iterator[ManagementApi]:
+    """The management API that this run speaks to."""
+    where = connection(invocation)
+    headers = {"authorization": f"Bearer {where.api_token}", "user-agent": f"postern-cli/{version()}"}
+    with httpx.Client(
+        base_url=where.base_url, headers=headers, timeout=TIMEOUT, trust_env=not is_loopback(where.base_url)
+    ) as http:
+        yield ManagementApi(where, http, invocation.terminal)
+
+
+def is_loopback(url: str) -> bool:
+    """True for this machine, where a proxy from the environment has no business."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def version() -> str:
+    """Of this package; 0 in a folder that was never installed."""
+    try:
+        return importlib.metadata.version("postern")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+def path(*parts: str) -> str:
+    """A path of words and ids; an id cannot leave its place."""
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def refusal(status: int, body: Json) -> Failed:
+    """An error answer in words: the message, or every problem on a line of its own where there are several."""
+    if not isinstance(body, dict) or "message" not in body:
+        return Failed(f"refused with status {status}", body)
+    details = body.get("details")
+    problems = details.get("problems", []) if isinstance(details, dict) else []
+    text = f"{body.get('error', 'refused')} ({status}): "
+    if len(problems) > 1:
+        text += f"{len(problems)} problems" + "".join(f"\n  - {printable(str(problem))}" for problem in problems)
+    else:
+        text += "\n  ".join(printable(line) for line in str(body["message"]).split("\n"))
+    if isinstance(details, dict) and (others := {k: v for k, v in details.items() if k != "problems"}):
+        text += f"\n  {printable(json.dumps(others, ensure_ascii=False))}"
+    limits = body.get("rate_limit")
+    if isinstance(limits, dict) and limits.get("retry_after_seconds") is not None:
+        text += f"\n  try again in {limits['retry_after_seconds']} s"
+    return Failed(text, body)

@@ -1,0 +1,95 @@
+"""`postern serve`: the whole endpoint on this machine, and what to paste where."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from functions.cli.invocation import Failed, Invocation
+from functions.cli.snippets import CLIENTS, is_public, snippet
+from functions.gateway.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from functions.local import Ready
+
+
+def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    one = commands.add_parser("serve", parents=[shaped], help="run the whole endpoint here; Ctrl-C stops it")
+    one.add_argument(
+        "--port", type=_port, metavar="N", help="port on 127.0.0.1; 8765 unless told otherwise, 0 = a free one"
+    )
+    one.set_defaults(run=_serve)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 65535")
+    return int(text)
+
+
+def settings_from(invocation: Invocation) -> Settings:
+    """The settings of this process. Raises Failed with every variable that cannot be read."""
+    try:
+        return Settings.from_environment(invocation.environment)
+    except SettingsError as error:
+        raise Failed(str(error)) from None
+
+
+def _serve(invocation: Invocation) -> None:
+    options, terminal = invocation.options, invocation.terminal
+    settings = settings_from(invocation)
+    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    with contextlib.ExitStack() as starting:
+        starting.enter_context(terminal.waiting("starting the endpoint and connecting the account"))
+        from functions import local  # late: the planes and the memory take a while to import
+        from functions.memory_engine.settings import SettingsError as MemorySettingsError
+
+        def on_ready(ready: Ready) -> None:
+            starting.close()
+            terminal.result(asdict(ready), greeting(ready, settings.state_dir))
+
+        try:
+            local.run(settings, invocation.environment, local.PORT if options.port is None else options.port, on_ready)
+        except (local.LocalError, MemorySettingsError) as error:
+            raise Failed(str(error)) from None
+    terminal.note("Stopped. The state is kept: the same URL works again after the next start.")
+
+
+def greeting(ready: Ready, state_dir: str) -> str:
+    """What a person needs once the endpoint is up: what it is connected to, the secrets, and what to paste where."""
+    url = ready.mcp_url
+    cursor = json.dumps({"mcpServers": {"postern": {"url": url}}})
+    vscode = shlex.quote(json.dumps({"name": "postern", "type": "http", "url": url}))
+    chatgpt = (
+        f"Plugins, +, Add custom MCP server, No authentication: {url}"
+        if is_public(url)
+        else "reaches public https addresses only, so not this one; postern snippet --client chatgpt says how"
+    )
+    others = " ".join(name for name in CLIENTS if name not in ("claude-code", "cursor", "vscode"))
+    return f"""\
+Postern is ready on {ready.base_url}, connected to {ready.connected_to}
+
+  MCP URL      {url}
+  API token    {ready.api_token}
+               Both are secrets: the first uses the tools, the second manages this endpoint.
+
+Paste
+  Claude Code  {snippet("claude-code", url).text}
+  Cursor       into ~/.cursor/mcp.json:
+               {cursor}
+  VS Code      code --add-mcp {vscode}
+  ChatGPT      {chatgpt}
+  others       postern snippet --client NAME, with one of: {others}
+
+Try, in another shell
+  postern call create_a_mem_0_memory user_id=me 'messages:=[{{"role": "user", "content": "I like window seats."}}]'
+  postern call mem_0_memories_search query=seats filters.user_id=me
+  postern server create --methods read --expires-in 15m
+
+Ctrl-C stops it. The state is in {state_dir}: after a restart the same URL works again."""

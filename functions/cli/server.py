@@ -1,0 +1,227 @@
+"""`postern server`: mint, list, get, update, rotate, revoke, preview MCP servers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from functions.cli.account import pairs
+from functions.cli.invocation import Invocation, Misuse
+from functions.cli.management_api import ManagementApi, open_api, path
+from functions.cli.moments import duration, expiry, until
+from functions.cli.tables import details, table
+
+Json = Any
+
+
+def add(commands: Any, remote: argparse.ArgumentParser) -> None:
+    """Add the command and its verbs."""
+    verbs = commands.add_parser("server", help="MCP servers: the URLs that agents use").add_subparsers(
+        metavar="VERB", required=True
+    )
+    of_account = argparse.ArgumentParser(add_help=False, parents=[remote])
+    of_account.add_argument("--account", metavar="ID", help="the account (else the local one, or the only one)")
+
+    one = verbs.add_parser("create", parents=[of_account], help="mint an MCP URL; it is shown once")
+    one.add_argument("--name", default="Minted with postern", help="any text that tells it from the others")
+    _config_options(one)
+    add_expiry(one)
+    one.add_argument("--quiet", "-q", action="store_true", help="print the URL alone")
+    one.set_defaults(run=_create)
+
+    one = verbs.add_parser("list", parents=[of_account], help="every live server of the account")
+    one.set_defaults(run=_list)
+
+    one = verbs.add_parser("get", parents=[of_account], help="one server")
+    one.add_argument("id", metavar="SERVER")
+    one.set_defaults(run=_get)
+
+    one = verbs.add_parser("update", parents=[of_account], help="change a server; its URL stays")
+    one.add_argument("id", metavar="SERVER")
+    one.add_argument("--name")
+    _config_options(one)
+    add_expiry(one).add_argument("--never", action="store_true", help="let it live until it is revoked")
+    one.set_defaults(run=_update)
+
+    one = verbs.add_parser("rotate", parents=[of_account], help="a new URL for a server; the old one dies")
+    one.add_argument("id", metavar="SERVER")
+    one.add_argument(
+        "--grace", metavar="DURATION", help="how long the old URL goes on working, as 10m; else not at all"
+    )
+    one.add_argument("--quiet", "-q", action="store_true", help="print the URL alone")
+    one.set_defaults(run=_rotate)
+
+    one = verbs.add_parser("revoke", parents=[of_account], help="remove a server; its URL is dead at once")
+    one.add_argument("id", metavar="SERVER")
+    one.set_defaults(run=_revoke)
+
+    one = verbs.add_parser("preview", parents=[of_account], help="which tools a filter would show; nothing is minted")
+    _config_options(one)
+    one.set_defaults(run=_preview)
+
+
+def add_expiry(parser: argparse.ArgumentParser) -> Any:
+    """Add `--expires-in` and `--expires-at`; returns the group, of which one may be given."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--expires-in", metavar="DURATION", help="how long it lives, as 90s, 15m, 2h, 7d")
+    group.add_argument("--expires-at", metavar="TIME", help="when it dies, as 2026-12-31T23:59:59Z")
+    return group
+
+
+def _config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--methods", metavar="M,...", help="read, write, custom, or exact method names")
+    parser.add_argument("--tags", metavar="T,...", help="only tools with one of these tags")
+    parser.add_argument(
+        "--require-api-token",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="a call must carry an API token of the scope connect as well",
+    )
+    parser.add_argument(
+        "--scope", action="append", metavar="NAME=ID", help="pin an entity on every call, as user_id=usr_98765"
+    )
+    parser.add_argument(
+        "--fixed", action="append", metavar="TOOL.ARGUMENT=VALUE", help="force an argument; TOOL may be *, VALUE JSON"
+    )
+    parser.add_argument(
+        "--default", action="append", metavar="TOOL.ARGUMENT=VALUE", help="the same, where the caller says nothing"
+    )
+
+
+def _config(options: argparse.Namespace) -> dict[str, Json]:
+    """The keys that were given. An empty list takes a filter away. Raises Misuse."""
+    config: dict[str, Json] = {}
+    for name in ("methods", "tags"):
+        text = getattr(options, name)
+        if text is not None:
+            config[name] = [word.strip() for word in text.split(",") if word.strip()]
+    if options.require_api_token is not None:
+        config["require_api_token_auth"] = options.require_api_token
+    if options.scope:
+        config["scope"] = pairs("--scope", options.scope)
+    if options.fixed:
+        config["fixed"] = _by_tool("--fixed", options.fixed)
+    if options.default:
+        config["defaults"] = _by_tool("--default", options.default)
+    return config
+
+
+def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:
+    """`tool.argument=value` words as {tool: {argument: value}}. A value that is JSON is taken as such, else as text."""
+    found: dict[str, dict[str, Json]] = {}
+    for place, text in pairs(option, words).items():
+        tool, dot, argument = place.partition(".")
+        if not dot or not tool or not argument:
+            raise Misuse(f'{option} {place}: write TOOL.ARGUMENT=VALUE, as "*.infer=false"')
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        found.setdefault(tool, {})[argument] = value
+    return found
+
+
+def _server_path(api: ManagementApi, invocation: Invocation, *more: str) -> str:
+    return path("integrated-account", api.account_id(invocation.options.account), "mcp", *more)
+
+
+def _create(invocation: Invocation) -> None:
+    options = invocation.options
+    body = {"name": options.name, "config": _config(options), "expires_at": expiry(options, invocation.clock())}
+    with open_api(invocation) as api:
+        minted = api.post(_server_path(api, invocation), body)
+    _show_minted(invocation, minted)
+
+
+def _show_minted(invocation: Invocation, minted: Json) -> None:
+    terminal = invocation.terminal
+    if invocation.options.quiet:
+        terminal.line(minted["url"])
+        return
+    ends = until(minted["expires_at"], invocation.clock())
+    shown = [
+        ("id", minted["id"]),
+        ("name", minted["name"]),
+        ("tools", minted["tool_count"]),
+        ("config", {name: value for name, value in minted["config"].items() if value}),
+        ("expires", ends),
+    ]
+    if minted["previous_token_expires_at"] is not None:
+        shown.append(("old URL", until(minted["previous_token_expires_at"], invocation.clock())))
+    terminal.result(minted, details([*shown, ("url", minted["url"])]))
+    terminal.note(
+        "The URL is a secret and is shown only now. Lines to paste: postern snippet --client cursor --url URL"
+    )
+
+
+def _list(invocation: Invocation) -> None:
+    with open_api(invocation) as api:
+        servers = api.all(_server_path(api, invocation))
+    now = invocation.clock()
+    rows = [
+        [
+            server["id"],
+            server["name"],
+            server["tool_count"],
+            server["config"]["methods"],
+            server["config"]["tags"],
+            server["config"]["scope"],
+            until(server["expires_at"], now),
+            server["last_used_at"],
+        ]
+        for server in servers
+    ]
+    text = table(("id", "name", "tools", "methods", "tags", "scope", "expires", "last used"), rows)
+    invocation.terminal.result(servers, text if servers else "no servers; mint one with: postern server create")
+
+
+def _show(invocation: Invocation, server: Json) -> None:
+    shown = {**server, **server["config"], "expires_at": until(server["expires_at"], invocation.clock())}
+    del shown["config"]
+    invocation.terminal.result(server, details(list(shown.items())))
+
+
+def _get(invocation: Invocation) -> None:
+    with open_api(invocation) as api:
+        _show(invocation, api.get(_server_path(api, invocation, invocation.options.id)))
+
+
+def _update(invocation: Invocation) -> None:
+    options = invocation.options
+    body: dict[str, Json] = {}
+    if options.name:
+        body["name"] = options.name
+    if config := _config(options):
+        body["config"] = config
+    expires_at = expiry(options, invocation.clock())
+    if expires_at is not None or options.never:
+        body["expires_at"] = expires_at
+    if not body:
+        raise Misuse("nothing to change; give --name, an option of the filter, --expires-in, --expires-at or --never")
+    with open_api(invocation) as api:
+        _show(invocation, api.patch(_server_path(api, invocation, options.id), body))
+
+
+def _rotate(invocation: Invocation) -> None:
+    options = invocation.options
+    grace = int(duration(options.grace).total_seconds()) if options.grace else 0
+    with open_api(invocation) as api:
+        minted = api.post(_server_path(api, invocation, options.id, "rotate"), {"grace_seconds": grace})
+    _show_minted(invocation, minted)
+
+
+def _revoke(invocation: Invocation) -> None:
+    with open_api(invocation) as api:
+        gone = api.delete(_server_path(api, invocation, invocation.options.id))
+    invocation.terminal.result(
+        gone, f"server {gone['id']} is gone; {gone['removed']['tokens']} live URL(s) are dead from now on"
+    )
+
+
+def _preview(invocation: Invocation) -> None:
+    with open_api(invocation) as api:
+        found = api.post(_server_path(api, invocation, "preview"), {"config": _config(invocation.options)})
+    shown = ("name", "method", "access", "destructive", "tags")
+    rows = [[tool[name] for name in shown] for tool in found["tools"]]
+    invocation.terminal.result(found, f"{table(shown, rows)}\n{found['tool_count']} tools")

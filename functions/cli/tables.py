@@ -1,0 +1,40 @@
+"""Rows as aligned columns for people; scripts take --json."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from functions.cli.terminal import printable
+
+Json = Any
+
+GAP = "  "
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> str:
+    """Headings and rows, each column as wide as its widest cell; no trailing blanks."""
+    cells = [[heading.upper() for heading in columns], *([cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    return "\n".join(
+        GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
+
+
+def details(pairs: Sequence[tuple[str, Json]]) -> str:
+    """Names and values, one a line."""
+    width = max(len(name) for name, _ in pairs)
+    return "\n".join(f"{name.ljust(width)}{GAP}{cell(value)}".rstrip() for name, value in pairs)
+
+
+def cell(value: Json) -> str:
+    """One value in one line: a list by commas, an object as key=value, nothing as -."""
+    if value is None or value in ("", [], {}):
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ",".join(cell(entry) for entry in value)
+    if isinstance(value, dict):
+        return " ".join(f"{printable(str(name))}={cell(entry)}" for name, entry in value.items())
+    return printable(str(value))

@@ -1,0 +1,139 @@
+"""Tools through either door: an MCP URL and the official client, or an account and the proxy of the management API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from functions.cli.invocation import Failed
+from functions.cli.management_api import ManagementApi, is_loopback, path
+from functions.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+Json = Any
+
+RATE_LIMIT = "postern/rate-limit"
+"""Key of `_meta` under which a result carries the upstream's rate limit."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a call gave. `rate_limit`: {limit, remaining, reset_seconds, retry_after_seconds} or None."""
+
+    body: Json
+    failed: bool
+    rate_limit: Mapping[str, int | None] | None
+
+
+@asynccontextmanager
+async def connect(url: str, second_factor: str = "", mode: str = "auto") -> AsyncIterator[Client]:
+    """The official client on an MCP URL. `second_factor` is an API token for servers that ask for one.
+
+    Raises Failed for an endpoint that is not there or says no; what is raised inside the context leaves it as it is,
+    though the client's task groups wrap it on the way.
+    """
+    import httpx2
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    headers = {"authorization": f"Bearer {second_factor}"} if second_factor else None
+    timeout = httpx2.Timeout(60.0, connect=10.0)
+    try:
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=not is_loopback(url)) as http,
+            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        ):
+            yield client
+    except Exception as error:
+        raise _told(_first(error)) from None
+
+
+async def list_tools(client: Client) -> list[dict[str, Json]]:
+    """Every tool of the server, through all pages, as MCP tool objects."""
+    tools: list[dict[str, Json]] = []
+    cursor: str | None = None
+    while True:
+        page = await client.list_tools(cursor=cursor)
+        tools += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in page.tools]
+        cursor = page.next_cursor
+        if cursor is None:
+            return tools
+
+
+async def call_tool(client: Client, name: str, arguments: Mapping[str, Json]) -> Answer:
+    """One call through MCP. Raises the client's MCPError where the server has no such tool or is dead."""
+    result = await client.call_tool(name, dict(arguments))
+    body = result.structured_content
+    if body is None:
+        text = "".join(block.text for block in result.content if block.type == "text")
+        try:
+            body = json.loads(text)
+        except ValueError:
+            body = text
+    return Answer(body, bool(result.is_error), (result.meta or {}).get(RATE_LIMIT))
+
+
+def proxied_call(
+    api: ManagementApi, account_id: str, tool: Mapping[str, Json], arguments: Mapping[str, Json]
+) -> Answer:
+    """One call through the proxy. `tool` is an entry of the account's tool list, whose `call` says verb and path."""
+    verb, template = tool["call"].split(" ", 1)
+    left = dict(arguments)
+    place = template
+    while "{" in place:
+        before, rest = place.split("{", 1)
+        name, after = rest.split("}", 1)
+        if name not in left:
+            raise Failed(f'{tool["name"]}: "{name}" is missing; it names the record')
+        place = before + quote(str(left.pop(name)), safe="") + after
+    query = {"integrated_account_id": account_id}
+    body: Json = None
+    if verb in ("GET", "DELETE"):
+        query |= {name: value if isinstance(value, str) else json.dumps(value) for name, value in left.items()}
+    else:
+        body = left
+    answer, headers = api.request(verb, place, query=query, body=body)
+    return Answer(answer, False, _limits(headers))
+
+
+def account_tools(api: ManagementApi, account_id: str, **query: str) -> list[Json]:
+    """The account's tools as the management API lists them; `methods`, `tags` and `format` narrow or shape them."""
+    given = {name: value for name, value in query.items() if value}
+    found: list[Json] = api.get(path("integrated-account", account_id, "tools"), given)["result"]
+    return found
+
+
+def _limits(headers: Mapping[str, str]) -> dict[str, int | None] | None:
+    names = {
+        "limit": "ratelimit-limit",
+        "remaining": "ratelimit-remaining",
+        "reset_seconds": "ratelimit-reset",
+        "retry_after_seconds": "retry-after",
+    }
+    found = {name: int(headers[header]) if header in headers else None for name, header in names.items()}
+    return found if any(value is not None for value in found.values()) else None
+
+
+def _first(error: BaseException) -> BaseException:
+    """The error that the task groups around it wrapped."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _told(error: BaseException) -> BaseException:
+    """The client's own errors as Failed; anything else as it is."""
+    import httpx2
+    from mcp import MCPError
+
+    if isinstance(error, MCPError):
+        return Failed(f"the MCP server said: {printable(error.message)} ({error.code})", error.error.model_dump())
+    if isinstance(error, httpx2.HTTPError):
+        return Failed(f"the MCP URL cannot be reached ({type(error).__name__}); check the address")
+    return error
