@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -251,3 +252,10 @@ def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]
 
 def _response(description: str, schema: Mapping[str, Json]) -> dict[str, Json]:
     return {"description": description, "content": {"application/json": {"schema": dict(schema)}}}
+
+
+if __name__ == "__main__":
+    import sys
+
+    json.dump(document("https://postern.example"), sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -20,7 +20,7 @@ def keep(plane: Plane, account: str, number: int, time: datetime, **more: Any) -
     text = time.astimezone(UTC).isoformat().replace("+00:00", "Z")
     record = {"time": text, "request_id": f"r{number:04}", "account_id": account, "status": 200, "tool": "t", **more}
     plane.store.write([Put(Key(layout.log(account, text[:10]), f"{text}#r{number:04}"), record)])
-    return record["request_id"]
+    return f"r{number:04}"
 
 
 def ids(plane: Plane, **query: Any) -> list[str]:

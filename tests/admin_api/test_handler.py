@@ -1,0 +1,158 @@
+"""The Lambda entry: events of both front doors, several in one process."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from functions.admin_api import api_tokens
+from functions.admin_api.app import _deadline
+from functions.gateway.settings import Settings, SettingsError
+from functions.stores.sqlite import SqliteStore
+from tests.admin_api.conftest import API_KEY, START, ScriptedUpstream
+
+ROOT = "pst_" + "h" * 43
+CONTEXT = SimpleNamespace(
+    aws_request_id="6f1f5e3e-0d4a-4d0c-9f3c-2f3c8f0b7a11", get_remaining_time_in_millis=lambda: 29_000
+)
+
+
+def http_api(verb: str, path: str, body: Any = None, query: str = "", token: str = ROOT) -> dict[str, Any]:
+    """An API Gateway HTTP API event, payload format 2.0, as the gateway sends it for a `$default` route."""
+    return {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": {
+            "accept": "*/*",
+            "authorization": f"Bearer {token}",
+            "content-length": "2",
+            "content-type": "application/json",
+            "host": "a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com",
+            "user-agent": "curl/8.5.0",
+            "x-amzn-trace-id": "Root=1-67ac0a4b-0123456789abcdef01234567",
+            "x-forwarded-for": "203.0.113.7",
+            "x-forwarded-port": "443",
+            "x-forwarded-proto": "https",
+        },
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "a1b2c3d4e5",
+            "domainName": "a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com",
+            "domainPrefix": "a1b2c3d4e5",
+            "http": {
+                "method": verb,
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "203.0.113.7",
+                "userAgent": "curl/8.5.0",
+            },
+            "requestId": "JKJaXmPLvHcESHA=",
+            "routeKey": "$default",
+            "stage": "$default",
+            "time": "21/Nov/2026:12:00:00 +0000",
+            "timeEpoch": 1795262400000,
+        },
+        **({"body": json.dumps(body)} if body is not None else {}),
+        "isBase64Encoded": False,
+    }
+
+
+def function_url(verb: str, path: str, body: Any = None, query: str = "", token: str = ROOT) -> dict[str, Any]:
+    """A Lambda Function URL event; its body comes as base64 unless the content type is text."""
+    event = http_api(verb, path, body, query, token)
+    host = "abcdefghijklmnopqrstuvwxyz012345.lambda-url.eu-west-1.on.aws"
+    event["headers"]["host"] = host
+    event["requestContext"] |= {"accountId": "anonymous", "apiId": host.split(".")[0], "domainName": host}
+    if body is not None:
+        event |= {"body": base64.b64encode(json.dumps(body).encode()).decode(), "isBase64Encoded": True}
+    return event
+
+
+@pytest.fixture
+def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    store = SqliteStore(tmp_path / "postern.sqlite")
+    api_tokens.bootstrap(store, START, lambda n: bytes(n), ROOT)
+    store.close()
+    monkeypatch.setenv("POSTERN_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("POSTERN_PRIVATE_UPSTREAMS", "true")
+    monkeypatch.setenv("POSTERN_LOG_LEVEL", "DEBUG")
+    levels = {name: logging.getLogger(name).level for name in ("", "mangum", "httpx", "httpcore", "botocore")}
+    monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
+    module = importlib.import_module("functions.admin_api.handler")
+    yield module
+    module.store.close()
+    monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.parametrize("event", [http_api, function_url])
+def test_a_process_answers_one_event_after_the_other(
+    handler: Any, upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture, event: Any
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def call(verb: str, path: str, body: Any = None, query: str = "", token: str = ROOT) -> tuple[int, Any]:
+        answer = handler.handler(event(verb, path, body, query, token), CONTEXT)
+        assert answer["headers"]["content-type"] == "application/json"
+        return answer["statusCode"], json.loads(answer["body"])
+
+    body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url}
+    status, account = call("POST", "/integrated-account", body)
+    assert status == 201
+    path = f"/integrated-account/{account['id']}/mcp"
+    status, server = call("POST", path, {"name": "s", "config": {"methods": ["read"]}})
+    assert status == 201
+    host = event("GET", "/")["headers"]["host"]
+    assert server["url"] == f"https://{host}/mcp/{server['token']}"
+    assert call("GET", path, query="limit=1") == (
+        200,
+        {"result": [call("GET", f"{path}/{server['id']}")[1]], "next_cursor": None},
+    )
+    assert call("GET", path, token="pst_" + "x" * 43)[0] == 401
+    assert call("GET", "/proxy/events/x", query=f"integrated_account_id={account['id']}")[0] in (400, 404)
+    assert call("DELETE", f"{path}/{server['id']}") == (200, {"id": server["id"], "removed": {"tokens": 1}})
+    assert call("GET", f"{path}/{server['id']}")[0] == 404
+    assert call("GET", "/nowhere")[0] == 404
+    for secret in (API_KEY, ROOT, server["token"]):
+        assert secret not in caplog.text
+
+
+def test_the_log_names_the_platforms_request(handler: Any, upstream: ScriptedUpstream) -> None:
+    body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url}
+    account = json.loads(handler.handler(http_api("POST", "/integrated-account", body), CONTEXT)["body"])["id"]
+    handler.handler(http_api("GET", "/proxy/memories", query=f"integrated_account_id={account}"), CONTEXT)
+    [record] = json.loads(handler.handler(http_api("GET", "/log"), CONTEXT)["body"])["result"]
+    assert record["request_id"] == CONTEXT.aws_request_id
+
+
+def test_a_call_ends_before_the_platform_does() -> None:
+    settings = Settings(call_timeout_seconds=25, deadline_margin_ms=1_500)
+
+    def deadline(left_ms: int | None) -> float:
+        context = None if left_ms is None else SimpleNamespace(get_remaining_time_in_millis=lambda: left_ms)
+        request: Any = SimpleNamespace(scope={"aws.context": context} if context else {})
+        return _deadline(request, settings, 100.0)
+
+    assert deadline(None) == 125.0
+    assert deadline(900_000) == 125.0
+    assert deadline(11_500) == 110.0
+    assert deadline(500) == 100.0
+
+
+def test_a_wrong_variable_stops_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSTERN_STORE", "redis")
+    monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
+    with pytest.raises(SettingsError, match="POSTERN_STORE is 'redis'; valid: dynamodb, sqlite"):
+        importlib.import_module("functions.admin_api.handler")
