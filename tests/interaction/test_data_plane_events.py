@@ -1,0 +1,227 @@
+"""API Gateway and Function URL events through the real data-plane handler: one process, many invocations."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import copy
+import importlib
+import io
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.memory_engine.app import create_app
+from functions.memory_engine.settings import EngineSettings
+from functions.stores.sqlite import SqliteStore
+from tests.mcp_endpoint.endpoint import META, Bench, Clock, served
+
+Json = Any
+
+EVENTS = Path(__file__).parent / "events"
+ROOT = Path(__file__).parents[2]
+
+FORBIDDEN = ("pydantic", "boto3", "botocore", "mcp", "yaml", "jsonschema", "httpx", "jsonschema_rs", "nacl", "jmespath")
+"""Packages that a cold start must not pay for before the first tools/call needs them."""
+
+
+@dataclass
+class Context:
+    """The part of Lambda's context object that is read."""
+
+    aws_request_id: str = "lambda-request-1"
+    remaining_ms: int = 30_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms
+
+
+@dataclass
+class Deployed:
+    """The handler, as Lambda imports it, over a store and an upstream of its own."""
+
+    handler: Callable[[Json, Any], Json]
+    bench: Bench
+    upstream: str
+    audit_lines: io.StringIO
+
+    def mint(self, **options: Any) -> str:
+        return self.bench.mint(base_url=self.upstream, **options)
+
+
+API_KEY = "m0-of-the-upstream"
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    for name, value in {"STATE_DIR": str(tmp_path), "PRIVATE_UPSTREAMS": "true", "LOG_LEVEL": "DEBUG"}.items():
+        monkeypatch.setenv(f"POSTERN_{name}", value)
+    level = logging.getLogger().level
+    loop = asyncio.new_event_loop()  # the one that Mangum finds, as Lambda's bootstrap has it
+    asyncio.set_event_loop(loop)
+    with served(create_app(EngineSettings(path=tmp_path / "memory.sqlite", api_keys=(API_KEY,)))) as upstream:
+        sys.modules.pop("functions.mcp_endpoint.handler", None)
+        with contextlib.redirect_stdout(io.StringIO()) as audit_lines:
+            module = importlib.import_module("functions.mcp_endpoint.handler")
+        store = SqliteStore(tmp_path / "postern.sqlite")
+        yield Deployed(module.handler, Bench(store, Clock(datetime.now(UTC))), upstream, audit_lines)
+        loop.run_until_complete(module.endpoint.sender.close())
+        store.close()
+        module.store.close()
+    asyncio.set_event_loop(None)
+    loop.close()
+    logging.getLogger().setLevel(level)
+
+
+@pytest.fixture(params=["api_gateway", "function_url"])
+def event(request: pytest.FixtureRequest) -> Json:
+    return json.loads((EVENTS / f"{request.param}.json").read_text())
+
+
+def _event(event: Json, token: str, message: Json, headers: Json = None, *, encoded: bool = False) -> Json:
+    """The event with this token, message and headers."""
+    event = copy.deepcopy(event)
+    body = message if isinstance(message, str) else json.dumps(message)
+    event["rawPath"] = event["requestContext"]["http"]["path"] = f"/mcp/{token}"
+    event["headers"] = {**event["headers"], "content-length": str(len(body.encode())), **(headers or {})}
+    event["body"] = base64.b64encode(body.encode()).decode() if encoded else body
+    event["isBase64Encoded"] = encoded
+    return event
+
+
+def _call(name: str, arguments: Json, id: Json = 1) -> Json:
+    return {"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+
+
+def test_one_process_serves_many_invocations(deployed: Deployed, event: Json) -> None:
+    """AWS Lambda: a warm environment is used again; the SDK's own app fails from the second on (python-sdk 3121)."""
+    token = deployed.mint(api_key=API_KEY)
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    for _ in range(3):
+        answer = deployed.handler(_event(event, token, listing), Context())
+        assert answer["statusCode"] == 200
+        assert answer["headers"]["content-type"] == "application/json"
+        assert answer["isBase64Encoded"] is False
+        assert len(json.loads(answer["body"])["result"]["tools"]) > 5
+
+
+def test_calls_of_one_process_share_the_upstream_connection_and_never_fail_on_it(
+    deployed: Deployed, event: Json
+) -> None:
+    """An HTTP client that outlives an invocation must outlive it on the same event loop (mangum)."""
+    token = deployed.mint(api_key=API_KEY)
+    for number in range(4):
+        arguments = {"messages": [{"role": "user", "content": f"I like tea number {number}."}], "user_id": "usr_1"}
+        answer = deployed.handler(_event(event, token, _call("create_a_mem_0_memory", arguments)), Context())
+        result = json.loads(answer["body"])["result"]
+        assert result["isError"] is False, result
+        assert result["structuredContent"]["event_id"]
+
+
+def test_a_modern_request_through_lambda_is_modern(deployed: Deployed, event: Json) -> None:
+    """2026-07-28 transports: header names come in lower case, values as sent."""
+    token = deployed.mint(api_key=API_KEY)
+    arguments = {"filters": {"user_id": "usr_ü"}}
+    message = _call("list_all_mem_0_memories", arguments)
+    message["params"]["_meta"] = META
+    headers = {
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": "list_all_mem_0_memories",
+    }
+    for encoded in (False, True, False):
+        answer = deployed.handler(_event(event, token, message, headers, encoded=encoded), Context())
+        result = json.loads(answer["body"])["result"]
+        assert (answer["statusCode"], result["resultType"]) == (200, "complete")
+        assert result["structuredContent"]["result"] == []
+    mismatch = deployed.handler(_event(event, token, message, {**headers, "mcp-method": "a,tools/call"}), Context())
+    assert (mismatch["statusCode"], json.loads(mismatch["body"])["error"]["code"]) == (400, -32020)
+
+
+def test_an_upstream_gets_no_more_time_than_lambda_has(deployed: Deployed, event: Json) -> None:
+    """AWS Lambda: the context's remaining time; the margin is kept for our own answer."""
+    token = deployed.mint(api_key=API_KEY)
+    message = _call("list_all_mem_0_memories", {"filters": {"user_id": "usr_1"}})
+    answer = deployed.handler(_event(event, token, message), Context(remaining_ms=1_400))
+    result = json.loads(answer["body"])["result"]
+    assert result["isError"] is True
+    assert json.loads(result["content"][0]["text"])["status_code"] == 504
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "status"),
+    [
+        ("GET", "/mcp/TOKEN", 405),
+        ("DELETE", "/mcp/TOKEN", 405),
+        ("OPTIONS", "/mcp/TOKEN", 204),
+        ("POST", "/mcp/unknown", 404),
+        ("GET", "/.well-known/oauth-protected-resource/mcp/TOKEN", 404),
+        ("GET", "/health", 200),
+    ],
+)
+def test_what_is_not_a_message_is_answered_at_once(
+    deployed: Deployed, event: Json, verb: str, path: str, status: int
+) -> None:
+    """2025-11-25 transports: 405 for a GET without a stream. A GET that waits would hold the function to its limit."""
+    event["rawPath"] = event["requestContext"]["http"]["path"] = path
+    event["requestContext"]["http"]["method"] = verb
+    for _ in range(3):
+        answer = deployed.handler(event, Context())
+        assert answer["statusCode"] == status
+        assert answer["headers"]["access-control-allow-origin"] == "*"
+
+
+def test_a_body_that_is_missing_or_garbled_is_a_parse_error(deployed: Deployed, event: Json) -> None:
+    token = deployed.mint(api_key=API_KEY)
+    garbled = _event(event, token, "{", encoded=True)
+    missing = _event(event, token, "")
+    del missing["body"]
+    for wrong in (garbled, missing):
+        answer = deployed.handler(wrong, Context())
+        assert (answer["statusCode"], json.loads(answer["body"])["error"]["code"]) == (400, -32700)
+
+
+def test_no_secret_reaches_a_log_line_at_debug(
+    deployed: Deployed, event: Json, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Mangum logs paths and httpx logs URLs at INFO, with the tokens and keys in them."""
+    token = deployed.mint(api_key=API_KEY)
+    api_token = deployed.bench.issue_api_token()
+    with caplog.at_level(logging.DEBUG):
+        for name in ("list_all_mem_0_memories", "mem_0_memories_search", "no_such_tool"):
+            message = _call(name, {"filters": {"user_id": "usr_private"}, "query": "private"})
+            deployed.handler(_event(event, token, message, {"authorization": f"Bearer {api_token}"}), Context())
+        deployed.handler(_event(event, "A" * 43, "{}"), Context())
+    assert deployed.audit_lines.getvalue().count('"request_id":"lambda-request-1"') == 3
+    written = caplog.text + deployed.audit_lines.getvalue()
+    for secret in (token, api_token, API_KEY, "A" * 43, "usr_private"):
+        assert secret not in written
+
+
+@pytest.mark.parametrize("store", ["sqlite", "dynamodb"])
+def test_importing_the_handler_imports_nothing_heavy(store: str, tmp_path: Path) -> None:
+    names = ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "POSTERN_TABLE")
+    environment = {**dict.fromkeys(names, "x"), "POSTERN_STORE": store, "POSTERN_STATE_DIR": str(tmp_path)}
+    script = "import sys, functions.mcp_endpoint.handler; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    imported = set(run.stdout.split())
+    assert "functions.mcp_endpoint.app" in imported
+    assert imported.isdisjoint(FORBIDDEN)
