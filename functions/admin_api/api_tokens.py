@@ -41,6 +41,10 @@ ROOT_KEPT = 300.0
 """Seconds that the root API token of Secrets Manager is kept before it is read again: how late a new one is known."""
 
 
+CONNECT_SECONDS, READ_SECONDS = 2, 5
+"""Longest waits of one request to Secrets Manager: an operator is waiting for the answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """Who is calling. `account_ids`: the only accounts it may touch; empty = everything, and only then also what
@@ -241,8 +245,10 @@ class SecretsManagerRoot:
         try:
             if self._client is None:
                 import boto3
+                from botocore.config import Config
 
-                self._client = boto3.client("secretsmanager")
+                config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS)
+                self._client = boto3.client("secretsmanager", config=config)
             secret: str = self._client.get_secret_value(SecretId=self._secret_id)["SecretString"]
         except (BotoCoreError, ClientError) as error:
             if self._kept is not None:

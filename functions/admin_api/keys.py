@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 _PASSING = ("ThrottlingException", "KMSInternalException", "DependencyTimeoutException")
 """KMS error codes after which the same request may succeed."""
+
+
+CONNECT_SECONDS, READ_SECONDS, TRIES = 2, 5, 3
+"""Longest waits, and tries, of one request to KMS: an operator is waiting for the answer."""
 
 
 class KeyFailure(PosternError):
@@ -67,17 +72,17 @@ class LocalKeys:
 
     def _read_or_make(self) -> bytes:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        made = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         if not self._path.exists():
             # Written aside and linked in: another process sees the whole file or none, and the first one wins.
-            with open(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            descriptor, made = tempfile.mkstemp(dir=self._path.parent, prefix=f"{self._path.name}.")
+            with open(descriptor, "w", encoding="ascii") as file:
                 file.write(base64.b64encode(self._random(KEY_BYTES)).decode() + "\n")
             try:
                 os.link(made, self._path)
             except FileExistsError:
                 pass
             finally:
-                made.unlink()
+                os.unlink(made)
         if stat.S_IMODE(self._path.stat().st_mode) & 0o077:
             raise KeyFailure(f"the key file {self._path} can be read by others; run: chmod 600 {self._path}")
         try:
@@ -117,8 +122,14 @@ class KmsKeys:
     def _client(self) -> KMSClient:
         if self._made is None:
             import boto3
+            from botocore.config import Config
 
-            self._made = boto3.client("kms")
+            config = Config(
+                connect_timeout=CONNECT_SECONDS,
+                read_timeout=READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": TRIES},
+            )
+            self._made = boto3.client("kms", config=config)
         return self._made
 
 

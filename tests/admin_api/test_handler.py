@@ -151,6 +151,12 @@ def test_a_call_ends_before_the_platform_does() -> None:
     assert deadline(500) == 100.0
 
 
+def test_schedules_are_made_where_there_is_a_group_for_them(handler: Any) -> None:
+    chosen = Settings(schedule_group="postern-dev", schedule_role_arn="arn:role", purge_function_arn="arn:purge")
+    assert type(handler._scheduler(chosen)).__name__ == "EventBridgeSchedules"
+    assert type(handler._scheduler(Settings())).__name__ == "NoSchedules"
+
+
 def test_a_wrong_variable_stops_the_process_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSTERN_STORE", "redis")
     monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
