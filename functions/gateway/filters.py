@@ -132,12 +132,12 @@ def _unknown_arguments(field: str, rules: Mapping[str, Mapping[str, Any]], catal
     for name, arguments in rules.items():
         if name != "*" and name not in catalog.tools:
             hint = _nearest(name, catalog.tools) or 'valid: "*" or a tool name'
-            problems.append(f'config.{field}: no tool "{name}"; {hint}')
+            problems.append(f'config.{field}: no tool "{name[:SHOWN_CHARS]}"; {hint}')
             continue
         tools = catalog.tools.values() if name == "*" else [catalog.tools[name]]
         known = sorted({argument for tool in tools for argument in tool.definition["inputSchema"]["properties"]})
         problems += [
-            f'config.{field}.{name}: no argument "{argument}"; '
+            f'config.{field}.{name}: no argument "{argument[:SHOWN_CHARS]}"; '
             + (_nearest(argument, known) or "valid: " + ", ".join(known))
             for argument in arguments
             if argument not in known

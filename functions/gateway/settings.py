@@ -49,7 +49,7 @@ class Settings:
     # Quotes and backslashes weigh six times in a Lambda answer (in the text, in structuredContent, and each escaped
     # once more in Lambda's own envelope), and Lambda takes 6,291,556 bytes.
     max_result_bytes: int = _setting(100_000, "UTF-8 bytes of a result's text", least=1_000, most=1_000_000)
-    max_string_chars: int = _setting(32_000, "characters of one string in a result", least=100, most=2_500_000)
+    max_string_chars: int = _setting(32_000, "characters of one string in a result", least=100, most=1_000_000)
     max_array_items: int = _setting(1_000, "entries of one array in a result", least=1, most=100_000)
     log_retention_days: int = _setting(30, "days that the call log is kept", least=1, most=3_650)
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")

@@ -50,7 +50,7 @@ def tool(
     output: Mapping[str, Json] | None = None,
 ) -> Tool:
     """A tool whose arguments are those of its parameters, of any type unless told."""
-    given = {parameter.argument: {} for parameter in parameters if parameter.argument}
+    given: dict[str, Json] = {parameter.argument: {} for parameter in parameters if parameter.argument}
     schema: dict[str, Json] = {
         "type": "object",
         "properties": {**given, **(properties or {})},

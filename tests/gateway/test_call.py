@@ -308,10 +308,10 @@ def test_what_an_upstream_took_is_counted_also_when_it_never_answers(upstream: U
 
 def test_a_hidden_tool_and_one_that_is_not_there_are_told_apart_by_nothing(upstream: Upstream) -> None:
     config = ServerConfig(methods=("read",))
-    for name in ("create_a_thing", "create_a_thong"):
+    for loaded in (THINGS, catalog_of(READ)):
         with pytest.raises(errors.UnknownTool) as unknown:
-            call_once(THINGS, upstream.origin, name, {}, config=config)
-        assert unknown.value.message == f'no tool "{name}" on this server; did you mean list_all_things?'
+            call_once(loaded, upstream.origin, "create_a_thing", {"text": "x"}, config=config)
+        assert unknown.value.message == 'no tool "create_a_thing" on this server; did you mean list_all_things?'
     assert upstream.requests == []
 
 
@@ -469,7 +469,7 @@ def test_pages_that_one_answer_collects_are_sorted_as_one_and_cut_without_a_gap(
     seen: list[int] = []
     cursor = None
     while True:
-        arguments = {"next_cursor": cursor} if cursor else {}
+        arguments: dict[str, Json] = {"next_cursor": cursor} if cursor else {}
         settings = Settings(private_upstreams=True, max_result_bytes=1_400)
         body = call_once(catalog_of(story), upstream.origin, "list_all_lines", arguments, settings=settings).body
         assert body["result"], "each answer gets on"

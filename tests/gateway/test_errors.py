@@ -1,0 +1,99 @@
+"""Every error has an answer on every plane, and every text of it has a UTF-8 form."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from functions.gateway import errors
+from functions.gateway.rate_limits import RateLimit
+
+
+def made(kind: type[errors.PosternError]) -> errors.PosternError:
+    if kind is errors.WrongArguments:
+        return errors.WrongArguments("a_tool", ["one", "two"])
+    if issubclass(kind, errors.ToolFailure):
+        return kind("said", upstream_status=418, rate_limit=RateLimit(1, 0, 2, 3), raw_response={"a": 1}, detail="d")
+    if issubclass(kind, errors.Refused):
+        return kind("said", details={"valid": []}, retry_after=4, detail="d")
+    return kind("said", detail="d")
+
+
+def everyone(kind: type[errors.PosternError] = errors.PosternError) -> list[type[errors.PosternError]]:
+    return [kind, *(deeper for below in kind.__subclasses__() for deeper in everyone(below))]
+
+
+@pytest.mark.parametrize("kind", everyone())
+def test_every_error_is_told_on_all_three_planes_and_its_detail_on_none(kind: type[errors.PosternError]) -> None:
+    error = made(kind)
+    error.detail = "only for the log"
+    status, body, headers = errors.http(error)
+    assert 400 <= status < 600
+    assert set(errors.jsonrpc(error)) == {"code", "message"}
+    envelope = errors.tool_result(error)
+    assert envelope["status_code"] == status
+    assert list(envelope) == ["status_code", "error", "message", "is_remote_error", "raw_response", "rate_limit"]
+    assert all(isinstance(value, str) for value in headers.values())
+    assert "only for the log" not in json.dumps([body, headers, errors.jsonrpc(error), envelope]) + str(error)
+
+
+def test_the_tree_of_the_docstring_is_the_tree_of_the_code() -> None:
+    assert errors.__doc__ is not None
+    assert {kind.__name__ for kind in everyone()} == {
+        word
+        for line in errors.__doc__.split("`http`")[0].splitlines()
+        for word in line.replace("|", " ").replace("`--", " ").replace("|--", " ").replace("--", " ").split()[:1]
+        if word[:1].isupper() and word != "Every"
+    }
+
+
+def test_all_problems_of_wrong_arguments_stand_in_one_message() -> None:
+    error = errors.WrongArguments("a_tool", ["one", "two"])
+    assert error.message == "a_tool: one\na_tool: two"
+    assert error.problems == ("one", "two")
+
+
+def test_a_refusal_carries_what_is_valid_and_when_to_come_back() -> None:
+    status, body, headers = errors.http(errors.Unavailable("busy", details=["x"], retry_after=4))
+    assert (status, headers) == (503, {"retry-after": "4"})
+    assert body == {"statusCode": 503, "error": "Service Unavailable", "message": "busy", "details": ["x"]}
+
+
+def test_an_upstreams_refusal_keeps_its_status_and_brings_its_rate_limit_as_headers() -> None:
+    refused = errors.UpstreamRefused("no", upstream_status=429, rate_limit=RateLimit(60, 0, 17, 17))
+    status, body, headers = errors.http(refused)
+    assert (status, body["error"]) == (429, "Too Many Requests")
+    assert headers == {
+        "ratelimit-limit": "60",
+        "ratelimit-remaining": "0",
+        "ratelimit-reset": "17",
+        "retry-after": "17",
+    }
+
+
+def test_a_status_without_a_name_is_told_by_its_number() -> None:
+    assert errors.tool_result(errors.UpstreamRefused("no", upstream_status=599))["error"] == "Status 599"
+
+
+def test_codes_of_json_rpc_errors_are_the_documented_ones() -> None:
+    assert errors.jsonrpc(errors.UnknownTool("x"))["code"] == -32602
+    assert errors.jsonrpc(errors.NotFound("x"))["code"] == 40401
+    assert errors.jsonrpc(errors.PosternError("x"))["code"] == -32603
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("plain", "plain"),
+        ("é😀", "é😀"),
+        ("half \ud83d", "half \ufffd"),
+        ("\udc00\ud83d", "\ufffd\ufffd"),
+        ("\ud83d\ude00", "😀"),
+    ],
+)
+def test_half_of_a_surrogate_pair_never_gets_into_a_message(text: str, told: str) -> None:
+    assert errors.well_formed(text) == told
+    error = errors.NotFound(text)
+    assert error.message == told
+    assert str(error).encode().decode() == told
