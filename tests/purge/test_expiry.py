@@ -1,12 +1,14 @@
 """Expiry as a whole, on one clock: what the endpoint serves, what the schedules purge, what an operator changes.
 
-A simulated EventBridge runs each schedule once or twice, up to a minute late, as the real one may.
+A simulated EventBridge runs each schedule once or twice, up to a minute late, and some of them although they were moved
+or removed in the meantime: the worst that the real one may do.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -48,8 +50,10 @@ class World:
         self.random = random.Random(seed)
         self.servers: list[Known] = []
         self.due: list[tuple[datetime, str, datetime]] = []
+        self.sticks: dict[tuple[str, datetime], bool] = {}
         self.fired: set[tuple[str, datetime]] = set()
-        self.served = self.refused = self.purged = 0
+        self.served = self.refused = 0
+        self.outcomes: Counter[str] = Counter()
         settings = Settings()
         self.endpoint = Endpoint(
             settings=settings, store=plane.store, sender=Sender(settings), clock=plane.clock, monotonic=lambda: 0.0
@@ -95,16 +99,21 @@ class World:
     def schedule(self) -> None:
         """EventBridge takes note of what there is, and runs what is due."""
         now = self.plane.clock.now
-        for server_id, at in self.plane.schedules.at.items():
-            if now >= at and (server_id, at) not in self.fired:
-                self.fired.add((server_id, at))
+        current = list(self.plane.schedules.at.items())
+        for schedule in current:
+            if schedule not in self.sticks:
+                self.sticks[schedule] = self.random.random() < 0.5
+        for schedule, sticks in self.sticks.items():
+            server_id, at = schedule
+            if now >= at and schedule not in self.fired and (sticks or schedule in current):
+                self.fired.add(schedule)
                 for _ in range(self.random.choice([1, 1, 2])):
                     late = timedelta(seconds=self.random.randint(0, SCHEDULE_PRECISION - 1))
                     self.due.append((at + late, server_id, at))
         for run in [run for run in self.due if run[0] <= now]:
             self.due.remove(run)
             event = {"account_id": self.account, "server_id": run[1], "expires_at": write_time(run[2])}
-            self.purged += purge(event, self.plane.store, now) == "purged"
+            self.outcomes[purge(event, self.plane.store, now)] += 1
 
     def check(self) -> None:
         now = self.plane.clock.now
@@ -122,18 +131,18 @@ class World:
                 assert not any(self.plane.store.get(keys)), (server, now)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_nothing_is_served_from_its_last_second_on_and_nothing_alive_is_ever_purged(
     plane: Plane, account: str, seed: int
 ) -> None:
     world = World(plane, account, seed)
-    for second in range(400):
-        if second < 240 and world.random.random() < 0.2:
+    for second in range(500):
+        if second < 320 and world.random.random() < 0.3:
             world.operate()
         world.schedule()
         world.check()
         plane.clock.advance(seconds=1)
-    assert world.purged >= 3
+    assert min(world.outcomes[outcome] for outcome in ("purged", "kept", "gone")) >= 2
     assert world.served > 100
     assert world.refused > 100
 
