@@ -1,4 +1,4 @@
-"""What an operation answers: its schema, where the records of a list stand in it, and how the upstream seems to page."""
+"""What an operation answers: its schema, where the records of a list stand in it, and how the list seems to page."""
 
 from __future__ import annotations
 
@@ -17,10 +17,24 @@ Schema = dict[str, Json]
 _JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;.*)?$|\*/\*$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_RECORDS = ("data", "items", "results", "result", "values", "records", "entries", "value", "elements", "list", "objects")
+_RECORDS = (
+    "data",
+    "items",
+    "results",
+    "result",
+    "values",
+    "records",
+    "entries",
+    "value",
+    "elements",
+    "list",
+    "objects",
+)
 """Names under which APIs hand out the records of a list."""
 
-_AROUND_RECORDS = re.compile(r"next|prev|previous|count|total|page|paging|pagination|links?|meta|metadata|has_?more|cursor")
+_AROUND_RECORDS = re.compile(
+    r"next|prev|previous|count|total|page|paging|pagination|links?|meta|metadata|has_?more|cursor"
+)
 """Names beside the records of a list; with one of them, a single array in an answer is taken for the records."""
 
 _POSITION: dict[str, tuple[str, ...]] = {
@@ -50,7 +64,9 @@ _NEXT: dict[str, tuple[str, ...]] = {
 }
 """Style -> where in an answer the next position (or that there is one) is usually said."""
 
-_MOST = re.compile(r"\b(?:max(?:imum)?|up to|at most|between 1 and|1\s*(?:-|to|and)|no more than)\D{0,24}?(\d{1,5})\b", re.I)
+_MOST = re.compile(
+    r"\b(?:max(?:imum)?|up to|at most|between 1 and|1\s*(?:-|to|and)|no more than)\D{0,24}?(\d{1,5})\b", re.I
+)
 _USUAL = re.compile(r"\bdefaults?\D{0,16}?(\d{1,5})\b", re.IGNORECASE)
 
 GUESSED_SIZE = 25
@@ -103,17 +119,25 @@ def _answer(document: Document, operation: Operation, schema: Json) -> Answer:
     if converted and converted.get("type") not in ("object", "array"):
         converted = {"type": "object", "description": converted.get("description", "The answer.")}
     items = _items(converted, operation) if operation.verb in ("GET", "POST") else None
-    return Answer(converted, items, component=_component(schema), item_component=_item_component(document, schema, items))
+    return Answer(
+        converted, items, component=_component(schema), item_component=_item_component(document, schema, items)
+    )
 
 
 def _items(schema: Schema, operation: Operation) -> str | None:
     if schema.get("type") == "array":
         return "@"
-    properties = schema.get("properties", {})
+    properties: dict[str, Schema] = schema.get("properties", {})
+    if "id" in properties:  # a record that holds a list, and no list of records
+        return None
     arrays = [name for name, part in properties.items() if part.get("type") == "array" and _IDENTIFIER.fullmatch(name)]
     words = [snake_case(part) for part in re.split(r"[/.]", operation.path) if part and "{" not in part]
     for name in arrays:
-        if snake_case(name) in _RECORDS or (words and snake_case(name) == words[-1]) or (snake_case(name) in words[-2:]):
+        if (
+            snake_case(name) in _RECORDS
+            or (words and snake_case(name) == words[-1])
+            or (snake_case(name) in words[-2:])
+        ):
             return name if operation.verb == "GET" or snake_case(name) in _RECORDS else None
     for name in ("data", "result", "response", "_embedded"):
         inner = properties.get(name, {}).get("properties", {})
@@ -121,9 +145,18 @@ def _items(schema: Schema, operation: Operation) -> str | None:
         if len(found) == 1 and operation.verb == "GET" and "id" not in inner:
             return f"{name}.{found[0]}"
     around = any(_AROUND_RECORDS.fullmatch(snake_case(name)) for name in properties)
-    if len(arrays) == 1 and operation.verb == "GET" and (around or len(properties) == 1) and "id" not in properties:
+    if len(arrays) == 1 and operation.verb == "GET" and (around or len(properties) == 1):
         return arrays[0]
     return None
+
+
+def records_schema(answer: Answer) -> Schema:
+    """The schema of one record of the list that an answer holds; {} when it holds none."""
+    schema: Json = answer.schema
+    for step in answer.items.split(".") if answer.items not in (None, "@") else ():
+        schema = schema.get("properties", {}).get(step, {})
+    items: Schema = schema.get("items", {}) if answer.items is not None else {}
+    return items
 
 
 def guessed_paging(document: Document, operation: Operation, answer: Answer) -> Paging | None:
@@ -192,7 +225,7 @@ def _said(pattern: re.Pattern[str], text: str) -> int | None:
 def _component(schema: Json) -> str:
     """The name of the component a schema refers to, so that methods with the same answer can share it."""
     reference = schema.get("$ref") if isinstance(schema, Mapping) else None
-    return reference.rsplit("/", 1)[-1] if isinstance(reference, str) else ""
+    return str(reference).rsplit("/", 1)[-1] if isinstance(reference, str) else ""
 
 
 def _item_component(document: Document, schema: Json, items: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Which resource an operation belongs to, and which of its methods it is: read off the paths, the verbs and the answers.
+"""Which resource an operation belongs to, and which of its methods it is: read off paths, verbs and answers.
 
 `GET /repos/{owner}/{repo}/issues/{n}/comments` is `list` of `comments`, `POST /charges/{id}/capture` is `capture` of
 `charges`. A resource has the shortest name that no other has: `comments`, or `issue_comments` where there are more.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from tool_catalog.catalog import STANDARD_METHODS
 from tool_catalog.naming import singular, snake_case
@@ -23,6 +24,71 @@ PARAMETER = "{}"
 _VERSION = re.compile(r"api|apis|rest|v?\d+(\.\d+)*((alpha|beta)\d*)?|\d{4}-\d\d(-\d\d)?", re.IGNORECASE)
 """Leading segments that say how to reach the API and not what is in it: api, v1, v2.1, 2010-04-01."""
 
+_METHOD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+_ACTIONS = (
+    *(
+        "accept",
+        "activate",
+        "add",
+        "approve",
+        "archive",
+        "assign",
+        "attach",
+        "cancel",
+        "change",
+        "check",
+        "clear",
+        "clone",
+    ),
+    *(
+        "close",
+        "confirm",
+        "copy",
+        "create",
+        "deactivate",
+        "delete",
+        "detach",
+        "disable",
+        "duplicate",
+        "enable",
+        "execute",
+    ),
+    *(
+        "export",
+        "find",
+        "generate",
+        "get",
+        "import",
+        "insert",
+        "invite",
+        "list",
+        "lock",
+        "merge",
+        "move",
+        "pause",
+        "query",
+    ),
+    *("refresh", "register", "reject", "remove", "rename", "reorder", "reset", "restore", "resume", "revoke", "rotate"),
+    *(
+        "run",
+        "save",
+        "search",
+        "send",
+        "set",
+        "start",
+        "stop",
+        "submit",
+        "sync",
+        "test",
+        "transfer",
+        "trigger",
+        "unassign",
+    ),
+    *("unlink", "unlock", "update", "upgrade", "validate", "verify"),
+)
+"""First words of a path's last segment that name something to do, though it ends like a collection: addFollowers."""
+
 _SUFFIX = re.compile(r"\.(json|xml)$")
 _WORD_LIMIT = 40
 """Characters of a method name that is taken from an operationId; above it the name says too much."""
@@ -30,10 +96,14 @@ _WORD_LIMIT = 40
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the inference looks at: the operation, and whether its answer is a list of records."""
+    """What the inference looks at: the operation, and whether its answer holds a list of records."""
 
     operation: Operation
-    answers_list: bool
+    answers_records: bool
+
+    @property
+    def answers_list(self) -> bool:
+        return self.answers_records and self.operation.verb == "GET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +131,9 @@ def places(seen: list[Seen], known: Mapping[str, tuple[str, str]]) -> dict[str, 
             resource, method = known[one.operation.key]
             taken[resource].add(method)
             found[one.operation.key] = Place(resource, method, paths.by_id(one))
-    for one in sorted(seen, key=lambda one: (len(shape(one.operation.path)), bool(one.operation.data.get("deprecated")))):
+    for one in sorted(
+        seen, key=lambda one: (len(shape(one.operation.path)), bool(one.operation.data.get("deprecated")))
+    ):
         if one.operation.key in found:
             continue
         resource = names[keys[one.operation.key]]
@@ -115,7 +187,8 @@ class _Paths:
             return None
         verbs, last = self.verbs.get(path, set()), path[-1]
         parent = path[:-1]
-        plural = singular(snake_case(last)) != snake_case(last)
+        words = snake_case(last).split("_")
+        plural = singular(words[-1]) != words[-1] and not (len(words) > 1 and words[0] in _ACTIONS)
         if len(verbs) > 1 or (path in self.lists and (plural or parent[-1] == PARAMETER)):
             return None
         if plural and verbs == {"POST"} and parent[-1] == PARAMETER:
@@ -133,8 +206,8 @@ class _Paths:
         path = shape(one.operation.path)
         return len(path) > 1 and path[-1] == PARAMETER and path[-2] != PARAMETER
 
-    def methods(self, one: Seen, resource: str) -> list[str]:
-        """Names for the method, best first; the last ones are always free."""
+    def methods(self, one: Seen, resource: str) -> Iterator[str]:
+        """Names for the method, best first, without end."""
         path, verb = shape(one.operation.path), one.operation.verb
         collection = self.resource(one)
         rest = path[len(collection) :]
@@ -148,8 +221,8 @@ class _Paths:
         identifier = _slug(one.operation.data.get("operationId"), resource)
         fallback = f"{first}_{verb.lower()}" if first != verb.lower() else first
         candidates = [first, *([identifier] if identifier else []), fallback]
-        numbered = [f"{fallback}_{number}" for number in range(2, 1000)]
-        return [name for name in (*candidates, *numbered) if re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name)]
+        yield from (name for name in candidates if _METHOD.fullmatch(name))
+        yield from (f"{fallback}_{number}" for number in count(2))
 
     def _action(self, action: str, verb: str, path: Shape) -> str:
         if action in STANDARD_METHODS or not action[0].isalpha():
@@ -179,7 +252,7 @@ class _Paths:
         if verb == "GET":
             return "list" if one.answers_list else "get"
         if verb == "POST":
-            return "create"
+            return "query" if one.answers_records else "create"
         if verb == "DELETE":
             return "bulk_delete" if many else "delete"
         method = "replace" if verb == "PUT" and "PATCH" in verbs else "update"
@@ -232,7 +305,7 @@ def _join(words: list[str], length: int) -> str:
 
 
 def _slug(identifier: object, resource: str) -> str:
-    """An operationId as a method name, without the words that the resource's name already says; "" where it has none."""
+    """An operationId as a method name, without the words that the resource's name says; "" where none are left."""
     if not isinstance(identifier, str):
         return ""
     said = {*resource.split("_"), *singular(resource).split("_")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jsonschema_rs
@@ -22,7 +23,20 @@ _FORMATS = {
     "uuid": "123e4567-e89b-42d3-a456-426614174000",
 }
 
-_TEXTS = ("example", "a", "A", "1", "12", "123456", "abc-123", "example.com", "https://example.com/", "en", "US", "0" * 32)
+_TEXTS = (
+    "example",
+    "a",
+    "A",
+    "1",
+    "12",
+    "123456",
+    "abc-123",
+    "example.com",
+    "https://example.com/",
+    "en",
+    "US",
+    "0" * 32,
+)
 """Tried in turn where a pattern or a length rules out the first."""
 
 
@@ -31,11 +45,11 @@ def sample(schema: Json) -> Json:
     if not isinstance(schema, dict):
         return None
     for value in (schema.get("const"), *schema.get("examples", ()), schema.get("default"), *schema.get("enum", ())[:1]):
-        if value is not None and _valid(schema, value):
+        if value is not None and fits(schema, value):
             return value
     for key in ("anyOf", "oneOf"):
         for branch in schema.get(key, ()):
-            if _valid(schema, value := sample(branch)):
+            if fits(schema, value := sample(branch)):
                 return value
     kind = schema.get("type")
     if isinstance(kind, list):
@@ -58,7 +72,63 @@ def _text(schema: Schema) -> str:
     first = _FORMATS.get(schema.get("format", ""), "example")
     short = first[: schema["maxLength"]] if "maxLength" in schema else first
     padded = short.ljust(schema.get("minLength", 0), "x")
-    return next((text for text in (padded, *_TEXTS) if _valid(schema, text)), first)
+    spelled = spell(schema["pattern"]) if "pattern" in schema else padded
+    return next((text for text in (padded, spelled, *_TEXTS) if fits(schema, text)), first)
+
+
+def spell(pattern: str) -> str:
+    """A text that a plain pattern allows ("^AC[0-9a-f]{32}$": "AC" and 32 zeros). A guess: the caller checks it.
+
+    Knows classes, groups (their first alternative), escapes and repetitions (as few as allowed, but one of `*`).
+    """
+    text, end = _spell(pattern, 0)
+    return text if end == len(pattern) else ""
+
+
+def _spell(pattern: str, at: int) -> tuple[str, int]:
+    """The text for `pattern` from `at` up to its end or to the ")" that closes a group, and where that is."""
+    parts: list[str] = []
+    while at < len(pattern) and pattern[at] != ")":
+        character = pattern[at]
+        if character == "|":
+            depth = 0
+            while at < len(pattern) and (pattern[at] != ")" or depth):
+                depth += {"(": 1, ")": -1}.get(pattern[at], 0)
+                at += 2 if pattern[at] == "\\" else 1
+            break
+        if character in "^$":
+            at += 1
+            continue
+        if character == "(":
+            name = re.match(r"\?(:|P?<[^=!][^>]*>)", pattern[at + 1 :])
+            part, at = _spell(pattern, at + 1 + (name.end() if name else 0))
+            at += 1
+        elif character == "[":
+            end = pattern.find("]", at + 2)
+            part, at = _of_class(pattern[at + 1 : end]), end + 1
+            if end < 0:
+                return "", -1
+        elif character == "\\":
+            part, at = _ESCAPES.get(pattern[at + 1 : at + 2], pattern[at + 1 : at + 2]), at + 2
+        else:
+            part, at = "a" if character == "." else character, at + 1
+        times = 1
+        if repeat := re.match(r"[*+?]|\{(\d+)(?:,\d*)?\}", pattern[at:]):
+            times = min(int(repeat[1]), 1000) if repeat[1] else 1
+            at += repeat.end()
+            at += pattern[at : at + 1] == "?"  # not greedy
+        parts.append(part * times)
+    return "".join(parts), at
+
+
+def _of_class(inside: str) -> str:
+    """One character of a class; of a negated one, the first of some plain ones."""
+    if inside.startswith("^"):
+        return next((letter for letter in "a1-" if letter not in inside), "a")
+    return _ESCAPES.get(inside[1:2], inside[1:2]) if inside.startswith("\\") else inside[:1]
+
+
+_ESCAPES = {"d": "0", "w": "a", "s": " ", "S": "a", "D": "a", "W": "-", "b": "", "B": "", "A": "", "Z": "", "z": ""}
 
 
 def _number(schema: Schema, kind: str) -> int | float:
@@ -66,12 +136,13 @@ def _number(schema: Schema, kind: str) -> int | float:
     high = schema.get("maximum", schema.get("exclusiveMaximum"))
     step = schema.get("multipleOf", 1)
     for value in (1, low, step, high, (low or 0) + 1, (high or 0) - 1, 0.5 if kind == "number" else 0):
-        if value is not None and _valid(schema, value):
+        if value is not None and fits(schema, value):
             return int(value) if kind == "integer" else value
     return 1
 
 
-def _valid(schema: Schema, value: Json) -> bool:
+def fits(schema: Schema, value: Json) -> bool:
+    """Whether `value` is valid, formats included; a schema that cannot be checked takes none."""
     try:
         return jsonschema_rs.is_valid(schema, value, validate_formats=True)
     except (jsonschema_rs.ValidationError, ValueError):

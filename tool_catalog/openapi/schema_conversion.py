@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 
+from tool_catalog.naming import snake_case
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.texts import ended, fitted, plain, sentences
 
@@ -23,7 +24,7 @@ INPUT_DEPTH = 5
 """Levels of objects and arrays below an argument. A model gets little right below that; the compiler stops at 12."""
 
 OUTPUT_DEPTH = 3
-"""Levels of a documented answer: the object, what is in it, and what is in that. It only tells a model what to expect."""
+"""Levels of a documented answer: the object, what is in it, what is in that. It only says what to expect."""
 
 INPUT_NODES = 300
 """Schemas in one method's input: some 8,000 tokens. What follows the last one is a plain object."""
@@ -44,8 +45,8 @@ EXAMPLE_LENGTH = 80
 """Characters of an example value that is kept."""
 
 FORMATS = ("date", "date-time", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid")
-"""Formats kept: those that JSON Schema defines and argument checks know. int32, double, password and the like say nothing
-to a model."""
+"""Formats kept: those that JSON Schema defines and argument checks know. int32, double, password and the like tell a
+model nothing."""
 
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
@@ -89,7 +90,7 @@ class Converter:
 
     def _input(self, schema: Json, path: Path, above: tuple[str, ...], depth: int) -> Schema:
         if isinstance(schema, dict) and schema.get("$ref") in above:
-            return self._cut(schema, path, f"{_name(schema['$ref'])} again, inside itself", above)
+            return self._cut(schema, path, f"{_name(schema['$ref'])} again, inside itself")
         merged, above = self._flat(schema, above)
         if any(key in merged for key in _ALTERNATIVES) and "properties" in merged:
             merged = self._united(merged, path, above)
@@ -98,7 +99,7 @@ class Converter:
         nested = any(key in merged for key in ("properties", "items", *_ALTERNATIVES))
         if nested and (depth >= self.depth or self.nodes < 0):
             reason = f"deeper than {self.depth} levels" if depth >= self.depth else "the schema is too large for a tool"
-            return self._cut(merged, path, reason, above)
+            return self._cut(merged, path, reason)
         result = self._leaf(merged, kind, path, limit=INNER_DESCRIPTION if depth > 0 else None)
         if "properties" in merged or isinstance(merged.get("additionalProperties"), dict):
             self._object(merged, result, path, above, depth)
@@ -146,7 +147,8 @@ class Converter:
                 if null and isinstance(branch.get("type"), str):
                     result["type"] = [branch["type"], "null"]
             elif branches:
-                result[key] = [*branches, *([{"type": "null"}] if null else [])]
+                # Always anyOf: what was cut in the branches may match two of them, and more hosts know it than oneOf.
+                result["anyOf"] = [*branches, *([{"type": "null"}] if null else [])]
                 if "type" in result and all("type" in branch for branch in branches):
                     del result["type"]  # each branch says it, and more exactly
             return
@@ -154,7 +156,7 @@ class Converter:
     def _leaf(self, merged: Schema, kind: Json, path: Path, limit: int | None) -> Schema:
         """Everything about one value but what is inside it."""
         result: Schema = {"type": kind} if kind else {}
-        if text := plain(merged.get("description")) or plain(merged.get("title")):
+        if text := plain(merged.get("description")) or _telling(plain(merged.get("title")), path):
             result["description"] = fitted(text, limit) if limit else text
         for key in _COUNTS:
             if type(merged.get(key)) is int and merged[key] >= 0:
@@ -180,13 +182,19 @@ class Converter:
             if len(values) <= ENUM_VALUES:
                 result["enum"] = values
             else:
-                self.notes.append(Note(path, f"{len(values)} allowed values; left out, {ENUM_VALUES} are too many to list"))
+                self.notes.append(
+                    Note(path, f"{len(values)} allowed values; left out, {ENUM_VALUES} are too many to list")
+                )
         for key in ("const", "default"):
             if key in merged and (merged[key] is not None or "null" in _listed(kind)):
                 result[key] = merged[key]
         examples = [merged.get("example"), *_list(merged.get("examples"))]
         for value in examples:
-            if type(value) in (str, int, float) and len(str(value)) <= EXAMPLE_LENGTH and value not in result.get("enum", ()):
+            if (
+                type(value) in (str, int, float)
+                and len(str(value)) <= EXAMPLE_LENGTH
+                and value not in result.get("enum", ())
+            ):
                 result["examples"] = [value]
                 break
         if merged.get("deprecated") is True:
@@ -271,18 +279,24 @@ class Converter:
             rest = {name: value for name, value in merged.items() if name != key}
             if not all("object" in _listed(_type(branch)) or "required" in branch for branch in branches):
                 same = {str(_type(branch)) for branch in branches}
-                first = branches[0] if len(branches) == 1 or (len(same) == 1 and path == ()) else {}
+                first = branches[0] if len(branches) == 1 or (len(same) == 1 and len(path) <= 1) else {}
                 if first:
                     _merge(rest, first)
                     return rest
                 return merged if tell else rest
             united: Schema = {}
             for branch in branches:
-                part = {name: value for name, value in branch.items() if name not in ("required", "title", "description")}
+                part = {
+                    name: value for name, value in branch.items() if name not in ("required", "title", "description")
+                }
                 if part.get("additionalProperties") is False and len(branches) > 1:
                     del part["additionalProperties"]
                 known = united.get("properties", {})
-                both = {name: _either(known[name], schema) for name, schema in part.get("properties", {}).items() if name in known}
+                both = {
+                    name: _either(known[name], schema)
+                    for name, schema in part.get("properties", {}).items()
+                    if name in known
+                }
                 _merge(united, {**part, "properties": {**part.get("properties", {}), **known, **both}})
                 united["properties"] = {**united.get("properties", {}), **both}
             needed = set.intersection(*(set(_list(branch.get("required"))) for branch in branches))
@@ -302,12 +316,12 @@ class Converter:
             return self._flat(part, above)[0].get(flag) is True if part.get("$ref") not in above else False
         return False
 
-    def _cut(self, schema: Schema, path: Path, reason: str, above: tuple[str, ...]) -> Schema:
+    def _cut(self, schema: Schema, path: Path, reason: str) -> Schema:
         """What stands where a schema was cut: its type and text, and nothing of what is inside."""
         merged = self._flat(schema, ())[0] if "$ref" in schema else schema
         kind = _type(merged) or "object"
         self.notes.append(Note(path, f"{reason}; a plain {' or '.join(_listed(kind))} from here on"))
-        kept = {key: merged[key] for key in ("description", "title") if key in merged}
+        kept: Schema = {key: merged[key] for key in ("description", "title") if key in merged}
         return self._leaf(kept, kind, path, limit=INNER_DESCRIPTION)
 
 
@@ -354,7 +368,7 @@ def _common_type(one: Json, other: Json) -> Json:
 
 
 def _type(schema: Mapping[str, Json]) -> Json:
-    """The stated type (a name or a list of names), or the one that the other keywords imply; None when there is none."""
+    """The stated type (a name or a list of names), or the one that other keywords imply; None when there is none."""
     stated = [kind for kind in _listed(schema.get("type")) if kind in _TYPES]
     if stated:
         return stated[0] if len(stated) == 1 else stated
@@ -389,6 +403,11 @@ def _name(reference: str) -> str:
     return reference.rsplit("/", 1)[-1]
 
 
+def _telling(title: str, path: Path) -> str:
+    """A title that says more than the name of what it stands for; "" for one that was generated from it."""
+    return "" if not path or snake_case(title) == snake_case(str(path[-1])) else title
+
+
 @cache
 def usable_pattern(pattern: str) -> bool:
     """Whether argument checks can use `pattern`."""
@@ -397,4 +416,3 @@ def usable_pattern(pattern: str) -> bool:
     except (jsonschema_rs.ValidationError, ValueError):
         return False
     return True
-

@@ -1,0 +1,430 @@
+"""The import, one straight line: read, infer, draft, merge with what people edited, ask the gate, write.
+
+Everything is made in a folder of its own beside the target first, and only then moved over file by file (or as a whole,
+the first time), so that an import that stops half way has changed nothing.
+
+`.imported.json` beside the records remembers what was generated (see `merge`), and which operation became which method,
+so that a later version of the specification changes no name. It is not read by the compiler.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tool_catalog import naming
+from tool_catalog.catalog import STANDARD_METHODS
+from tool_catalog.cli import write_atomically
+from tool_catalog.compiler import compile_catalog
+from tool_catalog.naming import singular, snake_case
+from tool_catalog.openapi import answers, drafts, integration
+from tool_catalog.openapi.answers import Answer, records_schema
+from tool_catalog.openapi.document import Document, NotImportableError, Unresolvable, read
+from tool_catalog.openapi.drafts import Draft, NotCallable
+from tool_catalog.openapi.inference import Place, Seen, places
+from tool_catalog.openapi.merge import Merged, Unreadable, merge, tree
+from tool_catalog.openapi.progress import Progress
+from tool_catalog.openapi.report import Report
+from tool_catalog.openapi.schema_conversion import Note
+from tool_catalog.openapi.yaml_text import document as yaml_document
+from tool_catalog.records import INTEGRATION_FILE, Records, read_folder
+from tool_catalog.yaml_source import Problem
+
+Json = Any
+YamlPath = tuple[str | int, ...]
+
+MEMORY = ".imported.json"
+MEMORY_FORMAT = 1
+
+_ORDER = {method: index for index, method in enumerate(STANDARD_METHODS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to import and where to: `into` is the folder of all records, `integration` the folder made in it.
+
+    `passing`   write only what the gate lets pass: leave out optional arguments without a description, and methods that
+                have a problem.
+    `paths`     glob patterns of paths ("/v1/customers*"); without any, all operations.
+    """
+
+    source: Path
+    integration: str
+    into: Path
+    base_url: str | None = None
+    passing: bool = False
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _File:
+    """One record file to be: its data, and the comments in it."""
+
+    data: dict[str, Json]
+    comments: dict[YamlPath, str] = field(default_factory=dict)
+
+
+def run(options: Options, progress: Progress) -> Report:
+    """Import once. Raises NotImportableError or Unreadable, with nothing written."""
+    document = read(options.source)
+    target = options.into / options.integration
+    memory = _memory(target)
+    report = Report(options.integration, first=not (target / INTEGRATION_FILE).exists())
+    seen, found_answers = _operations(document, options, report, progress)
+    if not seen:
+        raise NotImportableError(f"{document.name}: no operation is left to import; see --path")
+    where = places(seen, _known(memory))
+    resources = sorted({place.resource for place in where.values()})
+    operations = [one.operation for one in seen]
+    made = integration.draft(document, options.integration, operations, options.base_url, resources)
+    context = drafts.Context(document, options.integration, made.credential_names, options.passing)
+    methods = _methods(context, seen, where, found_answers, report, progress=progress)
+    files = {INTEGRATION_FILE: _File(made.data, made.comments), **_resource_files(methods, where, found_answers)}
+    options.into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.into, prefix=f".{options.integration}.") as temporary:
+        staged = Path(temporary) / options.integration
+        progress.step("checking", 0, 1)
+        merged = _stage(staged, target, files, memory)
+        failing = _ask_gate(staged, report)
+        if options.passing and _drop(files, failing, memory, report):
+            shutil.rmtree(staged)
+            merged = _stage(staged, target, files, memory)
+            failing = _ask_gate(staged, report)
+        _tell(report, files, merged, methods, where, failing=failing)
+        _remember(staged, options, merged, where, memory)
+        report.written = _publish(staged, target)
+    progress.end()
+    return report
+
+
+# ---- from the specification
+
+
+def _operations(
+    document: Document, options: Options, report: Report, progress: Progress
+) -> tuple[list[Seen], dict[str, Answer]]:
+    """The operations to import, each with its documented answer; the others go to the report."""
+    seen: list[Seen] = []
+    found: dict[str, Answer] = {}
+    everything = list(document.operations())
+    for number, one in enumerate(everything):
+        progress.step("reading operations", number, len(everything))
+        if isinstance(one, tuple):
+            report.operations += 1
+            report.skipped.append(one)
+            continue
+        if options.paths and not any(_matches(one.path, pattern) for pattern in options.paths):
+            continue
+        report.operations += 1
+        if one.data.get("deprecated") is True:
+            report.skipped.append((one.key, "is deprecated"))
+            continue
+        try:
+            found[one.key] = answers.documented(document, one)
+        except Unresolvable as error:
+            report.skipped.append((one.key, str(error)))
+            continue
+        seen.append(Seen(one, found[one.key].items is not None))
+    return seen, found
+
+
+def _matches(path: str, pattern: str) -> bool:
+    """Whether `path` is `pattern`, whose "*" stands for any text ("/v1/customers*")."""
+    head, *rest = pattern.split("*")
+    if not path.startswith(head):
+        return False
+    at = len(head)
+    for part in rest[:-1]:
+        at = path.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return path[at:].endswith(rest[-1]) if rest else path == pattern
+
+
+def _methods(
+    context: drafts.Context,
+    seen: list[Seen],
+    where: Mapping[str, Place],
+    found: Mapping[str, Answer],
+    report: Report,
+    *,
+    progress: Progress,
+) -> dict[str, Draft]:
+    """Operation key -> method; operations that no tool can be made of go to the report."""
+    names = _tool_names(context.integration, seen, where)
+    made: dict[str, Draft] = {}
+    for number, one in enumerate(seen):
+        progress.step("drafting", number, len(seen))
+        operation, place = one.operation, where[one.operation.key]
+        try:
+            subject = drafts.Subject(operation, place, found[operation.key], names[place.resource])
+            made[operation.key] = drafts.draft(context, subject)
+        except (NotCallable, Unresolvable) as error:
+            report.skipped.append((operation.key, str(error)))
+    return made
+
+
+def _tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Place]) -> dict[str, dict[str, str]]:
+    """Resource -> method -> tool name: by the rules, without "by id" where there is no id, short and never twice."""
+    names: dict[str, dict[str, str]] = defaultdict(dict)
+    taken: set[str] = set()
+    for one in seen:
+        place = where[one.operation.key]
+        name = naming.tool_name(integration_name, place.resource, place.method)
+        if place.method in ("get", "update", "delete") and "{" not in one.operation.path.rstrip("/").rpartition("/")[2]:
+            name = name.removesuffix("_by_id")
+        if name in taken:  # two resources with one singular
+            name = f"{snake_case(integration_name)}_{place.resource}_{place.method}"
+        name = naming.shorten(name)
+        taken.add(name)
+        names[place.resource][place.method] = name
+    return names
+
+
+def _resource_files(
+    methods: Mapping[str, Draft], where: Mapping[str, Place], found: Mapping[str, Answer]
+) -> dict[str, _File]:
+    """One file per resource: its methods in their usual order, and the answers that several of them share."""
+    by_resource: dict[str, dict[str, str]] = defaultdict(dict)
+    for key in methods:
+        by_resource[where[key].resource][where[key].method] = key
+    files: dict[str, _File] = {}
+    for resource, keys in sorted(by_resource.items()):
+        file = _File({"resource": resource, "tags": [resource]})
+        shared = _shared(resource, [found[key] for key in keys.values()])
+        if shared:
+            file.data["schemas"] = dict(shared.values())
+        file.data["methods"] = {}
+        for method in sorted(keys, key=lambda name: (_ORDER.get(name, len(_ORDER)), name)):
+            draft, answer = methods[keys[method]], found[keys[method]]
+            draft.data["response_schema"] = _with_shared(draft.data["response_schema"], answer, shared)
+            file.data["methods"][method] = draft.data
+            file.comments |= {("methods", method, *path): text for path, text in draft.comments.items()}
+        files[f"{resource}.yaml"] = file
+    return files
+
+
+def _shared(resource: str, found: Iterable[Answer]) -> dict[str, tuple[str, Json]]:
+    """Component -> name and schema, for components that are the answer (or a record of the answer) more than once."""
+    uses: Counter[str] = Counter()
+    schemas: dict[str, Json] = {}
+    for answer in found:
+        for component, schema in ((answer.component, answer.schema), (answer.item_component, records_schema(answer))):
+            if component and schema and schema.get("properties"):
+                uses[component] += 1
+                schemas.setdefault(component, schema)
+    names: dict[str, tuple[str, Json]] = {}
+    for component, count in uses.items():
+        name = snake_case(component) or singular(resource)
+        if count > 1 and name not in {known for known, _ in names.values()}:
+            names[component] = (name, schemas[component])
+    return names
+
+
+def _with_shared(schema: dict[str, Json], answer: Answer, shared: Mapping[str, tuple[str, Json]]) -> dict[str, Json]:
+    if answer.component in shared:
+        return {"$ref": f"#/schemas/{shared[answer.component][0]}"}
+    if answer.item_component in shared:
+        reference = {"$ref": f"#/schemas/{shared[answer.item_component][0]}"}
+        steps = answer.items.split(".") if answer.items not in (None, "@") else []
+        return _with_items(schema, steps, reference)
+    return schema
+
+
+def _with_items(schema: dict[str, Json], steps: list[str], reference: dict[str, str]) -> dict[str, Json]:
+    if not steps:
+        return {**schema, "items": reference}
+    properties = schema["properties"]
+    return {**schema, "properties": {**properties, steps[0]: _with_items(properties[steps[0]], steps[1:], reference)}}
+
+
+# ---- to the folder
+
+
+def _memory(target: Path) -> dict[str, Json]:
+    path = target / MEMORY
+    if not path.is_file():
+        return {"format": MEMORY_FORMAT, "operations": {}, "generated": {}}
+    try:
+        memory: dict[str, Json] = json.loads(path.read_bytes())
+        if memory["format"] == MEMORY_FORMAT and isinstance(memory["generated"], dict):
+            return memory
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise NotImportableError(
+        f"{target.name}/{MEMORY}: not readable; restore it from version control, or delete it: "
+        "then everything in the folder counts as written by hand"
+    )
+
+
+def _known(memory: Mapping[str, Json]) -> dict[str, tuple[str, str]]:
+    return {key: (resource, method) for key, (resource, method) in memory["operations"].items()}
+
+
+def _stage(staged: Path, target: Path, files: Mapping[str, _File], memory: Mapping[str, Json]) -> dict[str, Merged]:
+    """The folder as it will be: merged where a file is there, new where none is. Raises Unreadable."""
+    staged.mkdir()
+    problems: list[Problem] = []
+    merged: dict[str, Merged] = {}
+    for path in sorted(target.glob("*.yaml")) if target.is_dir() else ():
+        if path.name not in files:
+            shutil.copyfile(path, staged / path.name)
+            base = memory["generated"].get(path.name)
+            if base is not None:
+                gone = [f"methods.{method}" for method in base.get("methods", {})]
+                merged[path.name] = Merged(path.read_text(encoding="utf-8"), base, removed=gone)
+    for name, file in files.items():
+        path, base = target / name, memory["generated"].get(name)
+        if path.is_file():
+            try:
+                text = path.read_text(encoding="utf-8-sig")
+                merged[name] = merge(f"{target.name}/{name}", text, base or {}, file.data, file.comments)
+            except Unreadable as error:
+                problems += error.problems
+                continue
+        elif base is not None:  # generated before, and the whole file was removed by hand
+            merged[name] = Merged("", tree(file.data), absent=["methods"])
+            continue
+        else:
+            new = [f"methods.{method}" for method in file.data.get("methods", {})]
+            merged[name] = Merged(yaml_document(file.data, file.comments), tree(file.data), changed=new)
+        (staged / name).write_text(merged[name].text, encoding="utf-8")
+    if problems:
+        raise Unreadable(problems)
+    return merged
+
+
+def _ask_gate(staged: Path, report: Report) -> dict[str, set[str]]:
+    """File -> methods with a problem, by the compiler's own judgement."""
+    records, problems = read_folder(staged)
+    if records is not None:
+        _, found = compile_catalog(records)
+        problems = [*problems, *found]
+    report.problems = sorted(set(problems))
+    return _failing(records, report.problems)
+
+
+def _failing(records: Records | None, problems: list[Problem]) -> dict[str, set[str]]:
+    """Problems belong to the method whose lines they are in; those of a shared schema to the methods that use it."""
+    failing: dict[str, set[str]] = defaultdict(set)
+    for resource in records.resources if records is not None else ():
+        lines = sorted((resource.source.line(("methods", method)), method) for method in resource.record.methods)
+        starts = [line for line, _ in lines]
+        shared = sorted((resource.source.line(("schemas", name)), name) for name in resource.record.schemas)
+        for problem in problems:
+            if problem.file != resource.source.name:
+                continue
+            at = bisect.bisect_right(starts, problem.line) - 1
+            if at >= 0:
+                failing[problem.file].add(lines[at][1])
+                continue
+            names = [name for line, name in shared if line <= problem.line][-1:]
+            failing[problem.file] |= {
+                method
+                for method, record in resource.record.methods.items()
+                if any(f"#/schemas/{name}'" in repr(record.response_schema) for name in names)
+            }
+    read_files = {resource.source.name for resource in records.resources} if records is not None else set()
+    for problem in problems:
+        if problem.file not in read_files:
+            failing[problem.file] |= {"*"}
+    return failing
+
+
+def _drop(files: dict[str, _File], failing: Mapping[str, set[str]], memory: Mapping[str, Json], report: Report) -> bool:
+    """Take the methods that do not pass out of `files`, except those an earlier import wrote; True if there are any."""
+    before = len(report.left_out)
+    for name, file in list(files.items()):
+        bad = failing.get(f"{report.integration}/{name}", set())
+        if name == INTEGRATION_FILE or not bad:
+            continue
+        methods, written = file.data["methods"], memory["generated"].get(name, {}).get("methods", {})
+        for method in [one for one in methods if (one in bad or "*" in bad) and one not in written]:
+            report.left_out.append(f"{name}: {method} ({methods.pop(method)['request']})")
+        if not methods:
+            del files[name]
+        elif "schemas" in file.data:
+            used = repr(methods)
+            file.data["schemas"] = {
+                key: schema for key, schema in file.data["schemas"].items() if f"'#/schemas/{key}'" in used
+            }
+    return len(report.left_out) > before
+
+
+def _tell(
+    report: Report,
+    files: Mapping[str, _File],
+    merged: Mapping[str, Merged],
+    methods: Mapping[str, Draft],
+    where: Mapping[str, Place],
+    *,
+    failing: Mapping[str, set[str]],
+) -> None:
+    """Fill in the report: what was made, what was guessed and cut in it, what passes, and what the merge found."""
+    report.resources = len(files) - 1
+    for key, draft in methods.items():
+        place = where[key]
+        name = f"{place.resource}.yaml"
+        if name not in files or place.method not in files[name].data["methods"]:
+            continue
+        report.methods += 1
+        bad = failing.get(f"{report.integration}/{name}", set())
+        report.passed += not bad & {place.method, "*"}
+        report.guesses.update(draft.guesses)
+        report.cuts += [(f"{name}: {_dotted(place.method, note)}", note.text) for note in draft.cuts]
+    for name, file in sorted(merged.items()):
+        report.changed += [f"{name}: {path}" for path in file.changed]
+        report.kept += [f"{name}: {path}" for path in file.kept]
+        report.removed += [f"{name}: {path}" for path in file.removed]
+        report.absent += [f"{name}: {path}" for path in file.absent]
+
+
+def _dotted(method: str, note: Note) -> str:
+    place = drafts.inside(note.path)
+    return f"{method}.{place}" if place else method
+
+
+def _remember(
+    staged: Path,
+    options: Options,
+    merged: Mapping[str, Merged],
+    where: Mapping[str, Place],
+    memory: Mapping[str, Json],
+) -> None:
+    """Write MEMORY: the methods that were written now or before, and the digests of what was generated."""
+    generated = {name: file.tree for name, file in merged.items()}
+    operations = dict(memory["operations"])
+    for key, place in where.items():
+        if place.method in generated.get(f"{place.resource}.yaml", {}).get("methods", {}):
+            operations[key] = [place.resource, place.method]
+    content = {
+        "format": MEMORY_FORMAT,
+        "source": options.source.name,
+        "operations": dict(sorted(operations.items())),
+        "generated": dict(sorted(generated.items())),
+    }
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    (staged / MEMORY).write_text(text, encoding="utf-8", errors="replace")
+
+
+def _publish(staged: Path, target: Path) -> list[str]:
+    """Move the staged folder to its place; gives the names of the files that are new or changed, MEMORY left out."""
+    names = sorted(path.name for path in staged.iterdir() if path.name != MEMORY)
+    if not target.exists():
+        staged.rename(target)
+        return names
+    written = []
+    for name in [*names, MEMORY]:  # MEMORY last: what it says must be there
+        content = (staged / name).read_bytes()
+        if not (target / name).is_file() or (target / name).read_bytes() != content:
+            write_atomically(target / name, content)
+            written.append(name)
+    return [name for name in written if name != MEMORY]

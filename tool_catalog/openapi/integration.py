@@ -1,0 +1,175 @@
+"""The specification as a whole -> integration.yaml: base URL, auth, credentials, rate limits, instructions."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tool_catalog.compiler import INSTRUCTIONS_LENGTH
+from tool_catalog.openapi.document import Document, Node, Operation, Unresolvable
+from tool_catalog.openapi.texts import ended, fitted, plain
+
+Json = Any
+Path = tuple[str | int, ...]
+
+CREDENTIAL_DESCRIPTION = 200
+"""Characters of a credential's description: a line or two beside an input field."""
+
+COVERED = 20
+"""Resources that the instructions name."""
+
+_PREFIX = re.compile(
+    r"(?:Authorization\s*[:=]\s*|prefix(?:ed)?(?:\s+\S+){0,6}?\s+(?:with\s+)?['\"`“])(Token|Bearer|Basic|SSWS|Key|ApiKey|Api-Key|GenieKey)\b",
+    re.IGNORECASE,
+)
+"""How prose says that a key in the header Authorization has a word before it."""
+
+_LIMIT_HEADERS = {
+    "limit": re.compile(r"x-?rate-?limit-limit|ratelimit-limit", re.IGNORECASE),
+    "remaining": re.compile(r"x-?rate-?limit-remaining|ratelimit-remaining", re.IGNORECASE),
+    "reset": re.compile(r"x-?rate-?limit-reset|ratelimit-reset", re.IGNORECASE),
+    "retry_after": re.compile(r"retry-after", re.IGNORECASE),
+}
+
+
+@dataclass(slots=True)
+class IntegrationDraft:
+    """integration.yaml, the comments in it by path, and the names of the parameters that carry the credential."""
+
+    data: dict[str, Json]
+    comments: dict[Path, str] = field(default_factory=dict)
+    credential_names: frozenset[str] = frozenset()
+
+
+def draft(
+    document: Document, integration: str, operations: list[Operation], base_url: str | None, resources: list[str]
+) -> IntegrationDraft:
+    """integration.yaml as the specification tells it; `base_url` overrides what it says, `resources` are its own."""
+    info = document.data.get("info")
+    info = info if isinstance(info, dict) else {}
+    made = IntegrationDraft({})
+    title = plain(info.get("title")) or integration
+    made.data["integration"] = integration
+    made.data["label"] = fitted(title, 60)
+    made.data["base_url"] = base_url or _base_url(document, made)
+    _auth(document, operations, made)
+    if limits := _rate_limits(document, operations):
+        made.data["rate_limits"] = limits
+    text = plain(info.get("description"))
+    said = ended(text) if text.lower().startswith(title.lower()) else f"{ended(title)} {ended(text)}".strip()
+    covered = f"Covers {', '.join(name.replace('_', ' ') for name in resources[:COVERED])}"
+    covered += "." if len(resources) <= COVERED else f" and {len(resources) - COVERED} more."
+    made.data["instructions"] = f"{fitted(said, INSTRUCTIONS_LENGTH[1] - len(covered) - 1)} {covered}"
+    made.comments["instructions",] = "# from the source; a client shows them to its model: say what this API is for"
+    return made
+
+
+def _base_url(document: Document, made: IntegrationDraft) -> str:
+    servers = document.data.get("servers")
+    urls = [server for server in servers if isinstance(server, dict)] if isinstance(servers, list) else []
+    server = next((one for one in urls if str(one.get("url", "")).startswith("https://")), urls[0] if urls else {})
+    url = str(server.get("url", ""))
+    variables = server.get("variables")
+    variables = variables if isinstance(variables, dict) else {}
+    for name, variable in variables.items():
+        url = url.replace(f"{{{name}}}", str(variable.get("default", "")) if isinstance(variable, dict) else "")
+        made.comments["base_url",] = f"# guessed: the defaults of {', '.join(variables)}; an account may have its own"
+    if not url.startswith("https://"):
+        made.comments["base_url",] = (
+            "# the source names no https:// server; write the API's own, or import with --base-url"
+        )
+    return url.rstrip("/")
+
+
+def _auth(document: Document, operations: list[Operation], made: IntegrationDraft) -> None:
+    """The scheme that most operations accept by itself, among those that can be served."""
+    components = document.data.get("components")
+    raw = components.get("securitySchemes") if isinstance(components, dict) else None
+    schemes: dict[str, Node] = {}
+    for name, scheme in raw.items() if isinstance(raw, dict) else ():
+        try:
+            schemes[name] = document.resolve(scheme)
+        except Unresolvable:
+            continue
+    alone: Counter[str] = Counter()
+    together: Counter[tuple[str, ...]] = Counter()
+    for operation in operations:
+        for requirement in operation.data.get("security", document.data.get("security")) or ():
+            names = tuple(requirement) if isinstance(requirement, dict) else ()
+            together[names] += len(names) > 1
+            alone.update(name for name in names if name in schemes)
+    # Most used first; where the file does not say what is used, a key or a token before a flow of OAuth.
+    order = list(schemes)
+    ranked = sorted(schemes, key=lambda name: (-alone[name], schemes[name].get("type") == "oauth2", order.index(name)))
+    for name in ranked:
+        if (found := _served(schemes[name])) is not None:
+            made.data["auth"], made.data["credentials"], comment = found
+            pair = next((names for names, count in together.most_common() if count and name in names), ())
+            if pair:
+                comment = f"# guessed: only {name} is sent, and the API asks for {' and '.join(pair)} together"
+            if comment:
+                made.comments["auth",] = comment
+            made.credential_names = frozenset(
+                str(scheme["name"]).lower()
+                for scheme in schemes.values()
+                if scheme.get("type") == "apiKey" and "name" in scheme
+            )
+            return
+    made.data["auth"] = {"scheme": "none"}
+    kinds = ", ".join(str(scheme.get("type")) for scheme in schemes.values())
+    made.comments["auth",] = (
+        f"# the source asks for {kinds}, which cannot be sent" if schemes else "# the source names no credential"
+    )
+
+
+def _served(scheme: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json], str] | None:
+    """Auth, credential fields and comment for one security scheme; None for one that cannot be served."""
+    kind, name = scheme.get("type"), str(scheme.get("name", ""))
+    text = fitted(plain(scheme.get("description")), CREDENTIAL_DESCRIPTION)
+    if kind == "apiKey" and scheme.get("in") in ("header", "query") and name:
+        credentials = {"api_key": {"description": text or f"Key of the API, sent as {name}.", "secret": True}}
+        prefix = _PREFIX.search(str(scheme.get("description", ""))) if name.lower() == "authorization" else None
+        value = f"{prefix[1]} {{api_key}}" if prefix else "{api_key}"
+        comment = ""
+        if name.lower() == "authorization":
+            comment = (
+                "# guessed: what stands before the key"
+                if prefix
+                else "# guessed: the bare key; some want a word before it"
+            )
+        return {"scheme": scheme["in"], "name": name, "value": value}, credentials, comment
+    if kind == "http" and str(scheme.get("scheme")).lower() == "basic":
+        credentials = {
+            "username": {"description": text or "User name of the account."},
+            "password": {"description": "Password or token of the account.", "secret": True},
+        }
+        return {"scheme": "basic", "username": "{username}", "password": "{password}"}, credentials, ""
+    if kind == "http" and str(scheme.get("scheme")).lower() == "bearer":
+        return _bearer(text or "Token of the account, sent as a bearer token.", "")
+    if kind in ("oauth2", "openIdConnect"):
+        return _bearer(text or "Access token.", "# guessed: an access token got elsewhere; no sign-in flow is run here")
+    return None
+
+
+def _bearer(text: str, comment: str) -> tuple[dict[str, Json], dict[str, Json], str]:
+    return {"scheme": "bearer", "value": "{token}"}, {"token": {"description": text, "secret": True}}, comment
+
+
+def _rate_limits(document: Document, operations: list[Operation]) -> dict[str, str]:
+    """The documented headers that say how much is left."""
+    found: dict[str, str] = {}
+    for operation in operations:
+        responses = operation.data.get("responses")
+        for response in responses.values() if isinstance(responses, dict) else ():
+            try:
+                headers = document.resolve(response).get("headers")
+            except Unresolvable:
+                continue
+            for name in headers if isinstance(headers, dict) else ():
+                for key, pattern in _LIMIT_HEADERS.items():
+                    if pattern.fullmatch(name):
+                        found.setdefault(key, name)
+    return {key: found[key] for key in _LIMIT_HEADERS if key in found}

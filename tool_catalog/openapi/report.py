@@ -1,0 +1,83 @@
+"""What an import did, as data and as the lines a person reads."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tool_catalog.yaml_source import Problem
+
+SHOWN = 20
+"""Entries of each kind that are listed; the rest is counted, and the files and the compiler have all of them."""
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts and findings of one import. Findings start with the file's name.
+
+    `operations`  in the source, of those asked for; `skipped` holds the ones no tool can be made of, with the reason.
+    `methods`     in the records now that come from the source; `passed` of them have no problem with the gate.
+    `left_out`    methods that were not written because they do not pass.
+    `guesses`     how often each key was guessed; `cuts` what was cut short, and why.
+    `changed`, `kept`, `removed`, `absent`  see `merge.Merged`.
+    """
+
+    integration: str
+    first: bool
+    operations: int = 0
+    resources: int = 0
+    methods: int = 0
+    passed: int = 0
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    guesses: Counter[str] = field(default_factory=Counter)
+    cuts: list[tuple[str, str]] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """The report for a terminal."""
+        yield (
+            f"{self.integration}: {_count(self.operations, 'operation')} read; {_count(self.methods, 'method')} of "
+            f"{_count(self.resources, 'resource')}, {self.passed} pass the gate; "
+            f"{_count(len(self.written), 'file')} written"
+        )
+        reasons: dict[str, list[str]] = defaultdict(list)
+        for key, reason in self.skipped:
+            reasons[reason].append(key)
+        for reason, keys in reasons.items():
+            yield f"no tool for {_few(keys)}: {reason}"
+        if self.guesses:
+            told = ", ".join(f"{key} {count}" for key, count in sorted(self.guesses.items()))
+            yield f'guessed, look for "# guessed" in the files: {told}'
+        yield from _section("cut", [f"{where}: {why}" for where, why in dict.fromkeys(self.cuts)])
+        yield from _section("left out, they do not pass the gate", self.left_out)
+        if not self.first:
+            yield from _section("follows the source", self.changed)
+            yield from _section("changed by hand and in the source, yours stays", self.kept)
+            yield from _section(
+                "gone from the source (or deprecated), still here; delete what is not wanted", self.removed
+            )
+            yield from _section("in the source, removed by hand, stays away", self.absent)
+        yield from _section("to write, before this compiles", [str(problem) for problem in self.problems])
+
+
+def _section(title: str, entries: list[str]) -> Iterator[str]:
+    if entries:
+        yield f"{title}:"
+        yield from (f"  {entry}" for entry in entries[:SHOWN])
+        if len(entries) > SHOWN:
+            yield f"  ... and {len(entries) - SHOWN} more"
+
+
+def _few(keys: list[str]) -> str:
+    return ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
