@@ -52,7 +52,10 @@ def _problems(
     validator: Any, schema: Mapping[str, Json], tool: Tool, catalog: Catalog, arguments: Mapping[str, Json]
 ) -> list[str]:
     try:
-        chars = len(json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode())
+        encoded = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+        chars = len(encoded.encode())
+        if encoded.count("[") + encoded.count("{") > MAX_DEPTH and (too_deep := _unsendable(arguments, ())):
+            return too_deep[:1]
         if validator.is_valid(arguments):
             return []
         errors = validator.iter_errors(arguments) if chars <= LARGE_CHARS else [_first(validator, arguments)]
@@ -64,7 +67,7 @@ def _problems(
         name for name in arguments if name in catalog.scope and name not in shown and "filters" in _all_arguments(tool)
     }
     problems: list[str] = []
-    for error in errors:
+    for error in sorted(errors, key=_place):
         if nested and error.kind.name == "required" and error.kind.as_dict()["property"] == "filters":
             continue  # told by the line that shows the nested form
         problems += _tell(error, tool, shown, catalog, arguments)
@@ -124,7 +127,9 @@ def _tell(
     where = _path(path)
     if error.kind.name in ("anyOf", "oneOf") and kind.get("context"):
         branch = min(kind["context"], key=lambda errors: _distance(errors, len(path)))
-        return [line for nested in branch for line in _tell(nested, tool, shown, catalog, arguments)]
+        return [
+            line for nested in sorted(branch, key=_place) for line in _tell(nested, tool, shown, catalog, arguments)
+        ]
     match error.kind.name:
         case "additionalProperties" | "unevaluatedProperties":
             unexpected = kind["unexpected"][: MAX_PROBLEMS + 1]
@@ -134,6 +139,8 @@ def _tell(
             return [
                 f'{where} has no member "{_cut(name, SHOWN_VALUE_CHARS)}"{_hint(name, valid)}' for name in unexpected
             ]
+        case "falseSchema":  # how the validator tells an object that is closed and has no members
+            return [f"{where} is {_show(error.instance)}; nothing is taken there"]
         case "required":
             name = kind["property"]
             if not path:
@@ -174,11 +181,16 @@ def _tell(
             return [f"{where}: {error.message[:300]}"]
 
 
-def _distance(errors: Sequence[Any], depth: int) -> tuple[int, int]:
-    """How far a branch is from what was given: a wrong type or shape at the branch's own root is far, a wrong value
-    deeper inside is near."""
-    at_root = sum(len(list(error.instance_path)) == depth for error in errors)
-    return at_root, len(errors)
+def _place(error: Any) -> tuple[list[str], str]:
+    """Where an error stands: the arguments object first, then its members by name; the same on every run."""
+    return [str(step) for step in error.instance_path], error.kind.name
+
+
+def _distance(errors: Sequence[Any], depth: int) -> tuple[int, int, int]:
+    """How far a branch is from what was given: a wrong type at the branch's own root is farthest, then a wrong shape
+    there; a wrong value deeper inside is near."""
+    at_root = [error for error in errors if len(list(error.instance_path)) == depth]
+    return sum(error.kind.name == "type" for error in at_root), len(at_root), len(errors)
 
 
 def _unknown_argument(

@@ -1,0 +1,202 @@
+"""A tool and its arguments become exactly one request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.gateway import errors, requests
+from functions.gateway.paging import Position
+from functions.gateway.requests import UpstreamRequest
+from tests.gateway.calling import tool
+from tool_catalog.catalog import Pagination, Parameter
+
+Json = Any
+BASE = "https://api.example.com"
+
+
+def built(entry: Any, arguments: dict[str, Json], base_url: str = BASE, **context: str) -> UpstreamRequest:
+    return requests.build(entry, arguments, base_url, context)
+
+
+def query(style: str, value: Json) -> str:
+    entry = tool("GET", "/x", Parameter("query", "a", "a", style))  # type: ignore[arg-type]
+    return built(entry, {"a": value}).url.removeprefix(f"{BASE}/x")
+
+
+@pytest.mark.parametrize(
+    ("style", "value", "sent"),
+    [
+        ("plain", "a b&c=d/é", "?a=a+b%26c%3Dd%2F%C3%A9"),
+        ("plain", True, "?a=true"),
+        ("plain", 1.0, "?a=1"),
+        ("plain", 0.1, "?a=0.1"),
+        ("plain", 10**30, f"?a={10**30}"),
+        ("plain", 1e22, "?a=10000000000000000000000"),
+        ("plain", [1, "b"], "?a=%5B1%2C%22b%22%5D"),
+        ("plain", None, ""),
+        ("plain", "", "?a="),
+        ("repeat", [1, "b"], "?a=1&a=b"),
+        ("repeat", [], ""),
+        ("repeat", "x", "?a=x"),
+        ("repeat", None, ""),
+        ("comma", [1, True, "b"], "?a=1%2Ctrue%2Cb"),
+        ("comma", 7, "?a=7"),
+        ("brackets", ["x", 2], "?a%5B%5D=x&a%5B%5D=2"),
+        ("deep", {"k": 1, "l": None, "m": [1]}, "?a%5Bk%5D=1&a%5Bm%5D=%5B1%5D"),
+        ("deep", "x", "?a=x"),
+        ("json", {"k": [1, "é"]}, "?a=%7B%22k%22%3A%5B1%2C%22%C3%A9%22%5D%7D"),
+        ("spread", {"k": 1, "l": None, "m": {"n": 2}}, "?k=1&m=%7B%22n%22%3A2%7D"),
+        ("spread", "x", "?a=x"),
+    ],
+)
+def test_a_query_value_is_written_in_its_style(style: str, value: Json, sent: str) -> None:
+    assert query(style, value) == sent
+
+
+def test_a_body_is_compact_json_with_what_was_given_and_null_where_null_was_given() -> None:
+    entry = tool(
+        "POST",
+        "/x",
+        Parameter("body", "text", "text"),
+        Parameter("body", "until", "until"),
+        Parameter("body", "never", "never"),
+        Parameter("body", "kind", value="note"),
+        Parameter("body", "/owner/id", "owner"),
+        Parameter("body", "/owner/team", "team"),
+        Parameter("result", "fields", "fields"),
+    )
+    request = built(entry, {"text": "é", "until": None, "owner": 7, "team": "t", "fields": "id"})
+    assert request.body == '{"text":"é","until":null,"kind":"note","owner":{"id":7,"team":"t"}}'.encode()
+    assert request.headers == (("Content-Type", "application/json"),)
+
+
+def test_a_whole_body_is_sent_as_it_is_and_not_changed() -> None:
+    entry = tool("PUT", "/x", Parameter("body", "", "body"), Parameter("body", "kind", value="note"))
+    given = {"body": {"a": 1}}
+    assert json.loads(built(entry, given).body or b"") == {"a": 1, "kind": "note"}
+    assert given == {"body": {"a": 1}}
+    bare = tool("PUT", "/x", Parameter("body", "", "body"))
+    assert built(bare, {"body": [1, 2]}).body == b"[1,2]"
+
+
+def test_nothing_given_for_a_body_sends_none() -> None:
+    request = built(tool("POST", "/x", Parameter("body", "text", "text")), {})
+    assert (request.body, request.headers) == (None, ())
+
+
+def test_a_form_repeats_lists_leaves_null_out_and_writes_booleans_as_json_does() -> None:
+    entry = tool("POST", "/x", *(Parameter("body", name, name) for name in "abcd"), body_format="form", access="write")
+    request = built(entry, {"a": [1, "x y"], "b": True, "c": None, "d": {"k": 1}})
+    assert request.body == b"a=1&a=x+y&b=true&d=%7B%22k%22%3A1%7D"
+    assert request.headers == (("Content-Type", "application/x-www-form-urlencoded"),)
+    assert not request.safe
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("usr_1", "/u/usr_1/x"),
+        ("a/b?c#d%2e", "/u/a%2Fb%3Fc%23d%252e/x"),
+        ("{other}", "/u/%7Bother%7D/x"),
+        ("...", "/u/.../x"),
+        (".hidden", "/u/.hidden/x"),
+        ("a..b", "/u/a..b/x"),
+        ("é ü", "/u/%C3%A9%20%C3%BC/x"),
+        ("https://evil.example/", "/u/https%3A%2F%2Fevil.example%2F/x"),
+        ("@evil.example", "/u/%40evil.example/x"),
+        (7, "/u/7/x"),
+        (7.0, "/u/7/x"),
+        (True, "/u/true/x"),
+    ],
+)
+def test_a_path_value_stays_one_segment(value: Json, path: str) -> None:
+    entry = tool("GET", "/u/{id}/x", Parameter("path", "id", "id"))
+    assert built(entry, {"id": value}).url == BASE + path
+
+
+@pytest.mark.parametrize(
+    "value", ["", ".", "..", "a/../b", "../admin", "x/..", "./x", "a\\..\\b", "a\n", "\0", "\u2028", "x" * 500 + "\n"]
+)
+def test_a_path_value_that_could_move_the_path_is_refused(value: str) -> None:
+    entry = tool("GET", "/u/{user}/x", Parameter("path", "user", "id"))
+    with pytest.raises(errors.WrongArguments) as wrong:
+        built(entry, {"id": value})
+    shown = json.dumps(value if len(value) <= 80 else value[:80] + "...", ensure_ascii=False)
+    assert wrong.value.problems == (
+        f'"id" is {shown}; it is part of a path and must name one thing: not empty, no control characters, no "." or '
+        '".." between slashes',
+    )
+
+
+def test_a_path_value_comes_from_the_arguments_then_the_account_then_the_record() -> None:
+    entry = tool("GET", "/o/{org}/", Parameter("path", "org", "org_id", context="org_id", value="default"))
+    assert built(entry, {"org_id": "mine"}, org_id="theirs").path == "/o/mine/"
+    assert built(entry, {}, org_id="theirs").path == "/o/theirs/"
+    assert built(entry, {}).path == "/o/default/"
+
+
+def test_a_path_value_nobody_gives_is_told() -> None:
+    entry = tool(
+        "GET",
+        "/{a}/{b}/{c}",
+        Parameter("path", "a", "a"),
+        Parameter("path", "b", "b", context="org_id"),
+        Parameter("path", "c", context="project_id"),
+    )
+    with pytest.raises(errors.WrongArguments) as wrong:
+        built(entry, {})
+    assert wrong.value.problems == (
+        '"a" is missing; it is part of the path',
+        '"b" is missing, and this account has no org_id; give it as an argument',
+        "c is not known, and this account has no project_id; give it as an argument",
+    )
+
+
+def test_the_base_url_keeps_its_port_and_path_and_loses_a_user_and_password() -> None:
+    entry = tool("GET", "/x/")
+    assert built(entry, {}, "https://api.example.com:8443/mem0/v2/").url == "https://api.example.com:8443/mem0/v2/x/"
+    assert built(entry, {}, "https://me:pw@api.example.com").origin == "https://api.example.com"
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0", "\x7f"])
+def test_a_header_value_that_would_start_another_header_is_refused(value: str) -> None:
+    entry = tool("GET", "/x", Parameter("header", "Idempotency-Key", "key"))
+    with pytest.raises(errors.WrongArguments) as wrong:
+        built(entry, {"key": value})
+    assert wrong.value.problems == ('"key" holds a line break or another control character; leave it out',)
+
+
+def test_a_header_value_is_trimmed_and_may_be_any_text_else() -> None:
+    entry = tool("GET", "/x", Parameter("header", "X-A", "a"), Parameter("header", "X-B", "b"))
+    assert built(entry, {"a": " é ", "b": None}).headers == (("X-A", "é"),)
+
+
+def test_a_url_longer_than_http_clients_send_is_told_as_such() -> None:
+    with pytest.raises(errors.WrongArguments) as wrong:
+        query("plain", "x" * 70_000)
+    assert wrong.value.problems == (
+        "these arguments go into the URL and make it 70028 characters long; at most 65000 are sent",
+    )
+
+
+@pytest.mark.parametrize(
+    ("style", "position", "sent"),
+    [
+        ("page", Position("3", 20), "?page=3&size=20"),
+        ("offset", Position("40", 20), "?page=40&size=20"),
+        ("cursor", Position("", 20), "?size=20"),
+        ("cursor", Position("a=b&c", 20, 5), "?page=a%3Db%26c&size=20"),
+    ],
+)
+def test_a_position_is_sent_in_the_upstreams_own_way(style: str, position: Position, sent: str) -> None:
+    pagination = Pagination(style, Parameter("query", "page"), Parameter("query", "size"), 20, 100)  # type: ignore[arg-type]
+    entry = tool("GET", "/x", pagination=pagination)
+    assert requests.build(entry, {}, BASE, {}, position).url == f"{BASE}/x{sent}"
+
+
+def test_the_repr_shows_neither_query_nor_headers_nor_body() -> None:
+    request = UpstreamRequest("GET", BASE, "/x", (("key", "s3cret"),), (("A", "s3cret"),), b"s3cret")
+    assert "s3cret" not in repr(request)
