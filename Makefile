@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help run demo test check bench catalog lock build deploy destroy smoke test-aws clients conformance clean
+.PHONY: help run demo test check bench catalog template clients conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,32 @@ bench: $(VENV)/.dev ## Measure: cold start, listing, a call, the memory engine
 
 catalog: $(VENV)/.ready ## Compile the documentation records
 	@$(VENV)/bin/tool-catalog compile
+
+template: $(VENV)/.dev ## Lint template.yaml three ways (SAM, cfn-lint, checkov)
+	@infra/check
+
+clients: $(VENV)/.dev ## Third-party MCP clients and frameworks, really connected (installs Node packages)
+	@tests/clients/install
+	@$(RUN) -m pytest -m clients $(ARGS)
+
+conformance: $(VENV)/.dev ## The official conformance suite; fails when docs/conformance.md is stale
+	@tests/clients/install node
+	@$(RUN) -m tests.conformance.run $(if $(CI),--check)
+
+test-aws: $(VENV)/.dev ## Build, Lambda runtime, DynamoDB and a whole deployment, on local stand-ins
+	@infra/test-aws $(ARGS)
+
+build: $(VENV)/.ready ## The three Lambda artefacts, into .aws-sam/build
+	@infra/build
+
+deploy: $(VENV)/.ready ## make deploy ENV=dev|staging|prod|ephemeral-NAME [ARGS="Parameter=value ..."]
+	@infra/deploy $(ENV) $(ARGS)
+
+smoke: $(VENV)/.ready ## Check a deployment from outside: make smoke ENV=dev
+	@$(RUN) infra/smoke.py $(ENV)
+
+destroy: $(VENV)/.ready ## Remove a deployment, whatever state it is in: make destroy ENV=dev
+	@$(RUN) infra/destroy.py $(ENV) $(ARGS)
 
 lock: $(VENV)/.dev ## Resolve every dependency anew, with hashes and without addresses
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" infra/lock
