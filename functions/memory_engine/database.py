@@ -27,6 +27,8 @@ READERS = 4
 """Connections that read at the same time; more only wait for the same two cores."""
 READER_CACHE_KIB = 8_192
 WRITER_CACHE_KIB = 16_384
+CHECKPOINT_PAGES = 4_000
+"""Pages (4 KiB) the log may hold before it is folded into the file: fewer, larger foldings for a steady writer."""
 MAX_GROUPED_WRITES = 64
 """Writes that share one flush at most, so that the first of them does not wait long."""
 
@@ -37,7 +39,7 @@ class DatabaseUnavailable(Exception):
     """The file cannot be used. The text says which file, why, that it was left as it was, and what to do."""
 
 
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE memories (
   row INTEGER PRIMARY KEY AUTOINCREMENT,
   id TEXT NOT NULL UNIQUE,
@@ -71,7 +73,7 @@ CREATE VIRTUAL TABLE memory_index USING fts5(
   memory, scope, content='memory_text', content_rowid='row', tokenize="{TOKENIZER}"
 );
 CREATE VIRTUAL TABLE memory_terms USING fts5vocab(memory_index, 'row');
-CREATE TABLE words (word TEXT PRIMARY KEY, uses INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE word_variants (variant TEXT NOT NULL, word TEXT NOT NULL, PRIMARY KEY (variant, word)) WITHOUT ROWID;
 CREATE TABLE vectors (
   row INTEGER PRIMARY KEY REFERENCES memories (row) ON DELETE CASCADE, model TEXT NOT NULL, vector BLOB NOT NULL
@@ -79,7 +81,7 @@ CREATE TABLE vectors (
 
 CREATE TABLE history (
   seq INTEGER PRIMARY KEY,
-  id TEXT NOT NULL UNIQUE,
+  id TEXT NOT NULL,
   memory_id TEXT NOT NULL,
   event TEXT NOT NULL,
   old_memory TEXT, new_memory TEXT NOT NULL,
@@ -124,7 +126,7 @@ CREATE TABLE organizations (
 CREATE TABLE projects (
   seq INTEGER PRIMARY KEY,
   project_id TEXT NOT NULL UNIQUE, org_id TEXT NOT NULL, name TEXT NOT NULL, description TEXT,
-  options TEXT NOT NULL DEFAULT '{{}}', created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+  options TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
 );
 CREATE TABLE members (
   seq INTEGER PRIMARY KEY,
@@ -150,7 +152,7 @@ CREATE TABLE profile_jobs (
   job_id TEXT PRIMARY KEY, idempotency_key TEXT NOT NULL UNIQUE, request TEXT NOT NULL, answer TEXT NOT NULL,
   job TEXT NOT NULL, created_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-"""
+""".replace("{TOKENIZER}", TOKENIZER)
 # The scope column of `memory_index` holds one token per entity id of a memory (`scope_token` in lexical.py makes the
 # same), so that a search inside one user reads that user's postings only. Vectors, words and the index are
 # derived from `memories`; everything else is the owner's data.
@@ -390,6 +392,7 @@ def _prepare(connection: sqlite3.Connection, file: Path | str) -> sqlite3.Connec
     if file != MEMORY_PATH:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute("PRAGMA foreign_keys = ON")
     if version == 0:
         connection.executescript(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from . import filters
 from .settings import ModelEndpoint, SettingsError
 
 if TYPE_CHECKING:
@@ -83,16 +84,18 @@ def nearest(
     engine: Engine,
     connection: sqlite3.Connection,
     vector: Any,
-    where: str,
-    values: list[Any],
+    condition: filters.Sql,
+    *,
     limit: int,
     always: set[int],
-) -> dict[int, float]:
-    """Row -> cosine similarity (0..1, negatives are 0) of the nearest memories, and of the rows in `always`. Exact."""
+) -> dict[int, tuple[int, float]]:
+    """Row -> (created_at, cosine similarity in 0..1, negatives are 0) of the nearest memories, and of the rows in
+    `always`. Exact."""
     assert engine.settings.embedder is not None
     numpy = require_numpy()
+    where, values = condition
     found = connection.execute(
-        "SELECT v.row, v.vector FROM vectors v JOIN memories m ON m.row = v.row"  # noqa: S608 - condition is compiled
+        "SELECT v.row, v.vector, m.created_at FROM vectors v JOIN memories m ON m.row = v.row"  # noqa: S608 - compiled
         f" WHERE v.model = ? AND length(v.vector) = ? AND ({where})",
         [engine.settings.embedder.model, vector.shape[0] * 4, *values],
     ).fetchall()
@@ -101,7 +104,11 @@ def nearest(
     matrix = numpy.frombuffer(b"".join(row[1] for row in found), dtype=numpy.float32).reshape(len(found), -1)
     similarities = numpy.clip(matrix @ vector, 0.0, 1.0)
     best = set(numpy.argsort(-similarities)[:limit].tolist())
-    return {row[0]: float(similarities[index]) for index, row in enumerate(found) if index in best or row[0] in always}
+    return {
+        row: (created_at, float(similarities[index]))
+        for index, (row, _, created_at) in enumerate(found)
+        if index in best or row in always
+    }
 
 
 def embed_missing(engine: Engine) -> int:

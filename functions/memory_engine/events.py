@@ -24,16 +24,17 @@ def create(
     event_type: str,
     payload: dict[str, Any],
     *,
+    event_id: str | None = None,
     status: str = "PENDING",
     results: list[Any] | None = None,
     started_at: int | None = None,
 ) -> str:
     """Record an event. One that is PENDING is worked on as soon as the write is durable and `engine.wake()` called."""
-    event_id, now = engine.new_id(), engine.now()
+    event_id, now = event_id or engine.new_id(), engine.now()
     done = now if status in ("SUCCEEDED", "FAILED") else None
     connection.execute(
-        "INSERT INTO events (id, event_type, status, payload, results, created_at, updated_at, started_at, completed_at)"
-        " VALUES (?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO events (id, event_type, status, payload, results, created_at, updated_at, started_at,"
+        " completed_at) VALUES (?,?,?,?,?,?,?,?,?)",
         (
             *(event_id, event_type, status, encode(payload), encode(results or []), started_at or now, now),
             *(started_at or (now if done else None), done),

@@ -19,8 +19,26 @@ SAME_SHARE = 0.8
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"')\]]*\s+|[\r\n]+|(?<=[。！？])")
 _SMALL_TALK = frozenset(
-    "hello hi hey thanks thank you ok okay yes no sure please bye goodbye good morning evening night afternoon great "
-    "nice cool lol welcome there sounds got it".split()
+    (
+        *(
+            "hello",
+            "hi",
+            "hey",
+            "thanks",
+            "thank",
+            "you",
+            "ok",
+            "okay",
+            "yes",
+            "no",
+            "sure",
+            "please",
+            "bye",
+            "goodbye",
+        ),
+        *("good", "morning", "evening", "night", "afternoon", "great", "nice", "cool", "lol", "welcome", "there"),
+        *("sounds", "got", "it"),
+    )
 )
 
 
@@ -102,6 +120,7 @@ def by_model(
     messages: list[dict[str, Any]],
     roles: tuple[str, ...],
     guidance: Guidance,
+    *,
     known: list[str],
     observed_at: str | None,
 ) -> list[Fact]:

@@ -352,7 +352,7 @@ def _categories(condition: Condition) -> Sql:
         test, values = f"c.value IN ({_marks(condition.value)})", list(condition.value)
     else:
         test, values = "instr(casefold(c.value), ?) > 0", [condition.value.casefold()]
-    return f"EXISTS (SELECT 1 FROM json_each(m.categories) AS c WHERE {test})", values
+    return f"EXISTS (SELECT 1 FROM json_each(m.categories) AS c WHERE {test})", values  # noqa: S608
 
 
 def _metadata(condition: Condition) -> Sql:
@@ -364,7 +364,7 @@ def _metadata(condition: Condition) -> Sql:
             found = missing
     elif condition.operator == "contains":
         element, element_values = _json_equals("x", wanted)
-        test = f"(e.type = 'array' AND EXISTS (SELECT 1 FROM json_each(e.value) AS x WHERE {element}))"
+        test = f"(e.type = 'array' AND EXISTS (SELECT 1 FROM json_each(e.value) AS x WHERE {element}))"  # noqa: S608
         values = element_values
         if isinstance(wanted, str):
             test = f"({test} OR (e.type = 'text' AND instr(e.value, ?) > 0))"
@@ -373,7 +373,7 @@ def _metadata(condition: Condition) -> Sql:
         test, values = _json_equals("e", wanted)
         if condition.operator == "ne":
             found = missing
-    body = f"(SELECT 1 FROM json_each(coalesce(m.metadata, '{{}}')) AS e WHERE e.key = ? AND {test})"
+    body = f"(SELECT 1 FROM json_each(coalesce(m.metadata, '{{}}')) AS e WHERE e.key = ? AND {test})"  # noqa: S608
     return f"{found} {body}", [condition.key, *values]
 
 

@@ -63,7 +63,7 @@ def insert(engine: Engine, connection: sqlite3.Connection, new: NewMemory) -> st
     lexical.add(connection, row, new.memory)
     for name, entity_id in new.scope.items():
         entities.touch(connection, name.removesuffix("_id"), entity_id, now)
-    _remember(engine, connection, "ADD", by_row(connection, row), None, new.memory)
+    _remember(engine, connection, "ADD", by_row(connection, row), old=None, new=new.memory)
     webhooks.enqueue_memory(engine, connection, "memory_add", memory_id, new.memory)
     if new.categories:
         webhooks.enqueue_categories(engine, connection, memory_id, list(new.categories))
@@ -77,6 +77,7 @@ def change(
     *,
     text: str | None = None,
     metadata: dict[str, Any] | None = None,
+    categories: tuple[str, ...] | None = None,
     created_at: int | None = None,
     **expiration: str | None,
 ) -> Row:
@@ -86,12 +87,13 @@ def change(
         lexical.remove(connection, old["row"], old["memory"])
         connection.execute("DELETE FROM vectors WHERE row = ?", (old["row"],))
     connection.execute(
-        "UPDATE memories SET memory = ?, hash = ?, metadata = ?, expiration_date = ?, created_at = ?, updated_at = ?"
-        " WHERE row = ?",
+        "UPDATE memories SET memory = ?, hash = ?, metadata = ?, categories = ?, expiration_date = ?, created_at = ?,"
+        " updated_at = ? WHERE row = ?",
         (
             memory,
             digest(memory),
             old["metadata"] if metadata is None else encode(metadata),
+            old["categories"] if categories is None else encode(list(categories)),
             expiration.get("expiration_date", old["expiration_date"]),
             old["created_at"] if created_at is None else created_at,
             engine.now(),
@@ -101,8 +103,10 @@ def change(
     if memory != old["memory"]:
         lexical.add(connection, old["row"], memory)
     new = by_row(connection, old["row"])
-    _remember(engine, connection, "UPDATE", new, old["memory"], memory)
+    _remember(engine, connection, "UPDATE", new, old=old["memory"], new=memory)
     webhooks.enqueue_memory(engine, connection, "memory_update", old["id"], memory)
+    if new["categories"] != old["categories"]:
+        webhooks.enqueue_categories(engine, connection, old["id"], json.loads(new["categories"]))
     return new
 
 
@@ -110,7 +114,7 @@ def delete(engine: Engine, connection: sqlite3.Connection, old: Row) -> None:
     """Delete a memory; its history stays, with a last entry."""
     lexical.remove(connection, old["row"], old["memory"])
     connection.execute("DELETE FROM memories WHERE row = ?", (old["row"],))
-    _remember(engine, connection, "DELETE", old, old["memory"], old["memory"])
+    _remember(engine, connection, "DELETE", old, old=old["memory"], new=old["memory"])
     webhooks.enqueue_memory(engine, connection, "memory_delete", old["id"], old["memory"])
 
 
@@ -135,14 +139,14 @@ def by_row(connection: sqlite3.Connection, row: int) -> Row:
 
 
 def _remember(
-    engine: Engine, connection: sqlite3.Connection, event: str, row: Row, old_memory: str | None, new_memory: str
+    engine: Engine, connection: sqlite3.Connection, event: str, row: Row, *, old: str | None, new: str
 ) -> None:
     now = engine.now()
     connection.execute(
         "INSERT INTO history (id, memory_id, event, old_memory, new_memory, user_id, agent_id, app_id, run_id,"
         " categories, metadata, event_id, created_at, updated_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
-            *(engine.new_id(), row["id"], event, old_memory, new_memory, *(row[name] for name in ENTITY_FIELDS)),
+            *(engine.new_id(), row["id"], event, old, new, *(row[name] for name in ENTITY_FIELDS)),
             *(row["categories"], row["metadata"], row["event_id"], now if event != "ADD" else row["created_at"], now),
         ),
     )

@@ -9,7 +9,7 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import entities, events, extraction, filters, memories, pipeline, search, times
+from . import categories, entities, events, extraction, filters, memories, pipeline, search, times
 from .calls import Answer, Call, Page, Refusal, envelope, flag, page_of
 from .filters import ENTITY_FIELDS
 
@@ -59,11 +59,11 @@ def add_v1(engine: Engine, call: Call) -> Answer:
 def _checked_add(call: Call) -> dict[str, Any]:
     """The add as it is queued: what it means, without nulls. Refusal 400, all reasons at once."""
     body = {name: value for name, value in call.fields().items() if value is not None}
-    categories = body.get("custom_categories")
-    if isinstance(categories, list):
+    listed = body.get("custom_categories")
+    if isinstance(listed, list):
         wrong = {
             str(place): [f'Expected a dictionary of items but got type "{type(item).__name__}".']
-            for place, item in enumerate(categories)
+            for place, item in enumerate(listed)
             if not isinstance(item, dict)
         }
         if wrong:
@@ -118,12 +118,15 @@ def _option_problems(body: dict[str, Any]) -> list[str]:
             problems.append(f"{name} must not be '*', which means any in filters")
     if "metadata" in body and not isinstance(body["metadata"], dict):
         problems.append("metadata must be an object")
-    for name in ("infer", "immutable"):
-        if name in body and not isinstance(body[name], bool):
-            problems.append(f"{name} must be true or false")
-    for name in ("custom_instructions", "agent_custom_instructions", "includes", "excludes"):
-        if name in body and not isinstance(body[name], str):
-            problems.append(f"{name} must be a string")
+    kinds = {
+        **dict.fromkeys(("infer", "immutable"), (bool, "true or false")),
+        **dict.fromkeys(
+            ("custom_instructions", "agent_custom_instructions", "includes", "excludes"), (str, "a string")
+        ),
+    }
+    problems += [
+        f"{name} must be {told}" for name, (kind, told) in kinds.items() if not isinstance(body.get(name, kind()), kind)
+    ]
     if "custom_categories" in body and not isinstance(body["custom_categories"], list):
         problems.append('custom_categories must be a list of objects such as [{"food": "what they eat"}]')
     if "expiration_date" in body:
@@ -181,7 +184,7 @@ def _search(
     started = engine.now()
     top_k = _number(body, "top_k", DEFAULT_TOP_K, 1, MAX_TOP_K)
     least = _number(body, "threshold", threshold, 0.0, 1.0)
-    where, values = _restricted(engine, body, tree, _reference_day(engine, body))
+    where, values = _restricted(body, tree, _reference_day(engine, body))
     hits = search.find(
         engine,
         query,
@@ -235,7 +238,7 @@ def list_v1(engine: Engine, call: Call) -> Answer:
 
 
 def _listed(engine: Engine, body: dict[str, Any], tree: filters.Filter, page: Page) -> tuple[int, list[sqlite3.Row]]:
-    where, values = _restricted(engine, body, tree, _today(engine))
+    where, values = _restricted(body, tree, _today(engine))
     with engine.database.read() as connection:
         total = connection.execute(f"SELECT count(*) FROM memories m WHERE {where}", values).fetchone()[0]  # noqa: S608
         rows = connection.execute(
@@ -245,7 +248,7 @@ def _listed(engine: Engine, body: dict[str, Any], tree: filters.Filter, page: Pa
     return total, rows
 
 
-def _restricted(engine: Engine, body: dict[str, Any], tree: filters.Filter, today: str) -> filters.Sql:
+def _restricted(body: dict[str, Any], tree: filters.Filter, today: str) -> filters.Sql:
     """The filter with everything else that narrows: expiry, dates, categories, keywords, metadata, replaced ones."""
     extra: list[filters.Filter] = [tree]
     try:
@@ -411,7 +414,7 @@ def read(engine: Engine, call: Call) -> Answer:
 def update(engine: Engine, call: Call) -> Answer:
     """`text`, `metadata` (replaces), `expiration_date` (null clears), `timestamp`; absent ones stay."""
     memory_id, body = _uuid(call), call.fields()
-    changes = _changes(body)
+    changes = _changes(engine, body)
     if not changes:
         raise Refusal(400, {"error": "Nothing to update: give text, metadata, expiration_date or timestamp"})
 
@@ -425,13 +428,14 @@ def update(engine: Engine, call: Call) -> Answer:
     return Answer(memories.single(engine.database.write(change)))
 
 
-def _changes(body: dict[str, Any]) -> dict[str, Any]:
+def _changes(engine: Engine, body: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     text = body.get("text")
     if text is not None:
         if not isinstance(text, str) or not text.strip():
             raise Refusal(400, {"error": "text must be a non-empty string"})
         changes["text"] = text
+        changes["categories"] = categories.of(text, pipeline.custom_categories(engine.project_options()))
     if body.get("metadata") is not None:
         if not isinstance(body["metadata"], dict):
             raise Refusal(400, {"error": "metadata must be an object"})
@@ -525,7 +529,10 @@ def delete_all(engine: Engine, call: Call) -> Answer:
 def batch_update(engine: Engine, call: Call) -> Answer:
     """All or none."""
     items = _batch(call, "updated")
-    prepared = [(item, _changes({n: v for n, v in item.items() if n in ("text", "metadata")})) for item in items]
+    given: list[dict[str, Any]] = [
+        {name: item[name] for name in ("text", "metadata") if name in item} for item in items
+    ]
+    prepared = [(item, _changes(engine, part)) for item, part in zip(items, given, strict=True)]
     for item, changes in prepared:
         if not changes:
             raise Refusal(400, {"error": f"Nothing to update for memory {item['memory_id']}: give text or metadata"})

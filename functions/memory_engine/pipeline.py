@@ -26,6 +26,7 @@ from . import (
     profiles,
     times,
     webhooks,
+    words,
 )
 from .filters import ENTITY_FIELDS
 
@@ -41,8 +42,10 @@ RETRY_SECONDS = 1.0
 IDLE_SECONDS = 30.0
 DELETE_BATCH = 500
 """Memories deleted per write, so that other writes get their turn."""
+NEARBY = 100
+"""Existing memories a new one is compared with."""
 KNOWN_SHOWN = 20
-"""Existing memories a language model is shown, so that it does not repeat them."""
+"""Of those, how many a language model is shown, so that it does not repeat them."""
 
 
 class Worker:
@@ -140,17 +143,17 @@ def add_verbatim(engine: Engine, body: dict[str, Any]) -> dict[str, Any]:
     """`infer=false`: every message that is not a system message is stored as it is, exact repeats apart. Durable."""
     scope = {name: body[name] for name in ENTITY_FIELDS if body.get(name)}
     texts = [m["content"] for m in body["messages"] if m["role"] != "system" and isinstance(m["content"], str)]
-    custom = _custom_categories(body)
+    custom = custom_categories(body) or custom_categories(engine.project_options())
 
     def change(connection: sqlite3.Connection) -> dict[str, Any]:
-        event_id = events.create(engine, connection, "ADD", body, status="SUCCEEDED")
-        results = []
+        event_id = engine.new_id()
+        results: list[dict[str, Any]] = []
         for text in texts:
             if memories.exists_exactly(connection, text, scope):
                 continue
-            new = _new(engine, body, text, scope, categories.of(text, custom), event_id)
+            new = _new(engine, body, text, scope, chosen=categories.of(text, custom), event_id=event_id)
             results.append(_added(memories.insert(engine, connection, new), text))
-        events.finish(engine, connection, event_id, results)
+        events.create(engine, connection, "ADD", body, event_id=event_id, status="SUCCEEDED", results=results)
         return {
             "message": "Memories stored successfully",
             "status": "SUCCEEDED",
@@ -178,7 +181,7 @@ def _work_add(engine: Engine, event: sqlite3.Row) -> None:
             scope = _scope_for(body, fact.role)
             if _is_known(connection, fact.text, scope):
                 continue
-            new = _new(engine, body, fact.text, scope, fact.categories, event["id"])
+            new = _new(engine, body, fact.text, scope, chosen=fact.categories, event_id=event["id"])
             results.append(_added(memories.insert(engine, connection, new), fact.text))
         events.finish(engine, connection, event["id"], results)
         webhooks.enqueue_job(engine, connection, event["id"], succeeded=True)
@@ -193,7 +196,7 @@ def _extract(engine: Engine, body: dict[str, Any]) -> list[extraction.Fact]:
         agent_instructions=body.get("agent_custom_instructions") or project.get("agent_custom_instructions"),
         includes=body.get("includes"),
         excludes=body.get("excludes"),
-        categories=_custom_categories(body) or _custom_categories(project),
+        categories=custom_categories(body) or custom_categories(project),
     )
     roles = _roles(body)
     if engine.settings.llm is None:
@@ -202,7 +205,9 @@ def _extract(engine: Engine, body: dict[str, Any]) -> list[extraction.Fact]:
         asked = " ".join(m["content"] for m in body["messages"] if isinstance(m["content"], str))
         known = [text for role in roles for text in _nearby(connection, asked, _scope_for(body, role))]
     observed = body.get("observation_datetime") or body.get("observation_date") or times.iso(_created_at(engine, body))
-    return extraction.by_model(engine.settings.llm, body["messages"], roles, guidance, known[:KNOWN_SHOWN], observed)
+    return extraction.by_model(
+        engine.settings.llm, body["messages"], roles, guidance, known=known[:KNOWN_SHOWN], observed_at=observed
+    )
 
 
 def _roles(body: dict[str, Any]) -> tuple[str, ...]:
@@ -221,22 +226,21 @@ def _scope_for(body: dict[str, Any], role: str) -> dict[str, str]:
 def _is_known(connection: sqlite3.Connection, text: str, scope: dict[str, str]) -> bool:
     if memories.exists_exactly(connection, text, scope):
         return True
-    return any(extraction.says_the_same(text, other) for other in _nearby(connection, text, scope, exactly=True))
+    # Two texts that say the same differ in a fifth of their words at most, so any of them one longer than that holds
+    # a word they share; the longest words are the rarest.
+    asked = sorted(words.content_words(text), key=len, reverse=True)
+    few = asked[: int(len(asked) * (1 - extraction.SAME_SHARE)) + 1]
+    return any(extraction.says_the_same(text, other) for other in _nearby(connection, " ".join(few), scope))
 
 
-def _nearby(connection: sqlite3.Connection, text: str, scope: dict[str, str], exactly: bool = False) -> list[str]:
-    """The memories of a scope that share most words with a text."""
-    plan = lexical.plan(connection, text, [[pair] for pair in scope.items()])
-    if plan is None:
-        return []
-    names = ENTITY_FIELDS if exactly else tuple(scope)
-    same = " AND ".join(f"m.{name} IS ?" for name in names)
-    rows = connection.execute(
-        "SELECT m.memory FROM memory_index JOIN memories m ON m.row = memory_index.rowid"  # noqa: S608 - fixed names
-        f" WHERE memory_index MATCH ? AND {same} ORDER BY memory_index.rank LIMIT ?",
-        [plan.expression, *(scope.get(name) for name in names), KNOWN_SHOWN],
+def _nearby(connection: sqlite3.Connection, text: str, scope: dict[str, str]) -> list[str]:
+    """The memories of exactly these entities that share words with a text, those that share most first."""
+    tree = filters.AllOf(tuple(filters.Condition(name, "eq", scope.get(name)) for name in ENTITY_FIELDS))
+    found = lexical.candidates(
+        connection, text, filters.required_entities(tree), filters.to_sql(tree), NEARBY, tolerant=False
     )
-    return [row[0] for row in rows]
+    found.sort(key=lambda item: -item.bm25)
+    return [memories.by_row(connection, item.row)["memory"] for item in found]
 
 
 def _new(
@@ -244,6 +248,7 @@ def _new(
     body: dict[str, Any],
     text: str,
     scope: dict[str, str],
+    *,
     chosen: tuple[str, ...],
     event_id: str,
 ) -> memories.NewMemory:
@@ -263,7 +268,8 @@ def _created_at(engine: Engine, body: dict[str, Any]) -> int:
     return times.parse_epoch(body["timestamp"]) if body.get("timestamp") is not None else engine.now()
 
 
-def _custom_categories(holder: dict[str, Any]) -> dict[str, str] | None:
+def custom_categories(holder: dict[str, Any]) -> dict[str, str] | None:
+    """The categories an add or a project brings, name to description; None leaves the default ones."""
     listed = holder.get("custom_categories")
     if not listed:
         return None

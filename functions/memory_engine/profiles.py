@@ -183,7 +183,7 @@ def create_job(engine: Engine, call: Call) -> Answer:
                 (limit,),
             )
             chosen = [row[0] for row in rows]
-        return _open_job(engine, connection, key, request, operation, chosen)
+        return _open_job(engine, connection, key=key, request=request, operation=operation, chosen=chosen)
 
     answer = engine.database.write(change)
     engine.wake()
@@ -191,7 +191,7 @@ def create_job(engine: Engine, call: Call) -> Answer:
 
 
 def _open_job(
-    engine: Engine, connection: sqlite3.Connection, key: str, request: str, operation: str, chosen: list[str]
+    engine: Engine, connection: sqlite3.Connection, *, key: str, request: str, operation: str, chosen: list[str]
 ) -> dict[str, Any]:
     job_id = engine.new_id()
     event_id = events.create(engine, connection, "PROFILE", {"job_id": job_id, "entity_ids": chosen})

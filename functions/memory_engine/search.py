@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import embeddings, filters, lexical, words
+from . import embeddings, filters, lexical
 
 if TYPE_CHECKING:
     from .engine import Engine
 
-CANDIDATES = 300
+CANDIDATES = 200
 """Memories looked at closely for one query; twice `top_k` when that is more."""
 SEMANTIC_WEIGHT, BM25_WEIGHT = 0.7, 0.3
 """Shares of the base score when there is an embedder; without one the base is the word score alone."""
 ENTITY_BOOST = 0.15
 """How far a full match of the names in a query moves a score towards 1."""
-
-_NAME = re.compile(r"[^\W\d_][\w'’-]*")
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,16 @@ class Hit:
         }
 
 
+@dataclass(frozen=True)
+class _Scored:
+    row: int
+    created_at: int
+    score: float
+    semantic: float | None
+    bm25: float
+    entity: float
+
+
 def find(
     engine: Engine,
     query: str,
@@ -53,76 +60,56 @@ def find(
     """The best `top_k` memories that meet the SQL condition, best first, none below `threshold`.
 
     `scope` is `filters.required_entities` of the same condition: it narrows the search, never widens it.
+    A threshold of 0 fills up with the newest memories that share no word with the query.
     """
     limit = max(CANDIDATES, 2 * top_k)
     vector = None if keyword_only else embeddings.of_query(engine, query)
-    where, values = condition
     with engine.database.read() as connection:
-        rows: dict[int, sqlite3.Row] = {}
-        bm25: dict[int, float] = {}
-        plan = lexical.plan(connection, query, scope)
-        if plan is not None:
-            found = connection.execute(
-                "SELECT m.*, highlight(memory_index, 0, char(2), char(3)) AS marked"  # noqa: S608 - condition is compiled
-                " FROM memory_index JOIN memories m ON m.row = memory_index.rowid"
-                f" WHERE memory_index MATCH ? AND ({where}) ORDER BY memory_index.rank LIMIT ?",
-                [plan.expression, *values, limit],
-            ).fetchall()
-            rows.update((row["row"], row) for row in found)
-            bm25 = dict(zip(rows, plan.scores([row["marked"] for row in found]), strict=True))
-        semantic: dict[int, float] = {}
+        found = lexical.candidates(connection, query, scope, condition, limit)
+        semantic: dict[int, tuple[int, float]] = {}
         if vector is not None:
-            semantic = embeddings.nearest(engine, connection, vector, where, values, limit, set(rows))
-            _complete(connection, rows, semantic)
-        if threshold <= 0 and len(rows) < top_k:
-            newest = connection.execute(
-                f"SELECT m.* FROM memories m WHERE {where} ORDER BY m.created_at DESC, m.row DESC LIMIT ?",  # noqa: S608
-                [*values, top_k],
-            ).fetchall()
-            rows.update((row["row"], row) for row in newest if row["row"] not in rows)
-    entity = _entity_scores(query, rows)
-    hits = [
-        _hit(row, semantic.get(key), vector is not None, bm25.get(key, 0.0), entity[key]) for key, row in rows.items()
-    ]
-    hits = [hit for hit in hits if hit.score >= threshold]
-    hits.sort(key=lambda hit: (-hit.score, -hit.row["created_at"], -hit.row["row"]))
-    return hits[:top_k]
+            met = {item.row for item in found}
+            semantic = embeddings.nearest(engine, connection, vector, condition, limit=limit, always=met)
+        best = [item for item in _fused(found, semantic) if item.score >= threshold]
+        best.sort(key=lambda item: (-item.score, -item.created_at, -item.row))
+        del best[top_k:]
+        if threshold <= 0 and len(best) < top_k:
+            best += _newest(connection, condition, {item.row for item in best}, top_k)[: top_k - len(best)]
+        rows = _rows(connection, [item.row for item in best])
+    return [Hit(rows[item.row], item.score, item.semantic, item.bm25, item.entity) for item in best]
 
 
-def _complete(connection: sqlite3.Connection, rows: dict[int, sqlite3.Row], wanted: dict[int, float]) -> None:
-    missing = [row for row in wanted if row not in rows]
-    for start in range(0, len(missing), 500):
-        part = missing[start : start + 500]
-        marks = ",".join("?" * len(part))
-        for row in connection.execute(f"SELECT * FROM memories WHERE row IN ({marks})", part):  # noqa: S608
-            rows[row["row"]] = row
+def _fused(found: list[lexical.Candidate], semantic: dict[int, tuple[int, float]]) -> list[_Scored]:
+    names = frozenset[str]().union(*(item.names for item in found))
+    fused = []
+    for item in found:
+        entity = len(item.names) / len(names) if names else 0.0
+        similarity = semantic[item.row][1] if item.row in semantic else None
+        fused.append(_score(item.row, item.created_at, similarity, item.bm25, entity))
+    met = {item.row for item in found}
+    fused += [_score(row, at, value, 0.0, 0.0) for row, (at, value) in semantic.items() if row not in met]
+    return fused
 
 
-def _hit(row: sqlite3.Row, semantic: float | None, has_vector: bool, bm25: float, entity: float) -> Hit:
-    if has_vector and semantic is not None:
-        base = SEMANTIC_WEIGHT * semantic + BM25_WEIGHT * bm25
-    else:
-        base = bm25
+def _score(row: int, created_at: int, semantic: float | None, bm25: float, entity: float) -> _Scored:
+    base = bm25 if semantic is None else SEMANTIC_WEIGHT * semantic + BM25_WEIGHT * bm25
     boosted = base + ENTITY_BOOST * entity * (1 - base) if base > 0 else 0.0
-    return Hit(row, round(min(1.0, boosted), 6), semantic, bm25, entity)
+    return _Scored(row, created_at, round(min(1.0, boosted), 6), semantic, bm25, entity)
 
 
-def _entity_scores(query: str, rows: dict[int, sqlite3.Row]) -> dict[int, float]:
-    """The share of the query's names that each memory names. A query word is a name if some candidate writes it so."""
-    asked = set(words.content_words(query))
-    named = {key: _names(row["memory"]) & asked for key, row in rows.items()}
-    names = set().union(*named.values()) if named else set()
-    return {key: len(own) / len(names) if names else 0.0 for key, own in named.items()}
+def _newest(connection: sqlite3.Connection, condition: filters.Sql, but: set[int], count: int) -> list[_Scored]:
+    where, values = condition
+    rows = connection.execute(
+        f"SELECT m.row, m.created_at FROM memories m WHERE {where} ORDER BY m.created_at DESC, m.row DESC LIMIT ?",  # noqa: S608
+        [*values, count + len(but)],
+    )
+    return [_Scored(row, created_at, 0.0, None, 0.0, 0.0) for row, created_at in rows if row not in but]
 
 
-def _names(text: str) -> set[str]:
-    """The capitalised words of a text, folded; the first word of a sentence does not count as capitalised."""
-    found = set()
-    for match in _NAME.finditer(text):
-        before = text[: match.start()].rstrip()
-        if match[0][0].isupper() and before and before[-1] not in ".!?:":
-            found.update(words.words_of(match[0]))
-    return found
+def _rows(connection: sqlite3.Connection, wanted: list[int]) -> dict[int, sqlite3.Row]:
+    marks = ",".join("?" * len(wanted))
+    rows = connection.execute(f"SELECT * FROM memories WHERE row IN ({marks})", wanted)  # noqa: S608
+    return {row["row"]: row for row in rows}
 
 
 def shaped(hit: Hit, shape: dict[str, Any], breakdown: bool) -> dict[str, Any]:

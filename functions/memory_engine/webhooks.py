@@ -121,8 +121,8 @@ class Deliverer:
         engine = self._engine
         with engine.database.read() as connection:
             row = connection.execute(
-                "SELECT d.*, w.url FROM deliveries d LEFT JOIN webhooks w ON w.webhook_id = d.webhook_id AND w.is_active"
-                " ORDER BY d.due_at, d.seq LIMIT 1"
+                "SELECT d.*, w.url FROM deliveries d"
+                " LEFT JOIN webhooks w ON w.webhook_id = d.webhook_id AND w.is_active ORDER BY d.due_at, d.seq LIMIT 1"
             ).fetchone()
         if row is None:
             return IDLE_SECONDS

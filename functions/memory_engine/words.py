@@ -17,14 +17,20 @@ _SPELLED = re.compile(r"[^\W\d_]{4,24}")
 # Scripts written without spaces: every character stands alone, else a whole sentence would be one word.
 _UNSPACED = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 
-STOP_WORDS = frozenset(
-    "a about after again all also am an and any are as at be because been before being both but by can could did do "
-    "does doing done for from further get had has have having he her here hers him his how i if in into is it its "
-    "just me might more most must my no nor not now of off on once only or other our ours out over own please "
-    "same shall she should so some such tell than that the their theirs them then there these they this those "
-    "through to too under until up very was we were what when where which while who whom whose why will with would "
-    "you your yours s t ve ll d m re don isn doesn didn wasn aren".split()
-)
+# fmt: off
+STOP_WORDS = frozenset((
+    "a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because",
+    "been", "before", "being", "both", "but", "by", "can", "could", "did", "do", "does", "doing", "done", "for",
+    "from", "further", "get", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how",
+    "i", "if", "in", "into", "is", "it", "its", "just", "me", "might", "more", "most", "must", "my", "no", "nor",
+    "not", "now", "of", "off", "on", "once", "only", "or", "other", "our", "ours", "out", "over", "own", "please",
+    "same", "shall", "she", "should", "so", "some", "such", "tell", "than", "that", "the", "their", "theirs",
+    "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up",
+    "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will",
+    "with", "would", "you", "your", "yours", "s", "t", "ve", "ll", "d", "m", "re", "don", "isn", "doesn", "didn",
+    "wasn", "aren",
+))
+# fmt: on
 
 
 def fold(text: str) -> str:
