@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help run demo test check bench catalog template clients conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help run demo test check bench catalog clients conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -31,21 +31,19 @@ demo: $(VENV)/.ready ## The main job once, through the official MCP client
 test: $(VENV)/.dev ## The whole suite that needs nothing but Python
 	@$(RUN) -m pytest -n 2 --dist worksteal -m "not clients and not aws" $(ARGS)
 
-check: $(VENV)/.dev ## Types, lint, fresh catalogue, import table
+check: $(VENV)/.dev ## Types, lint, fresh catalogue, import table, the template's linters
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@$(VENV)/bin/tool-catalog check
 	@$(RUN) -m pytest tests/test_import_table.py
+	@infra/check
 
 bench: $(VENV)/.dev ## Measure: cold start, listing, a call, the memory engine
 	@$(RUN) -m tests.benchmarks $(ARGS)
 
 catalog: $(VENV)/.ready ## Compile the documentation records
 	@$(VENV)/bin/tool-catalog compile
-
-template: $(VENV)/.dev ## Lint template.yaml three ways (SAM, cfn-lint, checkov)
-	@infra/check
 
 clients: $(VENV)/.dev ## Third-party MCP clients and frameworks, really connected (installs Node packages)
 	@tests/clients/install
