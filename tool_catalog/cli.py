@@ -3,6 +3,7 @@
     tool-catalog compile [INTEGRATION ...]    records -> compiled/<integration>.json, all or nothing
     tool-catalog check   [INTEGRATION ...]    exit 1 when a compiled file is stale; lists which tools differ and how
     tool-catalog show    TOOL [INTEGRATION]   what an agent sees, and what the example sends upstream
+    tool-catalog import  FILE --integration NAME   an OpenAPI 3 file -> draft records; again: merged with hand edits
 
 Exit codes: 0 done, 1 problems (on standard error), 2 wrong usage.
 """
@@ -15,6 +16,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "show":
         return _show(options.tool, options.integration, options.compiled)
+    if options.command == "import":
+        return _import(options)
     names = options.integrations or _integrations(options.records)
     outcomes = {name: build(options.records / name) for name in names}
     problems = [problem for _, found in outcomes.values() for problem in found]
@@ -163,6 +167,29 @@ def _shown(tool: catalog.Tool, base_url: str) -> str:
     return "\n".join(lines)
 
 
+def _import(options: argparse.Namespace) -> int:
+    from tool_catalog.openapi import importer
+    from tool_catalog.openapi.document import CannotImport
+    from tool_catalog.openapi.progress import Progress
+
+    asked = importer.Options(
+        options.source,
+        options.integration,
+        options.into or options.records,
+        base_url=options.base_url,
+        passing=options.passing,
+        paths=tuple(options.path),
+    )
+    try:
+        report = importer.run(asked, Progress(sys.stderr, time.monotonic))
+    except CannotImport as error:
+        print(f"{error}\nnothing was written", file=sys.stderr)
+        return 1
+    for line in report.lines():
+        print(line)
+    return 0
+
+
 def _integrations(records: Path) -> list[str]:
     return sorted(path.parent.name for path in records.glob(f"*/{INTEGRATION_FILE}"))
 
@@ -180,6 +207,17 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("integrations", nargs="*", metavar="INTEGRATION", help="default: all")
+    importing = commands.add_parser("import", help="write draft records from an OpenAPI 3.0 or 3.1 file")
+    importing.add_argument("source", type=Path, metavar="FILE", help="JSON or YAML; nothing is fetched")
+    importing.add_argument("--integration", required=True, metavar="NAME", help="name of the integration: its folder")
+    importing.add_argument("--into", type=Path, metavar="DIR", help="folder of the records (default: --records)")
+    importing.add_argument("--base-url", metavar="URL", help="instead of the server that the file names")
+    importing.add_argument(
+        "--path", action="append", default=[], metavar="GLOB", help='only these paths, as "/v1/customers*"; repeatable'
+    )
+    importing.add_argument(
+        "--passing", action="store_true", help="leave out what does not pass the gate, instead of listing what to write"
+    )
     show = commands.add_parser("show", help="print one tool as an agent sees it")
     show.add_argument("tool", metavar="TOOL")
     show.add_argument("integration", nargs="?", metavar="INTEGRATION")

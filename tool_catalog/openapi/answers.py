@@ -75,12 +75,18 @@ GUESSED_SIZE = 25
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The documented success. `items` is JMESPath to the records of a list; `problem` says why none can be read."""
+    """The documented success.
+
+    `items`      JMESPath to the records of a list; `searched`: with signs of paging beside them, as a search answers.
+    `component`  the name under which the specification shares the schema, `item_component` that of one record.
+    `problem`    why the answer cannot be handed to a model.
+    """
 
     schema: Schema
     items: str | None = None
     component: str = ""
     item_component: str = ""
+    searched: bool = False
     empty: bool = False
     problem: str = ""
 
@@ -120,7 +126,11 @@ def _answer(document: Document, operation: Operation, schema: Json) -> Answer:
         converted = {"type": "object", "description": converted.get("description", "The answer.")}
     items = _items(converted, operation) if operation.verb in ("GET", "POST") else None
     return Answer(
-        converted, items, component=_component(schema), item_component=_item_component(document, schema, items)
+        converted,
+        items,
+        component=_component(schema),
+        item_component=_item_component(document, schema, items),
+        searched=items is not None and _around(converted),
     )
 
 
@@ -144,10 +154,13 @@ def _items(schema: Schema, operation: Operation) -> str | None:
         found = [key for key, part in inner.items() if part.get("type") == "array" and _IDENTIFIER.fullmatch(key)]
         if len(found) == 1 and operation.verb == "GET" and "id" not in inner:
             return f"{name}.{found[0]}"
-    around = any(_AROUND_RECORDS.fullmatch(snake_case(name)) for name in properties)
-    if len(arrays) == 1 and operation.verb == "GET" and (around or len(properties) == 1):
+    if len(arrays) == 1 and operation.verb == "GET" and (_around(schema) or len(properties) == 1):
         return arrays[0]
     return None
+
+
+def _around(schema: Schema) -> bool:
+    return any(_AROUND_RECORDS.fullmatch(snake_case(name)) for name in schema.get("properties", {}))
 
 
 def records_schema(answer: Answer) -> Schema:

@@ -23,12 +23,15 @@ Node = dict[str, Json]
 MAX_BYTES = 64 * 1024 * 1024
 """Largest file read. The largest public descriptions (some 1,200 operations, written out) have about 15 MB."""
 
+MAX_DEPTH = 200
+"""Deepest nesting of a YAML file; specifications have some 40 levels. libyaml composes recursively and would crash."""
+
 MAX_REFERENCES = 32
 """Longest chain of references that only lead to another reference."""
 
 
-class NotImportableError(Exception):
-    """The file as a whole cannot be imported; the message says what is wrong with it and what to do."""
+class CannotImport(Exception):
+    """Nothing can be imported; the message says what is wrong, where, and what to do."""
 
 
 class Unresolvable(Exception):
@@ -112,29 +115,27 @@ class Document:
 
 
 def read(path: Path) -> Document:
-    """Read `path` as JSON or YAML. Raises NotImportableError."""
+    """Read `path` as JSON or YAML. Raises CannotImport."""
     if re.match(r"[a-z][a-z0-9+.-]*:/", str(path), re.IGNORECASE):
-        raise NotImportableError(f'"{path}" is a URL; nothing is fetched here: download it and give the file')
+        raise CannotImport(f'"{path}" is a URL; nothing is fetched here: download it and give the file')
     if not path.is_file():
-        raise NotImportableError(f'no file "{path}"')
+        raise CannotImport(f'no file "{path}"')
     if (size := path.stat().st_size) > MAX_BYTES:
-        raise NotImportableError(f"{path.name}: {size:,} bytes; at most {MAX_BYTES:,} are read")
+        raise CannotImport(f"{path.name}: {size:,} bytes; at most {MAX_BYTES:,} are read")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise NotImportableError(f"{path.name}: not UTF-8 text (byte {error.start})") from error
+        raise CannotImport(f"{path.name}: not UTF-8 text (byte {error.start})") from error
     data = _decode(path.name, text)
     if not isinstance(data, dict):
-        raise NotImportableError(f"{path.name}: not an OpenAPI file: the root is no mapping")
+        raise CannotImport(f"{path.name}: not an OpenAPI file: the root is no mapping")
     if "swagger" in data:
-        raise NotImportableError(
-            f'{path.name}: swagger "{data["swagger"]}" is OpenAPI 2; convert it to OpenAPI 3 first'
-        )
+        raise CannotImport(f'{path.name}: swagger "{data["swagger"]}" is OpenAPI 2; convert it to OpenAPI 3 first')
     version = str(data.get("openapi", ""))
     if not re.match(r"3\.[01](\.|$)", version):
-        raise NotImportableError(f'{path.name}: openapi "{version}" is not 3.0 or 3.1')
+        raise CannotImport(f'{path.name}: openapi "{version}" is not 3.0 or 3.1')
     if not _mapping(data.get("paths")):
-        raise NotImportableError(f'{path.name}: no operations: "paths" is missing or empty')
+        raise CannotImport(f'{path.name}: no operations: "paths" is missing or empty')
     return Document(path.name, data, nullable=version.startswith("3.0"))
 
 
@@ -142,21 +143,35 @@ def _decode(name: str, text: str) -> Json:
     try:
         if text.lstrip()[:1] in ("{", "["):
             return json.loads(text)
+        _check_depth(name, text)
         loader = _Yaml(text)
         try:
             return loader.get_single_data()
         finally:
             loader.dispose()
     except json.JSONDecodeError as error:
-        raise NotImportableError(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
+        raise CannotImport(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise NotImportableError(f"{name}:{line}: not YAML: {error.problem or error.context}") from error
+        raise CannotImport(f"{name}:{line}: not YAML: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise NotImportableError(f"{name}: not YAML: {' '.join(str(error).split())}") from error
+        raise CannotImport(f"{name}: not YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
-        raise NotImportableError(f"{name}: nested too deeply to be read") from error
+        raise CannotImport(f"{name}: nested too deeply to be read") from error
+
+
+def _check_depth(name: str, text: str) -> None:
+    """Walk the events, which needs no stack, before anything is built recursively."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Yaml):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                raise CannotImport(f"{name}:{line}: nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

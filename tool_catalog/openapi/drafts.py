@@ -303,7 +303,11 @@ def _body(context: Context, subject: Subject, made: Draft) -> tuple[str, list[_A
     if schema.get("type") != "object" or "properties" not in schema:
         if schema.get("type") == "object" and not schema.get("additionalProperties"):
             return body_format, []
-        if text := plain(body.get("description")):
+        text = plain(body.get("description")) or schema.get("description", "")
+        if len(text) < ARGUMENT_LENGTH[0] and schema.get("type") == "array":
+            resource, method = (word.replace("_", " ") for word in (subject.place.resource, subject.place.method))
+            text = f"The {resource} to {method}, as a list."
+        if text:
             schema["description"] = fitted(text, ARGUMENT_LENGTH[1])
         return body_format, [_Argument("body", "", schema, required=True)]
     example, prefix = _media_example(context.document, media), ""

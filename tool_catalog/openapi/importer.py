@@ -10,7 +10,9 @@ so that a later version of the specification changes no name. It is not read by 
 from __future__ import annotations
 
 import bisect
+import gc
 import json
+import re
 import shutil
 import tempfile
 from collections import Counter, defaultdict
@@ -26,7 +28,7 @@ from tool_catalog.compiler import compile_catalog
 from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi import answers, drafts, integration
 from tool_catalog.openapi.answers import Answer, records_schema
-from tool_catalog.openapi.document import Document, NotImportableError, Unresolvable, read
+from tool_catalog.openapi.document import CannotImport, Document, Unresolvable, read
 from tool_catalog.openapi.drafts import Draft, NotCallable
 from tool_catalog.openapi.inference import Place, Seen, places
 from tool_catalog.openapi.merge import Merged, Unreadable, merge, tree
@@ -34,7 +36,7 @@ from tool_catalog.openapi.progress import Progress
 from tool_catalog.openapi.report import Report
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.yaml_text import document as yaml_document
-from tool_catalog.records import INTEGRATION_FILE, Records, read_folder
+from tool_catalog.records import INTEGRATION_FILE, SLUG, Records, read_folder
 from tool_catalog.yaml_source import Problem
 
 Json = Any
@@ -72,14 +74,29 @@ class _File:
 
 
 def run(options: Options, progress: Progress) -> Report:
-    """Import once. Raises NotImportableError or Unreadable, with nothing written."""
+    """Import once. Raises CannotImport, with nothing written."""
+    collecting = gc.isenabled()
+    gc.disable()  # millions of small objects and hardly a cycle: looking for cycles takes half the time, and finds none
+    try:
+        return _run(options, progress)
+    finally:
+        progress.end()
+        if collecting:
+            gc.enable()
+
+
+def _run(options: Options, progress: Progress) -> Report:
+    if not re.fullmatch(SLUG, options.integration):
+        raise CannotImport(
+            f'"{options.integration}" is no name of an integration; use lower-case letters, digits and single "_" or "-"'
+        )
     document = read(options.source)
     target = options.into / options.integration
     memory = _memory(target)
     report = Report(options.integration, first=not (target / INTEGRATION_FILE).exists())
     seen, found_answers = _operations(document, options, report, progress)
     if not seen:
-        raise NotImportableError(f"{document.name}: no operation is left to import; see --path")
+        raise CannotImport(f"{document.name}: no operation is left to import; see --path")
     where = places(seen, _known(memory))
     resources = sorted({place.resource for place in where.values()})
     operations = [one.operation for one in seen]
@@ -100,7 +117,6 @@ def run(options: Options, progress: Progress) -> Report:
         _tell(report, files, merged, methods, where, failing=failing)
         _remember(staged, options, merged, where, memory)
         report.written = _publish(staged, target)
-    progress.end()
     return report
 
 
@@ -131,7 +147,7 @@ def _operations(
         except Unresolvable as error:
             report.skipped.append((one.key, str(error)))
             continue
-        seen.append(Seen(one, found[one.key].items is not None))
+        seen.append(Seen(one, found[one.key].items is not None, found[one.key].searched))
     return seen, found
 
 
@@ -259,7 +275,7 @@ def _memory(target: Path) -> dict[str, Json]:
             return memory
     except (ValueError, KeyError, TypeError):
         pass
-    raise NotImportableError(
+    raise CannotImport(
         f"{target.name}/{MEMORY}: not readable; restore it from version control, or delete it: "
         "then everything in the folder counts as written by hand"
     )

@@ -96,10 +96,11 @@ _WORD_LIMIT = 40
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the inference looks at: the operation, and whether its answer holds a list of records."""
+    """What the inference looks at: the operation, and whether its answer holds records, and in pages."""
 
     operation: Operation
     answers_records: bool
+    answers_search: bool
 
     @property
     def answers_list(self) -> bool:
@@ -252,7 +253,7 @@ class _Paths:
         if verb == "GET":
             return "list" if one.answers_list else "get"
         if verb == "POST":
-            return "query" if one.answers_records else "create"
+            return "query" if one.answers_search else "create"
         if verb == "DELETE":
             return "bulk_delete" if many else "delete"
         method = "replace" if verb == "PUT" and "PATCH" in verbs else "update"

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tool_catalog.openapi.document import CannotImport
 from tool_catalog.openapi.yaml_text import document, entry, is_open
 from tool_catalog.yaml_source import Problem, read
 
@@ -27,8 +28,8 @@ GENERATED = ("# guessed:", "# cut:", "# shortened", "# from the source", "# the 
 """How the comments begin that are generated; they go when their value goes."""
 
 
-class Unreadable(Exception):
-    """The file on disk is not YAML that a record may be; `problems` says where."""
+class Unreadable(CannotImport):
+    """A file on disk is not YAML that a record may be; `problems` says where."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))

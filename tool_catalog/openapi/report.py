@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,10 @@ from tool_catalog.yaml_source import Problem
 
 SHOWN = 20
 """Entries of each kind that are listed; the rest is counted, and the files and the compiler have all of them."""
+
+
+MORE_SHOWN = 40
+"""Problems that are listed; they are what a person came for."""
 
 
 @dataclass(slots=True)
@@ -64,7 +69,25 @@ class Report:
                 "gone from the source (or deprecated), still here; delete what is not wanted", self.removed
             )
             yield from _section("in the source, removed by hand, stays away", self.absent)
-        yield from _section("to write, before this compiles", [str(problem) for problem in self.problems])
+        yield from self._to_write()
+
+    def _to_write(self) -> Iterator[str]:
+        """The gate's problems, at most MORE_SHOWN of them, and how many there are of each kind."""
+        if not self.problems:
+            return
+        yield "to write, before this compiles:"
+        yield from (f"  {problem}" for problem in self.problems[:MORE_SHOWN])
+        if len(self.problems) <= MORE_SHOWN:
+            return
+        kinds = Counter(_kind(problem) for problem in self.problems)
+        yield f"  ... and {len(self.problems) - MORE_SHOWN} more; `tool-catalog compile` lists all of them. Of all:"
+        yield from (f"  {count:7,}  {kind}" for kind, count in kinds.most_common())
+
+
+def _kind(problem: Problem) -> str:
+    """A problem without its place and its figures."""
+    message = re.sub(r"^[\w.$/\[\]<>-]+: ", "", problem.message)
+    return re.sub(r'\d+|"[^"]*"', "...", message) if not message.startswith("missing") else message
 
 
 def _section(title: str, entries: list[str]) -> Iterator[str]:
