@@ -9,7 +9,7 @@ from typing import Any
 
 from functions.cli.invocation import Invocation, Misuse
 from functions.cli.management_api import open_api, path
-from functions.cli.tables import details, table
+from functions.cli.tables import count, details, table
 
 Json = Any
 
@@ -143,6 +143,6 @@ def _remove(invocation: Invocation) -> None:
     removed = gone["removed"]
     invocation.terminal.result(
         gone,
-        f"account {gone['id']} is gone, and with it {len(removed['mcp_servers'])} MCP servers and "
-        f"{len(removed['api_tokens'])} API tokens",
+        f"account {gone['id']} is gone, and with it {count(len(removed['mcp_servers']), 'MCP server')} and "
+        f"{count(len(removed['api_tokens']), 'API token')}",
     )

@@ -20,6 +20,9 @@ Json = Any
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds: a proxied call may wait 25 s for its upstream, a probe 10 s, a cold start some more."""
 
+CLIENT_NAME = "postern-cli"
+"""What the log calls this client, through either door."""
+
 PAGE = "100"
 """Entries of a page: the most that the API gives."""
 
@@ -103,7 +106,7 @@ class ManagementApi:
 def open_api(invocation: Invocation) -> Iterator[ManagementApi]:
     """The management API that this run speaks to."""
     where = connection(invocation)
-    headers = {"authorization": f"Bearer {where.api_token}", "user-agent": f"postern-cli/{version()}"}
+    headers = {"authorization": f"Bearer {where.api_token}", "user-agent": f"{CLIENT_NAME}/{version()}"}
     with httpx.Client(
         base_url=where.base_url, headers=headers, timeout=TIMEOUT, trust_env=not is_loopback(where.base_url)
     ) as http:

@@ -10,7 +10,7 @@ from functions.cli.account import pairs
 from functions.cli.invocation import Invocation, Misuse
 from functions.cli.management_api import ManagementApi, open_api, path
 from functions.cli.moments import duration, expiry, until
-from functions.cli.tables import details, table
+from functions.cli.tables import count, details, table
 
 Json = Any
 
@@ -215,7 +215,7 @@ def _revoke(invocation: Invocation) -> None:
     with open_api(invocation) as api:
         gone = api.delete(_server_path(api, invocation, invocation.options.id))
     invocation.terminal.result(
-        gone, f"server {gone['id']} is gone; {gone['removed']['tokens']} live URL(s) are dead from now on"
+        gone, f"server {gone['id']} is gone; {count(gone['removed']['tokens'], 'live URL')} died with it"
     )
 
 
@@ -224,4 +224,4 @@ def _preview(invocation: Invocation) -> None:
         found = api.post(_server_path(api, invocation, "preview"), {"config": _config(invocation.options)})
     shown = ("name", "method", "access", "destructive", "tags")
     rows = [[tool[name] for name in shown] for tool in found["tools"]]
-    invocation.terminal.result(found, f"{table(shown, rows)}\n{found['tool_count']} tools")
+    invocation.terminal.result(found, f"{table(shown, rows)}\n{count(found['tool_count'], 'tool')}")

@@ -21,6 +21,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> str:
     )
 
 
+def count(number: int, noun: str) -> str:
+    """`1 tool`, `2 tools`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def details(pairs: Sequence[tuple[str, Json]]) -> str:
     """Names and values, one a line."""
     width = max(len(name) for name, _ in pairs)

@@ -11,7 +11,7 @@ from functions.cli import call_arguments, tool_calls
 from functions.cli.connection import read_local
 from functions.cli.invocation import Failed, Invocation, Misuse
 from functions.cli.management_api import open_api
-from functions.cli.tables import table
+from functions.cli.tables import count, table
 
 Json = Any
 
@@ -72,7 +72,7 @@ def _tools(invocation: Invocation) -> None:
     if url:
         tools = asyncio.run(_list_through_mcp(invocation, url))
         rows = [[tool["name"], tool.get("title")] for tool in tools]
-        invocation.terminal.result(tools, f"{table(('name', 'title'), rows)}\n{len(tools)} tools")
+        invocation.terminal.result(tools, f"{table(('name', 'title'), rows)}\n{count(len(tools), 'tool')}")
         return
     with open_api(invocation) as api:
         account_id = api.account_id(options.account)
@@ -83,7 +83,7 @@ def _tools(invocation: Invocation) -> None:
         return
     shown = ("name", "method", "access", "tags", "call")
     rows = [[tool[name] for name in shown] for tool in tools]
-    invocation.terminal.result(tools, f"{table(shown, rows)}\n{len(tools)} tools")
+    invocation.terminal.result(tools, f"{table(shown, rows)}\n{count(len(tools), 'tool')}")
 
 
 async def _list_through_mcp(invocation: Invocation, url: str) -> list[dict[str, Json]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from functions.cli.invocation import Failed
-from functions.cli.management_api import ManagementApi, is_loopback, path
+from functions.cli.management_api import CLIENT_NAME, ManagementApi, is_loopback, path, version
 from functions.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -41,13 +41,15 @@ async def connect(url: str, second_factor: str = "", mode: str = "auto") -> Asyn
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
+    from mcp_types import Implementation
 
     headers = {"authorization": f"Bearer {second_factor}"} if second_factor else None
+    named = Implementation(name=CLIENT_NAME, version=version())
     timeout = httpx2.Timeout(60.0, connect=10.0)
     try:
         async with (
             httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=not is_loopback(url)) as http,
-            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+            Client(streamable_http_client(url, http_client=http), mode=mode, client_info=named) as client,
         ):
             yield client
     except Exception as error:
