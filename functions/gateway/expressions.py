@@ -15,11 +15,14 @@ Json = Any
 FIELDS_CHARS = 1_000
 """Longest `fields` expression."""
 
-STEPS = 500_000
-"""Steps of one projection over all records of an answer: below a second. 200 records with 30 fields take 20,000."""
+STEPS = 300_000
+"""Steps of one projection over all records of an answer, about a second. 30 fields of 200 records take 14,000."""
 
-VALUES_PER_STEP = 50
-"""Characters or entries that cost as much as one step."""
+COPIED_PER_STEP = 50
+"""Characters or entries of a value found that cost as much as one step."""
+
+WEIGHED_PER_STEP = 5
+"""Values on a multi-select, counted one by one, that cost as much as one step."""
 
 
 class BadExpression(ValueError):
@@ -112,7 +115,7 @@ def _bounded() -> Any:
 
         def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
             found = super().visit(node, *args, **kwargs)
-            self._spend(1 + (len(found) // VALUES_PER_STEP if isinstance(found, str | list | dict) else 0))
+            self._spend(1 + (len(found) // COPIED_PER_STEP if isinstance(found, str | list | dict) else 0))
             return found
 
         def visit_multi_select_list(self, node: Any, value: Any) -> Any:
@@ -126,7 +129,7 @@ def _bounded() -> Any:
             while inside:
                 value = inside.pop()
                 children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-                self._spend(len(children) / VALUES_PER_STEP)
+                self._spend(len(children) / WEIGHED_PER_STEP)
                 inside += children
             return made
 

@@ -1,0 +1,79 @@
+"""Finding an upstream's words in whatever it answers, in bounded time. The texts are in tests/golden/messages."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from functions.gateway import errors, refusals
+from functions.gateway.upstream import UpstreamResponse
+from tests.gateway.calling import catalog_of, tool
+
+TOOL = tool()
+CATALOG = catalog_of(TOOL)
+
+
+def explained(body: bytes, media_type: str = "application/json", status: int = 400) -> errors.ToolFailure:
+    response = UpstreamResponse(status, {"content-type": media_type}, body, 0.0)
+    return refusals.explain(TOOL, CATALOG, response, None)
+
+
+def said(document: Any) -> str:
+    message = explained(json.dumps(document).encode()).message
+    return message.removeprefix("list_all_things: Things refused the request (400)").removesuffix(
+        ". Correct the arguments; repeating them will not help"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"detail": "a"}, ': "a"'),
+        ({"error": "a", "details": {"message": "b"}}, ': "a: b"'),
+        ({"errors": {"name": ["a", "b"], "url": "c"}}, ': "name: a; b; url: c"'),
+        ({"name": ["a"]}, ': "name: a"'),
+        (["a", {"message": "b"}], ': "a; b"'),
+        ({"message": "a", "error": "a"}, ': "a"'),
+        ({"code": 7}, ""),
+        ({}, ""),
+        (7, ""),
+        ({"detail": "half \ud83d"}, ': "half \ufffd"'),
+    ],
+)
+def test_the_words_are_found_where_apis_put_them(document: Any, words: str) -> None:
+    assert said(document) == words
+
+
+def test_an_error_body_that_doubles_its_work_with_each_level_is_read_in_no_time() -> None:
+    nested: Any = "deep"
+    for _ in range(60):
+        nested = {"a": nested}
+    started = time.monotonic()
+    assert said(nested) == ""
+    assert time.monotonic() - started < 0.5
+
+
+@pytest.mark.parametrize("body", [b"[" * 20_000, b'{"a":' * 5_000 + b"1" + b"}" * 5_000])
+def test_an_error_body_nested_without_end_is_told_and_can_be_sent_on(body: bytes) -> None:
+    json.dumps(errors.tool_result(explained(body)))
+
+
+def test_a_body_without_a_json_form_is_made_to_have_one() -> None:
+    failure = explained(b'{"detail": "\\ud800", "n": NaN, "m": 1e999}')
+    assert failure.raw_response == {"detail": "\ufffd", "n": None, "m": None}
+
+
+def test_a_page_for_browsers_is_not_passed_on() -> None:
+    for body, media_type in ((b"<html>x</html>", "text/plain"), (b"oops", "text/html")):
+        failure = explained(body, media_type, 500)
+        assert failure.raw_response is None
+        assert failure.message == "list_all_things: Things failed (500); nothing was changed; try again later"
+
+
+def test_long_words_and_large_bodies_are_passed_on_in_part() -> None:
+    failure = explained(json.dumps({"detail": "x" * 9_000}).encode())
+    assert failure.raw_response is None
+    assert len(failure.message) < 1_200

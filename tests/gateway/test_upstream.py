@@ -1,0 +1,131 @@
+"""The only file that touches an upstream network: what it connects to, and what it never logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpcore
+import pytest
+
+from functions.gateway import upstream as upstream_module
+from functions.gateway.errors import UpstreamUnreachable
+from functions.gateway.requests import UpstreamRequest
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender, UpstreamResponse, is_public, public_address, public_addresses
+from tests.gateway.calling import SETTINGS
+from tests.gateway.loopback import Upstream, answer
+
+PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1")
+PRIVATE = (
+    *("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"),
+    *("255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1"),
+    *("fd00:ec2::254", "ff02::1", "2001:db8::1", "3fff::1", "fec0::1", "100::1", "::ffff:127.0.0.1"),
+    *("::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::", "::127.0.0.1"),
+)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_an_address_of_the_internet_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_an_address_around_us_is_not_public_in_any_spelling(address: str) -> None:
+    assert not is_public(address)
+
+
+def send(request: UpstreamRequest, settings: Settings = SETTINGS) -> UpstreamResponse:
+    async def go() -> UpstreamResponse:
+        sender = Sender(settings)
+        try:
+            return await sender.send(request, time.monotonic() + 10)
+        finally:
+            await sender.close()
+
+    return asyncio.run(go())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433", "0x7f.1"])
+def test_a_private_address_is_never_connected_to_unless_settings_allow_it(upstream: Upstream, host: str) -> None:
+    port = upstream.origin.rsplit(":", 1)[1]
+    with pytest.raises(UpstreamUnreachable) as refused:
+        send(UpstreamRequest("GET", f"http://{host}:{port}", "/"), Settings())
+    assert refused.value.message == (
+        f"no connection to {host}:{port} (the name resolves to a private address); nothing was done"
+    )
+    assert upstream.connections == 0
+
+
+def resolving(*addresses: str) -> Callable[..., Awaitable[list[Any]]]:
+    async def getaddrinfo(self: Any, host: str, port: int, **how: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    return getaddrinfo
+
+
+def test_one_private_address_among_public_ones_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("8.8.8.8", "10.0.0.1"))
+    with pytest.raises(httpcore.ConnectError, match="the name resolves to a private address"):
+        asyncio.run(public_address("rebound.example", 443))
+
+
+def test_all_addresses_of_a_public_name_are_known_in_the_resolvers_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("1.1.1.1", "8.8.8.8", "1.1.1.1"))
+    assert asyncio.run(public_addresses("api.example", 443)) == ["1.1.1.1", "8.8.8.8"]
+    assert asyncio.run(public_address("api.example", 443)) == "1.1.1.1"
+
+
+@pytest.mark.parametrize("host", ["does-not-exist.invalid", "a..b", "x" * 300])
+def test_a_name_that_does_not_resolve_is_told(host: str) -> None:
+    with pytest.raises(UpstreamUnreachable) as refused:
+        send(UpstreamRequest("GET", f"http://{host}", "/"), Settings())
+    assert refused.value.message == f"no connection to {host} (the name does not resolve); nothing was done"
+
+
+def test_the_next_address_is_tried_where_one_does_not_answer(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a name with an IPv6 address on a machine without IPv6. Loopback is called public for this test only."""
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("127.1.2.3", "127.0.0.1"))
+    monkeypatch.setattr(upstream_module, "is_public", lambda address: True)
+    upstream.answers(answer(200, {"ok": True}))
+    port = upstream.origin.rsplit(":", 1)[1]
+    assert send(UpstreamRequest("GET", f"http://api.example:{port}", "/"), Settings()).status == 200
+
+
+def test_proxies_of_the_environment_are_ignored(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    upstream.answers(answer(200, {"ok": True}))
+    assert send(UpstreamRequest("GET", upstream.origin, "/")).status == 200
+
+
+def test_nothing_of_a_request_is_logged_at_any_level(upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    upstream.answers(answer(200, {"ok": True}))
+    request = UpstreamRequest(
+        "POST", upstream.origin, "/x", (("key", "s3cret-q"),), (("Authorization", "s3cret-h"),), b"s3cret-b"
+    )
+    send(request)
+    assert "s3cret" not in caplog.text
+    assert not [record for record in caplog.records if record.name.startswith(("httpx", "httpcore"))]
+
+
+def test_a_request_that_http_cannot_carry_is_told_without_showing_it(upstream: Upstream) -> None:
+    request = UpstreamRequest("GET", upstream.origin, "/x", headers=(("Authorization", "s3cret\nvalue"),))
+    with pytest.raises(UpstreamUnreachable) as refused:
+        send(request)
+    host = upstream.origin.removeprefix("http://")
+    assert refused.value.message == f"the request to {host} has no valid form in HTTP; nothing was sent"
+    assert upstream.requests == []
+    assert refused.value.__suppress_context__
+
+
+def test_a_repeated_header_is_one_list_and_names_are_lower_case(upstream: Upstream) -> None:
+    upstream.answers(answer(200, {}, ("X-Limit", "1"), ("X-LIMIT", "2")))
+    assert send(UpstreamRequest("GET", upstream.origin, "/")).headers["x-limit"] == "1, 2"
