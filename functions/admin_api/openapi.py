@@ -233,7 +233,7 @@ def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]
         "summary": operation.summary,
         "parameters": [
             *(
-                {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
+                {"name": name, "in": "path", "required": True, "description": text, "schema": _path_schema(name)}
                 for name, text in _PATH_PARAMETERS.items()
                 if f"{{{name}}}" in operation.path
             ),
@@ -248,6 +248,10 @@ def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]
             "content": {"application/json": {"schema": dict(body)}},
         }
     return described
+
+
+def _path_schema(name: str) -> dict[str, Json]:
+    return {"type": "string", "pattern": f"^{models.ID.pattern}$"} if name.endswith("_id") else {"type": "string"}
 
 
 def _response(description: str, schema: Mapping[str, Json]) -> dict[str, Json]:

@@ -225,7 +225,7 @@ def read_arguments(tool: Tool, request: ProxyRequest) -> dict[str, Json]:
             raise Invalid(f'"{name}" is in the query and in the body; send it once')
         arguments[name] = value
     _, path = address(tool)
-    if path.endswith("}") and request.tail and request.tail != tool.method:
+    if path.endswith("}") and request.verb != "POST":  # behind POST stands the method's name, not an id
         name = id_argument(tool) or ""
         if arguments.get(name, request.tail) != request.tail:
             raise Invalid(f'"{name}" is {show(arguments[name])} and {show(request.tail)} in the path; send it once')

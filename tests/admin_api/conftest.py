@@ -32,6 +32,7 @@ from functions.memory_engine.settings import EngineSettings
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from tool_catalog import catalog
+from tool_catalog.catalog import Catalog
 
 START = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 API_KEY = "m0-live-key-that-must-stay-hidden"
@@ -196,7 +197,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def plane(tmp_path: Path, settings: Settings) -> Iterator[Plane]:
+def catalogs() -> dict[str, Catalog]:
+    return {"mem0": catalog.load("mem0")}
+
+
+@pytest.fixture
+def plane(tmp_path: Path, settings: Settings, catalogs: dict[str, Catalog]) -> Iterator[Plane]:
     clock, schedules, lines = Clock(), Schedules(), io.StringIO()
     draw = random.Random(7).randbytes
     store = SqliteStore(tmp_path / "postern.sqlite")
@@ -206,7 +212,7 @@ def plane(tmp_path: Path, settings: Settings) -> Iterator[Plane]:
     app = create_app(
         settings,
         store,
-        {"mem0": catalog.load("mem0")},
+        catalogs,
         LocalKeys(tmp_path / "keys" / "account.key", draw),
         sender,
         audit=Audit(settings, store, lines),

@@ -131,3 +131,14 @@ def test_the_address_in_every_tool_runs_that_tool(plane: Plane, upstream: Script
         pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(template.path))
         assert upstream.received[-1].verb == template.verb
         assert re.fullmatch(pattern, upstream.received[-1].path.split("?")[0]), tool["name"]
+
+
+def test_every_tool_runs_by_the_name_of_its_method_too(plane: Plane, upstream: ScriptedUpstream, account: str) -> None:
+    """One address for all of them: what a small agent needs."""
+    compiled = catalog.load("mem0")
+    for tool in plane.ok("GET", f"/integrated-account/{account}/tools")["result"]:
+        before = len(upstream.received)
+        example = dict(compiled.tools[tool["name"]].example)
+        path = f"/proxy/{tool['resource']}/{tool['method']}"
+        answer = plane.call("POST", path, example, params={"integrated_account_id": account})
+        assert len(upstream.received) > before, (tool["name"], answer.text)

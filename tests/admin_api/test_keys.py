@@ -12,10 +12,16 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
+from starlette.testclient import TestClient
 
+from functions.admin_api.app import create_app
 from functions.admin_api.keys import KeyFailure, KmsKeys, LocalKeys
 from functions.gateway.errors import Unavailable
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender
+from functions.stores import layout
 from tests.admin_api.conftest import Plane
+from tool_catalog import catalog
 
 DATA_KEY = bytes(range(32))
 
@@ -84,13 +90,19 @@ def test_processes_that_start_together_use_the_same_key_file(tmp_path: Path) -> 
     assert [local(path).unwrap(box, "acc_1") for box in wrapped] == [DATA_KEY] * 8
 
 
-def test_a_lost_key_file_is_told_to_the_operator(plane: Plane, account: str) -> None:
-    """The process restarted without it: what was sealed before does not open, and nothing is overwritten."""
+def test_a_lost_key_file_is_told_to_the_operator_and_nothing_is_overwritten(plane: Plane, account: str) -> None:
+    """The process starts again without it: what was sealed before does not open."""
     key_file = plane.folder / "keys" / "account.key"
-    plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "s"})
-    key_file.write_text(base64.b64encode(bytes(32)).decode())
-    with pytest.raises(KeyFailure):
-        local(key_file).unwrap(local(plane.folder / "other.key").wrap(DATA_KEY, account), account)
+    key_file.unlink()
+    settings = Settings(state_dir=str(plane.folder))
+    app = create_app(settings, plane.store, {"mem0": catalog.load("mem0")}, local(key_file, seed=9), Sender(settings))
+    with TestClient(app, headers={"authorization": f"Bearer {plane.root}"}) as client:
+        before = plane.store.query(layout.ACCOUNTS)
+        answer = client.post(f"/integrated-account/{account}/mcp", json={"name": "s"})
+        assert answer.status_code == 500
+        assert answer.json()["message"].startswith(f"the key file {key_file} does not open account {account}")
+        assert plane.store.query(layout.ACCOUNTS) == before
+        assert plane.store.query(layout.servers(account)) == []
 
 
 @pytest.fixture

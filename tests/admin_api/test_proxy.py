@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,8 +25,9 @@ def proxy(plane: Plane, account: str, verb: str, path: str, body: Any = None, **
 
 
 def arguments(tool: str, query: list[tuple[str, str]], body: Any = None, tail: str = "") -> dict[str, Any]:
+    content = b"" if body is None else json.dumps(body).encode()
     request = ProxyRequest(
-        verb="GET", resource="", tail=tail, query=query, body=json.dumps(body).encode() if body is not None else b"",
+        verb="GET" if tail else "POST", resource="", tail=tail, query=query, body=content,
         idempotency_key=None, user_agent="", request_id="", deadline=0,
     )  # fmt: skip
     return read_arguments(catalog.load("mem0").tools[tool], request)
@@ -220,6 +222,17 @@ def test_the_id_in_the_path_and_another_one_in_the_body_do_not_go_together() -> 
         arguments("get_single_mem_0_memory_by_id", [], {"id": "other"}, tail=MEMORY)
     assert caught.value.message == f'"id" is "other" and "{MEMORY}" in the path; send it once'
     assert arguments("get_single_mem_0_memory_by_id", [], {"id": MEMORY}, tail=MEMORY) == {"id": MEMORY}
+
+
+def test_an_id_that_is_also_the_name_of_a_method_is_an_id() -> None:
+    with_get = ProxyRequest(
+        verb="GET", resource="memories", tail="get", query=[], body=b"", idempotency_key=None, user_agent="",
+        request_id="", deadline=0,
+    )  # fmt: skip
+    tool = catalog.load("mem0").tools["get_single_mem_0_memory_by_id"]
+    assert read_arguments(tool, with_get) == {"id": "get"}
+    with_post = replace(with_get, verb="POST", body=b'{"id": "x"}')
+    assert read_arguments(tool, with_post) == {"id": "x"}
 
 
 # Idempotency keys.
