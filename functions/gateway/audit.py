@@ -26,6 +26,9 @@ Json = Any
 USE_EVERY = timedelta(minutes=1)
 """How often, at most, the time of last use of a server is written."""
 
+NAME_CHARS = 128
+"""Characters kept of any one text: some of them a client chose."""
+
 NAMESPACE = "Postern"
 """CloudWatch namespace of the metrics in the line."""
 
@@ -72,8 +75,8 @@ class CallRecord:
 
     def to_json(self) -> dict[str, Json]:
         """The record as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
-        record = asdict(self)
-        record["time"] = write_time(self.time)
+        record = {name: value[:NAME_CHARS] if isinstance(value, str) else value for name, value in asdict(self).items()}
+        record["time"] = log_time(self.time)
         record["duration_ms"] = round(self.duration_ms, 2)
         record["upstream_ms"] = round(self.upstream_ms, 2)
         record["own_ms"] = round(max(0.0, self.duration_ms - self.upstream_ms), 2)
@@ -96,7 +99,7 @@ class Audit:
         self._stream.flush()
         day = call.time.astimezone(UTC).date().isoformat()
         kept_until = call.time + timedelta(days=self._settings.log_retention_days)
-        key = Key(layout.log(call.account_id, day), f"{body['time']}#{call.request_id}")
+        key = Key(layout.log(call.account_id, day), f"{body['time']}#{body['request_id']}")
         try:
             self._store.write([Put(key, body, expires_at=int(kept_until.timestamp()))])
             if call.server_id:
@@ -128,6 +131,8 @@ class Audit:
             return  # another process wrote it this very moment
 
     def _metrics(self, call: CallRecord) -> dict[str, Json]:
+        # A dimension value makes a metric that is paid for, so that a name a caller made up must not become one.
+        by_tool = [["environment", "tool"]] if call.method else []
         return {
             "environment": self._settings.environment,
             "calls": 1,
@@ -137,7 +142,7 @@ class Audit:
                 "CloudWatchMetrics": [
                     {
                         "Namespace": NAMESPACE,
-                        "Dimensions": [["environment"], ["environment", "tool"]],
+                        "Dimensions": [["environment"], *by_tool],
                         "Metrics": [
                             {"Name": "calls", "Unit": "Count"},
                             {"Name": "failures", "Unit": "Count"},
@@ -151,7 +156,16 @@ class Audit:
         }
 
 
+def log_time(moment: datetime) -> str:
+    """UTC with milliseconds, always of the same length, so that it sorts as time does: 2026-12-31T23:59:59.000Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def argument_hash(arguments: Mapping[str, Json], key: bytes) -> str:
-    """HMAC-SHA256 of the arguments' canonical JSON under `key`, its first 16 hex digits."""
-    canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":")).encode()
+    """HMAC-SHA256 of the arguments' canonical JSON under `key`, its first 16 hex digits; "" for arguments that are
+    nested too deep to be written."""
+    try:
+        canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":")).encode()
+    except RecursionError:
+        return ""
     return hmac.new(key, canonical, hashlib.sha256).hexdigest()[:16]

@@ -1,0 +1,224 @@
+"""One line, one item and at most one note of use a minute for each call; and never a value."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.gateway.audit import Audit, CallRecord, argument_hash
+from functions.gateway.settings import Settings
+from functions.stores import layout
+from functions.stores.sqlite import SqliteStore
+from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreUnavailable
+from tests.gateway.calling import NOON, server
+
+Json = Any
+
+CALL = CallRecord(
+    time=NOON,
+    request_id="req_1",
+    plane="mcp",
+    server_id="srv_1",
+    account_id="acc_1",
+    integration="mem0",
+    tool="mem_0_memories_search",
+    method="search",
+    access="read",
+    outcome="ok",
+    status=200,
+    error="",
+    upstream_status=200,
+    upstream_requests=1,
+    duration_ms=12.3456,
+    upstream_ms=10.0,
+    result_bytes=512,
+    client_name="claude-code",
+    client_version="2.1",
+    argument_hash="0123456789abcdef",
+)
+
+
+class Kept:
+    """A store that counts, in place of one that keeps."""
+
+    def __init__(self) -> None:
+        self.items: dict[Key, Item] = {}
+        self.writes: list[Change] = []
+        self.reads = 0
+        self.fail: Exception | None = None
+
+    def get(self, keys: Sequence[Key]) -> list[Item | None]:
+        self.reads += 1
+        return [self.items.get(key) for key in keys]
+
+    def write(self, changes: Sequence[Change]) -> None:
+        if self.fail:
+            raise self.fail
+        self.writes += changes
+
+
+def logged(*calls: CallRecord, store: Any = None, **settings: Any) -> tuple[list[dict[str, Json]], Any]:
+    stream, kept = io.StringIO(), store or Kept()
+    audit = Audit(Settings(**settings), kept, stream)
+    for call in calls:
+        audit.record(call)
+    return [json.loads(line) for line in stream.getvalue().splitlines()], kept
+
+
+def uses(kept: Kept) -> int:
+    return sum(change.key == layout.use("srv_1") for change in kept.writes)
+
+
+def test_each_call_is_one_line_with_its_times_split_into_ours_and_theirs() -> None:
+    [line], _ = logged(CALL)
+    assert {name: line[name] for name in line if name not in ("_aws", "environment", "calls", "failures")} == {
+        "time": "2026-11-21T12:00:00.000Z",
+        "request_id": "req_1",
+        "plane": "mcp",
+        "server_id": "srv_1",
+        "account_id": "acc_1",
+        "integration": "mem0",
+        "tool": "mem_0_memories_search",
+        "method": "search",
+        "access": "read",
+        "outcome": "ok",
+        "status": 200,
+        "error": "",
+        "upstream_status": 200,
+        "upstream_requests": 1,
+        "duration_ms": 12.35,
+        "upstream_ms": 10.0,
+        "own_ms": 2.35,
+        "result_bytes": 512,
+        "client_name": "claude-code",
+        "client_version": "2.1",
+        "argument_hash": "0123456789abcdef",
+    }
+    assert len(logged(CALL, CALL, CALL)[0]) == 3
+
+
+def test_the_line_is_cloudwatchs_embedded_metric_format() -> None:
+    [line], _ = logged(replace(CALL, outcome="error"), environment="prod")
+    directive = line["_aws"]
+    assert directive["Timestamp"] == int(NOON.timestamp() * 1000)
+    [metrics] = directive["CloudWatchMetrics"]
+    assert metrics["Namespace"] == "Postern"
+    assert metrics["Dimensions"] == [["environment"], ["environment", "tool"]]
+    for dimension in {name for names in metrics["Dimensions"] for name in names}:
+        assert isinstance(line[dimension], str)
+    for metric in metrics["Metrics"]:
+        assert isinstance(line[metric["Name"]], int | float)
+        assert metric["Unit"] in ("Count", "Milliseconds", "Bytes")
+    assert (line["calls"], line["failures"], line["environment"]) == (1, 1, "prod")
+
+
+def test_a_name_that_is_no_tool_makes_no_metric_of_its_own() -> None:
+    """Each new dimension value is a metric that is paid for, and the caller could choose it."""
+    [line], _ = logged(replace(CALL, outcome="refused", tool="made up", method="", access=""))
+    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["environment"]]
+
+
+def test_names_a_client_chose_are_kept_in_part() -> None:
+    [line], _ = logged(
+        replace(CALL, tool="t" * 500, client_name="n" * 500, client_version="v" * 500, request_id="r" * 500)
+    )
+    assert [len(line[name]) for name in ("tool", "client_name", "client_version", "request_id")] == [128] * 4
+
+
+def test_a_call_is_kept_under_its_account_and_day_until_its_retention_ends() -> None:
+    _, kept = logged(CALL, log_retention_days=7)
+    put = kept.writes[0]
+    assert isinstance(put, Put)
+    assert put.key == Key("LOG#acc_1#2026-11-21", "2026-11-21T12:00:00.000Z#req_1")
+    assert put.expires_at == int((NOON + timedelta(days=7)).timestamp())
+    assert put.body["tool"] == "mem_0_memories_search"
+    assert "_aws" not in put.body
+
+
+def test_kept_calls_sort_by_time_also_within_a_second() -> None:
+    times = [NOON + timedelta(milliseconds=ms) for ms in (0, 1, 10, 500, 999, 1_000)]
+    _, kept = logged(*(replace(CALL, time=time, server_id="") for time in times))
+    sorts = [put.key.sort for put in kept.writes]
+    assert sorts == sorted(sorts)
+
+
+def test_the_day_is_that_of_utc() -> None:
+    _, kept = logged(replace(CALL, time=datetime.fromisoformat("2026-11-22T00:30:00+01:00")))
+    assert kept.writes[0].key.partition == "LOG#acc_1#2026-11-21"
+
+
+def test_a_server_is_noted_as_used_once_a_minute_at_most() -> None:
+    seconds = (0, 1, 30, 59, 60, 61, 119.9, 120)
+    _, kept = logged(*(replace(CALL, time=NOON + timedelta(seconds=second)) for second in seconds))
+    assert uses(kept) == 3
+    assert kept.reads == 3
+
+
+def test_a_use_that_another_process_noted_this_minute_is_not_noted_again(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite")
+    logged(CALL, store=store)
+    logged(replace(CALL, time=NOON + timedelta(seconds=30), request_id="req_2"), store=store)
+    [item] = store.get([layout.use("srv_1")])
+    assert item is not None
+    assert (item.version, item.body) == (1, {"last_used_at": "2026-11-21T12:00:00Z"})
+    logged(replace(CALL, time=NOON + timedelta(seconds=61), request_id="req_3"), store=store)
+    [item] = store.get([layout.use("srv_1")])
+    assert item is not None
+    assert (item.version, item.body) == (2, {"last_used_at": "2026-11-21T12:01:01Z"})
+    assert len(store.query(layout.log("acc_1", "2026-11-21"))) == 3
+    store.close()
+
+
+def test_a_call_through_no_server_notes_no_use() -> None:
+    _, kept = logged(replace(CALL, plane="proxy", server_id=""))
+    assert uses(kept) == 0
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("throttled"), StoreConflict("there already")])
+def test_a_store_that_cannot_take_it_fails_no_call_and_loses_no_line(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Kept()
+    kept.fail = error
+    with caplog.at_level(logging.WARNING):
+        lines, _ = logged(CALL, store=kept)
+    assert len(lines) == 1
+    assert caplog.messages == [f"a call could not be kept in the log store: {error}"]
+    Audit(Settings(), kept, io.StringIO()).needs_reauth(server(), NOON)
+
+
+def test_a_refused_credential_is_remembered_for_the_account() -> None:
+    kept = Kept()
+    Audit(Settings(), kept, io.StringIO()).needs_reauth(server(), NOON)
+    [put] = kept.writes
+    assert isinstance(put, Put)
+    assert put.key == layout.account_state("acc_1")
+    assert put.body == {"status": "needs_reauth", "at": "2026-11-21T12:00:00Z"}
+
+
+def test_equal_arguments_hash_alike_and_others_or_another_key_do_not() -> None:
+    one = argument_hash({"a": 1, "b": [2]}, b"k")
+    assert one == argument_hash({"b": [2], "a": 1}, b"k")
+    assert len(one) == 16
+    assert len({one, argument_hash({"a": 1, "b": [3]}, b"k"), argument_hash({"a": 1, "b": [2]}, b"l")}) == 3
+
+
+def test_any_arguments_have_a_hash() -> None:
+    deep: Json = 1
+    for _ in range(100_000):
+        deep = [deep]
+    for arguments in ({"a": "\ud800"}, {"a": float("nan")}, {"a": deep}):
+        assert isinstance(argument_hash(arguments, b"k"), str)
+
+
+def test_times_are_told_in_utc() -> None:
+    [line], _ = logged(replace(CALL, time=datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)))
+    assert line["time"] == "2026-11-21T12:00:00.123Z"

@@ -1,0 +1,73 @@
+"""One way to page for every upstream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from functions.gateway import paging
+from functions.gateway.paging import Position
+from tests.gateway.calling import tool
+from tool_catalog.catalog import Pagination, Parameter
+
+Json = Any
+
+
+def pagination(style: str, following: str | None = None) -> Pagination:
+    return Pagination(style, Parameter("query", "p"), Parameter("query", "s"), 20, 100, next=following)  # type: ignore[arg-type]
+
+
+def started(style: str = "page", **arguments: Json) -> Position | None:
+    return paging.start(tool(pagination=pagination(style)), arguments)
+
+
+def test_a_first_call_starts_at_the_first_page_with_the_size_asked_for() -> None:
+    assert started() == Position("1", 20)
+    assert started("offset", limit=50) == Position("0", 50)
+    assert started("cursor", limit=50.0) == Position("", 50)
+    assert paging.start(tool(), {"limit": 5}) is None
+
+
+@pytest.mark.parametrize("position", [Position("3", 20), Position("40", 100, 7), Position("0", 1, 999_999_999)])
+def test_a_cursor_given_out_is_read_back(position: Position) -> None:
+    assert started("offset", next_cursor=position.cursor(), limit=3) == position
+
+
+def test_an_upstream_cursor_may_hold_any_text() -> None:
+    for at in ("a.b.c", "1.2.3", "é\n\t", "x" * 2_000, "=="):
+        assert started("cursor", next_cursor=Position(at, 5, 2).cursor()) == Position(at, 5, 2)
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    ["", "x", "20.0", "0.0.1", "101.0.1", "20.0.x", "20.0.-1", "20.0.1.5", "20.0.²", "20.0." + "1" * 10, "20.x.1"],
+)
+def test_a_cursor_that_was_never_given_is_refused(cursor: str) -> None:
+    with pytest.raises(paging.BadCursor):
+        started("page", next_cursor=cursor)
+
+
+@pytest.mark.parametrize(
+    ("style", "following", "more", "count", "at"),
+    [
+        ("page", "next", "https://x/?page=4", 20, "4"),
+        ("page", "next", True, 0, "4"),
+        ("page", "next", None, 20, None),
+        ("page", None, None, 20, "4"),
+        ("page", None, None, 19, None),
+        ("page", None, None, 0, None),
+        ("offset", "next", True, 20, "23"),
+        ("offset", None, None, 20, "23"),
+        ("offset", None, None, 3, None),
+        ("cursor", "next", "abc", 20, "abc"),
+        ("cursor", "next", 77, 20, "77"),
+        ("cursor", "next", "", 20, None),
+        ("cursor", "next", None, 20, None),
+    ],
+)
+def test_the_end_is_where_the_upstream_says_or_where_a_page_is_not_full(
+    style: str, following: str | None, more: Json, count: int, at: str | None
+) -> None:
+    found = paging.following(pagination(style, following), Position("3", 20, 5), more, count)
+    assert found == (None if at is None else Position(at, 20, 0))

@@ -1,0 +1,262 @@
+"""What becomes of an upstream answer: mapped, projected, cut, and every cut told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from functions.gateway import errors, results, scope
+from functions.gateway.expressions import Fields
+from functions.gateway.paging import Position
+from functions.gateway.servers import ServerConfig
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import UpstreamResponse
+from tests.gateway.calling import MEM0, tool
+from tool_catalog.catalog import Pagination, Parameter, Result
+
+Json = Any
+SMALL = Settings(max_result_bytes=1_000, max_string_chars=100, max_array_items=3)
+LIST = tool("GET", "/", Parameter("result", "max_tokens", "max_tokens"), result=Result(items="results"))
+FOUND = tool("GET", "/", name="find", method="find", result=Result(items="results"))
+ONE = tool(name="get", method="get")
+PAGED = tool(result=Result(items="results"), pagination=Pagination("page", Parameter("query", "p"), None, 10, 10))
+
+
+def shaped(
+    records: list[Json], entry: Any = LIST, settings: Settings = SMALL, fields: str | None = None, **arguments: Json
+) -> dict[str, Json]:
+    body = results.shape_list(
+        entry,
+        {"results": records},
+        records,
+        arguments,
+        settings,
+        projection=Fields(fields) if fields else None,
+        position=Position("1", 10) if entry.pagination else None,
+        after=None,
+    )
+    assert results.size(body) <= settings.max_result_bytes
+    assert json.loads(results.text(body)) == body
+    return body
+
+
+def test_an_answer_within_the_caps_is_handed_on_whole() -> None:
+    records = [{"id": n} for n in range(3)]
+    assert shaped(records) == {"result": records, "next_cursor": None, "result_count": 3}
+    assert shaped(records, FOUND) == {"results": records}
+
+
+def test_records_over_the_bytes_are_left_out_and_counted() -> None:
+    records = [{"id": n, "text": "x" * 90} for n in range(9)]
+    body = shaped(records, settings=Settings(max_result_bytes=1_000))
+    kept = len(body["result"])
+    assert 0 < kept < 9
+    assert body["result"] == records[:kept]
+    assert body["truncated"] == {
+        "items_left_out": 9 - kept,
+        "strings_cut": 0,
+        "array_entries_left_out": 0,
+        "how_to_get_the_rest": 'choose fewer fields, as fields="{id: id, memory: memory}"; narrow the request',
+    }
+
+
+def test_a_cut_page_says_where_it_goes_on() -> None:
+    records = [{"id": n, "text": "x" * 90} for n in range(9)]
+    body = shaped(records, PAGED, Settings(max_result_bytes=1_000))
+    assert body["next_cursor"] == f"10.{len(body['result'])}.1"
+    assert body["truncated"]["how_to_get_the_rest"].startswith("call again with next_cursor; ")
+
+
+def test_a_long_string_is_cut_and_says_so_itself() -> None:
+    body = shaped([{"text": "é" * 150}])
+    assert body["result"] == [{"text": "é" * 100 + "…[cut: 100 of 150 characters]"}]
+    assert body["truncated"]["strings_cut"] == 1
+
+
+def test_a_long_array_is_cut_and_counted() -> None:
+    body = shaped([{"tags": [1, 2, 3, 4, 5]}])
+    assert body["result"] == [{"tags": [1, 2, 3]}]
+    assert body["truncated"]["array_entries_left_out"] == 2
+
+
+def test_only_cuts_in_records_that_are_handed_on_are_counted() -> None:
+    body = shaped(
+        [{"text": "x" * 300} for _ in range(3)], settings=Settings(max_result_bytes=1_000, max_string_chars=200)
+    )
+    assert len(body["result"]) == body["truncated"]["strings_cut"]
+
+
+def test_the_first_record_is_shortened_rather_than_left_out() -> None:
+    record = {"id": "a", "text": "x" * 5_000, "more": ["y" * 5_000] * 5}
+    body = shaped([record, {"id": "b"}], settings=Settings(max_result_bytes=2_000))
+    assert body["result"][0]["id"] == "a"
+    assert body["result"][0]["text"].endswith("of 5000 characters]")
+    assert body["truncated"]["items_left_out"] == 1
+
+
+def test_a_record_that_cannot_be_shortened_enough_is_told_with_what_to_do() -> None:
+    with pytest.raises(errors.TooLargeAnswer) as large:
+        shaped([{f"name_{n}": n for n in range(500)}])
+    assert large.value.message == (
+        "list_all_things: even shortened, the first part of the answer is 7281 bytes and 714 are left for it; choose "
+        'fewer fields, as fields="{id: id, memory: memory}"; narrow the request'
+    )
+
+
+def test_a_token_budget_bounds_the_whole_result() -> None:
+    records = [{"id": n, "text": "x" * 100} for n in range(50)]
+    for tokens in (200, 500, 1_000):
+        body = shaped(records, settings=Settings(), max_tokens=tokens)
+        assert results.size(body) <= tokens * 4
+        assert body["result"]
+        assert body["truncated"]["how_to_get_the_rest"].startswith("raise max_tokens; ")
+    assert "truncated" not in shaped(records, settings=Settings(), max_tokens=5_000)
+
+
+def test_what_stands_beside_the_records_is_kept_and_cut_too() -> None:
+    document: dict[str, Json] = {"results": [{"id": 1}], "total": 7, "facets": ["z" * 400] * 50}
+    body = results.shape_list(
+        FOUND, document, document["results"], {}, SMALL, projection=None, position=None, after=None
+    )
+    assert results.size(body) <= 1_000
+    assert body["results"] == [{"id": 1}]
+    assert body["total"] == 7
+    assert body["truncated"]["array_entries_left_out"] >= 47
+
+
+def test_fields_choose_from_each_record_before_anything_is_cut() -> None:
+    records = [{"id": n, "text": "x" * 500} for n in range(3)]
+    assert shaped(records, fields="id")["result"] == [0, 1, 2]
+    assert shaped([], fields="id")["result"] == []
+
+
+def test_numbers_sort_as_numbers_and_what_has_none_comes_last() -> None:
+    entry = tool(result=Result(items="results", sort="n"))
+    records = [{"n": 10}, {"n": None}, {"n": 9.5}, {}, {"n": "b"}, {"n": "a"}]
+    assert shaped(records, entry, Settings())["result"] == [
+        {"n": 9.5},
+        {"n": 10},
+        {"n": "a"},
+        {"n": "b"},
+        {"n": None},
+        {},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "handed_on"),
+    [
+        ("half \ud83d", "half \ufffd"),
+        ({"\ud83d": 1}, {"\ufffd": 1}),
+        (float("inf"), None),
+        ([1e308 * 10, 1.5, 10**30], [None, 1.5, 10**30]),
+        (True, True),
+    ],
+)
+def test_what_json_in_utf_8_cannot_hold_is_replaced(given: Json, handed_on: Json) -> None:
+    body = results.shape_object(ONE, {"a": given}, 200, Settings())
+    assert body == {"a": handed_on}
+    json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+
+
+def test_an_answer_nested_too_deep_is_told() -> None:
+    deep: Json = 1
+    for _ in range(500):
+        deep = [deep]
+    with pytest.raises(errors.UpstreamUnreadable) as unreadable:
+        results.shape_object(ONE, {"a": deep}, 200, Settings())
+    assert unreadable.value.message == "the answer is nested more than 100 levels deep and cannot be handed on"
+
+
+def test_an_object_over_the_cap_is_shortened_and_says_so() -> None:
+    body = results.shape_object(ONE, {"id": "a", "text": "x" * 90_000}, 200, Settings(max_result_bytes=2_000))
+    assert results.size(body) <= 2_000
+    assert body["id"] == "a"
+    assert body["truncated"]["strings_cut"] == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "body"),
+    [
+        (None, {"result": None, "status_code": 204}),
+        ([1, 2], {"result": [1, 2]}),
+        ("ok", {"result": "ok"}),
+        ({"a": 1}, {"a": 1}),
+        ({}, {}),
+    ],
+)
+def test_a_result_is_always_an_object(document: Json, body: Json) -> None:
+    assert results.shape_object(ONE, document, 204, Settings()) == body
+
+
+@pytest.mark.parametrize(
+    ("document", "records"),
+    [({"results": [1]}, [1]), ({"results": []}, []), ({"results": None}, []), (None, [])],
+)
+def test_the_records_of_a_list_are_where_the_record_says(document: Json, records: Json) -> None:
+    assert results.items(LIST, document) == records
+
+
+@pytest.mark.parametrize("document", [{}, {"data": []}, {"results": {}}, {"results": "x"}, [], "x", 7])
+def test_an_answer_without_its_array_is_no_empty_list(document: Json) -> None:
+    with pytest.raises(errors.UpstreamUnreadable):
+        results.items(LIST, document)
+
+
+def test_a_bare_array_is_its_own_records() -> None:
+    bare = tool(result=Result(items="@"))
+    assert results.items(bare, [1]) == [1]
+    with pytest.raises(errors.UpstreamUnreadable) as unreadable:
+        results.items(bare, {"detail": "x"})
+    assert unreadable.value.message == (
+        "list_all_things: the upstream's answer holds no array and so is not the list its API documents"
+    )
+
+
+def test_members_are_dropped_and_renamed_at_the_root_and_in_its_arrays() -> None:
+    entry = tool(result=Result(rename={"session_id": "run_id"}, drop=("noise",)))
+    document = {"session_id": 1, "noise": 2, "results": [{"session_id": 3, "noise": 4, "deep": {"noise": 5}}]}
+    assert results.mapped(entry, document) == {"run_id": 1, "results": [{"run_id": 3, "deep": {"noise": 5}}]}
+    assert results.mapped(entry, [{"noise": 1, "a": 2}]) == [{"a": 2}]
+
+
+def test_a_map_on_an_answer_of_another_kind_is_told() -> None:
+    entry = tool(result=Result(map="{title: excerpt(memory, `80`)}"))
+    with pytest.raises(errors.UpstreamUnreadable) as unreadable:
+        results.mapped(entry, {"memory": 7})
+    assert unreadable.value.message.startswith(
+        "list_all_things: the upstream's answer is not of the kind its API documents ("
+    )
+
+
+def test_a_byte_order_mark_is_no_reason_to_fail() -> None:
+    response = UpstreamResponse(200, {}, b'\xef\xbb\xbf{"results": []}', 0.0)
+    assert results.read(LIST, response) == {"results": []}
+
+
+def wrongly_typed(name: str) -> dict[str, Json]:
+    """A result whose every documented member is a number that none of them can be."""
+    members = MEM0.tools[name].definition["outputSchema"].get("properties", {})
+    return {member: 0.5 if member != "result" else 7 for member in members}
+
+
+def offered(name: str) -> scope.Offer:
+    return scope.offer(MEM0.tools[name], ServerConfig())
+
+
+TYPED = [name for name in MEM0.tools if not offered(name).answer_validator.is_valid(wrongly_typed(name))]
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_result_of_another_type_than_the_output_schema_is_never_handed_on(name: str) -> None:
+    """A client that checks structuredContent would show nothing of it."""
+    with pytest.raises(errors.UpstreamUnreadable) as unreadable:
+        results.check_documented(offered(name), wrongly_typed(name), 200)
+    assert unreadable.value.raw_response == wrongly_typed(name)
+    assert "is not what its API documents" in unreadable.value.message
+
+
+def test_nearly_every_tool_documents_the_types_of_its_result() -> None:
+    assert len(TYPED) > 0.9 * len(MEM0.tools)
