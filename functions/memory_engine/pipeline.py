@@ -42,7 +42,7 @@ RETRY_SECONDS = 1.0
 IDLE_SECONDS = 30.0
 DELETE_BATCH = 500
 """Memories deleted per write, so that other writes get their turn."""
-NEARBY = 100
+NEARBY = 500
 """Existing memories a new one is compared with."""
 KNOWN_SHOWN = 20
 """Of those, how many a language model is shown, so that it does not repeat them."""
