@@ -1,0 +1,126 @@
+"""The key patterns of the roles' policies: wide enough for what the functions do, and not an item wider."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.gateway.audit import Audit
+from functions.gateway.servers import write_time
+from functions.purge.purge import purge
+from functions.stores import layout
+from functions.stores.sqlite import SqliteStore
+from functions.stores.store import Change, Delete, Item, Key, Put, Store
+from tests.infra import template
+from tests.mcp_endpoint.endpoint import Bench, CannedSender, modern, post
+
+
+def granting(role: str, action: str, partition: str) -> str | None:
+    """The pattern of the role's policies that allows this; None = it is not allowed."""
+    for statement in template.statements(template.load(), role):
+        if action in template.actions(statement):
+            condition = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
+            for pattern in condition.get("dynamodb:LeadingKeys", ["*"]):
+                if fnmatchcase(partition, pattern):
+                    return str(pattern)
+    return None
+
+
+class Guarded:
+    """A store behind a role: what DynamoStore or DynamoReads would ask AWS for must be allowed."""
+
+    def __init__(self, store: Store, role: str) -> None:
+        self._store = store
+        self._role = role
+        self.used: set[str] = set()
+
+    def _check(self, action: str, partition: str) -> None:
+        pattern = granting(self._role, action, partition)
+        assert pattern is not None, f"{self._role} may not {action} on {partition}"
+        self.used.add(pattern)
+
+    def get(self, keys: Sequence[Key]) -> list[Item | None]:
+        for key in keys:
+            self._check("dynamodb:BatchGetItem", key.partition)
+        return self._store.get(keys)
+
+    def write(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            action = "DeleteItem" if isinstance(change, Delete) else "UpdateItem"
+            self._check(f"dynamodb:{action}", change.key.partition)
+        self._store.write(changes)
+
+    def query(self, partition: str, **bounds: Any) -> list[Item]:
+        self._check("dynamodb:Query", partition)
+        return self._store.query(partition, **bounds)
+
+
+EVERY_KEY = [
+    layout.account("acc_1"),
+    Key(layout.servers("acc_1")),
+    layout.token("d"),
+    layout.api_token("d"),
+    layout.api_token_entry("tok_1"),
+    layout.use("srv_1"),
+    layout.account_state("acc_1"),
+    Key(layout.log("acc_1", "2026-11-21")),
+    layout.idempotency("acc_1", "d"),
+]
+
+
+def allowed(role: str, action: str) -> set[str]:
+    """Partitions of every kind of item on which the role may do this."""
+    return {key.partition for key in EVERY_KEY if granting(role, action, key.partition)}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SqliteStore:
+    return SqliteStore(tmp_path / "store.sqlite")
+
+
+def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: SqliteStore) -> None:
+    guarded = Guarded(store, "McpEndpointRole")
+    bench = Bench(store)
+    audit = Audit(bench.settings, guarded, io.StringIO())
+    for sender in (CannedSender(), CannedSender(401, {"detail": "Invalid token"})):
+        bench.sender = sender
+        app = replace(bench, store=guarded).endpoint(audit=audit)
+        token = bench.mint(require_api_token_auth=True)
+        api_token = bench.issue_api_token()
+        second = ("authorization", f"Bearer {api_token}")
+        assert post(app, token, modern("tools/list").adding(second)).status == 200
+        arguments = {"query": "tea", "filters": {"user_id": "usr_1"}}
+        search = modern("tools/call", {"name": "mem_0_memories_search", "arguments": arguments})
+        assert post(app, token, search.adding(second)).status == 200
+        bench.clock.move(minutes=2)
+    assert guarded.used == {"TOKEN#*", "API_TOKEN#*", "USE#*", "STATE#*", "LOG#*"}
+
+
+def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
+    reads = {"TOKEN#d", "API_TOKEN#d", "USE#srv_1"}
+    assert allowed("McpEndpointRole", "dynamodb:GetItem") == reads
+    assert allowed("McpEndpointRole", "dynamodb:BatchGetItem") == reads
+    assert allowed("McpEndpointRole", "dynamodb:UpdateItem") == {"USE#srv_1", "STATE#acc_1", "LOG#acc_1#2026-11-21"}
+    for action in ("PutItem", "DeleteItem", "Query", "Scan", "BatchWriteItem", "ConditionCheckItem"):
+        assert allowed("McpEndpointRole", f"dynamodb:{action}") == set()
+
+
+def test_the_purge_function_may_do_all_that_it_does_and_touch_nothing_else(store: SqliteStore) -> None:
+    guarded = Guarded(store, "PurgeRole")
+    bench = Bench(store)
+    expired = write_time(bench.clock.now - timedelta(seconds=1))
+    record = {"expires_at": expired, "tokens": [{"digest": "d", "expires_at": None}]}
+    store.write([Put(layout.server("acc_1", "srv_1"), record), Put(layout.token("d"), {})])
+    event = {"account_id": "acc_1", "server_id": "srv_1", "expires_at": expired}
+    assert purge(event, guarded, bench.clock.now) == "purged"
+    assert allowed("PurgeRole", "dynamodb:BatchGetItem") == {"SERVERS#acc_1"}
+    assert allowed("PurgeRole", "dynamodb:DeleteItem") == {"SERVERS#acc_1", "TOKEN#d", "USE#srv_1"}
+    for action in ("GetItem", "UpdateItem", "PutItem", "Query", "Scan"):
+        assert allowed("PurgeRole", f"dynamodb:{action}") == set()

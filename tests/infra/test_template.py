@@ -1,0 +1,211 @@
+"""What the template promises, read from the template itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tomllib
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from functions.gateway.settings import Settings
+from tests.infra import template
+
+Json = Any
+
+RESOURCES: dict[str, Json] = template.load()["Resources"]
+PARAMETERS: dict[str, Json] = template.load()["Parameters"]
+FUNCTIONS = {name: entry for name, entry in RESOURCES.items() if entry["Type"] == "AWS::Serverless::Function"}
+VARIABLES = {f"POSTERN_{setting.name.upper()}" for setting in fields(Settings)}
+
+
+def variables(function: str) -> dict[str, Json]:
+    """Environment variables of a function, the common ones included."""
+    common = template.load()["Globals"]["Function"]["Environment"]["Variables"]
+    own = FUNCTIONS[function]["Properties"].get("Environment", {}).get("Variables", {})
+    return {**common, **own}
+
+
+def test_every_variable_is_a_setting_and_the_data_plane_knows_of_no_key_secret_or_schedule() -> None:
+    for function in FUNCTIONS:
+        assert set(variables(function)) <= VARIABLES
+    assert set(variables("AdminApi")) - set(variables("McpEndpoint")) == {
+        "POSTERN_PUBLIC_URL",
+        "POSTERN_KMS_KEY_ID",
+        "POSTERN_ROOT_API_TOKEN_SECRET",
+        "POSTERN_SCHEDULE_GROUP",
+        "POSTERN_SCHEDULE_ROLE_ARN",
+        "POSTERN_PURGE_FUNCTION_ARN",
+    }
+    assert not {"POSTERN_PRIVATE_UPSTREAMS", "POSTERN_STATE_DIR"} & set(variables("AdminApi"))
+
+
+def test_the_functions_are_three_on_arm64_and_python_3_13_with_handlers_that_exist() -> None:
+    common = template.load()["Globals"]["Function"]
+    assert (common["Runtime"], common["Architectures"]) == ("python3.13", ["arm64"])
+    assert common["LoggingConfig"]["LogFormat"] == "JSON"
+    handlers = {entry["Properties"]["Handler"] for entry in FUNCTIONS.values()}
+    assert handlers == {f"functions.{name}.handler.handler" for name in ("mcp_endpoint", "admin_api", "purge")}
+    recipe = (template.ROOT / "infra" / "package" / "Makefile").read_text()
+    for function, entry in FUNCTIONS.items():
+        assert entry["Metadata"]["BuildMethod"] == "makefile"
+        room = entry["Properties"]["Handler"].split(".")[1]
+        assert f"build-{function}:\n\t$(BUILDER) $(ROOT)/infra/package/build.py {room} $(ARTIFACTS_DIR)\n" in recipe
+
+
+def test_only_two_functions_are_public_and_only_by_their_urls() -> None:
+    public = {name for name, entry in FUNCTIONS.items() if "FunctionUrlConfig" in entry["Properties"]}
+    assert public == {"McpEndpoint", "AdminApi"}
+    assert not any("Events" in entry["Properties"] for entry in FUNCTIONS.values())
+    assert not any(entry["Type"] == "AWS::Lambda::Permission" for entry in RESOURCES.values())
+
+
+def test_the_table_is_on_demand_with_our_key_a_ttl_and_protection_by_parameter() -> None:
+    table = RESOURCES["Table"]["Properties"]
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["KeySchema"] == [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    durable = {"Fn::If": ["IsDurable", True, False]}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": durable}
+    assert table["DeletionProtectionEnabled"] == durable
+    assert not table.keys() & {"GlobalSecondaryIndexes", "LocalSecondaryIndexes", "TableName"}
+
+
+@pytest.mark.parametrize("role", ["McpEndpointRole", "AdminApiRole", "PurgeRole", "ScheduleRole"])
+def test_no_role_has_a_wildcard_a_scan_or_a_managed_policy(role: str) -> None:
+    assert "ManagedPolicyArns" not in RESOURCES[role]["Properties"]
+    for statement in template.statements(template.load(), role):
+        assert statement["Resource"] != "*"
+        assert not any("*" in action or action == "dynamodb:Scan" for action in template.actions(statement))
+
+
+def test_the_data_plane_has_permissions_on_its_table_and_its_log_only() -> None:
+    services = {
+        action.partition(":")[0]
+        for statement in template.statements(template.load(), "McpEndpointRole")
+        for action in template.actions(statement)
+    }
+    assert services == {"dynamodb", "logs"}
+
+
+def test_nothing_carries_a_name_that_two_environments_could_share() -> None:
+    own_names = {
+        (name, key): entry["Properties"][key]
+        for name, entry in RESOURCES.items()
+        for key in (
+            "FunctionName",
+            "RoleName",
+            "TableName",
+            "QueueName",
+            "TopicName",
+            "LogGroupName",
+            "AlarmName",
+            "Name",
+        )
+        if key in entry.get("Properties", {})
+    }
+    assert all("AWS::StackName" in json.dumps(value) for value in own_names.values()), own_names
+
+
+def test_the_access_log_has_no_path_and_no_header_that_may_hold_a_token() -> None:
+    fields_kept = RESOURCES["EdgeLogDelivery"]["Properties"]["RecordFields"]
+    assert len(fields_kept) >= 8
+    assert not [name for name in fields_kept if re.search(r"uri|query|cookie|referer|user-agent|host", name, re.I)]
+    assert "Logging" not in RESOURCES["Distribution"]["Properties"]["DistributionConfig"]
+
+
+def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_the_same_address() -> None:
+    alarms = {
+        name: entry["Properties"] for name, entry in RESOURCES.items() if entry["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms.values()}
+    assert watched == {
+        ("AWS/Lambda", "Errors"),
+        ("AWS/Lambda", "Throttles"),
+        ("AWS/Lambda", "Duration"),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        ("AWS/Scheduler", "InvocationDroppedCount"),
+    }
+    assert alarms["McpEndpointSlow"]["ExtendedStatistic"] == "p95"
+    assert {json.dumps(alarm["AlarmActions"]) for alarm in alarms.values()} == {
+        json.dumps({"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]})
+    }
+
+
+def test_the_dashboard_is_json() -> None:
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert len(json.loads(body)["widgets"]) == 5
+
+
+def test_every_suppressed_rule_has_its_reason() -> None:
+    skipped = [
+        rule for entry in RESOURCES.values() for rule in entry.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    assert skipped
+    assert all(len(rule["comment"]) > 20 for rule in skipped)
+
+
+def test_every_output_says_what_it_is_and_one_says_the_next_command() -> None:
+    outputs = template.load()["Outputs"]
+    assert all(output["Description"] for output in outputs.values())
+    assert "secretsmanager get-secret-value" in outputs["NextCommand"]["Value"]["Fn::Sub"]
+
+
+def test_environments_have_stacks_of_their_own_and_only_known_parameters() -> None:
+    config = tomllib.loads((template.ROOT / "infra" / "samconfig.toml").read_text())
+    environments = {name: config[name]["deploy"]["parameters"] for name in config if name not in ("version", "default")}
+    assert set(environments) == {"dev", "staging", "prod", "ephemeral"}
+    for name, settings in environments.items():
+        overrides = dict(word.split("=") for word in settings["parameter_overrides"].split())
+        assert set(overrides) <= set(PARAMETERS)
+        if name == "ephemeral":
+            assert "stack_name" not in settings
+        else:
+            assert settings["stack_name"] == settings["s3_prefix"] == f"postern-{name}"
+            assert overrides["Environment"] == name
+        assert overrides["Durable"] == ("true" if name in ("staging", "prod") else "false")
+
+
+def test_every_parameter_says_what_it_is() -> None:
+    assert all(len(parameter["Description"]) > 20 for parameter in PARAMETERS.values())
+
+
+@pytest.mark.parametrize("function", ["mcp_endpoint", "admin_api", "purge"])
+def test_lambda_runs_the_versions_that_the_tests_run(function: str) -> None:
+    def versions(name: str) -> set[str]:
+        text = (template.ROOT / "infra" / "requirements" / f"{name}.txt").read_text()
+        return set(re.findall(r"^([a-z0-9_.-]+==[^ ;\\]+)", text, re.M))
+
+    assert versions(function) <= versions("local")
+    assert len(versions(function)) >= 5
+
+
+def test_a_catalogue_that_is_not_what_the_records_say_stops_the_build(tmp_path: Any) -> None:
+    """The build in a copy of the tree whose compiled catalogue somebody edited by hand."""
+    import shutil
+    import sys
+
+    for name in ("tool_catalog", "functions", "infra"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(template.ROOT / name, tmp_path / name, ignore=ignored)
+    compiled = tmp_path / "tool_catalog" / "compiled" / "mem0.json"
+    compiled.write_text(compiled.read_text().replace('"label": "Mem0"', '"label": "Mem0 and more"'))
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "infra/package/build.py", "mcp_endpoint", str(out)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "mcp_endpoint: the catalogue is not what the records say (above); run `make catalog`" in done.stderr
+    assert not out.exists()
