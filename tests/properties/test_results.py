@@ -1,0 +1,167 @@
+"""Whatever an upstream answers, a result is valid JSON within its caps, and what is not in it is accounted for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jmespath
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from functions.gateway import results
+from functions.gateway.errors import TooLargeAnswer, ToolFailure, well_formed
+from functions.gateway.expressions import Fields
+from functions.gateway.paging import Position
+from functions.gateway.settings import Settings
+from tests.gateway.calling import tool
+from tool_catalog.catalog import Pagination, Parameter, Result
+
+Json = Any
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(), max_size=12)
+    | st.sampled_from(["\ud800", "x\udfff", '"' * 300, "\\" * 300, "\u0001" * 300, "é" * 400, "😀" * 200])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=6) | st.dictionaries(st.text(st.characters(), max_size=6), inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+RECORDS = st.lists(VALUES, max_size=12)
+CAPS = st.builds(
+    Settings,
+    max_result_bytes=st.integers(1_000, 4_000),
+    max_string_chars=st.integers(100, 500),
+    max_array_items=st.integers(1, 20),
+)
+PAGED = tool(
+    result=Result(items="results"),
+    pagination=Pagination("page", Parameter("query", "page"), Parameter("query", "size"), 20, 100),
+)
+PLAIN = tool(name="find", method="find", result=Result(items="results"))
+ONE = tool(name="get", method="get")
+
+
+def check(body: dict[str, Json], caps: Settings) -> None:
+    encoded = results.text(body).encode()
+    assert len(encoded) == results.size(body) <= caps.max_result_bytes
+    assert json.loads(encoded, parse_constant=lambda name: 1 / 0) == body
+    if "truncated" in body:
+        cut = body["truncated"]
+        assert cut["items_left_out"] or cut["strings_cut"] or cut["array_entries_left_out"]
+        assert cut["how_to_get_the_rest"]
+
+
+def left_out(given: Json, handed_on: Json) -> tuple[int, int]:
+    """Strings cut and array entries left out, counted by walking both."""
+    if isinstance(given, str):
+        return int("…[cut: " in handed_on and "…[cut: " not in given), 0
+    if isinstance(given, list):
+        pairs = [left_out(a, b) for a, b in zip(given, handed_on, strict=False)]
+        return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs) + len(given) - len(handed_on)
+    if isinstance(given, dict):
+        assume(len({well_formed(name) for name in given}) == len(given))
+        pairs = [left_out(value, handed_on[well_formed(name)]) for name, value in given.items()]
+        return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
+    return 0, 0
+
+
+@given(RECORDS, CAPS, st.integers(0, 3), st.none() | st.integers(100, 2_000))
+@settings(max_examples=300, deadline=None)
+def test_a_page_is_within_its_caps_and_accounts_for_all_it_leaves_out(
+    records: list[Json], caps: Settings, skip: int, tokens: int | None
+) -> None:
+    position = Position("1", 20, skip)
+    after = Position("2", 20)
+    arguments = {} if tokens is None else {"max_tokens": tokens}
+    try:
+        body = results.shape_list(PAGED, {}, records, arguments, caps, projection=None, position=position, after=after)
+    except TooLargeAnswer:
+        return
+    check(body, caps)
+    if tokens is not None:
+        assert results.size(body) <= tokens * results.BYTES_PER_TOKEN
+    due = records[skip:]
+    kept = body["result"]
+    assert len(kept) == body["result_count"]
+    cut = body.get("truncated", {"items_left_out": 0, "strings_cut": 0, "array_entries_left_out": 0})
+    assert len(kept) + cut["items_left_out"] == len(due)
+    assert kept or not due, "an answer gets on or fails"
+    pairs = [left_out(given, handed_on) for given, handed_on in zip(due, kept, strict=False)]
+    assert cut["strings_cut"] == sum(pair[0] for pair in pairs)
+    assert cut["array_entries_left_out"] == sum(pair[1] for pair in pairs)
+    expected = after if len(kept) == len(due) else Position("1", 20, skip + len(kept))
+    assert body["next_cursor"] == expected.cursor()
+
+
+@given(RECORDS, st.dictionaries(st.sampled_from(["total", "facets", "next"]), VALUES, max_size=3), CAPS)
+@settings(max_examples=200, deadline=None)
+def test_a_list_without_our_envelope_is_within_its_caps(
+    records: list[Json], others: dict[str, Json], caps: Settings
+) -> None:
+    document = {**others, "results": records}
+    try:
+        body = results.shape_list(PLAIN, document, records, {}, caps, projection=None, position=None, after=None)
+    except TooLargeAnswer:
+        return
+    check(body, caps)
+    left = body.get("truncated", {}).get("items_left_out", 0)
+    assert len(body["results"]) + left == len(records)
+    assert set(others) <= set(body)
+
+
+@given(VALUES, CAPS)
+@settings(max_examples=200, deadline=None)
+def test_an_object_is_within_its_caps(document: Json, caps: Settings) -> None:
+    try:
+        body = results.shape_object(ONE, document, 200, caps)
+    except TooLargeAnswer:
+        return
+    check(body, caps)
+
+
+NAMES = st.sampled_from(["id", "memory", "owner", "tags", "metadata"])
+OBJECTS = st.lists(
+    st.fixed_dictionaries(
+        {"id": st.integers(0, 99)},
+        optional={
+            "memory": st.text(max_size=10),
+            "owner": st.fixed_dictionaries({"id": st.integers(0, 9)}),
+            "tags": st.lists(st.text(max_size=3), max_size=3),
+            "metadata": st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+        },
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(OBJECTS, st.lists(NAMES, min_size=1, unique=True))
+@settings(max_examples=150, deadline=None)
+def test_fields_give_what_jmespath_gives(records: list[Json], names: list[str]) -> None:
+    expression = "{" + ", ".join(f"{name}: {name}" for name in names) + "}"
+    wanted = [jmespath.search(expression, record) for record in records]
+    assume(any(value is not None for record in wanted for value in record.values()))
+    body = results.shape_list(
+        PAGED, {}, records, {}, Settings(), projection=Fields(expression), position=Position("1", 20), after=None
+    )
+    assert body["result"] == wanted
+    assert "truncated" not in body
+
+
+@given(st.recursive(st.text(max_size=5), lambda inner: st.dictionaries(st.text(max_size=5), inner, max_size=3)))
+@settings(max_examples=100, deadline=None)
+def test_no_answer_of_another_kind_is_taken_for_a_list(document: Json) -> None:
+    try:
+        found = results.items(PLAIN, document)
+    except ToolFailure:
+        return
+    assert isinstance(document, dict)
+    assert found == (document["results"] or [])
