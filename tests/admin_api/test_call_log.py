@@ -41,7 +41,7 @@ def test_a_proxy_call_leaves_one_record_without_values(plane: Plane, upstream: S
         headers={"user-agent": "my-agent/1.2 (linux)"},
     )  # fmt: skip
     [record] = plane.ok("GET", "/log")["result"]
-    assert record["time"] == "2026-11-21T12:00:00Z"
+    assert record["time"] == "2026-11-21T12:00:00.000Z"
     assert {name: record[name] for name in ("plane", "server_id", "account_id", "tool", "method", "access")} == {
         "plane": "proxy",
         "server_id": "",
