@@ -16,9 +16,8 @@ make clients start an OAuth sign-in that does not exist. Every answer, refusals 
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -96,7 +95,7 @@ class Endpoint:
     listings: tools.Listings = field(default_factory=tools.Listings)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
-    new_id: Callable[[], str] = lambda: secrets.token_hex(8)
+    new_id: Callable[[], str] = lambda: os.urandom(8).hex()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -109,6 +108,8 @@ class Endpoint:
         try:
             response = self._foreign(request, origin) or await self._routed(request)
         except Exception as error:  # the last line of defence: nothing of ours reaches the caller
+            import traceback
+
             frames = traceback.extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
             where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
             logger.error("unexpected %s at %s", type(error).__name__, where)
@@ -291,9 +292,9 @@ async def _body(request: Request, most: int) -> bytes | None:
 def _presented(request: Request) -> list[str]:
     """The secrets in the headers: `Authorization: Bearer`, then `X-API-Key`."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    secrets_ = [bearer.strip()] if scheme.lower() == "bearer" else []
-    secrets_.append(request.headers.get("x-api-key", "").strip())
-    return [secret for secret in secrets_ if secret]
+    presented = [bearer.strip()] if scheme.lower() == "bearer" else []
+    presented.append(request.headers.get("x-api-key", "").strip())
+    return [secret for secret in presented if secret]
 
 
 def _request_id(scope: Scope) -> str:

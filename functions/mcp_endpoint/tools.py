@@ -201,8 +201,8 @@ async def execute(tool_call: ToolCall) -> Outcome:
         raise RpcError(fault["code"], f"Unknown tool: {fault['message']}")
     members: dict[str, Json] = {"content": [{"type": "text", "text": text}], "isError": failure is not None}
     if failure is None:
-        # Not with an error: some clients check structuredContent against outputSchema even then, and would show their
-        # own complaint in place of what went wrong.
+        # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
+        # its own complaint in place of what went wrong.
         members["structuredContent"] = body
     return Outcome(members, rate_limit)
 

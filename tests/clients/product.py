@@ -1,0 +1,69 @@
+"""The whole product on loopback, for clients to connect to: both planes, the embedded memory, and a clock to move."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from functions.gateway.servers import write_time
+from functions.gateway.settings import Settings
+from functions.local import Ready, start
+from tests.mcp_endpoint.endpoint import Clock
+
+Json = Any
+
+DEAD = "This MCP URL is unknown, revoked or expired; ask whoever gave it to you for a new one"
+NO_SECOND_FACTOR = "This MCP server also asks for an API token; send one as Authorization: Bearer pst_..."
+
+LIST = "list_all_mem_0_memories"
+ADD = "create_a_mem_0_memory"
+SEARCH = "mem_0_memories_search"
+
+FILTERS = {"filters": {"user_id": "usr_98765"}}
+
+
+@dataclass(frozen=True)
+class Product:
+    """What runs, and the clock it goes by."""
+
+    ready: Ready = field(repr=False)
+    clock: Clock
+
+    @property
+    def dead_url(self) -> str:
+        """A well-formed URL that never was."""
+        return f"{self.ready.base_url}/mcp/{'A' * 43}"
+
+    def mint(self, *, minutes: float | None = None, **config: Json) -> str:
+        """URL of a new server, made through the management API."""
+        body = {
+            "name": "For clients",
+            "config": config,
+            "expires_at": None if minutes is None else write_time(self.clock.now + timedelta(minutes=minutes)),
+        }
+        return str(self._ask(f"/integrated-account/{self.ready.account_id}/mcp", body)["url"])
+
+    def issue_api_token(self) -> str:
+        """A second factor, made through the management API."""
+        return str(self._ask("/api-token", {"name": "For clients", "scopes": ["connect"]})["token"])
+
+    def _ask(self, path: str, body: Json) -> Json:
+        headers = {"Authorization": f"Bearer {self.ready.api_token}"}
+        answer = httpx.post(self.ready.base_url + path, json=body, headers=headers, trust_env=False, timeout=30)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Product]:
+    """The product, for as long as the context is open."""
+    clock = Clock(datetime.now(UTC))
+    with start(Settings(state_dir=str(folder)), {}, clock=clock, audit_stream=io.StringIO()) as ready:
+        yield Product(ready, clock)

@@ -1,0 +1,115 @@
+"""The official Python client (mcp 2.3) in every mode, against the whole product over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx2
+import pytest
+from mcp import Client, MCPError
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import CallToolResult, TextContent
+
+from tests.clients.product import ADD, DEAD, FILTERS, LIST, NO_SECOND_FACTOR, Product
+from tests.clients.session import messages
+
+MODES = ["auto", "legacy", "2026-07-28"]
+
+Json = Any
+
+
+def _text(result: CallToolResult) -> str:
+    [block] = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_lists_and_calls(product: Product, mode: Json) -> None:
+    async def use() -> None:
+        async with Client(product.mint(), mode=mode) as client:
+            listed = await client.list_tools()
+            assert LIST in [tool.name for tool in listed.tools]
+            added = await client.call_tool(
+                ADD, {"messages": [{"role": "user", "content": "I prefer tea."}], "user_id": "usr_98765"}
+            )
+            assert added.is_error is False
+            result = await client.call_tool(LIST, FILTERS)
+            assert result.is_error is False
+            assert result.structured_content is not None
+            assert result.structured_content == json.loads(_text(result))
+            wrong = await client.call_tool(LIST, {"user_id": "usr_98765"})
+            assert wrong.is_error is True
+            assert 'nest it: {"filters": {"user_id": "usr_98765"}}' in json.loads(_text(wrong))["message"]
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_shows_why_a_dead_url_is_dead(product: Product, mode: Json) -> None:
+    async def use() -> None:
+        async with Client(product.dead_url, mode=mode) as client:
+            await client.list_tools()
+
+    with pytest.raises((MCPError, BaseExceptionGroup)) as failure:
+        asyncio.run(use())
+    assert DEAD in messages(failure.value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_shows_that_a_server_ended_in_mid_use(product: Product, mode: Json) -> None:
+    url = product.mint(minutes=15)
+
+    async def use() -> None:
+        async with Client(url, mode=mode) as client:
+            assert (await client.call_tool(LIST, FILTERS)).is_error is False
+            product.clock.move(minutes=15)
+            await client.call_tool(LIST, FILTERS)
+
+    with pytest.raises((MCPError, BaseExceptionGroup)) as failure:
+        asyncio.run(use())
+    assert DEAD in messages(failure.value)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_shows_that_a_second_factor_is_missing_and_takes_one(product: Product, mode: Json) -> None:
+    url = product.mint(require_api_token_auth=True)
+
+    async def use(headers: dict[str, str]) -> int:
+        async with httpx2.AsyncClient(headers=headers) as http:
+            transport = streamable_http_client(url, http_client=http)
+            async with Client(transport, mode=mode) as client:
+                return len((await client.list_tools()).tools)
+
+    with pytest.raises((MCPError, BaseExceptionGroup)) as failure:
+        asyncio.run(use({}))
+    assert NO_SECOND_FACTOR in messages(failure.value)
+    assert asyncio.run(use({"Authorization": f"Bearer {product.issue_api_token()}"})) > 5
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_sends_the_token_as_a_header(product: Product, mode: Json) -> None:
+    token = product.mint().rsplit("/", 1)[1]
+
+    async def use() -> int:
+        async with httpx2.AsyncClient(headers={"X-API-Key": token}) as http:
+            transport = streamable_http_client(f"{product.ready.base_url}/mcp", http_client=http)
+            async with Client(transport, mode=mode) as client:
+                return len((await client.list_tools()).tools)
+
+    assert asyncio.run(use()) > 5
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_is_told_which_tool_does_not_exist(product: Product, mode: Json) -> None:
+    url = product.mint(methods=["read"])
+
+    async def use() -> None:
+        async with Client(url, mode=mode) as client:
+            await client.call_tool(ADD, {})
+
+    with pytest.raises((MCPError, BaseExceptionGroup)) as failure:
+        asyncio.run(use())
+    assert f'Unknown tool: no tool "{ADD}" on this server' in messages(failure.value)
