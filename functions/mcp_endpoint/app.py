@@ -29,7 +29,7 @@ from starlette.types import Receive, Scope, Send
 
 from functions.gateway import errors
 from functions.gateway.audit import Audit
-from functions.gateway.servers import TOKEN, ApiToken, Server, digest, is_live
+from functions.gateway.servers import API_TOKEN_PREFIX, TOKEN, ApiToken, Server, digest, is_live
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import protocol, tools
@@ -168,7 +168,8 @@ class Endpoint:
         now = self.clock()
         presented = _presented(request)
         token = path_token if path_token is not None else next(filter(TOKEN.fullmatch, presented), "")
-        api_token = next((secret for secret in presented if secret != token), None)
+        others = [secret for secret in presented if secret != token]
+        api_token = next((secret for secret in others if secret.startswith(API_TOKEN_PREFIX)), next(iter(others), None))
         try:
             server = self._admit(token, api_token, bool(presented), now)
         except errors.Refused as refused:

@@ -32,6 +32,9 @@ LISTINGS_KEPT = 256
 NOTICE = timedelta(minutes=10)
 """From so long before a server's expiry on, every result tells the model about it."""
 
+ONE_TEXT_BLOCK = ("search", "fetch")
+"""Tools that ChatGPT's deep research and company knowledge call by these names; they read one text block as JSON."""
+
 LOGGED_NAME_CHARS = 64
 """Characters kept of a tool name or client name that the caller chose."""
 
@@ -139,12 +142,18 @@ async def call_tool(tool_call: ToolCall, execute: Execute) -> Outcome:
         meta["postern/expires-at"] = write_time(server.expires_at)
     if meta:
         outcome.members["_meta"] = meta
-    if server.expires_at is not None and server.expires_at - tool_call.now <= NOTICE and "content" in outcome.members:
-        notice = (
-            f"This MCP server stops working at {write_time(server.expires_at)}; finish or tell the user before then."
-        )
-        outcome.members["content"] = [*outcome.members["content"], {"type": "text", "text": notice}]
+    if _ends_soon(server, tool_call.now) and "content" in outcome.members and tool_call.name not in ONE_TEXT_BLOCK:
+        outcome.members["content"] = [*outcome.members["content"], {"type": "text", "text": _notice(server)}]
     return outcome
+
+
+def _ends_soon(server: Server, now: datetime) -> bool:
+    return server.expires_at is not None and server.expires_at - now <= NOTICE
+
+
+def _notice(server: Server) -> str:
+    assert server.expires_at is not None
+    return f"This MCP server stops working at {write_time(server.expires_at)}; finish or tell the user before then."
 
 
 def check_parameter_headers(tool_call: ToolCall) -> None:

@@ -1,6 +1,6 @@
 """One session of a Python MCP client, told step by step: a JSON line in on standard input, one out on standard output.
 
-    python session.py '{"library": "fastmcp" | "langchain" | "openai-agents" | "mcp-remote", "url": ..., "headers": ...}'
+    python session.py '{"library": "fastmcp" | "langchain" | "openai-agents" | "mcp-remote", "url": "", "headers": {}}'
     {"step": "connect"} {"step": "list"} {"step": "call", "name": ..., "arguments": {...}} {"step": "close"}
     -> {"value": ...} or {"error": "all messages of what the client raises"}
 

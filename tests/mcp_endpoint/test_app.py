@@ -207,6 +207,7 @@ def _second_factor(bench: Bench, lines: Sequence[tuple[str, str]], path_token: b
         (True, [("authorization", "Bearer {api_token}")]),
         (True, [("x-api-key", "{api_token}")]),
         (True, [("authorization", "Basic eA=="), ("x-api-key", "{api_token}")]),
+        (True, [("authorization", "Bearer of-some-host"), ("x-api-key", "{api_token}")]),
         (False, [("authorization", "Bearer {token}"), ("x-api-key", "{api_token}")]),
         (False, [("authorization", "Bearer {api_token}"), ("x-api-key", "{token}")]),
     ],
