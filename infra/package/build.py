@@ -69,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build(function: str, folder: Path, architecture: str, python: str) -> None:
     """Fill `folder` with the artefact. Raises BuildError."""
-    if subprocess.run([sys.executable, "-m", "tool_catalog.cli", "check"], cwd=ROOT, check=False).returncode:
+    modules = reached(f"functions.{function}.handler")
+    serves_tools = ROOT / "tool_catalog" / "catalog.py" in modules
+    check = [sys.executable, "-m", "tool_catalog.cli", "check"]
+    if serves_tools and subprocess.run(check, cwd=ROOT, check=False).returncode:
         raise BuildError("the catalogue is not what the records say (above); run `make catalog` and read its diff")
     if folder.exists():
         shutil.rmtree(folder)
@@ -79,11 +82,11 @@ def build(function: str, folder: Path, architecture: str, python: str) -> None:
         for path in [*folder.glob(pattern), *folder.glob(f"*/**/{pattern}")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     _prune_botocore(folder)
-    for module in reached(f"functions.{function}.handler"):
+    for module in modules:
         target = folder / module.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(module, target)
-    if (folder / "tool_catalog").exists():
+    if serves_tools:
         shutil.copytree(ROOT / "tool_catalog" / "compiled", folder / "tool_catalog" / "compiled")
     _compile(folder, python)
     for path in folder.rglob("*"):

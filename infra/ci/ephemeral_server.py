@@ -1,0 +1,184 @@
+"""Mint an MCP server that expires by itself, and revoke it: standard library only, so that any runner can.
+
+    python3 ephemeral_server.py mint      -> id and url into $GITHUB_OUTPUT, both secrets masked in the log
+    python3 ephemeral_server.py revoke    POSTERN_SERVER_ID; harmless when it is gone already
+
+Both read POSTERN_ENDPOINT (origin of the management API), POSTERN_API_TOKEN (scope manage) and POSTERN_ACCOUNT; mint
+reads POSTERN_METHODS and POSTERN_TAGS (separated by spaces or commas), POSTERN_SCOPE (a JSON object),
+POSTERN_EXPIRES_IN (seconds) and POSTERN_NAME as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+DEFAULT_SECONDS = 900
+"""Life of a server nobody gave a life: long enough for a test run, short enough to be forgotten."""
+
+MAX_SECONDS = 86_400
+"""Longest life of a server for a test run: a day."""
+
+TIMEOUT_SECONDS = 30
+"""Of one request to the management API."""
+
+
+class CiError(Exception):
+    """Something that stops the run; the message says what was wrong, what is valid and what to do."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A deployment and an account there. `base_url` is the origin of the management API."""
+
+    base_url: str
+    api_token: str = field(repr=False)
+    account_id: str
+
+
+@dataclass(frozen=True)
+class Server:
+    """A minted server. `url` is a secret; `expires_at` in ISO 8601."""
+
+    id: str
+    url: str = field(repr=False)
+    token: str = field(repr=False)
+    expires_at: str
+    tool_count: int
+
+
+def mint(
+    endpoint: Endpoint,
+    *,
+    name: str = "ephemeral",
+    methods: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    scope: Mapping[str, str] | None = None,
+    expires_in: int = DEFAULT_SECONDS,
+) -> Server:
+    """A new server; empty `methods` and `tags` filter nothing. `expires_in` is in seconds. Raises CiError."""
+    if not 1 <= expires_in <= MAX_SECONDS:
+        raise CiError(f"expires_in is {expires_in}; valid: 1 to {MAX_SECONDS} seconds")
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=expires_in)
+    config = {"methods": list(methods), "tags": list(tags), "scope": dict(scope or {})}
+    body = {
+        "name": name,
+        "config": {key: value for key, value in config.items() if value},
+        "expires_at": ends.isoformat().replace("+00:00", "Z"),
+    }
+    made = _request(endpoint, "POST", f"/integrated-account/{quote(endpoint.account_id, safe='')}/mcp", body)
+    return Server(made["id"], made["url"], made["token"], made["expires_at"], made["tool_count"])
+
+
+def revoke(endpoint: Endpoint, server_id: str) -> None:
+    """Remove a server; one that is gone already is fine. Raises CiError."""
+    account, server = quote(endpoint.account_id, safe=""), quote(server_id, safe="")
+    try:
+        _request(endpoint, "DELETE", f"/integrated-account/{account}/mcp/{server}")
+    except CiError as error:
+        if not isinstance(error.__cause__, urllib.error.HTTPError) or error.__cause__.code != 404:
+            raise
+
+
+def endpoint_from(environment: Mapping[str, str]) -> Endpoint:
+    """The endpoint that the environment names. Raises CiError naming what is missing."""
+    names = ("POSTERN_ENDPOINT", "POSTERN_API_TOKEN", "POSTERN_ACCOUNT")
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        raise CiError(f"{', '.join(missing)} not set; all of {', '.join(names)} are needed")
+    base_url = environment["POSTERN_ENDPOINT"].rstrip("/")
+    if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])(:|/|$)", base_url):
+        raise CiError("POSTERN_ENDPOINT must start with https:// (http:// only on this machine): it gets an API token")
+    return Endpoint(base_url, environment["POSTERN_API_TOKEN"], environment["POSTERN_ACCOUNT"])
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """`mint` or `revoke`, for action.yml; returns the exit code."""
+    try:
+        match arguments:
+            case ["mint"]:
+                _mint(environment)
+            case ["revoke"]:
+                server_id = environment.get("POSTERN_SERVER_ID", "")
+                revoke(endpoint_from(environment), server_id)
+                print(f"MCP server {server_id} is revoked")
+            case _:
+                raise CiError("usage: ephemeral_server.py mint | revoke")
+    except CiError as error:
+        print(f"::error title=Postern::{_one_line(str(error))}")
+        return 1
+    return 0
+
+
+def _mint(environment: Mapping[str, str]) -> None:
+    if "GITHUB_OUTPUT" not in environment:
+        raise CiError("GITHUB_OUTPUT not set; this is a step of a GitHub Action")
+    try:
+        scope = json.loads(environment.get("POSTERN_SCOPE") or "{}")
+        if not isinstance(scope, dict):
+            raise ValueError
+    except ValueError:
+        raise CiError('scope is not a JSON object; write it as {"user_id": "usr_1"}') from None
+    try:
+        expires_in = int(environment.get("POSTERN_EXPIRES_IN") or DEFAULT_SECONDS)
+    except ValueError:
+        raise CiError(f"expires-in is not a number of seconds; valid: 1 to {MAX_SECONDS}") from None
+    server = mint(
+        endpoint_from(environment),
+        name=environment.get("POSTERN_NAME") or "ephemeral",
+        methods=_words(environment.get("POSTERN_METHODS", "")),
+        tags=_words(environment.get("POSTERN_TAGS", "")),
+        scope=scope,
+        expires_in=expires_in,
+    )
+    print(f"::add-mask::{server.token}")
+    print(f"::add-mask::{server.url}")
+    with open(environment["GITHUB_OUTPUT"], "a", encoding="utf-8") as output:
+        output.write(f"server-id={server.id}\nurl={server.url}\n")
+    print(f"MCP server {server.id} with {server.tool_count} tools, until {server.expires_at}")
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,]+", text) if word]
+
+
+def _one_line(text: str) -> str:
+    """As a workflow command's message wants it."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _request(endpoint: Endpoint, verb: str, path: str, body: Any = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"authorization": f"Bearer {endpoint.api_token}", "content-type": "application/json"}
+    request = urllib.request.Request(endpoint.base_url + path, data, headers, method=verb)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
+            return json.loads(response.read() or b"null")
+    except urllib.error.HTTPError as error:
+        with error:
+            raise CiError(f"the management API answers {error.code}: {_said(error.read())}") from error
+    except (OSError, ValueError) as error:
+        raise CiError(f"the management API at {endpoint.base_url} cannot be used: {error}") from error
+
+
+def _said(answer: bytes) -> str:
+    """The message of an error answer, with what is valid; or its beginning."""
+    try:
+        document = json.loads(answer)
+        details = document.get("details")
+        return str(document["message"]) + (f" {json.dumps(details)}" if details else "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return answer[:200].decode(errors="replace")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,278 @@
+"""The pytest plugin and the GitHub Action, used as somebody else would, on embedded endpoints."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from functions import local
+from functions.gateway.settings import Settings
+from infra.ci.ephemeral_server import CiError, Endpoint, endpoint_from, main, mint, revoke
+from tests.infra.template import ROOT
+
+Json = Any
+
+EXAMPLE = Path(__file__).parent / "example_project"
+ACTION = ROOT / "infra" / "ci" / "action.yml"
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """A whole endpoint that stands in for a deployed one."""
+    with local.start(Settings(state_dir=str(tmp_path_factory.mktemp("state"))), {}) as ready:
+        yield Endpoint(ready.base_url, ready.api_token, ready.account_id)
+
+
+def variables(endpoint: Endpoint) -> dict[str, str]:
+    return {
+        "POSTERN_ENDPOINT": endpoint.base_url,
+        "POSTERN_API_TOKEN": endpoint.api_token,
+        "POSTERN_ACCOUNT": endpoint.account_id,
+    }
+
+
+def servers(endpoint: Endpoint) -> set[str]:
+    """Names of the living servers."""
+    url = f"{endpoint.base_url}/integrated-account/{endpoint.account_id}/mcp"
+    answer = httpx.get(url, headers={"authorization": f"Bearer {endpoint.api_token}"}, trust_env=False)
+    return {server["name"] for server in answer.json()["result"]}
+
+
+def ping(url: str) -> int:
+    message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    return httpx.post(url, json=message, trust_env=False).status_code
+
+
+def run_example(project: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("POSTERN_", "PYTEST_", "MEM0_"))}
+    seen = project.parent / "seen.txt"
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(project)],
+        cwd=project,
+        env={**kept, "PYTHONPATH": str(ROOT), "SEEN_URLS": str(seen), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The example project somewhere else."""
+    return Path(shutil.copytree(EXAMPLE, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+def test_the_example_project_passes_without_any_endpoint_by_starting_one_itself(project: Path) -> None:
+    done = run_example(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "5 passed" in done.stdout
+
+
+def test_the_example_project_passes_against_a_named_endpoint_and_leaves_no_server_there(
+    project: Path, endpoint: Endpoint
+) -> None:
+    before = servers(endpoint)
+    done = run_example(project, **variables(endpoint))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert servers(endpoint) == before
+    urls = (project.parent / "seen.txt").read_text().split()
+    assert len(set(urls)) == 2
+    assert all(url.startswith(endpoint.base_url) for url in urls)
+    assert [ping(url) for url in urls] == [404, 404]
+
+
+def test_a_failing_test_revokes_its_server_all_the_same(project: Path, endpoint: Endpoint) -> None:
+    (project / "test_agent.py").write_text(
+        "import os\n"
+        "def test_it(postern_server):\n"
+        "    open(os.environ['SEEN_URLS'], 'w').write(postern_server.url)\n"
+        "    raise RuntimeError('as agents do')\n"
+    )
+    done = run_example(project, **variables(endpoint))
+    assert done.returncode == 1
+    assert ping((project.parent / "seen.txt").read_text()) == 404
+
+
+def test_a_mistake_in_a_marker_is_told_in_one_line(project: Path, endpoint: Endpoint) -> None:
+    mistakes = ['method=["read"]', 'methods=["reed"]', "expires_in=0"]
+    tests = [f"@pytest.mark.postern({m})\ndef test_{n}(postern_server): pass\n" for n, m in enumerate(mistakes)]
+    (project / "test_agent.py").write_text("import pytest\n" + "".join(tests))
+    done = run_example(project, **variables(endpoint))
+    assert done.returncode == 1
+    assert "postern: method unknown; valid by name: methods, tags, scope, expires_in" in done.stdout
+    assert "the management API answers 400: " in done.stdout
+    assert "expires_in is 0; valid: 1 to 86400 seconds" in done.stdout
+
+
+# The GitHub Action, step by step as a runner would.
+
+
+@dataclass
+class Runner:
+    """As much of a GitHub runner as action.yml uses: inputs, outputs, conditions, environment, bash."""
+
+    folder: Path
+    inputs: Mapping[str, str]
+    log: str = ""
+    failed: bool = False
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def run(self) -> None:
+        action = yaml.safe_load(ACTION.read_text())
+        defaults = {name: str(entry["default"]) for name, entry in action["inputs"].items() if "default" in entry}
+        required = {name for name, entry in action["inputs"].items() if entry.get("required")}
+        assert required <= set(self.inputs) <= set(action["inputs"])
+        self.inputs = {**defaults, **self.inputs}
+        for step in action["runs"]["steps"]:
+            if self._wanted(step.get("if", "success()")):
+                self._step(step)
+
+    def _wanted(self, condition: str) -> bool:
+        if condition == "success()":
+            return not self.failed
+        assert condition == "always() && steps.mint.outputs.server-id != ''"
+        return bool(self.outputs.get("mint", {}).get("server-id"))
+
+    def _step(self, step: Json) -> None:
+        assert step["shell"] == "bash"
+        assert "${{" not in step["run"], "an expression in a script is a script of whoever wrote the value"
+        output = self.folder / f"{step['id']}.output"
+        output.touch()
+        own = {name: self._expand(value) for name, value in step["env"].items()}
+        shell = {"PATH": os.environ["PATH"], "GITHUB_OUTPUT": str(output), "GITHUB_ACTION_PATH": str(ACTION.parent)}
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
+            cwd=self.folder,
+            env={**shell, **own},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        self.log += done.stdout
+        self.failed = self.failed or done.returncode != 0
+        self.outputs[step["id"]] = dict(line.split("=", 1) for line in output.read_text().splitlines())
+
+    def _expand(self, value: str) -> str:
+        def look_up(match: re.Match[str]) -> str:
+            scope, *path = match[1].split(".")
+            if scope == "inputs":
+                return self.inputs[path[0]]
+            if scope == "github":
+                return {"repository": "somebody/agent", "run_id": "4711"}[path[0]]
+            return self.outputs.get(path[0], {}).get(path[2], "")
+
+        return re.sub(r"\$\{\{ ([\w.-]+) \}\}", look_up, value)
+
+    @property
+    def shown(self) -> str:
+        """The log as GitHub shows it: without the commands, and with masked values as stars."""
+        masks = re.findall(r"^::add-mask::(.+)$", self.log, re.M)
+        text = re.sub(r"^::add-mask::.*\n", "", self.log, flags=re.M)
+        for mask in sorted(masks, key=len, reverse=True):
+            text = text.replace(mask, "***")
+        return text
+
+
+PING = """python3 - <<'END'
+import json, os, urllib.request
+data = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
+headers = {"content-type": "application/json"}
+request = urllib.request.Request(os.environ["POSTERN_MCP_URL"], data, headers)
+tools = json.load(urllib.request.urlopen(request))["result"]["tools"]
+print(len(tools), "tools at", os.environ["POSTERN_MCP_URL"])
+END"""
+
+
+def action(deployed: Endpoint, folder: Path, **inputs: str) -> Runner:
+    common = {"endpoint": deployed.base_url, "api-token": deployed.api_token, "account": deployed.account_id}
+    runner = Runner(folder, {**common, **{name.replace("_", "-"): value for name, value in inputs.items()}})
+    runner.run()
+    return runner
+
+
+def test_the_action_mints_runs_and_revokes_and_shows_no_url(endpoint: Endpoint, tmp_path: Path) -> None:
+    before = servers(endpoint)
+    runner = action(endpoint, tmp_path, run=PING, methods="read", tags="memories", scope='{"user_id": "usr_ci"}')
+    assert not runner.failed, runner.log
+    url = runner.outputs["mint"]["url"]
+    assert re.search(r"^\d+ tools at \*\*\*$", runner.shown, re.M)
+    assert url not in runner.shown
+    assert url.rpartition("/")[2] not in runner.shown
+    assert f"MCP server {runner.outputs['mint']['server-id']} is revoked" in runner.shown
+    assert ping(url) == 404
+    assert servers(endpoint) == before
+
+
+def test_the_action_revokes_also_when_the_commands_fail(endpoint: Endpoint, tmp_path: Path) -> None:
+    runner = action(endpoint, tmp_path, run="false; true")
+    assert runner.failed
+    assert "is revoked" in runner.shown
+    assert ping(runner.outputs["mint"]["url"]) == 404
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"methods": "reed"}, "::error title=Postern::the management API answers 400: "),
+        ({"scope": "usr_1"}, '::error title=Postern::scope is not a JSON object; write it as {"user_id": "usr_1"}'),
+        ({"expires_in": "soon"}, "::error title=Postern::expires-in is not a number of seconds; valid: 1 to 86400"),
+        ({"api_token": "pst_" + "x" * 43}, "::error title=Postern::the management API answers 401: "),
+        ({"account": "acc_other"}, "::error title=Postern::the management API answers 404: "),
+        (
+            {"endpoint": "http://127.0.0.1:9"},
+            "::error title=Postern::the management API at http://127.0.0.1:9 cannot be",
+        ),
+    ],
+    ids=["method", "scope", "life", "token", "account", "endpoint"],
+)
+def test_the_action_stops_before_the_commands_when_it_cannot_mint(
+    endpoint: Endpoint, tmp_path: Path, inputs: dict[str, str], said: str
+) -> None:
+    runner = action(endpoint, tmp_path, run="echo the commands ran", **inputs)
+    assert runner.failed
+    assert said in runner.shown
+    assert "the commands ran" not in runner.shown
+
+
+def test_revoking_twice_is_fine_and_a_refusal_is_not(endpoint: Endpoint) -> None:
+    server = mint(endpoint, expires_in=60)
+    revoke(endpoint, server.id)
+    revoke(endpoint, server.id)
+    with pytest.raises(CiError, match="answers 401"):
+        revoke(Endpoint(endpoint.base_url, "pst_" + "x" * 43, endpoint.account_id), server.id)
+    assert all(secret not in repr(server) + repr(endpoint) for secret in (server.token, endpoint.api_token))
+
+
+@pytest.mark.parametrize("arguments", [[], ["make"], ["mint", "now"]])
+def test_another_command_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments, {}) == 1
+    assert capsys.readouterr().out == "::error title=Postern::usage: ephemeral_server.py mint | revoke\n"
+
+
+def test_an_api_token_goes_over_https_or_stays_on_this_machine() -> None:
+    rest = {"POSTERN_API_TOKEN": "pst_x", "POSTERN_ACCOUNT": "acc_1"}
+    for address in ("https://postern.example/", "http://127.0.0.1:8765", "http://localhost:1"):
+        assert endpoint_from({"POSTERN_ENDPOINT": address, **rest}).base_url == address.rstrip("/")
+    for address in ("http://postern.example", "http://localhost.example.com", "ftp://127.0.0.1"):
+        with pytest.raises(CiError, match="must start with https://"):
+            endpoint_from({"POSTERN_ENDPOINT": address, **rest})
+
+
+@pytest.mark.parametrize("name", ["POSTERN_ENDPOINT", "POSTERN_API_TOKEN", "POSTERN_ACCOUNT"])
+def test_a_missing_variable_is_named_with_all_that_are_needed(endpoint: Endpoint, name: str) -> None:
+    with pytest.raises(CiError, match=f"^{name} not set; all of POSTERN_ENDPOINT, POSTERN_API_TOKEN, POSTERN_ACCOUNT"):
+        endpoint_from({**variables(endpoint), name: ""})
