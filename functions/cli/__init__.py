@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from functions.cli.invocation import Failed, Invocation, Misuse
-from functions.cli.parser import build_parser
+from functions.cli.parser import parse
 from functions.cli.terminal import Terminal
 
 
@@ -30,7 +30,7 @@ def main(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int:
     """Run one command; returns the exit code. Wrong usage and `--help` leave through SystemExit, as argparse does."""
-    options = build_parser().parse_args(arguments)
+    options = parse(arguments)
     terminal = Terminal(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr, options.json)
     try:
         return int(options.run(Invocation(options, environment, terminal, clock)) or 0)

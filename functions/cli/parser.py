@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
-from functions.cli import account, api_token, completion, demo, log, serve, server, snippet_command, tool
+from functions.cli import account, api_token, completion, demo, log, memory, serve, server, snippet_command, tool
 
 DESCRIPTION = """\
 Mint, list and revoke MCP URLs for AI agents, on a laptop or a deployed endpoint with the same words.
@@ -18,6 +19,17 @@ EPILOG = """\
 The endpoint and its API token come from --endpoint and --api-token, from POSTERN_ENDPOINT and POSTERN_API_TOKEN, or
 from .postern/local.json, which `postern serve` writes. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 """
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of one run. Leaves through SystemExit for wrong usage and `--help`."""
+    parser = build_parser()
+    options, left = parser.parse_known_args(arguments)
+    if any(word.startswith("-") for word in left) or (left and "words" not in options):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        options.words += left  # argparse takes the words before the first option only
+    return options
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     api_token.add(commands, remote)
     tool.add(commands, remote)
     log.add(commands, remote)
+    memory.add(commands, shaped)
     snippet_command.add(commands, shaped)
     demo.add(commands, remote)
     completion.add(commands, shaped)

@@ -22,8 +22,10 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 tool`, `2 tools`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """`1 tool`, `2 tools`, `2 memories`."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} {noun.removesuffix('y')}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
 def details(pairs: Sequence[tuple[str, Json]]) -> str:

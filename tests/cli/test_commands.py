@@ -1,0 +1,422 @@
+"""Every verb against a real endpoint: what it prints, what it leaves behind, and its exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from functions.cli import main
+from functions.gateway.servers import read_time
+from tests.cli.conftest import Local, Ran, run
+
+Json = Any
+
+
+def _mint(local: Local, *options: str) -> Json:
+    """A new server as JSON."""
+    ran = local("server", "create", "--json", *options)
+    assert ran.code == 0, ran.err
+    return ran.json
+
+
+def _status(url: str) -> int:
+    """HTTP status of a ping to an MCP URL."""
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    return httpx.post(url, json=ping, timeout=30.0, trust_env=False).status_code
+
+
+def _remember(local: Local, user_id: str, text: str) -> None:
+    messages = json.dumps([{"role": "user", "content": text}])
+    ran = local("call", "create_a_mem_0_memory", f"user_id={user_id}", "infer=false", f"messages={messages}")
+    assert ran.code == 0, ran.err
+
+
+# Accounts
+
+
+def test_an_account_is_connected_with_a_secret_from_a_variable_listed_changed_and_removed(local: Local) -> None:
+    key = local.ready.memory_api_key
+    ran = local(
+        *("account", "add", "--id", "crm", "--name", "CRM memory", "--base-url", local.ready.memory_url),
+        *("--credential", "api_key=env:CRM_KEY", "--context", "org_id=org_local", "--json"),
+        CRM_KEY=key,
+    )
+    assert ran.code == 0, ran.err
+    assert ran.json["id"] == "crm"
+    assert ran.json["context"]["org_id"] == "org_local"
+    listed = local("account", "list")
+    assert re.search(r"^crm +mem0 +CRM memory +active +http://127", listed.out, re.MULTILINE), listed.out
+    renamed = local("account", "update", "crm", "--name", "Sales memory", "--json")
+    assert renamed.json["name"] == "Sales memory"
+    assert "Sales memory" in local("account", "get", "crm").out
+    minted = _mint(local, "--account", "crm")
+    gone = local("account", "remove", "crm")
+    assert gone.out == "account crm is gone, and with it 1 MCP server and 0 API tokens\n"
+    assert _status(minted["url"]) == 404
+    assert all(key not in text for text in (ran.out, ran.err, listed.out, renamed.out, gone.out))
+
+
+def test_a_secret_can_come_from_a_file_or_from_standard_input(local: Local, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(local.ready.memory_api_key + "\n", encoding="utf-8")
+    for source, stdin in ((f"api_key=@{file}", ""), ("api_key=-", local.ready.memory_api_key + "\n")):
+        named = ["--id", "once", "--base-url", local.ready.memory_url, "--credential", source]
+        ran = local("account", "add", *named, stdin=stdin)
+        assert ran.code == 0, ran.err
+        assert re.search(r"^status +active$", ran.out, re.MULTILINE), ran.out
+        assert local("account", "remove", "once").code == 0
+
+
+def test_a_credential_that_the_upstream_rejects_connects_nothing_and_is_not_repeated(local: Local) -> None:
+    ran = local("account", "add", "--base-url", local.ready.memory_url, "--credential", "api_key=m0-wrong-secret")
+    assert ran.code == 1
+    assert ran.err.startswith("postern: Bad Request (400): credentials: "), ran.err
+    assert "m0-wrong-secret" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--credential", "api_key"], "--credential must be NAME=VALUE; there is no = behind a name in it"),
+        (["--credential", "api_key=env:NOPE"], "--credential api_key: the variable NOPE is not set"),
+        (["--credential", "api_key=@/no/file"], "--credential api_key: /no/file cannot be read (FileNotFoundError)"),
+        (["--context", "a=1", "--context", "a=2"], "--context a is given twice"),
+    ],
+)
+def test_a_credential_that_cannot_be_read_is_wrong_usage(local: Local, options: list[str], message: str) -> None:
+    ran = local("account", "add", *options)
+    assert (ran.code, ran.err) == (2, f"postern: {message}\n")
+
+
+def test_an_update_of_nothing_is_wrong_usage(local: Local) -> None:
+    assert local("account", "update", "x").code == 2
+    ran = local("server", "update", "x")
+    assert (ran.code, ran.err) == (
+        2,
+        "postern: nothing to change; give --name, an option of the filter, --expires-in, --expires-at or --never\n",
+    )
+
+
+# Servers
+
+
+def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
+    before = datetime.now(UTC)
+    minted = _mint(
+        local,
+        *("--name", "Audit agent", "--methods", "read", "--tags", "memories,events", "--scope", "user_id=usr_1"),
+        *("--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3", "--expires-in", "15m"),
+    )
+    assert minted["config"] == {
+        "methods": ["read"],
+        "tags": ["memories", "events"],
+        "require_api_token_auth": False,
+        "scope": {"user_id": "usr_1"},
+        "fixed": {"*": {"max_tokens": 500}},
+        "defaults": {"mem_0_memories_search": {"top_k": 3}},
+    }
+    life = read_time(minted["expires_at"]) - before
+    assert timedelta(minutes=15) <= life < timedelta(minutes=15, seconds=30)
+    assert _status(minted["url"]) == 200
+
+
+def test_the_url_is_told_once_as_a_secret_and_alone_when_asked(local: Local) -> None:
+    ran = local("server", "create", "--expires-in", "15m")
+    url = ran.out.splitlines()[-1].split()[-1]
+    assert _status(url) == 200
+    assert re.search(r"^expires +\S+Z \(in 15 min\)$", ran.out, re.MULTILINE)
+    assert "shown only now" in ran.err
+    alone = local("server", "create", "-q")
+    assert re.fullmatch(rf"{local.ready.base_url}/mcp/\S{{43}}\n", alone.out)
+    server_id = local("server", "list", "--json").json[-1]["id"]
+    for told in (local("server", "get", server_id), local("server", "list"), local("server", "list", "--json")):
+        assert "/mcp/" not in told.out
+
+
+def test_a_server_is_changed_in_place_and_can_live_on(local: Local) -> None:
+    minted = _mint(local, "--methods", "read", "--expires-in", "15m")
+    changed = local("server", "update", minted["id"], "--name", "Renamed", "--methods", "", "--never", "--json").json
+    assert (changed["name"], changed["config"]["methods"], changed["expires_at"]) == ("Renamed", [], None)
+    assert changed["tool_count"] > minted["tool_count"]
+    assert local("server", "update", minted["id"], "--require-api-token").code == 0
+    assert _status(minted["url"]) == 403
+    assert local("server", "update", minted["id"], "--no-require-api-token").code == 0
+    assert _status(minted["url"]) == 200
+
+
+def test_a_rotated_server_has_a_new_url_and_the_old_one_lives_as_long_as_was_granted(local: Local) -> None:
+    first = _mint(local)
+    ran = local("server", "rotate", first["id"], "--grace", "10m", "--json")
+    second = ran.json
+    assert second["url"] != first["url"]
+    assert (_status(first["url"]), _status(second["url"])) == (200, 200)
+    third = local("server", "rotate", first["id"])
+    assert re.search(r"^old URL +\S+ \(past\)$", third.out, re.MULTILINE), third.out
+    assert _status(second["url"]) == 404
+
+
+def test_a_revoked_server_is_dead_at_once(local: Local) -> None:
+    minted = _mint(local)
+    ran = local("server", "revoke", minted["id"])
+    assert ran.out == f"server {minted['id']} is gone; 1 live URL died with it\n"
+    assert _status(minted["url"]) == 404
+    again = local("server", "revoke", minted["id"])
+    assert again.code == 1
+    assert again.err.startswith(f'postern: Not Found (404): no MCP server "{minted["id"]}"')
+
+
+def test_a_preview_shows_the_tools_of_a_filter_and_mints_nothing(local: Local) -> None:
+    before = local("server", "list", "--json").json
+    ran = local("server", "preview", "--methods", "search")
+    assert ran.out.splitlines()[0].split() == ["NAME", "METHOD", "ACCESS", "DESTRUCTIVE", "TAGS"]
+    assert ran.out.splitlines()[-1] == "1 tool"
+    assert local("server", "list", "--json").json == before
+
+
+def test_a_filter_that_is_misspelt_is_refused_with_the_nearest_word(local: Local) -> None:
+    ran = local("server", "create", "--methods", "raed")
+    assert ran.code == 1
+    assert ran.out == ""
+    assert 'config.methods: "raed" is unknown; did you mean read?' in ran.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--expires-in", "15x"], '"15x" is not a duration; write a whole number and a unit, as 90s, 15m, 2h or 7d'),
+        (["--fixed", "limit=5"], '--fixed limit: write TOOL.ARGUMENT=VALUE, as "*.infer=false"'),
+        (["--scope", "usr_1"], "--scope must be NAME=VALUE; there is no = behind a name in it"),
+    ],
+)
+def test_wrong_usage_is_told_and_nothing_is_minted(local: Local, options: list[str], message: str) -> None:
+    ran = local("server", "create", *options)
+    assert (ran.code, ran.out, ran.err) == (2, "", f"postern: {message}\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["server"],
+        ["server", "mint"],
+        ["server", "create", "--expires-in", "1h", "--expires-at", "2030-01-01T00:00:00Z"],
+        ["log", "--limit", "101"],
+        ["serve", "--port", "65536"],
+        ["snippet", "--client", "netscape"],
+    ],
+)
+def test_unknown_words_are_exit_code_two(words: list[str], empty: dict[str, str]) -> None:
+    ran = run(*words, environment=empty)
+    assert ran.code == 2
+    assert ran.err.startswith("usage: postern")
+
+
+# API tokens
+
+
+def test_an_api_token_is_a_second_factor_for_one_server_until_it_is_revoked(local: Local) -> None:
+    guarded = _mint(local, "--require-api-token")
+    made = local("api-token", "create", "--name", "CI", "--servers", guarded["id"], "--expires-in", "1h", "--json").json
+    assert (made["scopes"], made["server_ids"]) == (["connect"], [guarded["id"]])
+    without = local("tools", "--url", guarded["url"])
+    assert without.code == 1
+    assert made["token"] not in local("api-token", "list").out
+    with_token = ["tools", "--url", guarded["url"], "--second-factor", made["token"]]
+    assert local(*with_token).code == 0
+    assert local("tools", "--url", guarded["url"], POSTERN_SECOND_FACTOR=made["token"]).code == 0
+    assert local("api-token", "revoke", made["id"]).out == f"API token {made['id']} is dead from now on\n"
+    assert local(*with_token).code == 1
+
+
+def test_the_management_token_is_never_sent_to_an_mcp_url_by_itself(local: Local) -> None:
+    guarded = _mint(local, "--require-api-token")
+    manager = local("api-token", "create", "--name", "ops", "--scopes", "manage,connect", "-q").out.strip()
+    ran = local("tools", "--url", guarded["url"], POSTERN_API_TOKEN=manager)
+    assert ran.code == 1
+
+
+# Tools and calls
+
+
+def test_tools_of_a_server_are_what_an_agent_sees(local: Local) -> None:
+    minted = _mint(local, "--methods", "search")
+    ran = local("tools", "--url", minted["url"])
+    assert ran.out.splitlines()[1].startswith("mem_0_memories_search")
+    assert ran.out.splitlines()[-1] == "1 tool"
+
+
+def test_tools_of_an_account_can_be_bound_to_a_model_as_they_are(local: Local) -> None:
+    account = ["--account", local.ready.account_id]
+    listed = local("tools", *account, "--methods", "search")
+    assert re.search(r"^mem_0_memories_search +search +read +memories +POST /proxy/memories/search$", listed.out, re.M)
+    [openai] = local("tools", *account, "--methods", "search", "--format", "openai").json
+    assert openai["function"]["name"] == "mem_0_memories_search"
+    [anthropic] = local("tools", *account, "--methods", "search", "--format", "anthropic").json
+    assert anthropic["input_schema"]["required"] == ["query", "filters"]
+
+
+def test_a_filter_on_a_servers_tools_is_wrong_usage(local: Local) -> None:
+    ran = local("tools", "--url", local.ready.mcp_url, "--tags", "memories")
+    assert (ran.code, ran.err) == (
+        2,
+        "postern: --methods, --tags and --format are for an account; a server shows what it was minted with\n",
+    )
+
+
+def _through(local: Local, door: str) -> list[str]:
+    return ["--url", local.ready.mcp_url] if door == "mcp" else ["--account", local.ready.account_id]
+
+
+@pytest.mark.parametrize("door", ["mcp", "proxy"])
+def test_a_call_gives_the_same_through_either_door(local: Local, door: str) -> None:
+    user_id = f"door_{door}"
+    _remember(local, user_id, "Drinks green tea.")
+    through = _through(local, door)
+    found = local("call", "mem_0_memories_search", *through, "query=tea", f"filters.user_id={user_id}")
+    assert found.code == 0, found.err
+    [memory] = found.json["results"]
+    assert memory["memory"] == "Drinks green tea."
+    got = local("call", "get_single_mem_0_memory_by_id", *through, f"id={memory['id']}", "--json")
+    assert got.json["memory"] == "Drinks green tea."
+    changed = local("call", "update_a_mem_0_memory_by_id", *through, f"id={memory['id']}", "text=Drinks black tea.")
+    assert changed.code == 0, changed.err
+    listed = local(
+        "call", "list_all_mem_0_memories", *through, "--arguments", f'{{"filters": {{"user_id": "{user_id}"}}}}'
+    )
+    assert [entry["memory"] for entry in listed.json["result"]] == ["Drinks black tea."]
+
+
+@pytest.mark.parametrize("door", ["mcp", "proxy"])
+def test_a_failed_call_is_exit_code_one_with_the_words_for_the_model(local: Local, door: str) -> None:
+    ran = local("call", "mem_0_memories_search", *_through(local, door), "query=tea", "user_id=u1")
+    assert ran.code == 1
+    assert "not a top-level argument" in ran.out + ran.err
+    assert "nest it" in ran.out + ran.err
+
+
+@pytest.mark.parametrize("door", ["mcp", "proxy"])
+def test_an_unknown_tool_is_exit_code_one(local: Local, door: str) -> None:
+    ran = local("call", "mem_0_memories_serach", *_through(local, door), "query=tea")
+    assert ran.code == 1
+    assert 'no tool "mem_0_memories_serach"' in ran.err
+
+
+def test_a_dead_url_is_told_in_the_servers_words(local: Local) -> None:
+    minted = _mint(local)
+    assert local("server", "revoke", minted["id"]).code == 0
+    ran = local("tools", "--url", minted["url"])
+    assert ran.code == 1
+    assert ran.err == (
+        "postern: the MCP server said: This MCP URL is unknown, revoked or expired; ask whoever gave it to you for a "
+        "new one (40401)\n"
+    )
+
+
+# The log
+
+
+def _log(local: Local, *options: str) -> list[Json]:
+    ran = local("log", "--json", *options)
+    assert ran.code == 0, ran.err
+    found: list[Json] = ran.json
+    return found
+
+
+def test_the_log_has_every_call_with_the_client_that_made_it(local: Local) -> None:
+    minted = _mint(local)
+    search = ["call", "mem_0_memories_search", "--url", minted["url"], "query=secret-value"]
+    assert local(*search, "filters.user_id=u_log").code == 0
+    assert local(*search, "user_id=u_log").code == 1
+    first, second = _log(local, "--server", minted["id"])
+    assert (first["outcome"], second["outcome"]) == ("ok", "error")
+    assert first["client_name"] == "postern-cli"
+    assert [record["status"] for record in _log(local, "--server", minted["id"], "--status", "400")] == [400]
+    shown = local("log", "--server", minted["id"])
+    assert shown.out.splitlines()[0].split()[:4] == ["TIME", "OUTCOME", "STATUS", "TOOL"]
+    assert len(shown.out.splitlines()) == 3
+    assert "secret-value" not in shown.out
+    assert len(_log(local, "--server", minted["id"], "--limit", "1")) == 1
+    assert local("log", "--server", "srv_none").out == "no calls in the log that fit\n"
+
+
+class _Until:
+    """Standard output that stops the command, as Ctrl-C does, once it has been told something."""
+
+    def __init__(self, local: Local, act: list[str], stop_at: str) -> None:
+        self.text = ""
+        self._local, self._act, self._stop_at = local, act, stop_at
+        self._acted = False
+
+    def write(self, text: str) -> int:
+        self.text += text
+        if not self._acted:
+            self._acted = True
+            assert self._local(*self._act).code == 0
+        if self._stop_at in self.text:
+            raise KeyboardInterrupt
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def test_a_followed_log_shows_new_calls_until_it_is_stopped(local: Local) -> None:
+    minted = _mint(local)
+    call = ["call", "list_all_mem_0_projects", "--url", minted["url"]]
+    assert local(*call).code == 0
+    out = _Until(local, ["call", "list_all_mem_0_events", "--url", minted["url"]], "list_all_mem_0_events")
+    words = ["log", "--follow", "--server", minted["id"]]
+    code = main(words, environment=local.environment, stdout=out, stderr=io.StringIO())  # type: ignore[arg-type]
+    assert code == 130
+    tools = [line.split()[3] for line in out.text.splitlines()[1:]]
+    assert tools == ["list_all_mem_0_projects", "list_all_mem_0_events"]
+
+
+# The memory's copy
+
+
+def test_a_memory_is_copied_out_while_it_is_in_use_and_into_a_new_one(local: Local, tmp_path: Path) -> None:
+    _remember(local, "copied", "Speaks Basque.")
+    copy, new = tmp_path / "copy.jsonl", tmp_path / "new.sqlite"
+    ran = local("memory", "export", str(copy), "--json")
+    assert ran.code == 0, ran.err
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert "Speaks Basque." in copy.read_text(encoding="utf-8")
+    imported = run("memory", "import", str(copy), "--memory", str(new), "--json")
+    assert imported.json == ran.json
+    again = run("memory", "import", "--memory", str(new), stdin=copy.read_text(encoding="utf-8"))
+    assert again.code == 1
+    assert "already holds data" in again.err
+    assert run("memory", "export", "--memory", str(new)).out == copy.read_text(encoding="utf-8")
+
+
+def test_a_copy_that_is_not_there_or_cut_is_refused(tmp_path: Path) -> None:
+    ran = run("memory", "import", str(tmp_path / "no.jsonl"), "--memory", str(tmp_path / "m.sqlite"))
+    assert (ran.code, ran.err) == (1, f"postern: {tmp_path}/no.jsonl: No such file or directory\n")
+    cut = run(
+        "memory", "import", "--memory", str(tmp_path / "m.sqlite"), stdin='{"format":"postern-memory","version":1}\n'
+    )
+    assert cut.code == 1
+    assert "it is cut" in cut.err
+    assert run("memory", "export", "--memory", str(tmp_path / "none.sqlite")).code == 1
+
+
+def test_every_listing_is_json_when_asked(local: Local) -> None:
+    listings: list[Ran] = [
+        local("account", "list", "--json"),
+        local("account", "get", "--json"),
+        local("server", "list", "--json"),
+        local("api-token", "list", "--json"),
+        local("tools", "--json"),
+        local("log", "--json"),
+    ]
+    for ran in listings:
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.json is not None
