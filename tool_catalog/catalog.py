@@ -126,6 +126,8 @@ class Scope:
                  is withheld.
     `none`       the tool touches nothing that belongs to an entity.
     `required`   the tool cannot work without a pin (its `argument` is not in the schema): only pinned servers offer it.
+    `splits`     ids that the upstream divides a write between, each record getting one of them: under a pin on one, the
+                 others cannot be given, and a server with pins on several does not offer the tool.
     """
 
     kind: ScopeKind
@@ -134,6 +136,7 @@ class Scope:
     read: str | None = None
     at: str | None = None
     required: bool = False
+    splits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +297,7 @@ def _tool(entry: Mapping[str, Json]) -> Tool:
         ),
         pagination=_pagination(pagination) if pagination else None,
         result=Result(**{**result, "drop": tuple(result.get("drop", ()))}),
-        scope=Scope(**scope) if scope else None,
+        scope=Scope(**{**scope, "splits": tuple(scope.get("splits", ()))}) if scope else None,
         checks=tuple(Check(**check) for check in entry["checks"]),
         example=entry["example"],
     )

@@ -148,6 +148,7 @@ class ScopeRecord(Strict):
     read: str | None = None
     at: str | None = None
     required: bool = False
+    splits: list[str] = []
 
 
 class ParameterRecord(Strict):

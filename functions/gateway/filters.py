@@ -109,7 +109,10 @@ def _enforceable(tool: Tool, pins: Mapping[str, str]) -> bool:
     if tool.scope is None:
         return False
     if tool.scope.kind == "arguments":
-        return set(pins) <= {parameter.argument for parameter in tool.request.parameters}
+        return (
+            set(pins) <= {parameter.argument for parameter in tool.request.parameters}
+            and len(pins.keys() & set(tool.scope.splits)) <= 1
+        )
     if tool.scope.kind == "entity":
         # Under two pins a record is inside when it carries both ids; one entity's records reach beyond that.
         types = tool.definition["inputSchema"]["properties"][tool.scope.argument].get("enum")

@@ -102,6 +102,12 @@ def apply(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> di
             if merged.get(name, pinned) != pinned:
                 raise _foreign(tool, name, merged[name], config.scope)
             merged[name] = pinned
+        for name in _split_off(tool, config.scope):
+            if name in merged:
+                raise OutOfScope(
+                    f"{tool.name}: with {name} a part of what is written would not belong to "
+                    f"{_pins(config.scope)}, to which this server is pinned; leave {name} out"
+                )
     elif scope.kind == "entity":
         _pin_entity(tool, config.scope, merged)
     return merged
@@ -172,7 +178,7 @@ def _offer(key: _Shown, pins: tuple[tuple[str, str], ...], fixed: tuple[str, ...
     pinned: set[str] = set()
     if pins and tool.scope is not None:
         if tool.scope.kind == "arguments":
-            pinned = {name for name, _ in pins}
+            pinned = {name for name, _ in pins} | _split_off(tool, dict(pins))
         elif tool.scope.kind == "entity":
             pinned = {tool.scope.argument or "", tool.scope.id or ""}
     accepted = {name: value for name, value in schema["properties"].items() if name not in fixed}
@@ -265,6 +271,13 @@ def _refuse_foreign_ids(tool: Tool, pins: Mapping[str, str], node: Json) -> None
 def _names_only(pinned: str, value: Json) -> bool:
     """True for the pinned id in any of its spellings: bare, {"eq": id}, {"in": [id]}, or the wildcard."""
     return value in (pinned, "*", {"eq": pinned}, {"in": [pinned]})
+
+
+def _split_off(tool: Tool, pins: Mapping[str, str]) -> set[str]:
+    """Ids that would take a part of a write away from the pinned entity."""
+    assert tool.scope is not None
+    splits = set(tool.scope.splits)
+    return splits - pins.keys() if splits & pins.keys() else set()
 
 
 def _pin_entity(tool: Tool, pins: Mapping[str, str], arguments: dict[str, Json]) -> None:

@@ -202,3 +202,13 @@ def test_forced_arguments_that_no_call_could_be_made_with_are_refused(
 def test_forced_arguments_that_fit_are_taken() -> None:
     config = ServerConfig(fixed={"*": {"limit": 5}}, defaults={"mem_0_memories_search": {"top_k": 3}})
     assert MEM0.tools["mem_0_memories_search"] in filters.check(MEM0, config)
+
+
+def test_a_write_that_is_split_between_two_pins_is_not_offered() -> None:
+    create = MEM0.tools["create_a_mem_0_memory"]
+    for pins, offered in (
+        ({"user_id": "u"}, True),
+        ({"user_id": "u", "run_id": "r"}, True),
+        ({"user_id": "u", "agent_id": "a"}, False),
+    ):
+        assert (create in filters.visible(MEM0, ServerConfig(scope=pins))) is offered

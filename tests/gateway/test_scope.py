@@ -260,3 +260,22 @@ def test_a_record_left_unnamed_is_refused_on_a_pinned_server(entry: Any, argumen
 )
 def test_a_record_is_inside_when_it_carries_every_pinned_id(record: Json, inside: bool) -> None:
     assert scope.holds(BOTH.scope, record) is inside
+
+
+def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> None:
+    """Mem0 gives each fact of one call to the user or to the agent, never to both."""
+    shown = scope.definition(CREATE, PINNED)["inputSchema"]["properties"]
+    assert {"user_id", "agent_id"}.isdisjoint(shown)
+    assert {"app_id", "run_id"} <= set(shown)
+    with pytest.raises(errors.OutOfScope) as split:
+        scope.apply(CREATE, PINNED, {"agent_id": "a"})
+    assert split.value.message == (
+        "create_a_mem_0_memory: with agent_id a part of what is written would not belong to "
+        'user_id="usr_1", to which this server is pinned; leave agent_id out'
+    )
+    by_run = ServerConfig(scope={"run_id": "r"})
+    assert scope.apply(CREATE, by_run, {"user_id": "u", "agent_id": "a"}) == {
+        "user_id": "u",
+        "agent_id": "a",
+        "run_id": "r",
+    }

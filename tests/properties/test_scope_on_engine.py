@@ -1,0 +1,275 @@
+"""Random calls through randomly pinned servers, against the memory engine: nothing foreign is ever read or written.
+
+The judge is the engine's own database, read before and after each call: every memory that is new, changed or gone must
+carry every pinned id, and no answer may hold the text of one that does not. Two memories in three are foreign.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from functions.gateway import filters
+from functions.gateway.call import Caller, call
+from functions.gateway.credentials import Credential
+from functions.gateway.errors import OutOfScope, ToolFailure
+from functions.gateway.requests import UpstreamRequest
+from functions.gateway.scope import holds
+from functions.gateway.servers import ServerConfig
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender, UpstreamResponse
+from functions.memory_engine.app import create_app
+from functions.memory_engine.settings import EngineSettings
+from tests.gateway.calling import MEM0, NOON, server
+from tool_catalog.catalog import Tool
+
+Json = Any
+
+WORLDS = int(os.environ.get("POSTERN_TEST_WORLDS", "24"))
+"""Engines, pins and sequences of calls tried."""
+
+CALLS = 40
+"""Calls in each."""
+
+TYPES = ("user", "agent", "app", "run")
+COLUMNS = ("id", "memory", "user_id", "agent_id", "app_id", "run_id", "metadata", "feedback", "expiration_date")
+MARK = re.compile(r"mark(\d+)z")
+"""Each text holds a number of its own."""
+
+
+class Inside(Sender):
+    """Sends into the engine of this process."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(Settings())
+        self._app = app
+
+    async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=self._app)) as client:
+            answer = await client.request(
+                request.verb, request.url, headers=list(request.headers), content=request.body
+            )
+        return UpstreamResponse(answer.status_code, dict(answer.headers), answer.content, 0.0)
+
+
+@dataclass
+class World:
+    """An engine full of memories, and a server pinned to some of its entities."""
+
+    dice: random.Random
+    app: Any
+    pins: dict[str, str]
+    texts: int = 0
+    events: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        self.texts += 1
+        return f"I like the place mark{self.texts}z."
+
+    def entity(self, kind: str) -> str:
+        return f"{kind}_{self.dice.randint(1, 2)}"
+
+    def seed(self) -> None:
+        for _ in range(24):
+            owners = {f"{kind}_id": self.entity(kind) for kind in TYPES if self.dice.random() < 0.6}
+            if self.dice.random() < 0.35:
+                owners.update(self.pins)
+            owners = owners or {"user_id": "user_1"}
+            body = {"messages": [{"role": "user", "content": self.text()}], "infer": False, **owners}
+            self.request("POST", "/v3/memories/add/", body)
+            self.request("POST", "/v3/memories/search/", {"query": "place", "filters": owners})
+
+    def request(self, verb: str, path: str, body: Json) -> Json:
+        request = UpstreamRequest(
+            verb,
+            "http://engine",
+            path,
+            headers=(("Authorization", "Token k"), ("Content-Type", "application/json")),
+            body=json.dumps(body).encode(),
+        )
+        answer = asyncio.run(Inside(self.app).send(request, 0.0))
+        assert answer.status == 200, answer.body
+        return json.loads(answer.body)
+
+    def memories(self) -> dict[str, dict[str, Json]]:
+        with self.app.state.engine.database.read() as connection:
+            rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM memories").fetchall()
+        return {row["id"]: dict(row) for row in rows}
+
+    def settle(self) -> None:
+        """Wait until all that was queued is done."""
+        until = time.monotonic() + 30
+        while True:
+            with self.app.state.engine.database.read() as connection:
+                left, *_ = connection.execute(
+                    "SELECT count(*) FROM events WHERE status IN ('PENDING', 'RUNNING')"
+                ).fetchone()
+                if not left:
+                    self.events = [row["id"] for row in connection.execute("SELECT id FROM events")]
+                    return
+            assert time.monotonic() < until, "the engine did not finish in 30 s"
+            time.sleep(0)
+
+    def arguments(self, tool: Tool, known: list[str]) -> dict[str, Json]:
+        """Arguments that mostly fit, about entities and records of everybody."""
+        dice = self.dice
+        properties = tool.definition["inputSchema"]["properties"]
+        required = tool.definition["inputSchema"].get("required", ())
+        if tool.scope is not None and tool.scope.kind == "entity" and dice.random() < 0.5:
+            required = ()  # a pinned entity need not be named
+        given: dict[str, Json] = {}
+        for name in properties:
+            if name in required or dice.random() < 0.35:
+                value = self.value(tool, name, known)
+                if value is not None:
+                    given[name] = value
+        return given
+
+    def value(self, tool: Tool, name: str, known: list[str]) -> Json:
+        dice = self.dice
+        kind = name.removesuffix("_id")
+        if name in ("id", "memory_id") and tool.resource == "events":
+            return dice.choice(self.events)
+        if kind in TYPES:
+            return self.entity(kind)
+        if name in ("entity_id", "id") and tool.scope is not None and tool.scope.kind == "entity":
+            return self.entity(dice.choice(TYPES))
+        match name:
+            case "filters" if tool.request.verb == "DELETE":
+                return {f"{kind}_id": self.entity(kind) for kind in dice.sample(TYPES, dice.randint(0, 2))}
+            case "filters":
+                return self.filter(3)
+            case "id" | "memory_id":
+                return dice.choice(known)
+            case "memories":
+                chosen = [dice.choice(known) for _ in range(dice.randint(1, 3))]
+                written = tool.request.verb == "PUT"
+                return [{"memory_id": one, **({"text": self.text()} if written else {})} for one in chosen]
+            case "messages":
+                roles = [dice.choice(["user", "assistant"]) for _ in range(dice.randint(1, 3))]
+                return [{"role": role, "content": self.text()} for role in roles]
+            case "text":
+                return self.text()
+            case "metadata":
+                return {"source": dice.choice(["a", "b"])}
+            case "query":
+                return dice.choice(["place", "like the place", f"mark{dice.randint(1, 24)}z"])
+            case "entity_type":
+                return dice.choice(TYPES)
+            case "infer" | "delete_linked" | "show_expired":
+                return dice.random() < 0.5
+            case "threshold":
+                return 0
+            case "limit":
+                return dice.randint(1, 200)
+            case "top_k":
+                return 100
+            case "feedback":
+                return "POSITIVE"
+        return None
+
+    def filter(self, depth: int) -> dict[str, Json]:
+        dice = self.dice
+        node: dict[str, Json] = {}
+        for kind in dice.sample(TYPES, dice.randint(0, 2)):
+            one = self.entity(kind)
+            node[f"{kind}_id"] = dice.choice(
+                [one, one, one, "*", {"in": [one]}, {"in": [one, self.entity(kind)]}, {"ne": one}]
+            )
+        if dice.random() < 0.2:
+            node["metadata"] = {"source": "a"}
+        if depth and dice.random() < 0.6:
+            operator = dice.choice(["AND", "OR", "NOT"])
+            node[operator] = [self.filter(depth - 1) or {"run_id": "*"} for _ in range(dice.randint(1, 2))]
+        return node
+
+
+@contextmanager
+def world(seed: int) -> Iterator[World]:
+    dice = random.Random(seed)
+    pins = {f"{kind}_id": f"{kind}_1" for kind in dice.sample(TYPES, dice.choice([1, 1, 1, 2, 2, 3]))}
+    app = create_app(EngineSettings())
+    app.state.engine.start()
+    try:
+        made = World(dice, app, pins)
+        made.seed()
+        yield made
+    finally:
+        app.state.engine.close()
+
+
+def check_call(made: World, tool: Tool, arguments: Mapping[str, Json], outcomes: Counter[tuple[str, str]]) -> None:
+    before = made.memories()
+    foreign = {mark for row in before.values() if not holds(made.pins, row) for mark in MARK.findall(row["memory"])}
+    caller = Caller(
+        server=server("http://engine", ServerConfig(scope=made.pins)),
+        catalog=MEM0,
+        credential=Credential({"api_key": "k"}),
+        sender=Inside(made.app),
+        settings=Settings(),
+        now=NOON,
+        deadline=time.monotonic() + 60,
+    )
+    try:
+        answer: Json = asyncio.run(call(caller, tool.name, arguments)).body
+        outcomes[tool.name, "answered"] += 1
+    except OutOfScope as refused:
+        answer = refused.message
+        outcomes[tool.name, "refused"] += 1
+    except ToolFailure as failure:
+        answer = [failure.message, failure.raw_response]
+        outcomes[tool.name, "failed"] += 1
+    made.settle()
+    after = made.memories()
+    story = f"pins {made.pins}; {tool.name} {json.dumps(arguments)}"
+    told = set(MARK.findall(json.dumps(answer))) - set(MARK.findall(json.dumps(arguments)))
+    assert not told & foreign, f"{story} told {told & foreign}"
+    for memory_id in before.keys() | after.keys():
+        was, now = before.get(memory_id), after.get(memory_id)
+        if was != now:
+            assert was is None or holds(made.pins, was), f"{story} touched {was}"
+            assert now is None or holds(made.pins, now), f"{story} left {now}"
+
+
+def test_no_call_through_a_pinned_server_reads_or_writes_what_is_foreign() -> None:
+    outcomes: Counter[tuple[str, str]] = Counter()
+    offered: set[str] = set()
+    for seed in range(WORLDS):
+        with world(seed) as made:
+            tools = filters.visible(MEM0, ServerConfig(scope=made.pins))
+            offered |= {tool.name for tool in tools}
+            for _ in range(CALLS):
+                known = list(made.memories()) or ["9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"]
+                tool = made.dice.choice(tools)
+                made.settle()
+                check_call(made, tool, made.arguments(tool, known), outcomes)
+    answered = {name for name, outcome in outcomes if outcome == "answered"}
+    assert answered == offered, outcomes
+    refused = sum(count for (_, outcome), count in outcomes.items() if outcome == "refused")
+    assert refused > WORLDS * CALLS * 0.1, outcomes
+
+
+@pytest.mark.parametrize(
+    "pins", [{"user_id": "user_1"}, {"agent_id": "agent_1"}, {"user_id": "user_1", "agent_id": "agent_1"}]
+)
+def test_without_the_pins_the_same_judge_finds_foreign_memories(pins: dict[str, str]) -> None:
+    """The proof above can fail: the judge sees what an unpinned server does."""
+    with world(1) as made:
+        answer = made.request(
+            "POST", "/v3/memories/", {"filters": {"OR": [{"user_id": "user_2"}, {"agent_id": "agent_2"}]}}
+        )
+        foreign = [row for row in made.memories().values() if not holds(pins, row)]
+        seen = {mark for row in foreign for mark in MARK.findall(row["memory"])}
+        assert set(MARK.findall(json.dumps(answer))) & seen
