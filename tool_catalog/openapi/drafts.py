@@ -312,7 +312,7 @@ def _body(context: Context, subject: Subject, made: Draft) -> tuple[str, list[_A
         return body_format, [_Argument("body", "", schema, required=True)]
     example, prefix = _media_example(context.document, media), ""
     wrapper, inner = next(iter(schema["properties"].items()))
-    members = inner.get("properties", {}) if len(schema["properties"]) == 1 else {}
+    members = inner.get("properties", {}) if len(schema["properties"]) == 1 and body_format == "json" else {}
     if members and inner.get("additionalProperties") is False and "/" not in "".join((wrapper, *members)):
         # {"data": {...}}: a model gets the members right, and the wrapper is put around them on the way.
         schema, prefix = inner, f"/{wrapper}/"

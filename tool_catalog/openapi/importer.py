@@ -88,7 +88,7 @@ def run(options: Options, progress: Progress) -> Report:
 def _run(options: Options, progress: Progress) -> Report:
     if not re.fullmatch(SLUG, options.integration):
         raise CannotImport(
-            f'"{options.integration}" is no name of an integration; use lower-case letters, digits and single "_" or "-"'
+            f'"{options.integration}" is no name of an integration; use lower-case letters, digits, single "_" or "-"'
         )
     document = read(options.source)
     target = options.into / options.integration

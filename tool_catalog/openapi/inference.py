@@ -15,6 +15,7 @@ from itertools import count
 from tool_catalog.catalog import STANDARD_METHODS
 from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi.document import Operation
+from tool_catalog.records import VERBS
 
 Shape = tuple[str, ...]
 """A path in words: its literal segments, and PARAMETER for each of the others."""
@@ -132,9 +133,12 @@ def places(seen: list[Seen], known: Mapping[str, tuple[str, str]]) -> dict[str, 
             resource, method = known[one.operation.key]
             taken[resource].add(method)
             found[one.operation.key] = Place(resource, method, paths.by_id(one))
-    for one in sorted(
-        seen, key=lambda one: (len(shape(one.operation.path)), bool(one.operation.data.get("deprecated")))
-    ):
+    # The shortest path gets the best name, whatever the order in the file.
+    order = {verb: index for index, verb in enumerate(VERBS)}
+    by_path = sorted(
+        seen, key=lambda one: (len(shape(one.operation.path)), one.operation.path, order[one.operation.verb])
+    )
+    for one in by_path:
         if one.operation.key in found:
             continue
         resource = names[keys[one.operation.key]]
@@ -189,8 +193,11 @@ class _Paths:
         verbs, last = self.verbs.get(path, set()), path[-1]
         parent = path[:-1]
         words = snake_case(last).split("_")
-        plural = singular(words[-1]) != words[-1] and not (len(words) > 1 and words[0] in _ACTIONS)
-        if len(verbs) > 1 or (path in self.lists and (plural or parent[-1] == PARAMETER)):
+        action = words[0] in _ACTIONS
+        plural = singular(words[-1]) != words[-1] and not action
+        if (len(verbs) > 1 and not (action and verbs <= {"GET", "POST"})) or (
+            path in self.lists and (plural or parent[-1] == PARAMETER)
+        ):
             return None
         if plural and verbs == {"POST"} and parent[-1] == PARAMETER:
             return None  # members of something, added one by one

@@ -68,6 +68,11 @@ def digest(value: Json) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
+def same(one: Json, other: Json) -> bool:
+    """Whether two values are the same JSON; to Python alone, 1 would be true."""
+    return bool(one == other) and digest(one) == digest(other)
+
+
 def merge(name: str, text: str, base: Tree, data: Mapping[str, Json], comments: Mapping[Path, str]) -> Merged:
     """The file `name` with content `text` brought up to `data`. Raises Unreadable."""
     source, problems = read(name, text)
@@ -75,12 +80,12 @@ def merge(name: str, text: str, base: Tree, data: Mapping[str, Json], comments: 
         raise Unreadable(problems or [Problem(name, 1, "must be a mapping")])
     merged = Merged(tree=_remembered(base, data, source.data))
     result = _three_way(source.data, base, data, (), merged)
-    if result == source.data:
+    if same(result, source.data):
         merged.text = text
         return merged
     merged.text = _spliced(text, source.data, result, comments)
     again, problems = read(name, merged.text)
-    if problems or again.data != result:  # an unusual layout: the values matter more than the lines
+    if problems or not same(again.data, result):  # an unusual layout: the values matter more than the lines
         merged.text = document(result, comments)
     return merged
 
@@ -94,8 +99,12 @@ def _three_way(
         where, known = (*path, key), base.get(key)
         if key in data and isinstance(value, dict) and isinstance(data[key], dict) and is_open(where):
             result[key] = _three_way(value, known, data[key], where, merged)
-        elif key in data and value == data[key]:
+        elif key in data and same(value, data[key]):
             result[key] = value
+        elif key not in data and _is_method(where):
+            result[key] = value
+            if known is not None:
+                merged.removed.append(_dotted(where))
         elif known is None or not _unchanged(value, known, where):
             result[key] = value
             if known != (_digests(data[key], where) if key in data else None):
@@ -105,9 +114,6 @@ def _three_way(
             merged.changed.append(_dotted(where))
         else:
             merged.changed.append(_dotted(where))
-        if key not in data and _is_method(where) and known is not None:
-            result[key] = value
-            merged.removed.append(_dotted(where))
     for key, value in data.items():
         if key in own:
             continue
@@ -187,7 +193,7 @@ class _Lines:
                 continue
             old, new = own[key], result[key]
             block = isinstance(value_node, yaml.MappingNode) and not value_node.flow_style
-            if old == new:
+            if same(old, new):
                 blocks[key] = [*head, *body]
             elif block and isinstance(new, dict) and new and is_open(where):
                 blocks[key] = [*head, self.file[start], *self.of(value_node, start + 1, old, new, where)]

@@ -261,8 +261,9 @@ class Converter:
             if key in schema and not isinstance(schema[key], kind):
                 schema = {name: value for name, value in schema.items() if name != key}
         if self.document.nullable and schema.get("nullable") is True:
-            schema = {key: value for key, value in schema.items() if key != "nullable"}
-            if kind := _type(schema):
+            schema = dict(schema)
+            if kind := _type(schema):  # without one it is for the other parts of an allOf to say
+                del schema["nullable"]
                 schema["type"] = [*_listed(kind), *(["null"] if "null" not in _listed(kind) else [])]
             for key in _ALTERNATIVES:
                 if isinstance(schema.get(key), list):

@@ -18,8 +18,8 @@ Path = tuple[str | int, ...]
 WIDTH = 120
 """Characters of a line, as everywhere in this project."""
 
-_PLAIN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9_ ./()+='*?;!@%$-]|,(?= )|:(?=[^\s])|[{}])*")
-_PLAIN_IN_FLOW = re.compile(r"[A-Za-z/](?:[A-Za-z0-9_ ./()+='*?;!@%$-])*")
+_PLAIN = re.compile(r"[A-Za-z/$](?:[A-Za-z0-9_ ./()+='*?;!@%$-]|,(?= )|:(?=[^\s])|[{}])*")
+_PLAIN_IN_FLOW = re.compile(r"[A-Za-z/$](?:[A-Za-z0-9_ ./()+='*?;!@%$-])*")
 _WORDS = {"true", "false", "null"}
 
 _SCHEMA_KEYS = ("path_schema", "query_schema", "header_schema", "body_schema")
