@@ -94,14 +94,15 @@ def condition(value: Json, held: Json) -> bool:
 @given(PINS, TREES | st.none(), st.sampled_from(of_kind("filters")))
 def test_a_filter_is_refused_or_holds_the_pins(pins: dict[str, str], tree: Json, entry: Tool) -> None:
     config = ServerConfig(scope=pins)
+    assert entry.scope is not None
     before = copy.deepcopy(tree)
-    arguments = {} if tree is None else {entry.scope.argument: tree}  # type: ignore[union-attr]
+    arguments: dict[str, Json] = {} if tree is None else {str(entry.scope.argument): tree}
     foreign = [(name, value) for name, value in ids_named(pins, tree) if not means_only(pins[name], value)]
     if foreign:
         with pytest.raises(OutOfScope):
             scope.apply(entry, config, arguments)
         return
-    sent = scope.apply(entry, config, arguments)[entry.scope.argument]  # type: ignore[union-attr, index]
+    sent = scope.apply(entry, config, arguments)[str(entry.scope.argument)]
     assert tree == before
     for name, pinned in pins.items():
         outside = {**dict.fromkeys(NAMES, "own"), name: "other"}

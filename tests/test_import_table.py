@@ -1,0 +1,216 @@
+"""Which room may import what. The table is data; the code is read, not run, so that imports in functions count, too."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("functions", "tool_catalog")
+
+ROOMS: dict[str, tuple[str, ...]] = {
+    "functions.gateway": (
+        "functions.gateway",
+        "functions.stores.store",
+        "functions.stores.layout",
+        "tool_catalog.catalog",
+    ),
+    "functions.stores": ("functions.stores",),
+    "functions.mcp_endpoint": (
+        "functions.mcp_endpoint",
+        "functions.gateway",
+        "functions.stores",
+        "tool_catalog.catalog",
+    ),
+    "functions.admin_api": ("functions.admin_api", "functions.gateway", "functions.stores", "tool_catalog.catalog"),
+    "functions.purge": ("functions.purge", "functions.gateway", "functions.stores"),
+    "functions.memory_engine": ("functions.memory_engine",),
+    "functions.local": (
+        "functions.admin_api",
+        "functions.gateway",
+        "functions.mcp_endpoint",
+        "functions.memory_engine.app",
+        "functions.memory_engine.settings",
+        "functions.stores",
+        "tool_catalog.catalog",
+    ),
+    "functions.cli": (
+        "functions.cli",
+        "functions.local",
+        "functions.gateway.servers",
+        "functions.gateway.settings",
+        "functions.memory_engine.database",
+        "functions.memory_engine.jsonl",
+        "functions.memory_engine.settings",
+    ),
+    "tool_catalog": ("tool_catalog",),
+    "tool_catalog.catalog": (),
+}
+"""Room -> what of ours may be imported anywhere in it. The longest matching name is a file's room."""
+
+AT_IMPORT: dict[str, tuple[str, ...]] = {
+    "functions.gateway": (),
+    "functions.stores": (),
+    "functions.mcp_endpoint": ("mangum", "starlette"),
+    "functions.admin_api": ("mangum", "pydantic", "starlette"),
+    "functions.purge": (),
+    "functions.memory_engine": ("anyio", "httpx", "starlette"),
+    "functions.local": ("httpx", "starlette", "uvicorn"),
+    "functions.cli": ("httpx",),
+    "tool_catalog": ("jmespath", "jsonschema_rs", "mcp_types", "pydantic", "yaml"),
+    "tool_catalog.catalog": (),
+}
+"""Room -> third-party packages imported as soon as one of its files is; the rest waits for the call that needs it."""
+
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "httpx": (
+        "functions.gateway.upstream",
+        "functions.local",
+        "functions.cli",
+        "functions.memory_engine",
+    ),
+    "httpcore": ("functions.gateway.upstream", "functions.admin_api.accounts"),
+    "nacl": ("functions.gateway.credentials",),
+    "jmespath": ("functions.gateway.expressions", "functions.admin_api", "tool_catalog"),
+    "jsonschema_rs": ("functions.gateway.arguments", "functions.gateway.scope", "tool_catalog"),
+    "yaml": ("tool_catalog",),
+    "mcp": ("functions.cli",),
+}
+"""Package -> the places that may import it at all: one decision, one file."""
+
+NOT_ON_A_COLD_START = (
+    *("pydantic", "boto3", "botocore", "mcp", "mcp_types", "yaml", "jsonschema", "jsonschema_rs"),
+    *("httpx", "httpcore", "nacl", "jmespath", "cryptography"),
+)
+
+
+def modules() -> dict[str, Path]:
+    """Every module of ours by its dotted name."""
+    found = {}
+    for top in OURS:
+        for path in sorted((ROOT / top).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def imports(module: str, path: Path, *, at_import: bool = False, types: bool = True) -> Iterator[str]:
+    """Dotted names a file imports: all of them, those that run when it is imported, those that ever run."""
+    nodes: list[ast.AST] = list(ast.parse(path.read_text("utf-8")).body)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *filter(None, [node.module])])
+            for alias in node.names:
+                whole = f"{origin}.{alias.name}"
+                yield whole if whole in MODULES else origin
+        elif at_import and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        elif (at_import or not types) and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            nodes += node.orelse
+        else:
+            nodes += ast.iter_child_nodes(node)
+
+
+def within(name: str, places: tuple[str, ...]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def room(module: str) -> str | None:
+    rooms = [name for name in ROOMS if within(module, (name,))]
+    return max(rooms, key=len, default=None)
+
+
+ROOMED = [name for name in MODULES if name not in OURS or name in ROOMS]
+
+
+@pytest.mark.parametrize("module", ROOMED)
+def test_a_file_imports_of_ours_only_what_its_room_may(module: str) -> None:
+    own = room(module)
+    assert own is not None, f"{module} is in no room of the table"
+    wrong = {name for name in imports(module, MODULES[module]) if within(name, OURS) and not within(name, ROOMS[own])}
+    assert not wrong, f"{module} (room {own}) imports {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("module", ROOMED)
+def test_a_file_imports_at_once_only_packages_its_room_may(module: str) -> None:
+    own = room(module)
+    assert own is not None
+    packages = {name.partition(".")[0] for name in imports(module, MODULES[module], at_import=True)}
+    wrong = packages - set(sys.stdlib_module_names) - set(OURS) - set(AT_IMPORT[own])
+    assert not wrong, f"{module} (room {own}) imports {', '.join(sorted(wrong))} as soon as it is imported"
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_a_package_with_a_place_of_its_own_is_imported_nowhere_else(package: str) -> None:
+    users = {
+        module
+        for module, path in MODULES.items()
+        if package in {name.partition(".")[0] for name in imports(module, path)}
+    }
+    wrong = {module for module in users if not within(module, ONLY_IN[package])}
+    assert not wrong
+    unused = [place for place in ONLY_IN[package] if not any(within(module, (place,)) for module in users)]
+    assert not unused, f"{package} is no longer imported in {unused}; take it out of the table"
+
+
+def test_every_package_imported_is_a_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {_name(line) for line in project["dependencies"]}
+    # Parts of declared packages that are imported by a name of their own.
+    part_of = {"nacl": "pynacl", "yaml": "pyyaml", "mcp_types": "mcp", "anyio": "starlette", "httpcore": "httpx"}
+    part_of |= {"botocore": "boto3", "jsonschema_rs": "jsonschema-rs"}
+    for module, path in MODULES.items():
+        for name in imports(module, path, types=False):
+            package = name.partition(".")[0]
+            if package not in sys.stdlib_module_names and package not in OURS:
+                assert part_of.get(package, package) in declared, f"{module} imports {package}"
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[<>=!~;\[ ]", requirement)[0].lower()
+
+
+@pytest.mark.parametrize(
+    "store", [{"POSTERN_STORE": "dynamodb", "POSTERN_TABLE": "postern"}, {}], ids=["dynamodb", "sqlite"]
+)
+def test_a_cold_start_of_the_data_plane_imports_none_of_the_heavy_packages(
+    store: dict[str, str], tmp_path: Path
+) -> None:
+    """A listing needs none of them; what a call needs is imported by the call."""
+    environment = {
+        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        "AWS_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "key",
+        "POSTERN_STATE_DIR": str(tmp_path),
+        **store,
+    }
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, functions.mcp_endpoint.handler; print(*sys.modules)"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    loaded = set(told.stdout.split())
+    assert "functions.mcp_endpoint.handler" in loaded
+    assert not loaded & set(NOT_ON_A_COLD_START)
+    assert not {name for name in loaded if within(name, ("functions.admin_api", "functions.memory_engine"))}
