@@ -1,13 +1,13 @@
 """The HTTP side of the endpoint: who may come in, and in what shape.
 
-====================================  =================================================================================
-`POST /mcp/{token}`                   the endpoint, with and without a slash at the end; never a redirect
-`POST /mcp`                           the same, the token in `Authorization: Bearer` or `X-API-Key`
-`OPTIONS` of any path                 204 with CORS headers
-`GET /health`                         200 while the process answers
-`GET /.well-known/openai-apps-challenge`  the text of settings.openai_apps_challenge
-anything else                         404; clients look for OAuth metadata and must find plainly none
-====================================  =================================================================================
+=========================================  ============================================================================
+`POST /mcp/{token}`                        the endpoint, with and without a slash at the end; never a redirect
+`POST /mcp`                                the same, the token in `Authorization: Bearer` or `X-API-Key`
+`OPTIONS` of any path                      204 with CORS headers
+`GET /health`                              200 while the process answers
+`GET /.well-known/openai-apps-challenge`   the text of settings.openai_apps_challenge
+anything else                              404; clients look for OAuth metadata and must find plainly none
+=========================================  ============================================================================
 
 A dead token of any kind is a 404 with one fixed JSON-RPC error. There is never a 401 and never a WWW-Authenticate: both
 make clients start an OAuth sign-in that does not exist. Every answer, refusals included, carries CORS headers.
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -40,8 +40,6 @@ from tool_catalog import catalog as catalogs
 from tool_catalog.catalog import Catalog
 
 JSON = "application/json"
-
-MCP_PATH = "mcp"
 
 DEAD = "This MCP URL is unknown, revoked or expired; ask whoever gave it to you for a new one"
 MISSING = "No MCP token; send it in the path (/mcp/TOKEN), as Authorization: Bearer TOKEN, or as X-API-Key: TOKEN"
@@ -107,6 +105,8 @@ class Endpoint:
         origin = request.headers.get("origin")
         try:
             response = self._foreign(request, origin) or await self._routed(request)
+        except ClientDisconnect:
+            response = Response(status_code=400)  # nobody is there to read it
         except Exception as error:  # the last line of defence: nothing of ours reaches the caller
             import traceback
 
@@ -141,9 +141,9 @@ class Endpoint:
         if request.method == "OPTIONS":
             return _preflight(request)
         match request.scope["path"].removesuffix("/").split("/")[1:]:
-            case [name, token] if name == MCP_PATH:
+            case ["mcp", token]:
                 return await self._post(request, token)
-            case [name] if name == MCP_PATH:
+            case ["mcp"]:
                 return await self._post(request, None)
             case ["health"]:
                 return _json(200, b'{"status":"ok"}')

@@ -249,7 +249,7 @@ def _decode(body: bytes) -> Json:
     except UnicodeDecodeError as problem:
         raise ValueError(f"the body is not UTF-8 (byte {problem.start})") from None
     try:
-        message = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+        message = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
     except json.JSONDecodeError as problem:
         raise ValueError(f"{problem.msg} at line {problem.lineno} column {problem.colno}") from None
     except RecursionError:
@@ -266,6 +266,13 @@ def _decode(body: bytes) -> Json:
 
 def _no_constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"a number of {len(text)} digits is too long") from None
 
 
 def _finite(text: str) -> float:
@@ -355,13 +362,13 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
     if version != meta[VERSION_KEY]:
         return mismatch(f'mcp-protocol-version is "{version}", params._meta has {_shown(meta[VERSION_KEY])}')
     if given.get("mcp-method") != method:
-        return mismatch(f"mcp-method is {_shown(given.get('mcp-method'))}, the body's method is {_shown(method)}")
+        return mismatch(f"mcp-method is {_header(given.get('mcp-method'))}, the body's method is {_shown(method)}")
     name_parameter = NAME_PARAMETERS.get(method)
     named = params.get(name_parameter) if name_parameter else None
     if named is not None:
         header = given.get("mcp-name")
         if header is None or decode_header(header) != named:
-            return mismatch(f"mcp-name is {_shown(header)}, params.{name_parameter} is {_shown(named)}")
+            return mismatch(f"mcp-name is {_header(header)}, params.{name_parameter} is {_shown(named)}")
     if version not in MODERN_VERSIONS:
         return _unsupported(version, id)
     if method not in MODERN_METHODS:
@@ -425,6 +432,10 @@ def _is_implementation(value: Json) -> bool:
 def _id(message: Mapping[str, Json]) -> RequestId | None:
     value = message.get("id")
     return value if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _header(value: str | None) -> str:
+    return "missing" if value is None else _shown(value)
 
 
 def _shown(value: Json) -> str:

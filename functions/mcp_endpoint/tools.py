@@ -26,8 +26,8 @@ LISTING_TTL_MS = 60_000
 PAGE_BYTES = 4_000_000
 """Size of a listing's page; a Lambda answers with 6 MB at most, and its event format escapes every quote."""
 
-LISTINGS_KEPT = 256
-"""Listings kept per process, some 50 kB each; the oldest goes first."""
+LISTINGS_KEPT = 128
+"""Listings kept per process, some 100 kB each; the oldest goes first."""
 
 NOTICE = timedelta(minutes=10)
 """From so long before a server's expiry on, every result tells the model about it."""
@@ -36,7 +36,7 @@ ONE_TEXT_BLOCK = ("search", "fetch")
 """Tools that ChatGPT's deep research and company knowledge call by these names; they read one text block as JSON."""
 
 LOGGED_NAME_CHARS = 64
-"""Characters kept of a tool name or client name that the caller chose."""
+"""Characters kept of a tool's or client's name, which the caller chooses."""
 
 logger = logging.getLogger(__name__)
 
@@ -131,36 +131,32 @@ def instructions(server: Server, catalog: Catalog) -> str:
 
 async def call_tool(tool_call: ToolCall, execute: Execute) -> Outcome:
     """Answer a tools/call. Raises RpcError."""
-    server, request = tool_call.server, tool_call.request
-    if request.modern:
-        check_parameter_headers(tool_call)
+    server, now = tool_call.server, tool_call.now
+    if tool_call.request.modern:
+        _check_parameter_headers(tool_call)
     outcome = await execute(tool_call)
-    meta: dict[str, Json] = dict(outcome.members.get("_meta", {}))
+    members = dict(outcome.members)
+    meta: dict[str, Json] = dict(members.get("_meta", {}))
     if outcome.rate_limit is not None:
         meta["postern/rate-limit"] = outcome.rate_limit.to_json()
     if server.expires_at is not None:
-        meta["postern/expires-at"] = write_time(server.expires_at)
+        end = meta["postern/expires-at"] = write_time(server.expires_at)
+        if server.expires_at - now <= NOTICE and "content" in members and tool_call.name not in ONE_TEXT_BLOCK:
+            notice = f"This MCP server stops working at {end}; finish or tell the user before then."
+            members["content"] = [*members["content"], {"type": "text", "text": notice}]
     if meta:
-        outcome.members["_meta"] = meta
-    if _ends_soon(server, tool_call.now) and "content" in outcome.members and tool_call.name not in ONE_TEXT_BLOCK:
-        outcome.members["content"] = [*outcome.members["content"], {"type": "text", "text": _notice(server)}]
-    return outcome
+        members["_meta"] = meta
+    return Outcome(members, outcome.rate_limit)
 
 
-def _ends_soon(server: Server, now: datetime) -> bool:
-    return server.expires_at is not None and server.expires_at - now <= NOTICE
-
-
-def _notice(server: Server) -> str:
-    assert server.expires_at is not None
-    return f"This MCP server stops working at {write_time(server.expires_at)}; finish or tell the user before then."
-
-
-def check_parameter_headers(tool_call: ToolCall) -> None:
+def _check_parameter_headers(tool_call: ToolCall) -> None:
     """Raises RpcError where a header that mirrors an argument differs from it."""
-    tool = tool_call.catalog.tools.get(tool_call.name)
-    if tool is None or not (tool_call.arguments or tool_call.request.parameter_headers):
+    if not (tool_call.arguments or tool_call.request.parameter_headers):
         return
+    try:
+        tool = filters.find(tool_call.catalog, tool_call.server.config, tool_call.name)
+    except errors.UnknownTool:
+        return  # told by the call itself
     offer = scope.offer(tool, tool_call.server.config)
     if parameter_headers.MARK.encode() not in offer.wire:
         return
@@ -172,7 +168,7 @@ def check_parameter_headers(tool_call: ToolCall) -> None:
 
 
 async def execute(tool_call: ToolCall) -> Outcome:
-    """The call line of the gateway, its failures told to the model, and one audit record whatever happened."""
+    """The call line of the gateway, its failures told to the model, and one audit record of how it ended."""
     server = tool_call.server
     try:
         credential = credentials.open_with_token(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Sequence
@@ -334,6 +335,25 @@ def test_an_unexpected_error_tells_the_caller_nothing_and_the_log_no_value(
     assert "test_app.py:" in caplog.text
     assert "m0-secret-key" not in caplog.text
     assert token not in caplog.text
+
+
+def test_a_caller_who_leaves_while_sending_is_no_error(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    async def leave() -> Json:
+        return {"type": "http.disconnect"}
+
+    async def use() -> list[Json]:
+        sent: list[Json] = []
+
+        async def send(message: Json) -> None:
+            sent.append(message)
+
+        lines = [(b"content-type", b"application/json")]
+        scope = {"type": "http", "method": "POST", "path": f"/mcp/{bench.mint()}", "headers": lines}
+        await bench.endpoint()(scope, leave, send)
+        return sent
+
+    assert asyncio.run(use())[0]["status"] == 400
+    assert caplog.text == ""
 
 
 def test_an_integration_this_deployment_lacks_is_told_by_name(bench: Bench) -> None:

@@ -37,12 +37,12 @@ LIST = modern("tools/list")
 CALL = modern("tools/call", {"name": "search", "arguments": {}})
 
 REFUSED: list[tuple[str, Request, int, int, str]] = [
-    (TRANSPORT, LIST.without("mcp-method"), 400, -32020, 'mcp-method is null, the body\'s method is "tools/list"'),
+    (TRANSPORT, LIST.without("mcp-method"), 400, -32020, 'mcp-method is missing, the body\'s method is "tools/list"'),
     (TRANSPORT, LIST.having(("mcp-method", "prompts/list")), 400, -32020, 'mcp-method is "prompts/list"'),
     (TRANSPORT, LIST.having(("mcp-method", "TOOLS/LIST")), 400, -32020, 'mcp-method is "TOOLS/LIST"'),
     (TRANSPORT, LIST.adding(("mcp-method", "tools/list")), 400, -32020, "mcp-method appears more than once"),
     (TRANSPORT, LIST.adding(("mcp-name", "a"), ("mcp-name", "a")), 400, -32020, "mcp-name appears more than once"),
-    (TRANSPORT, CALL.without("mcp-name"), 400, -32020, 'mcp-name is null, params.name is "search"'),
+    (TRANSPORT, CALL.without("mcp-name"), 400, -32020, 'mcp-name is missing, params.name is "search"'),
     (TRANSPORT, CALL.having(("mcp-name", "fetch")), 400, -32020, 'mcp-name is "fetch", params.name is "search"'),
     (TRANSPORT, CALL.having(("mcp-name", "=?base64?!!?=")), 400, -32020, 'mcp-name is "=?base64?!!?="'),
     (TRANSPORT, CALL.having(("mcp-name", "=?BASE64?c2VhcmNo?=")), 400, -32020, 'mcp-name is "=?BASE64?c2VhcmNo?="'),
@@ -80,6 +80,7 @@ REFUSED: list[tuple[str, Request, int, int, str]] = [
     (JSON_RPC, Request(LIST.lines, b"\xff"), 400, -32700, "the body is not UTF-8 (byte 0)"),
     (JSON_RPC, Request(LIST.lines, b'{"a": NaN}'), 400, -32700, "NaN is not JSON"),
     (JSON_RPC, Request(LIST.lines, b'{"a": 1e999}'), 400, -32700, "the number 1e999 is out of range"),
+    (JSON_RPC, Request(LIST.lines, b"9" * 5_000), 400, -32700, "a number of 5000 digits is too long"),
     (JSON_RPC, Request(LIST.lines, b'{"a": "\\ud800"}'), 400, -32700, "half of a surrogate pair"),
     (JSON_RPC, Request(LIST.lines, b'{"a": ' + b"[" * 101 + b"]" * 101 + b"}"), 400, -32700, "nested deeper than 100"),
     (JSON_RPC, Request(LIST.lines, b"[" * 90_000), 400, -32700, "nested deeper than 100 levels"),

@@ -270,6 +270,13 @@ def test_mirrored_arguments_are_compared_for_modern_clients_alone(bench: Bench) 
     assert post(endpoint, token, old).json["result"]["isError"] is False
 
 
+def test_a_hidden_tool_is_unknown_before_its_headers_are_looked_at(bench: Bench) -> None:
+    endpoint = bench.endpoint(load_catalog=fixture.loading(load), execute=fixture.execute)
+    token = bench.mint(integration=fixture.INTEGRATION, methods=("test_simple_text",))
+    call = _call("test_parameter_header", region="eu").adding(("mcp-param-region", "us"))
+    assert post(endpoint, token, call).code != -32020
+
+
 # What is recorded.
 
 
