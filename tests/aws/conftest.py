@@ -22,13 +22,6 @@ ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 LOGICAL_IDS = {"mcp_endpoint": "McpEndpoint", "admin_api": "AdminApi", "purge": "Purge"}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever uses the built functions runs in one process, so that they are built once."""
-    for item in items:
-        if "built" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("built"))
-
-
 @dataclass(frozen=True)
 class Built:
     """The output of `sam build` for this machine: functions run here, not on arm64."""
@@ -50,7 +43,10 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """All three functions through infra/build, for the interpreter that the stand-ins run functions with."""
+    """All three functions through infra/build, for the interpreter that the stand-ins run functions with.
+
+    Modules that use it are of one xdist group, so that they are built once.
+    """
     interpreter = standins.tool("standins/bin/python")
     ask = [str(interpreter), "-c", "import sys; print('{}.{}'.format(*sys.version_info))"]
     python = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()

@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.request
 import uuid
@@ -167,8 +168,18 @@ def store_on_ministack(folder: Path) -> Iterator[Store]:
         yield DynamoStore(name, client=dynamodb)
 
 
+class OneAtATime(DynamoStore):
+    """moto looks at a condition and then writes, with nothing in between to keep another request out."""
+
+    _lock = threading.Lock()
+
+    def _call(self, operation: str, *, again: bool, **request: Any) -> dict[str, Any]:
+        with self._lock:
+            return super()._call(operation, again=again, **request)
+
+
 @contextmanager
 def store_on_moto(folder: Path) -> Iterator[Store]:
     """An empty DynamoStore on moto, for the contract tests."""
     with table(moto()) as (dynamodb, name):
-        yield DynamoStore(name, client=dynamodb)
+        yield OneAtATime(name, client=dynamodb)

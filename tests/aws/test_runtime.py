@@ -6,12 +6,14 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from functions.gateway.servers import write_time
+from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.dynamodb import DynamoStore
 from functions.stores.store import Put, Store
@@ -20,7 +22,7 @@ from tests.aws.conftest import Built
 from tests.aws.lambda_runtime import Running, running
 from tests.mcp_endpoint.endpoint import Answer, Bench, Clock, Request, legacy, modern
 
-pytestmark = pytest.mark.aws
+pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("built")]
 
 Json = Any
 
@@ -204,8 +206,10 @@ def test_the_largest_results_that_settings_allow_fit_through_lambda(
     built: Built, bench: Bench, variables: dict[str, str], era: str, body: bytes
 ) -> None:
     """The emulator keeps Lambda's limit: an answer over 6,291,556 bytes would be Lambda's error, not ours."""
-    widest = {"POSTERN_MAX_RESULT_BYTES": "1000000", "POSTERN_MAX_STRING_CHARS": "2500000"}
-    widest |= {"POSTERN_MAX_ARRAY_ITEMS": "100000"}
+    most = {setting.name: str(setting.metadata["most"]) for setting in fields(Settings)}
+    widest = {
+        f"POSTERN_{name.upper()}": most[name] for name in ("max_result_bytes", "max_string_chars", "max_array_items")
+    }
     folder = built.function("mcp_endpoint")
     with (
         BigUpstream(body) as big,
