@@ -5,7 +5,7 @@ Whatever is left out or cut short is a `Note` with its place, so that nothing di
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -26,8 +26,8 @@ INPUT_DEPTH = 5
 OUTPUT_DEPTH = 3
 """Levels of a documented answer: the object, what is in it, what is in that. It only says what to expect."""
 
-INPUT_NODES = 300
-"""Schemas in one method's input: some 8,000 tokens. What follows the last one is a plain object."""
+INPUT_NODES = 200
+"""Schemas in one method's body: some 5,000 tokens, as much as a model reads for one tool."""
 
 OUTPUT_NODES = 150
 """Schemas in one documented answer."""
@@ -66,25 +66,39 @@ class Note:
 
 @dataclass(slots=True)
 class Converter:
-    """Converts the schemas of one part of one method; the notes and the budget are for all of them together."""
+    """Converts one schema: as deep as `depth` and as large as `nodes` allow. `notes` tells what that cost.
+
+    A schema that is too large is converted again with a level less, so that what is cut is the deepest part of each
+    argument and not the whole of the last ones.
+    """
 
     document: Document
     depth: int = INPUT_DEPTH
     nodes: int = INPUT_NODES
     notes: list[Note] = field(default_factory=list)
+    _level: int = 0
+    _left: int = 0
 
     def convert(self, schema: Json, path: Path = ()) -> Schema:
         """An input schema. Raises Unresolvable."""
-        return self._input(schema, path, (), 0)
+        return self._bounded(lambda: self._input(schema, path, (), 0))
 
     def root(self, schema: Json, path: Path = ()) -> Schema:
         """The schema of a request body: alternatives at the root are merged, for model APIs refuse them there."""
         merged, above = self._flat(schema, ())
-        return self._input(self._united(merged, path, above), path, above, -1)
+        return self._bounded(lambda: self._input(self._united(merged, path, above), path, above, -1))
 
     def answer(self, schema: Json, path: Path = ()) -> Schema:
         """The schema of an answer: types, descriptions, properties and items. Raises Unresolvable."""
-        return self._output(schema, path, (), 0)
+        return self._bounded(lambda: self._output(schema, path, (), 0))
+
+    def _bounded(self, attempt: Callable[[], Schema]) -> Schema:
+        for level in range(self.depth, 0, -1):
+            self._level, self._left, self.notes = level, self.nodes, []
+            result = attempt()
+            if self._left >= 0:
+                break
+        return result
 
     # ---- input
 
@@ -94,11 +108,12 @@ class Converter:
         merged, above = self._flat(schema, above)
         if any(key in merged for key in _ALTERNATIVES) and "properties" in merged:
             merged = self._united(merged, path, above)
-        self.nodes -= 1
+        self._left -= 1
         kind = _type(merged)
         nested = any(key in merged for key in ("properties", "items", *_ALTERNATIVES))
-        if nested and (depth >= self.depth or self.nodes < 0):
-            reason = f"deeper than {self.depth} levels" if depth >= self.depth else "the schema is too large for a tool"
+        if nested and (depth >= self._level or self._left < 0):
+            large = self._left < 0 or self._level < self.depth
+            reason = "the schema is too large for a tool" if large else f"deeper than {self.depth} levels"
             return self._cut(merged, path, reason)
         result = self._leaf(merged, kind, path, limit=INNER_DESCRIPTION if depth > 0 else None)
         if "properties" in merged or isinstance(merged.get("additionalProperties"), dict):
@@ -208,12 +223,12 @@ class Converter:
             return {"type": _type(self._flat(schema, ())[0]) or "object"}
         merged, above = self._flat(schema, above)
         merged = self._united(merged, path, above, tell=False)
-        self.nodes -= 1
+        self._left -= 1
         kind = _type(merged)
         result: Schema = {"type": kind} if kind else {}
         if text := plain(merged.get("description")):
             result["description"] = fitted(ended(sentences(text)[0]), OUTPUT_DESCRIPTION)
-        if depth >= self.depth or self.nodes < 0:
+        if depth >= self._level or self._left < 0:
             return result
         properties = {
             name: self._output(part, (*path, "properties", name), above, depth + 1)

@@ -127,15 +127,15 @@ def test_what_is_too_deep_or_too_large_becomes_a_plain_value_and_is_told() -> No
         deep = {"type": "object", "properties": {"in": deep}}
     _, notes = converted(deep)
     assert [note.split(": ")[1] for note in notes] == [f"deeper than {INPUT_DEPTH} levels; a plain object from here on"]
-    wide = {"type": "object", "properties": {f"p{n}": {"type": "array", "items": {}} for n in range(INPUT_NODES)}}
+    inner = {"type": "object", "properties": {f"q{n}": {"type": "string"} for n in range(20)}}
+    wide = {"type": "object", "properties": {f"p{n}": inner for n in range(INPUT_NODES // 10)}}
     result, notes = converted(wide)
-    assert len(notes) == INPUT_NODES // 2
-    assert notes[0].endswith("the schema is too large for a tool; a plain array from here on")
-    assert len(result["properties"]) == INPUT_NODES, "no argument is lost"
+    assert len(notes) == len(result["properties"]) == INPUT_NODES // 10, "each argument is cut alike, and none is lost"
+    assert notes[0] == "properties.p0: the schema is too large for a tool; a plain object from here on"
 
 
 def test_references_that_double_at_each_level_are_bounded_in_time_and_size() -> None:
-    levels = {
+    levels: Json = {
         f"L{n}": {"type": "object", "properties": {side: ref(f"L{n + 1}") for side in "abcdefgh"}} for n in range(30)
     }
     result, _ = converted(ref("L0"), **levels, L30={"type": "string"})
