@@ -25,6 +25,7 @@ from functions.cli.invocation import Failed, Invocation
 from functions.cli.management_api import ManagementApi, is_loopback, open_api, path
 from functions.cli.moments import until, whole_second
 from functions.cli.serve import settings_from
+from functions.cli.tables import count
 from functions.cli.terminal import Terminal, printable
 from functions.gateway.servers import read_time, write_time
 
@@ -60,12 +61,15 @@ class Steps:
     done: list[dict[str, Json]] = field(default_factory=list)
 
     @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[Callable[[str], None]]:
-        """One step. What it calls the yielded function with is its line. Raises NotAsTold for whatever went wrong."""
+    def step(self, name: str, doing: str = "still at it") -> Iterator[Callable[[str], None]]:
+        """One step. What it calls the yielded function with is its line; `doing` is said when it takes a while.
+
+        Raises NotAsTold for whatever went wrong.
+        """
         told: list[str] = []
         begun = time.perf_counter()
         try:
-            with self.terminal.waiting(f"{name}: waiting"):
+            with self.terminal.waiting(f"            {name}: {doing}"):
                 yield told.append
         except Exception as error:
             known = isinstance(error, NotAsTold | Failed)
@@ -151,7 +155,7 @@ async def _story(invocation: Invocation, steps: Steps, where: Connection) -> Non
                 event_id = await _remember(steps, client, user_id)
                 await _recall(steps, client, event_id, user_id)
             await _read_only(steps, mint("demo, read only", {"methods": ["read"]}, LIFE), user_id)
-            with steps.step("expire") as tell:
+            with steps.step("expire", "calling a server that lives two seconds") as tell:
                 tell(await _watch_expiry(mint("demo, two seconds", {}, SHORT_LIFE), event_id, clock))
         finally:
             with steps.step("tidy up") as tell:
@@ -170,8 +174,8 @@ async def _remember(steps: Steps, client: Client, user_id: str) -> str:
         messages = [{"role": "user", "content": FACT}]
         added = await _called(client, "create_a_mem_0_memory", {"messages": messages, "user_id": user_id})
         event_id = str(added["event_id"])
-        tell(f'"{FACT}" for user {user_id}: {added["status"]}, event {event_id}')
-    with steps.step("poll") as tell:
+        tell(f'"{FACT}" for user {user_id}: accepted, and {added["status"]}')
+    with steps.step("poll", "the event is not done yet") as tell:
         event: Json = {}
         looks = 0
         give_up = time.monotonic() + PATIENCE
@@ -184,7 +188,7 @@ async def _remember(steps: Steps, client: Client, user_id: str) -> str:
             looks += 1
         if event["status"] != "SUCCEEDED":
             raise NotAsTold(f"the event ended {event['status']}: {event.get('error')}")
-        tell(f"the event is {event['status']} after {looks} look(s): the memory is saved, not just accepted")
+        tell(f"the event is {event['status']} after {count(looks, 'look')}: the memory is saved, not just accepted")
     return event_id
 
 
@@ -225,7 +229,8 @@ async def _read_only(steps: Steps, server: Json, user_id: str) -> None:
             except MCPError as error:
                 if error.code != -32602:
                     raise NotAsTold(f"a write is refused with {error.code}, not as an unknown tool") from None
-                tell(f"a read-only server shows {len(names)} tools; a write there: {error.message} ({error.code})")
+                reason = error.message.split(":")[0]
+                tell(f"a read-only server shows {len(names)} tools; a write there is refused: {reason} ({error.code})")
             else:
                 raise NotAsTold("a server with methods [read] took a write")
 
@@ -254,17 +259,18 @@ async def _watch_expiry(server: Json, event_id: str, clock: Callable[[], datetim
             await asyncio.sleep(POLL)
     if calls == 0:
         raise NotAsTold("it never answered")
-    return f"{calls} calls answered before {server['expires_at']}, none from then on: {_dead(server['url'])}"
+    answer = f'404 "{_dead(server["url"]).split(";")[0]}"'
+    return f"{count(calls, 'call')} answered before {server['expires_at']}, none from then on: {answer}"
 
 
 def _dead(url: str) -> str:
-    """What a dead URL answers, as status and message. Raises NotAsTold when it is not the one fixed 404."""
+    """The message of a dead URL. Raises NotAsTold when its answer is not the one fixed 404."""
     ping = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
     response = httpx.post(url, json=ping, timeout=30.0, trust_env=not is_loopback(url))
     body = response.json()
     if response.status_code != 404 or body["id"] != ping["id"]:
         raise NotAsTold(f"a dead URL answers {response.status_code}, not 404")
-    return f'404 "{body["error"]["message"]}"'
+    return str(body["error"]["message"])
 
 
 async def _tidy_up(api: ManagementApi, account_id: str, url: str, servers: list[str], user_id: str) -> str:
@@ -273,7 +279,8 @@ async def _tidy_up(api: ManagementApi, account_id: str, url: str, servers: list[
     for server_id in servers:
         with contextlib.suppress(Failed):  # the one that expired is gone already
             api.delete(path("integrated-account", account_id, "mcp", server_id))
-    return f"the memories of {user_id} and every server of this demo are gone; the first URL: {_dead(url)}"
+    _dead(url)
+    return f"the memories of {user_id} and the servers of this demo are gone; the first URL answers 404 as well"
 
 
 async def _called(client: Client, name: str, arguments: dict[str, Json]) -> Json:
