@@ -26,7 +26,7 @@ from pathlib import Path
 from functions.gateway.settings import Settings
 from functions.mcp_endpoint import tools
 from tests.conformance import fixture
-from tests.mcp_endpoint.endpoint import bench, listen, served
+from tests.mcp_endpoint.endpoint import Clock, listen, opened, served
 from tool_catalog.catalog import load
 
 HERE = Path(__file__).parent
@@ -109,13 +109,14 @@ def _run_all() -> list[Run]:
         chosen = fixture.execute if call.server.integration == fixture.INTEGRATION else tools.execute
         return await chosen(call)
 
-    with tempfile.TemporaryDirectory() as folder:
-        table = bench(Path(folder), settings=settings)
-        table.clock.now = datetime.now(UTC)
-        endpoint = table.endpoint(load_catalog=fixture.loading(load), execute=execute)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        opened(Path(folder), settings=settings, clock=Clock(datetime.now(UTC))) as bench,
+    ):
+        endpoint = bench.endpoint(load_catalog=fixture.loading(load), execute=execute)
         tokens = {
-            "fixture": table.mint(integration=fixture.INTEGRATION, id="srv_fixture"),
-            "mem0": table.mint(id="srv_mem0"),
+            "fixture": bench.mint(integration=fixture.INTEGRATION, id="srv_fixture"),
+            "mem0": bench.mint(id="srv_mem0"),
         }
         with served(endpoint, listener):
             return [

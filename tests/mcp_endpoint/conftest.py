@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.mcp_endpoint.endpoint import Bench, bench
+from tests.mcp_endpoint.endpoint import Bench, opened
 
 
 @pytest.fixture(name="bench")
-def _bench(tmp_path: Path) -> Bench:
-    return bench(tmp_path)
+def _bench(tmp_path: Path) -> Iterator[Bench]:
+    with opened(tmp_path) as bench:
+        yield bench

@@ -158,9 +158,14 @@ class Bench:
         return api_token
 
 
-def bench(folder: Path, **fields: Any) -> Bench:
+@contextmanager
+def opened(folder: Path, **fields: Any) -> Iterator[Bench]:
     """A bench on an empty SQLite store in `folder`."""
-    return Bench(SqliteStore(folder / "store.sqlite"), **fields)
+    store = SqliteStore(folder / "store.sqlite")
+    try:
+        yield Bench(store, **fields)
+    finally:
+        store.close()
 
 
 def legacy(method: str, params: Json = None, *, id: Json = 1, version: str | None = "2025-11-25") -> Request:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import mcp_types
@@ -26,7 +25,7 @@ from mcp.shared.exceptions import MCPError
 from functions.mcp_endpoint.protocol import INVALID_PARAMS, LEGACY_VERSIONS, RpcError
 from functions.mcp_endpoint.tools import Outcome, ToolCall
 from tests.conformance import fixture
-from tests.mcp_endpoint.endpoint import META, MODERN, Answer, Bench, Request, bench, exchange_async, legacy, modern
+from tests.mcp_endpoint.endpoint import META, MODERN, Answer, Bench, Request, exchange_async, legacy, modern
 from tool_catalog.catalog import Catalog, load
 
 Json = Any
@@ -374,10 +373,9 @@ def _meaning(answer: Answer) -> Json:
     }
 
 
-def test_generated_requests_mean_the_same_to_the_official_server(tmp_path: Path, catalog: Catalog) -> None:
-    table: Bench = bench(tmp_path)
-    token = table.mint()
-    endpoint = table.endpoint(load_catalog=lambda name: catalog, execute=_execute)
+def test_generated_requests_mean_the_same_to_the_official_server(bench: Bench, catalog: Catalog) -> None:
+    token = bench.mint()
+    endpoint = bench.endpoint(load_catalog=lambda name: catalog, execute=_execute)
     seen: Counter[str] = Counter()
     agreed: Counter[int] = Counter()
 
