@@ -309,13 +309,14 @@ class Accounts:
         if response.status in (401, 403):
             raise Invalid(
                 f"credentials: {catalog.label} rejected them ({asked} answered {response.status}"
-                f"{_said(response, credential)}); check the value and that it is for this API",
+                f"{_said(response, credential, catalog)}); check the value and that it is for this API",
                 details={"upstream_status": response.status},
             )
         if not 200 <= response.status < 300:
             raise ProbeFailed(
-                f"the credential could not be proved: {asked} answered {response.status}{_said(response, credential)}; "
-                "nothing was saved. Check base_url, or try again when the upstream is well"
+                f"the credential could not be proved: {asked} answered {response.status}"
+                f"{_said(response, credential, catalog)}; nothing was saved. "
+                "Check base_url, or try again when the upstream is well"
             )
         return _found(catalog, response, asked)
 
@@ -425,13 +426,11 @@ def _taken(account_id: str) -> Conflict:
     return Conflict(f"there is an account {account_id} already; PATCH it, or choose another id")
 
 
-def _said(response: UpstreamResponse, credential: Credential) -> str:
+def _said(response: UpstreamResponse, credential: Credential, catalog: Catalog) -> str:
     """The upstream's own words, without the credential and never a web page."""
-    text = response.body[:4_000].decode("utf-8", "replace")
     if "json" not in response.headers.get("content-type", ""):
         return ""
-    for value in credential.values():
-        text = text.replace(value, "***").replace(json.dumps(value)[1:-1], "***")
+    text = credentials.redact(response.body, credential, catalog.credentials).decode("utf-8", "replace")
     words = " ".join(text.split())[:SAID_CHARS]
     return f": {words}" if words else ""
 

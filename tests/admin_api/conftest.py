@@ -119,8 +119,7 @@ class ScriptedUpstream:
             return scripted
         key = headers.get("authorization", "").removeprefix("Token ")
         if key not in self.valid_keys:
-            detail = f"Invalid token {key}" if path == "/v1/ping/" else "Invalid token"
-            return 401, {}, json.dumps({"detail": detail}).encode()
+            return 401, {}, json.dumps({"detail": f"Invalid token {key}"}).encode()
         if path == "/v1/ping/":
             return 200, {}, b'{"status": "ok", "org_id": "org_1", "project_id": "proj_1"}'
         return 404, {}, b'{"detail": "Not found."}'
