@@ -127,7 +127,9 @@ def _start(invocation: Invocation, steps: Steps, stack: contextlib.ExitStack) ->
 
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="postern-demo-"))
         settings = replace(settings, state_dir=folder, public_url="", allowed_hosts=())
-        ready = stack.enter_context(local.start(settings, invocation.environment))
+        # Not the memory that is in use here: what the demo adds goes with its folder.
+        environment = {name: value for name, value in invocation.environment.items() if name != "POSTERN_MEMORY_PATH"}
+        ready = stack.enter_context(local.start(settings, environment))
         upstream = "an embedded memory" if folder in ready.connected_to else ready.connected_to
         tell(f"the whole endpoint on {ready.base_url}, connected to {upstream}")
     return Connection(ready.base_url, ready.api_token, ready.account_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,11 @@ from tests.cli.conftest import Local, run
 STEPS = ["start", "mint", "list", "add", "poll", "search", "history", "refuse", "expire", "tidy up"]
 
 
-def test_the_demo_is_as_told_and_leaves_nothing_behind() -> None:
-    ran = run("demo")
+def test_the_demo_is_as_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    in_use = {"POSTERN_STATE_DIR": str(tmp_path / "state"), "POSTERN_MEMORY_PATH": str(tmp_path / "memory.sqlite")}
+    ran = run("demo", environment=in_use)
     assert ran.code == 0, ran.out + ran.err
+    assert list(tmp_path.iterdir()) == []
     lines = ran.out.splitlines()
     assert [line[23:32].strip() for line in lines[:-1]] == STEPS
     assert all(line[4:6] == "ok" for line in lines[:-1])
