@@ -217,10 +217,10 @@ class _Front:
         except (sqlite3.OperationalError, DatabaseUnavailable) as problem:
             logger.error("the memory file does not answer: %s", problem)
             return _json(503, {"detail": f"The memory file cannot be used now: {problem}. Try again."}, headers)
-        except sqlite3.DatabaseError:
-            logger.exception("the memory file is damaged")
-            return _json(500, {"detail": "The memory file is damaged; restore it from a copy."}, headers)
-        except Exception:
+        except Exception as problem:
+            if type(problem) is sqlite3.DatabaseError:
+                logger.exception("the memory file is damaged")
+                return _json(500, {"detail": "The memory file is damaged; restore it from a copy."}, headers)
             logger.exception("%s %s failed", request.method, request.scope["path"])
             return _json(500, {"detail": "Internal server error."}, headers)
 

@@ -21,7 +21,7 @@ from .words import TOKENIZER, segmented
 APPLICATION_ID = 0x504D454D
 """Marks a SQLite file as one of ours ("PMEM"), so that no other program's file is ever touched."""
 SCHEMA_VERSION = 1
-BUSY_TIMEOUT_MS = 5_000
+BUSY_TIMEOUT_SECONDS = 5.0
 """How long a statement waits for another process (an export, a backup) before it says the file is locked."""
 READERS = 4
 """Connections that read at the same time; more only wait for the same two cores."""
@@ -161,7 +161,7 @@ CREATE TABLE profile_jobs (
 class Database:
     """One open engine file. Raises DatabaseUnavailable, and then leaves the file exactly as it found it."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> None:
         self._shared: sqlite3.Connection | None = None
         self._owner: sqlite3.Connection | None = None
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
@@ -170,14 +170,14 @@ class Database:
         self._changes = queue.SimpleQueue()
         self._closed = False
         if path == MEMORY_PATH:
-            self._writer = self._shared = _prepare(_connect(MEMORY_PATH, WRITER_CACHE_KIB), MEMORY_PATH)
+            self._writer = self._shared = _prepare(_connect(MEMORY_PATH, WRITER_CACHE_KIB, 0.0), MEMORY_PATH)
         else:
             file = Path(path)
             self._owner = _own(file)
             try:
-                self._writer = _open_file(file)
+                self._writer = _open_file(file, busy_timeout_seconds)
                 for _ in range(READERS):
-                    reader = _connect(str(file), READER_CACHE_KIB)
+                    reader = _connect(str(file), READER_CACHE_KIB, busy_timeout_seconds)
                     reader.execute("PRAGMA query_only = ON")
                     self._readers.put(reader)
             except BaseException:
@@ -280,7 +280,7 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise DatabaseUnavailable(f"{path}: there is no memory file here")
     _refuse_foreign(path)
-    connection = _connect(str(path), READER_CACHE_KIB)
+    connection = _connect(str(path), READER_CACHE_KIB, BUSY_TIMEOUT_SECONDS)
     try:
         _refuse_version(connection, path)
         connection.execute("PRAGMA query_only = ON")
@@ -293,9 +293,9 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: str, cache_kib: int) -> sqlite3.Connection:
+def _connect(path: str, cache_kib: int, busy_timeout_seconds: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000, cached_statements=256
+        path, isolation_level=None, check_same_thread=False, timeout=busy_timeout_seconds, cached_statements=256
     )
     connection.row_factory = sqlite3.Row
     connection.create_function("casefold", 1, _casefold, deterministic=True)
@@ -330,11 +330,11 @@ def _own(file: Path) -> sqlite3.Connection:
     return lock
 
 
-def _open_file(file: Path) -> sqlite3.Connection:
+def _open_file(file: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     _refuse_foreign(file)
     connection = None
     try:
-        connection = _connect(str(file), WRITER_CACHE_KIB)
+        connection = _connect(str(file), WRITER_CACHE_KIB, busy_timeout_seconds)
         return _prepare(connection, file)
     except sqlite3.DatabaseError as problem:
         if connection is not None:
@@ -406,8 +406,7 @@ def _prepare(connection: sqlite3.Connection, file: Path | str) -> sqlite3.Connec
 def _unavailable(file: Path, problem: sqlite3.DatabaseError) -> DatabaseUnavailable:
     if "locked" in str(problem) or "busy" in str(problem):
         return DatabaseUnavailable(
-            f"{file} is locked by another process (waited {BUSY_TIMEOUT_MS / 1000:g} s); "
-            "close the program that holds it and start again"
+            f"{file} is locked by another process; close the program that holds it and start again"
         )
     return DatabaseUnavailable(
         f"{file} cannot be used: {problem}; it was left as it is. "

@@ -20,7 +20,7 @@ class Engine:
         if settings.embedder is not None:
             embeddings.require_numpy()
         self.settings = settings
-        self.database = Database(settings.path)
+        self.database = Database(settings.path, settings.busy_timeout_seconds)
         self.worker = pipeline.Worker(self)
         self.deliverer = webhooks.Deliverer(self)
         organizations.ensure_defaults(self)

@@ -84,10 +84,7 @@ def _import(path: Path, connection: sqlite3.Connection, lines: Iterable[str]) ->
             raise ImportRefused(f"{path} already holds data ({table}); import into a new file")
     for table in _SEEDED:
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed
-    columns = {
-        table: [row["name"] for row in connection.execute(f"PRAGMA table_info({table})")]
-        for table in TABLES
-    }
+    columns = {table: [row["name"] for row in connection.execute(f"PRAGMA table_info({table})")] for table in TABLES}
     counts = dict.fromkeys(TABLES, 0)
     for number, table, row in _rows(lines, counts):
         if table not in columns:

@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 """Tries at one event, counting those that a crash cut short, before it is FAILED."""
-RETRY_SECONDS = 1.0
-"""The pause before an event is tried again, times the attempts so far."""
+PAUSE_SECONDS = 1.0
+"""The pause after trouble of the engine's own: a locked file, a full disk."""
 IDLE_SECONDS = 30.0
 DELETE_BATCH = 500
 """Memories deleted per write, so that other writes get their turn."""
@@ -86,8 +86,8 @@ class Worker:
                 logger.warning("vectors wait: %s", problem)
                 pause = IDLE_SECONDS
             except Exception:
-                logger.exception("the memory pipeline stopped; it goes on in %g s", RETRY_SECONDS)
-                pause = RETRY_SECONDS
+                logger.exception("the memory pipeline stopped; it goes on in %g s", PAUSE_SECONDS)
+                pause = PAUSE_SECONDS
             if pause:
                 self._awake.wait(pause)
 
@@ -111,7 +111,7 @@ class Worker:
             if attempt >= MAX_ATTEMPTS:
                 self._fail(event, str(problem))
             else:
-                self._stopping.wait(RETRY_SECONDS * attempt)
+                self._stopping.wait(engine.settings.model_retry_seconds * attempt)
         except sqlite3.OperationalError:
             raise
         except Exception as problem:

@@ -49,6 +49,8 @@ class EngineSettings:
     latency_ms: added before every answer. failure_rate: share (0..1) of requests that answer 503.
     llm: extracts facts and writes summaries; None is rule-based. embedder: adds semantic search; None is lexical.
     webhook_retry_seconds: the pauses before each further attempt to deliver; after the last one it is given up.
+    model_retry_seconds: the pause before a language model that failed is asked again, times the attempts so far.
+    busy_timeout_seconds: how long a statement waits for another process that holds the file (a backup, say).
     max_body_bytes: larger request bodies answer 413.
     clock: the present, aware, UTC. random_bytes: source of ids and of injected failures.
     """
@@ -64,6 +66,8 @@ class EngineSettings:
     llm: ModelEndpoint | None = None
     embedder: ModelEndpoint | None = None
     webhook_retry_seconds: tuple[float, ...] = (1.0, 5.0, 30.0, 120.0)
+    model_retry_seconds: float = 1.0
+    busy_timeout_seconds: float = 5.0
     max_body_bytes: int = MAX_BODY_BYTES
     clock: Callable[[], datetime] = _utc_now
     random_bytes: Callable[[int], bytes] = os.urandom

@@ -30,7 +30,10 @@ from functions.memory_engine import pipeline
 from functions.memory_engine.engine import Engine
 from functions.memory_engine.settings import EngineSettings
 
-SYLLABLES = "ka lo mi ren tas vel dor pin sha gru bel on ist ing ed er al um qua zel".split()
+SYLLABLES = (
+    *("ka", "lo", "mi", "ren", "tas", "vel", "dor", "pin", "sha", "gru"),
+    *("bel", "on", "ist", "ing", "ed", "er", "al", "um", "qua", "zel"),
+)
 VOCABULARY = 20_000
 KEY = {"Authorization": "Token m0-bench"}
 
@@ -73,7 +76,7 @@ def fill(path: Path, memories: int, users: int) -> float:
 
 
 def serve(path: Path) -> tuple[subprocess.Popen[bytes], str, float]:
-    """The engine in its own process. Returns it, its URL, and the seconds from launch of the app to its first answer."""
+    """The engine in its own process. Returns it, its URL, and the seconds that opening the file took."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -143,30 +146,27 @@ def adds(url: str, count: int, clients: int, infer: bool, text: Text) -> float:
     return count / (time.perf_counter() - begun)
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--memories", type=int, default=100_000)
-    options.add_argument("--users", type=int, default=1_000)
-    options.add_argument("--keep", type=Path, help="use or leave the file here")
-    given = options.parse_args()
+def run(memories: int = 100_000, users: int = 1_000, keep: Path | None = None) -> None:
+    """Print the table. `keep` names a file to use, or to leave behind."""
     with tempfile.TemporaryDirectory() as folder:
-        path: Path = given.keep or Path(folder) / "bench.db"
+        path = keep or Path(folder) / "memory.db"
         rows: list[tuple[str, str]] = []
         if not path.exists():
-            rows.append(("fill, 100 messages per add", f"{fill(path, given.memories, given.users):.0f} memories/s"))
+            rows.append(("fill, 100 messages per add", f"{fill(path, memories, users):.0f} memories/s"))
         rows.append(("file size", f"{path.stat().st_size / 1e6:.0f} MB"))
         process, url, opened = serve(path)
         try:
             rows.append(("open the file", f"{opened * 1000:.0f} ms"))
-            rows.append(("resident memory at rest", "{:.0f} MB".format(resident(process)[0])))
-            measure(url, given.users, rows)
-            rows.append(("resident memory after, and peak", "{:.0f} MB, {:.0f} MB".format(*resident(process))))
+            rows.append(("resident memory at rest", f"{resident(process)[0]:.0f} MB"))
+            measure(url, users, rows)
+            after, peak = resident(process)
+            rows.append(("resident memory after, and peak", f"{after:.0f} MB, {peak:.0f} MB"))
         finally:
             process.terminate()
             process.wait()
-    print(f"{given.memories} memories, {given.users} users, {os.cpu_count()} cores")
+    print(f"\nMemory engine: {memories} memories of 20 to 60 words, {users} users, {os.cpu_count()} cores")
     for name, value in rows:
-        print(f"{name:<44} {value}")
+        print(f"  {name:<44} {value}")
 
 
 def measure(url: str, users: int, rows: list[tuple[str, str]]) -> None:
@@ -216,4 +216,9 @@ def measure(url: str, users: int, rows: list[tuple[str, str]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--memories", type=int, default=100_000)
+    options.add_argument("--users", type=int, default=1_000)
+    options.add_argument("--keep", type=Path, help="use the file here, or leave it here")
+    given = options.parse_args()
+    run(given.memories, given.users, given.keep)

@@ -19,6 +19,7 @@ INVALID = (
     "Invalid input data. Please refer to the memory creation documentation at "
     "https://docs.mem0.ai/platform/quickstart#4-1-create-memories for correct formatting and required fields."
 )
+NO_MESSAGES = 'messages is required: a non-empty list such as [{"role": "user", "content": "I like tea."}]'
 
 
 def test_a_verbatim_add_answers_with_what_it_stored(memory: Bench) -> None:
@@ -139,9 +140,8 @@ def test_multimodal_content_is_accepted_and_only_text_is_remembered(memory: Benc
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"messages": None}, "messages is required: a non-empty list such as "
-         '[{"role": "user", "content": "I like tea."}]'),
-        ({"messages": []}, 'messages is required: a non-empty list such as [{"role": "user", "content": "I like tea."}]'),
+        ({"messages": None}, NO_MESSAGES),
+        ({"messages": []}, NO_MESSAGES),
         ({"messages": ["hi"]}, "messages[0] must be an object with role and content"),
         ({"messages": [{"role": "bot", "content": "x"}]}, "messages[0].role must be user, assistant or system"),
         (
@@ -157,7 +157,7 @@ def test_multimodal_content_is_accepted_and_only_text_is_remembered(memory: Benc
         ({"timestamp": "now"}, "timestamp must be Unix seconds, a number"),
         ({"timestamp": 1e300}, "timestamp must be Unix seconds, a number"),
     ],
-)  # fmt: skip
+)
 def test_an_add_that_cannot_be_kept_is_refused_with_mem0s_body_and_the_reason(
     memory: Bench, change: dict[str, Any], reason: str
 ) -> None:
