@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import random
+from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from functions.admin_api.accounts import check_base_url
+from functions.admin_api.api_tokens import bootstrap
+from functions.admin_api.app import create_app
+from functions.admin_api.keys import LocalKeys
 from functions.gateway.errors import Invalid
 from functions.gateway.servers import write_time
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender
 from functions.stores import layout
+from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
+from tool_catalog import catalog
 
 NEW_KEY = "m0-another-key-that-must-stay-hidden"
 
@@ -209,6 +219,26 @@ def test_a_base_url_into_a_private_network_is_refused(host: str) -> None:
 )
 def test_a_public_https_base_url_is_kept_without_its_last_slash(url: str, kept: str) -> None:
     assert check_base_url(url, private=False) == kept
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.0.0.1", "0177.0.0.1"])
+def test_a_name_that_resolves_into_a_private_network_is_refused(tmp_path: Path, host: str) -> None:
+    """Spellings that no parser of addresses takes, and every resolver does."""
+    settings = Settings(state_dir=str(tmp_path))
+    store = SqliteStore(tmp_path / "postern.sqlite")
+    root = bootstrap(store, START, random.Random(1).randbytes)
+    keys = LocalKeys(tmp_path / "account.key", random.Random(2).randbytes)
+    app = create_app(settings, store, {"mem0": catalog.load("mem0")}, keys, Sender(settings))
+    body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": f"https://{host}"}
+    with TestClient(app, headers={"authorization": f"Bearer {root}"}) as client:
+        answer = client.post("/integrated-account", json=body)
+    store.close()
+    assert answer.status_code == 400
+    assert answer.json()["message"] == (
+        f"base_url: {host} resolves to an address that is not on the public internet, and credentials are not sent "
+        "there; use the API's public https address (a deployment for tests can allow it with "
+        "POSTERN_PRIVATE_UPSTREAMS=true)"
+    )
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000", "https://db"])
