@@ -98,9 +98,7 @@ def _run(options: Options, progress: Progress) -> Report:
     if not seen:
         raise CannotImport(f"{document.name}: no operation is left to import; see --path")
     where = places(seen, _known(memory))
-    resources = sorted({place.resource for place in where.values()})
-    operations = [one.operation for one in seen]
-    made = integration.draft(document, options.integration, operations, options.base_url, resources)
+    made = integration.draft(document, options.integration, [one.operation for one in seen], options.base_url)
     context = drafts.Context(document, options.integration, made.credential_names, options.passing)
     methods = _methods(context, seen, where, found_answers, report, progress=progress)
     files = {INTEGRATION_FILE: _File(made.data, made.comments), **_resource_files(methods, where, found_answers)}
@@ -108,10 +106,12 @@ def _run(options: Options, progress: Progress) -> Report:
     with tempfile.TemporaryDirectory(dir=options.into, prefix=f".{options.integration}.") as temporary:
         staged = Path(temporary) / options.integration
         progress.step("checking", 0, 1)
+        _instruct(document, files)
         merged = _stage(staged, target, files, memory)
         failing = _ask_gate(staged, report)
         if options.passing and _drop(files, failing, memory, report):
             shutil.rmtree(staged)
+            _instruct(document, files)
             merged = _stage(staged, target, files, memory)
             failing = _ask_gate(staged, report)
         _tell(report, files, merged, methods, where, failing=failing)
@@ -226,6 +226,12 @@ def _resource_files(
             file.comments |= {("methods", method, *path): text for path, text in draft.comments.items()}
         files[f"{resource}.yaml"] = file
     return files
+
+
+def _instruct(document: Document, files: Mapping[str, _File]) -> None:
+    """Write the instructions, which name the resources there are, into integration.yaml."""
+    resources = sorted(file.data["resource"] for name, file in files.items() if name != INTEGRATION_FILE)
+    files[INTEGRATION_FILE].data["instructions"] = integration.instructions(document, resources)
 
 
 def _shared(resource: str, found: Iterable[Answer]) -> dict[str, tuple[str, Json]]:
@@ -415,12 +421,9 @@ def _remember(
     where: Mapping[str, Place],
     memory: Mapping[str, Json],
 ) -> None:
-    """Write MEMORY: the methods that were written now or before, and the digests of what was generated."""
+    """Write MEMORY: what every operation is called, written or not, and the digests of what was generated."""
     generated = {name: file.tree for name, file in merged.items()}
-    operations = dict(memory["operations"])
-    for key, place in where.items():
-        if place.method in generated.get(f"{place.resource}.yaml", {}).get("methods", {}):
-            operations[key] = [place.resource, place.method]
+    operations = {**memory["operations"], **{key: [place.resource, place.method] for key, place in where.items()}}
     content = {
         "format": MEMORY_FORMAT,
         "source": options.source.name,

@@ -18,6 +18,9 @@ Path = tuple[str | int, ...]
 CREDENTIAL_DESCRIPTION = 200
 """Characters of a credential's description: a line or two beside an input field."""
 
+LABEL = 60
+"""Characters of the integration's label."""
+
 COVERED = 20
 """Resources that the instructions name."""
 
@@ -44,27 +47,31 @@ class IntegrationDraft:
     credential_names: frozenset[str] = frozenset()
 
 
-def draft(
-    document: Document, integration: str, operations: list[Operation], base_url: str | None, resources: list[str]
-) -> IntegrationDraft:
-    """integration.yaml as the specification tells it; `base_url` overrides what it says, `resources` are its own."""
-    info = document.data.get("info")
-    info = info if isinstance(info, dict) else {}
+def draft(document: Document, integration: str, operations: list[Operation], base_url: str | None) -> IntegrationDraft:
+    """integration.yaml as the specification tells it, less its instructions; `base_url` overrides what it says."""
     made = IntegrationDraft({})
-    title = plain(info.get("title")) or integration
     made.data["integration"] = integration
-    made.data["label"] = fitted(title, 60)
+    made.data["label"] = fitted(plain(_info(document).get("title")) or integration, LABEL)
     made.data["base_url"] = base_url or _base_url(document, made)
     _auth(document, operations, made)
     if limits := _rate_limits(document, operations):
         made.data["rate_limits"] = limits
-    text = plain(info.get("description"))
+    made.comments["instructions",] = "# from the source; a client shows them to its model: say what this API is for"
+    return made
+
+
+def instructions(document: Document, resources: list[str]) -> str:
+    """What the specification says it is for, and what of it there are records of."""
+    title, text = plain(_info(document).get("title")), plain(_info(document).get("description"))
     said = ended(text) if text.lower().startswith(title.lower()) else f"{ended(title)} {ended(text)}".strip()
     covered = f"Covers {', '.join(name.replace('_', ' ') for name in resources[:COVERED])}"
     covered += "." if len(resources) <= COVERED else f" and {len(resources) - COVERED} more."
-    made.data["instructions"] = f"{fitted(said, INSTRUCTIONS_LENGTH[1] - len(covered) - 1)} {covered}"
-    made.comments["instructions",] = "# from the source; a client shows them to its model: say what this API is for"
-    return made
+    return f"{fitted(said, INSTRUCTIONS_LENGTH[1] - len(covered) - 1)} {covered}".strip()
+
+
+def _info(document: Document) -> Node:
+    info = document.data.get("info")
+    return info if isinstance(info, dict) else {}
 
 
 def _base_url(document: Document, made: IntegrationDraft) -> str:

@@ -286,7 +286,7 @@ def test_described_only_leaves_out_what_is_optional_and_undescribed() -> None:
 def whole(data: dict[str, Json], *operations: Json, base_url: str | None = None) -> integration.IntegrationDraft:
     document = Document("openapi.json", {"openapi": "3.0.0", "info": {"title": "Shop"}, **data}, nullable=True)
     made = [Operation("GET", f"/{index}", one, ()) for index, one in enumerate(operations)]
-    return integration.draft(document, "shop", made, base_url, ["pets"])
+    return integration.draft(document, "shop", made, base_url)
 
 
 def schemes(**entries: Json) -> Json:
@@ -348,3 +348,13 @@ def test_the_base_url_is_the_first_https_server(servers: Json, url: str, marked:
         whole({"servers": servers}, base_url="https://other.example.com").data["base_url"]
         == "https://other.example.com"
     )
+
+
+def test_instructions_say_what_the_source_says_and_which_resources_there_are() -> None:
+    info = {"title": "Shop", "description": "# Shop\n\nSells **pets**."}
+    document = Document("openapi.json", {"openapi": "3.0.0", "info": info}, nullable=True)
+    assert integration.instructions(document, ["pet_foods", "pets"]) == "Shop. Sells pets. Covers pet foods, pets."
+    many = integration.instructions(document, [f"r{number}" for number in range(30)])
+    assert many.endswith("r18, r19 and 10 more.")
+    info["description"] = "A sentence that says little. " * 100
+    assert len(integration.instructions(document, ["pets"])) <= 2000

@@ -222,7 +222,7 @@ def test_with_passing_only_what_the_gate_lets_pass_is_written_and_the_rest_comes
     assert len(loaded.tools) == report.methods == report.passed == 9
     assert "expand" not in loaded.tools["get_single_parcels_account"].definition["inputSchema"]["properties"]
     parcels["paths"]["/labels"]["post"]["parameters"][0]["description"] = "The tray to print from."
-    assert imports(parcels, passing=True).written == ["labels.yaml"]
+    assert imports(parcels, passing=True).written == ["integration.yaml", "labels.yaml"]
     assert len(compiled(into / "parcels").tools) == 10
 
 
