@@ -15,24 +15,23 @@ import json
 import re
 import shutil
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tool_catalog import naming
-from tool_catalog.catalog import STANDARD_METHODS
 from tool_catalog.cli import write_atomically
 from tool_catalog.compiler import compile_catalog
-from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi import answers, drafts, integration
-from tool_catalog.openapi.answers import Answer, records_schema
+from tool_catalog.openapi.answers import Answer
+from tool_catalog.openapi.arguments import Context, NotCallable, Subject
 from tool_catalog.openapi.document import CannotImport, Document, Unresolvable, read
-from tool_catalog.openapi.drafts import Draft, NotCallable
+from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Place, Seen, places
 from tool_catalog.openapi.merge import Merged, Unreadable, merge, tree
 from tool_catalog.openapi.progress import Progress
+from tool_catalog.openapi.record_files import RecordFile, instruct, resource_files, tool_names
 from tool_catalog.openapi.report import Report
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.yaml_text import document as yaml_document
@@ -44,8 +43,6 @@ YamlPath = tuple[str | int, ...]
 
 MEMORY = ".imported.json"
 MEMORY_FORMAT = 1
-
-_ORDER = {method: index for index, method in enumerate(STANDARD_METHODS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +60,6 @@ class Options:
     base_url: str | None = None
     passing: bool = False
     paths: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class _File:
-    """One record file to be: its data, and the comments in it."""
-
-    data: dict[str, Json]
-    comments: dict[YamlPath, str] = field(default_factory=dict)
 
 
 def run(options: Options, progress: Progress) -> Report:
@@ -99,19 +88,19 @@ def _run(options: Options, progress: Progress) -> Report:
         raise CannotImport(f"{document.name}: no operation is left to import; see --path")
     where = places(seen, _known(memory))
     made = integration.draft(document, options.integration, [one.operation for one in seen], options.base_url)
-    context = drafts.Context(document, options.integration, made.credential_names, options.passing)
+    context = Context(document, options.integration, made.credential_names, options.passing)
     methods = _methods(context, seen, where, found_answers, report, progress=progress)
-    files = {INTEGRATION_FILE: _File(made.data, made.comments), **_resource_files(methods, where, found_answers)}
+    files = {INTEGRATION_FILE: RecordFile(made.data, made.comments), **resource_files(methods, where, found_answers)}
     options.into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.into, prefix=f".{options.integration}.") as temporary:
         staged = Path(temporary) / options.integration
         progress.step("checking", 0, 1)
-        _instruct(document, files)
+        instruct(document, files)
         merged = _stage(staged, target, files, memory)
         failing = _ask_gate(staged, report)
         if options.passing and _drop(files, failing, memory, report):
             shutil.rmtree(staged)
-            _instruct(document, files)
+            instruct(document, files)
             merged = _stage(staged, target, files, memory)
             failing = _ask_gate(staged, report)
         _tell(report, files, merged, methods, where, failing=failing)
@@ -166,7 +155,7 @@ def _matches(path: str, pattern: str) -> bool:
 
 
 def _methods(
-    context: drafts.Context,
+    context: Context,
     seen: list[Seen],
     where: Mapping[str, Place],
     found: Mapping[str, Answer],
@@ -175,97 +164,17 @@ def _methods(
     progress: Progress,
 ) -> dict[str, Draft]:
     """Operation key -> method; operations that no tool can be made of go to the report."""
-    names = _tool_names(context.integration, seen, where)
+    names = tool_names(context.integration, seen, where)
     made: dict[str, Draft] = {}
     for number, one in enumerate(seen):
         progress.step("drafting", number, len(seen))
         operation, place = one.operation, where[one.operation.key]
         try:
-            subject = drafts.Subject(operation, place, found[operation.key], names[place.resource])
+            subject = Subject(operation, place, found[operation.key], names[place.resource])
             made[operation.key] = drafts.draft(context, subject)
         except (NotCallable, Unresolvable) as error:
             report.skipped.append((operation.key, str(error)))
     return made
-
-
-def _tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Place]) -> dict[str, dict[str, str]]:
-    """Resource -> method -> tool name: by the rules, without "by id" where there is no id, short and never twice."""
-    names: dict[str, dict[str, str]] = defaultdict(dict)
-    taken: set[str] = set()
-    for one in seen:
-        place = where[one.operation.key]
-        name = naming.tool_name(integration_name, place.resource, place.method)
-        if place.method in ("get", "update", "delete") and "{" not in one.operation.path.rstrip("/").rpartition("/")[2]:
-            name = name.removesuffix("_by_id")
-        if name in taken:  # two resources with one singular
-            name = f"{snake_case(integration_name)}_{place.resource}_{place.method}"
-        name = naming.shorten(name)
-        taken.add(name)
-        names[place.resource][place.method] = name
-    return names
-
-
-def _resource_files(
-    methods: Mapping[str, Draft], where: Mapping[str, Place], found: Mapping[str, Answer]
-) -> dict[str, _File]:
-    """One file per resource: its methods in their usual order, and the answers that several of them share."""
-    by_resource: dict[str, dict[str, str]] = defaultdict(dict)
-    for key in methods:
-        by_resource[where[key].resource][where[key].method] = key
-    files: dict[str, _File] = {}
-    for resource, keys in sorted(by_resource.items()):
-        file = _File({"resource": resource, "tags": [resource]})
-        shared = _shared(resource, [found[key] for key in keys.values()])
-        if shared:
-            file.data["schemas"] = dict(shared.values())
-        file.data["methods"] = {}
-        for method in sorted(keys, key=lambda name: (_ORDER.get(name, len(_ORDER)), name)):
-            draft, answer = methods[keys[method]], found[keys[method]]
-            draft.data["response_schema"] = _with_shared(draft.data["response_schema"], answer, shared)
-            file.data["methods"][method] = draft.data
-            file.comments |= {("methods", method, *path): text for path, text in draft.comments.items()}
-        files[f"{resource}.yaml"] = file
-    return files
-
-
-def _instruct(document: Document, files: Mapping[str, _File]) -> None:
-    """Write the instructions, which name the resources there are, into integration.yaml."""
-    resources = sorted(file.data["resource"] for name, file in files.items() if name != INTEGRATION_FILE)
-    files[INTEGRATION_FILE].data["instructions"] = integration.instructions(document, resources)
-
-
-def _shared(resource: str, found: Iterable[Answer]) -> dict[str, tuple[str, Json]]:
-    """Component -> name and schema, for components that are the answer (or a record of the answer) more than once."""
-    uses: Counter[str] = Counter()
-    schemas: dict[str, Json] = {}
-    for answer in found:
-        for component, schema in ((answer.component, answer.schema), (answer.item_component, records_schema(answer))):
-            if component and schema and schema.get("properties"):
-                uses[component] += 1
-                schemas.setdefault(component, schema)
-    names: dict[str, tuple[str, Json]] = {}
-    for component, count in uses.items():
-        name = snake_case(component) or singular(resource)
-        if count > 1 and name not in {known for known, _ in names.values()}:
-            names[component] = (name, schemas[component])
-    return names
-
-
-def _with_shared(schema: dict[str, Json], answer: Answer, shared: Mapping[str, tuple[str, Json]]) -> dict[str, Json]:
-    if answer.component in shared:
-        return {"$ref": f"#/schemas/{shared[answer.component][0]}"}
-    if answer.item_component in shared:
-        reference = {"$ref": f"#/schemas/{shared[answer.item_component][0]}"}
-        steps = answer.items.split(".") if answer.items not in (None, "@") else []
-        return _with_items(schema, steps, reference)
-    return schema
-
-
-def _with_items(schema: dict[str, Json], steps: list[str], reference: dict[str, str]) -> dict[str, Json]:
-    if not steps:
-        return {**schema, "items": reference}
-    properties = schema["properties"]
-    return {**schema, "properties": {**properties, steps[0]: _with_items(properties[steps[0]], steps[1:], reference)}}
 
 
 # ---- to the folder
@@ -291,7 +200,9 @@ def _known(memory: Mapping[str, Json]) -> dict[str, tuple[str, str]]:
     return {key: (resource, method) for key, (resource, method) in memory["operations"].items()}
 
 
-def _stage(staged: Path, target: Path, files: Mapping[str, _File], memory: Mapping[str, Json]) -> dict[str, Merged]:
+def _stage(
+    staged: Path, target: Path, files: Mapping[str, RecordFile], memory: Mapping[str, Json]
+) -> dict[str, Merged]:
     """The folder as it will be: merged where a file is there, new where none is. Raises Unreadable."""
     staged.mkdir()
     problems: list[Problem] = []
@@ -361,7 +272,9 @@ def _failing(records: Records | None, problems: list[Problem]) -> dict[str, set[
     return failing
 
 
-def _drop(files: dict[str, _File], failing: Mapping[str, set[str]], memory: Mapping[str, Json], report: Report) -> bool:
+def _drop(
+    files: dict[str, RecordFile], failing: Mapping[str, set[str]], memory: Mapping[str, Json], report: Report
+) -> bool:
     """Take the methods that do not pass out of `files`, except those an earlier import wrote; True if there are any."""
     before = len(report.left_out)
     for name, file in list(files.items()):
@@ -383,7 +296,7 @@ def _drop(files: dict[str, _File], failing: Mapping[str, set[str]], memory: Mapp
 
 def _tell(
     report: Report,
-    files: Mapping[str, _File],
+    files: Mapping[str, RecordFile],
     merged: Mapping[str, Merged],
     methods: Mapping[str, Draft],
     where: Mapping[str, Place],

@@ -5,7 +5,7 @@ Whatever is left out or cut short is a `Note` with its place, so that nothing di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema_rs
 
 from tool_catalog.naming import snake_case
+from tool_catalog.openapi.combining import FORMATS, as_list, either, kind_of, listed, merge_into
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.texts import ended, fitted, plain, sentences
 
@@ -44,14 +45,8 @@ OUTPUT_DESCRIPTION = 120
 EXAMPLE_LENGTH = 80
 """Characters of an example value that is kept."""
 
-FORMATS = ("date", "date-time", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid")
-"""Formats kept: those that JSON Schema defines and argument checks know. int32, double, password and the like tell a
-model nothing."""
-
-_TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_TIGHTER = {"minimum": max, "minLength": max, "minItems": max, "maximum": min, "maxLength": min, "maxItems": min}
 _ALTERNATIVES = ("oneOf", "anyOf")
 _SHAPES = {"properties": dict, "required": list, "enum": list, "oneOf": list, "anyOf": list}
 
@@ -109,7 +104,7 @@ class Converter:
         if any(key in merged for key in _ALTERNATIVES) and "properties" in merged:
             merged = self._united(merged, path, above)
         self._left -= 1
-        kind = _type(merged)
+        kind = kind_of(merged)
         nested = any(key in merged for key in ("properties", "items", *_ALTERNATIVES))
         if nested and (depth >= self._level or self._left < 0):
             large = self._left < 0 or self._level < self.depth
@@ -118,9 +113,9 @@ class Converter:
         result = self._leaf(merged, kind, path, limit=INNER_DESCRIPTION if depth > 0 else None)
         if "properties" in merged or isinstance(merged.get("additionalProperties"), dict):
             self._object(merged, result, path, above, depth)
-        elif "object" in _listed(kind) and merged.get("additionalProperties") is False:
+        elif "object" in listed(kind) and merged.get("additionalProperties") is False:
             result["additionalProperties"] = False
-        if "array" in _listed(kind) and "items" in merged:
+        if "array" in listed(kind) and "items" in merged:
             items = merged["items"][0] if isinstance(merged["items"], list) and merged["items"] else merged["items"]
             if part := self._input(items, (*path, "items"), above, depth + 1):
                 result["items"] = part
@@ -153,7 +148,7 @@ class Converter:
                 for index, part in enumerate(merged[key])
                 if (branch := self._input(part, (*path, key, index), above, depth + 1)) not in ({}, {"type": "null"})
             ]
-            null = any(_type(self._flat(part, above)[0]) == "null" for part in merged[key])
+            null = any(kind_of(self._flat(part, above)[0]) == "null" for part in merged[key])
             if len(branches) == 1:
                 branch = branches[0]
                 result.update({name: value for name, value in branch.items() if name not in ("description", "title")})
@@ -192,7 +187,7 @@ class Converter:
         if merged.get("uniqueItems") is True:
             result["uniqueItems"] = True
         if isinstance(values := merged.get("enum"), list) and values:
-            if "null" in _listed(kind) and None not in values:
+            if "null" in listed(kind) and None not in values:
                 values = [*values, None]
             if len(values) <= ENUM_VALUES:
                 result["enum"] = values
@@ -201,9 +196,9 @@ class Converter:
                     Note(path, f"{len(values)} allowed values; left out, {ENUM_VALUES} are too many to list")
                 )
         for key in ("const", "default"):
-            if key in merged and (merged[key] is not None or "null" in _listed(kind)):
+            if key in merged and (merged[key] is not None or "null" in listed(kind)):
                 result[key] = merged[key]
-        examples = [merged.get("example"), *_list(merged.get("examples"))]
+        examples = [merged.get("example"), *as_list(merged.get("examples"))]
         for value in examples:
             if (
                 type(value) in (str, int, float)
@@ -220,11 +215,11 @@ class Converter:
 
     def _output(self, schema: Json, path: Path, above: tuple[str, ...], depth: int) -> Schema:
         if isinstance(schema, dict) and schema.get("$ref") in above:
-            return {"type": _type(self._flat(schema, ())[0]) or "object"}
+            return {"type": kind_of(self._flat(schema, ())[0]) or "object"}
         merged, above = self._flat(schema, above)
         merged = self._united(merged, path, above, tell=False)
         self._left -= 1
-        kind = _type(merged)
+        kind = kind_of(merged)
         result: Schema = {"type": kind} if kind else {}
         if text := plain(merged.get("description")):
             result["description"] = fitted(ended(sentences(text)[0]), OUTPUT_DESCRIPTION)
@@ -259,7 +254,7 @@ class Converter:
             if self.document.nullable:  # 3.0: what stands beside a reference is ignored, but its text is the better one
                 own = {key: own[key] for key in ("description",) if plain(own.get(key))}
             parts.append(target)
-        for part in _list(schema.get("allOf")):
+        for part in as_list(schema.get("allOf")):
             merged, above = self._flat(part, above)
             parts.append(merged)
         parts.append(own)
@@ -267,7 +262,7 @@ class Converter:
             return self._dialect(own), above
         result: Schema = {}
         for part in parts:
-            _merge(result, self._dialect(part))
+            merge_into(result, self._dialect(part))
         return self._dialect(result), above
 
     def _dialect(self, schema: Schema) -> Schema:
@@ -277,9 +272,9 @@ class Converter:
                 schema = {name: value for name, value in schema.items() if name != key}
         if self.document.nullable and schema.get("nullable") is True:
             schema = dict(schema)
-            if kind := _type(schema):  # without one it is for the other parts of an allOf to say
+            if kind := kind_of(schema):  # without one it is for the other parts of an allOf to say
                 del schema["nullable"]
-                schema["type"] = [*_listed(kind), *(["null"] if "null" not in _listed(kind) else [])]
+                schema["type"] = [*listed(kind), *(["null"] if "null" not in listed(kind) else [])]
             for key in _ALTERNATIVES:
                 if isinstance(schema.get(key), list):
                     schema[key] = [*schema[key], {"type": "null"}]
@@ -288,16 +283,16 @@ class Converter:
     def _united(self, merged: Schema, path: Path, above: tuple[str, ...], *, tell: bool = True) -> Schema:
         """Alternatives that are objects as one object: every property of any, required what every one requires."""
         for key in _ALTERNATIVES:
-            branches = [self._flat(part, above)[0] for part in _list(merged.get(key))]
-            branches = [branch for branch in branches if _type(branch) != "null" and branch]
+            branches = [self._flat(part, above)[0] for part in as_list(merged.get(key))]
+            branches = [branch for branch in branches if kind_of(branch) != "null" and branch]
             if not branches:
                 continue
             rest = {name: value for name, value in merged.items() if name != key}
-            if not all("object" in _listed(_type(branch)) or "required" in branch for branch in branches):
-                same = {str(_type(branch)) for branch in branches}
+            if not all("object" in listed(kind_of(branch)) or "required" in branch for branch in branches):
+                same = {str(kind_of(branch)) for branch in branches}
                 first = branches[0] if len(branches) == 1 or (len(same) == 1 and len(path) <= 1) else {}
                 if first:
-                    _merge(rest, first)
+                    merge_into(rest, first)
                     return rest
                 return merged if tell else rest
             united: Schema = {}
@@ -309,16 +304,16 @@ class Converter:
                     del part["additionalProperties"]
                 known = united.get("properties", {})
                 both = {
-                    name: _either(known[name], schema)
+                    name: either(known[name], schema)
                     for name, schema in part.get("properties", {}).items()
                     if name in known
                 }
-                _merge(united, {**part, "properties": {**part.get("properties", {}), **known, **both}})
+                merge_into(united, {**part, "properties": {**part.get("properties", {}), **known, **both}})
                 united["properties"] = {**united.get("properties", {}), **both}
-            needed = set.intersection(*(set(_list(branch.get("required"))) for branch in branches))
-            united["required"] = sorted({*needed, *_list(rest.get("required"))})
+            needed = set.intersection(*(set(as_list(branch.get("required"))) for branch in branches))
+            united["required"] = sorted({*needed, *as_list(rest.get("required"))})
             rest.pop("required", None)
-            _merge(united, rest)
+            merge_into(united, rest)
             if tell and len(branches) > 1:
                 self.notes.append(Note(path, f"{len(branches)} alternatives merged into one object"))
             return united
@@ -335,84 +330,10 @@ class Converter:
     def _cut(self, schema: Schema, path: Path, reason: str) -> Schema:
         """What stands where a schema was cut: its type and text, and nothing of what is inside."""
         merged = self._flat(schema, ())[0] if "$ref" in schema else schema
-        kind = _type(merged) or "object"
-        self.notes.append(Note(path, f"{reason}; a plain {' or '.join(_listed(kind))} from here on"))
+        kind = kind_of(merged) or "object"
+        self.notes.append(Note(path, f"{reason}; a plain {' or '.join(listed(kind))} from here on"))
         kept: Schema = {key: merged[key] for key in ("description", "title") if key in merged}
         return self._leaf(kept, kind, path, limit=INNER_DESCRIPTION)
-
-
-def _merge(result: Schema, part: Schema) -> None:
-    """`part` into `result`, as allOf means it: both hold. A text of `part` replaces one of `result`."""
-    for key, value in part.items():
-        if key not in result or key in ("description", "title", "default", "nullable"):
-            result[key] = value
-        elif key == "properties" and isinstance(value, dict):
-            properties = dict(result[key])
-            for name, schema in value.items():
-                same = name not in properties or properties[name] == schema
-                properties[name] = schema if same else {"allOf": [properties[name], schema]}
-            result[key] = properties
-        elif key == "required":
-            result[key] = [*_list(result[key]), *(name for name in _list(value) if name not in _list(result[key]))]
-        elif key == "enum":
-            result[key] = [entry for entry in result[key] if entry in value]
-        elif key == "type":
-            result[key] = _common_type(result[key], value)
-        elif key in _TIGHTER and type(value) in (int, float) and type(result[key]) in (int, float):
-            result[key] = _TIGHTER[key](result[key], value)
-        elif key == "additionalProperties":
-            result[key] = value if result[key] is True else result[key]
-
-
-def _either(one: Json, other: Json) -> Json:
-    """A schema for a property that two alternatives have: what either allows, where that can be said simply."""
-    if one == other or not (isinstance(one, dict) and isinstance(other, dict)):
-        return one
-    values = [_values(one), _values(other)]
-    if all(values):
-        return {**one, "enum": [*values[0], *(value for value in values[1] if value not in values[0])]}
-    return {key: value for key, value in one.items() if key not in ("enum", "const")}
-
-
-def _values(schema: Schema) -> list[Json]:
-    return [schema["const"]] if "const" in schema else _list(schema.get("enum"))
-
-
-def _common_type(one: Json, other: Json) -> Json:
-    common = [kind for kind in _listed(one) if kind in _listed(other)]
-    return common[0] if len(common) == 1 else common or one
-
-
-def _type(schema: Mapping[str, Json]) -> Json:
-    """The stated type (a name or a list of names), or the one that other keywords imply; None when there is none."""
-    stated = [kind for kind in _listed(schema.get("type")) if kind in _TYPES]
-    if stated:
-        return stated[0] if len(stated) == 1 else stated
-    if "properties" in schema or isinstance(schema.get("additionalProperties"), dict):
-        return "object"
-    if "items" in schema:
-        return "array"
-    if isinstance(values := schema.get("enum"), list) and values:
-        kinds = sorted({_type_of(value) for value in values})
-        return kinds[0] if len(kinds) == 1 else kinds
-    if "pattern" in schema or "maxLength" in schema or schema.get("format") in FORMATS:
-        return "string"
-    return None
-
-
-def _type_of(value: Json) -> str:
-    if value is None:
-        return "null"
-    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
-    return kinds.get(type(value), "object")
-
-
-def _listed(kind: Json) -> list[str]:
-    return [kind] if isinstance(kind, str) else _list(kind)
-
-
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
 
 
 def _name(reference: str) -> str:

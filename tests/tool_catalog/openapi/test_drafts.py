@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tool_catalog.openapi import answers, drafts, integration
+from tool_catalog.openapi.arguments import Context, Subject
 from tool_catalog.openapi.document import Document, Operation
-from tool_catalog.openapi.drafts import Context, Draft, Subject
+from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Place
 
 Json = Any

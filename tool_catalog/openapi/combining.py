@@ -1,0 +1,93 @@
+"""Two schemas as one: what holds when both hold (`allOf`), and what holds when either does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Json = Any
+Schema = dict[str, Json]
+
+FORMATS = ("date", "date-time", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid")
+"""Formats kept: those that JSON Schema defines and argument checks know. int32, double, password and the like tell a
+model nothing."""
+
+_TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
+_TIGHTER = {"minimum": max, "minLength": max, "minItems": max, "maximum": min, "maxLength": min, "maxItems": min}
+
+
+def merge_into(result: Schema, part: Schema) -> None:
+    """`part` into `result`, as allOf means it: both hold. A text of `part` replaces one of `result`."""
+    for key, value in part.items():
+        if key not in result or key in ("description", "title", "default", "nullable"):
+            result[key] = value
+        elif key == "properties" and isinstance(value, dict):
+            properties = dict(result[key])
+            for name, schema in value.items():
+                same = name not in properties or properties[name] == schema
+                properties[name] = schema if same else {"allOf": [properties[name], schema]}
+            result[key] = properties
+        elif key == "required":
+            result[key] = [
+                *as_list(result[key]),
+                *(name for name in as_list(value) if name not in as_list(result[key])),
+            ]
+        elif key == "enum":
+            result[key] = [entry for entry in result[key] if entry in value]
+        elif key == "type":
+            result[key] = _common_kind(result[key], value)
+        elif key in _TIGHTER and type(value) in (int, float) and type(result[key]) in (int, float):
+            result[key] = _TIGHTER[key](result[key], value)
+        elif key == "additionalProperties":
+            result[key] = value if result[key] is True else result[key]
+
+
+def either(one: Json, other: Json) -> Json:
+    """A schema for a property that two alternatives have: what either allows, where that can be said simply."""
+    if one == other or not (isinstance(one, dict) and isinstance(other, dict)):
+        return one
+    values = [_values(one), _values(other)]
+    if all(values):
+        return {**one, "enum": [*values[0], *(value for value in values[1] if value not in values[0])]}
+    return {key: value for key, value in one.items() if key not in ("enum", "const")}
+
+
+def _values(schema: Schema) -> list[Json]:
+    return [schema["const"]] if "const" in schema else as_list(schema.get("enum"))
+
+
+def _common_kind(one: Json, other: Json) -> Json:
+    common = [kind for kind in listed(one) if kind in listed(other)]
+    return common[0] if len(common) == 1 else common or one
+
+
+def kind_of(schema: Mapping[str, Json]) -> Json:
+    """The stated type (a name or a list of names), or the one that other keywords imply; None when there is none."""
+    stated = [kind for kind in listed(schema.get("type")) if kind in _TYPES]
+    if stated:
+        return stated[0] if len(stated) == 1 else stated
+    if "properties" in schema or isinstance(schema.get("additionalProperties"), dict):
+        return "object"
+    if "items" in schema:
+        return "array"
+    if isinstance(values := schema.get("enum"), list) and values:
+        kinds = sorted({_type_of(value) for value in values})
+        return kinds[0] if len(kinds) == 1 else kinds
+    if "pattern" in schema or "maxLength" in schema or schema.get("format") in FORMATS:
+        return "string"
+    return None
+
+
+def _type_of(value: Json) -> str:
+    if value is None:
+        return "null"
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
+    return kinds.get(type(value), "object")
+
+
+def listed(kind: Json) -> list[str]:
+    return [kind] if isinstance(kind, str) else as_list(kind)
+
+
+def as_list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []

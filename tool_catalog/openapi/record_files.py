@@ -1,0 +1,111 @@
+"""The methods of an import as record files: one per resource, tools named, shared answers stated once."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tool_catalog import naming
+from tool_catalog.catalog import STANDARD_METHODS
+from tool_catalog.naming import singular, snake_case
+from tool_catalog.openapi import integration
+from tool_catalog.openapi.answers import Answer, records_schema
+from tool_catalog.openapi.document import Document
+from tool_catalog.openapi.drafts import Draft
+from tool_catalog.openapi.inference import Place, Seen
+from tool_catalog.records import INTEGRATION_FILE
+
+Json = Any
+YamlPath = tuple[str | int, ...]
+
+_ORDER = {method: index for index, method in enumerate(STANDARD_METHODS)}
+
+
+@dataclass(slots=True)
+class RecordFile:
+    """One record file to be: its data, and the comments in it."""
+
+    data: dict[str, Json]
+    comments: dict[YamlPath, str] = field(default_factory=dict)
+
+
+def tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Place]) -> dict[str, dict[str, str]]:
+    """Resource -> method -> tool name: by the rules, without "by id" where there is no id, short and never twice."""
+    names: dict[str, dict[str, str]] = defaultdict(dict)
+    taken: set[str] = set()
+    for one in seen:
+        place = where[one.operation.key]
+        name = naming.tool_name(integration_name, place.resource, place.method)
+        if place.method in ("get", "update", "delete") and "{" not in one.operation.path.rstrip("/").rpartition("/")[2]:
+            name = name.removesuffix("_by_id")
+        if name in taken:  # two resources with one singular
+            name = f"{snake_case(integration_name)}_{place.resource}_{place.method}"
+        name = naming.shorten(name)
+        taken.add(name)
+        names[place.resource][place.method] = name
+    return names
+
+
+def resource_files(
+    methods: Mapping[str, Draft], where: Mapping[str, Place], found: Mapping[str, Answer]
+) -> dict[str, RecordFile]:
+    """One file per resource: its methods in their usual order, and the answers that several of them share."""
+    by_resource: dict[str, dict[str, str]] = defaultdict(dict)
+    for key in methods:
+        by_resource[where[key].resource][where[key].method] = key
+    files: dict[str, RecordFile] = {}
+    for resource, keys in sorted(by_resource.items()):
+        file = RecordFile({"resource": resource, "tags": [resource]})
+        shared = _shared(resource, [found[key] for key in keys.values()])
+        if shared:
+            file.data["schemas"] = dict(shared.values())
+        file.data["methods"] = {}
+        for method in sorted(keys, key=lambda name: (_ORDER.get(name, len(_ORDER)), name)):
+            draft, answer = methods[keys[method]], found[keys[method]]
+            draft.data["response_schema"] = _with_shared(draft.data["response_schema"], answer, shared)
+            file.data["methods"][method] = draft.data
+            file.comments |= {("methods", method, *path): text for path, text in draft.comments.items()}
+        files[f"{resource}.yaml"] = file
+    return files
+
+
+def instruct(document: Document, files: Mapping[str, RecordFile]) -> None:
+    """Write the instructions, which name the resources there are, into integration.yaml."""
+    resources = sorted(file.data["resource"] for name, file in files.items() if name != INTEGRATION_FILE)
+    files[INTEGRATION_FILE].data["instructions"] = integration.instructions(document, resources)
+
+
+def _shared(resource: str, found: Iterable[Answer]) -> dict[str, tuple[str, Json]]:
+    """Component -> name and schema, for components that are the answer (or a record of the answer) more than once."""
+    uses: Counter[str] = Counter()
+    schemas: dict[str, Json] = {}
+    for answer in found:
+        for component, schema in ((answer.component, answer.schema), (answer.item_component, records_schema(answer))):
+            if component and schema and schema.get("properties"):
+                uses[component] += 1
+                schemas.setdefault(component, schema)
+    names: dict[str, tuple[str, Json]] = {}
+    for component, count in uses.items():
+        name = snake_case(component) or singular(resource)
+        if count > 1 and name not in {known for known, _ in names.values()}:
+            names[component] = (name, schemas[component])
+    return names
+
+
+def _with_shared(schema: dict[str, Json], answer: Answer, shared: Mapping[str, tuple[str, Json]]) -> dict[str, Json]:
+    if answer.component in shared:
+        return {"$ref": f"#/schemas/{shared[answer.component][0]}"}
+    if answer.item_component in shared:
+        reference = {"$ref": f"#/schemas/{shared[answer.item_component][0]}"}
+        steps = answer.items.split(".") if answer.items not in (None, "@") else []
+        return _with_items(schema, steps, reference)
+    return schema
+
+
+def _with_items(schema: dict[str, Json], steps: list[str], reference: dict[str, str]) -> dict[str, Json]:
+    if not steps:
+        return {**schema, "items": reference}
+    properties = schema["properties"]
+    return {**schema, "properties": {**properties, steps[0]: _with_items(properties[steps[0]], steps[1:], reference)}}
