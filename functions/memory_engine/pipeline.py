@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ADDS_TOGETHER = 32
+"""Adds without a model that share one write, and so one flush of the disk."""
 MAX_ATTEMPTS = 3
 """Tries at one event, counting those that a crash cut short, before it is FAILED."""
 PAUSE_SECONDS = 1.0
@@ -56,6 +58,7 @@ class Worker:
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._troubled = False
 
     def wake(self) -> None:
         self._awake.set()
@@ -79,7 +82,7 @@ class Worker:
             self._awake.clear()
             try:
                 worked = (
-                    self._work_next() or exports.work_next(self._engine) or bool(embeddings.embed_missing(self._engine))
+                    self.work_next() or exports.work_next(self._engine) or bool(embeddings.embed_missing(self._engine))
                 )
                 pause = 0.0 if worked else IDLE_SECONDS
             except embeddings.EmbeddingFailed as problem:
@@ -91,20 +94,49 @@ class Worker:
             if pause:
                 self._awake.wait(pause)
 
-    def _work_next(self) -> bool:
-        """Work on the oldest unfinished event. False when there is none."""
+    def work_next(self) -> bool:
+        """Work on the oldest unfinished event, or on adds in a row that need no model. False when there is none."""
         engine = self._engine
-        with engine.database.read() as connection:
-            event = connection.execute(
-                "SELECT * FROM events WHERE status IN ('PENDING', 'RUNNING') ORDER BY seq LIMIT 1"
-            ).fetchone()
-        if event is None:
+        found = self._oldest()
+        if not found:
             return False
-        attempt = event["attempts"] + 1
-        if attempt > MAX_ATTEMPTS:
-            self._fail(event, f"interrupted {event['attempts']} times")
+        if found[0]["attempts"] >= MAX_ATTEMPTS:
+            self._fail(found[0], f"interrupted {found[0]['attempts']} times")
             return True
-        engine.database.write(lambda connection: _begin(engine, connection, event))
+        try:
+            engine.database.write(lambda connection: _begin(engine, connection, found, counted=not self._troubled))
+            if len(found) == 1 or not self._add_together(found):
+                for event in found:
+                    self._work_on(event)
+        except sqlite3.OperationalError:
+            # The file is locked or the disk full: no fault of the event, so the try does not count.
+            self._troubled = True
+            raise
+        self._troubled = False
+        return True
+
+    def _oldest(self) -> list[sqlite3.Row]:
+        with self._engine.database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM events WHERE status IN ('PENDING', 'RUNNING') ORDER BY seq LIMIT ?", (ADDS_TOGETHER,)
+            ).fetchall()
+        fresh = [row["event_type"] == "ADD" and row["attempts"] == 0 for row in rows]
+        together = fresh.index(False) if False in fresh else len(fresh)
+        return rows[: max(1, together if self._engine.settings.llm is None else 1)]
+
+    def _add_together(self, found: list[sqlite3.Row]) -> bool:
+        """Many adds, one write. False when one of them spoils it; then each is worked on by itself."""
+        try:
+            _add(self._engine, found)
+        except sqlite3.OperationalError:
+            raise
+        except Exception:
+            logger.exception("%d adds failed together; each is tried by itself", len(found))
+            return False
+        return True
+
+    def _work_on(self, event: sqlite3.Row) -> None:
+        engine, attempt = self._engine, event["attempts"] + 1
         try:
             _WORK[event["event_type"]](engine, event)
         except extraction.ExtractionFailed as problem:
@@ -117,7 +149,6 @@ class Worker:
         except Exception as problem:
             logger.exception("event %s failed", event["id"])
             self._fail(event, f"internal error: {type(problem).__name__}")
-        return True
 
     def _fail(self, event: sqlite3.Row, reason: str) -> None:
         engine = self._engine
@@ -129,10 +160,10 @@ class Worker:
         engine.database.write(change)
 
 
-def _begin(engine: Engine, connection: sqlite3.Connection, event: sqlite3.Row) -> None:
-    connection.execute(
-        "UPDATE events SET status = 'RUNNING', attempts = attempts + 1, started_at = ?, updated_at = ? WHERE id = ?",
-        (engine.now(), engine.now(), event["id"]),
+def _begin(engine: Engine, connection: sqlite3.Connection, found: list[sqlite3.Row], *, counted: bool) -> None:
+    connection.executemany(
+        "UPDATE events SET status = 'RUNNING', attempts = attempts + ?, started_at = ?, updated_at = ? WHERE id = ?",
+        [(int(counted), engine.now(), engine.now(), event["id"]) for event in found],
     )
 
 
@@ -172,19 +203,25 @@ def add_later(engine: Engine, body: dict[str, Any]) -> str:
 
 
 def _work_add(engine: Engine, event: sqlite3.Row) -> None:
-    body = json.loads(event["payload"])
-    facts = _extract(engine, body)
+    _add(engine, [event])
+
+
+def _add(engine: Engine, found: list[sqlite3.Row]) -> None:
+    """Extract from each event's messages; then, in one write, store what is new and end the events."""
+    bodies = [json.loads(event["payload"]) for event in found]
+    extracted = [_extract(engine, body) for body in bodies]
 
     def change(connection: sqlite3.Connection) -> None:
-        results = []
-        for fact in facts:
-            scope = _scope_for(body, fact.role)
-            if _is_known(connection, fact.text, scope):
-                continue
-            new = _new(engine, body, fact.text, scope, chosen=fact.categories, event_id=event["id"])
-            results.append(_added(memories.insert(engine, connection, new), fact.text))
-        events.finish(engine, connection, event["id"], results)
-        webhooks.enqueue_job(engine, connection, event["id"], succeeded=True)
+        for event, body, facts in zip(found, bodies, extracted, strict=True):
+            results = []
+            for fact in facts:
+                scope = _scope_for(body, fact.role)
+                if _is_known(connection, fact.text, scope):
+                    continue
+                new = _new(engine, body, fact.text, scope, chosen=fact.categories, event_id=event["id"])
+                results.append(_added(memories.insert(engine, connection, new), fact.text))
+            events.finish(engine, connection, event["id"], results)
+            webhooks.enqueue_job(engine, connection, event["id"], succeeded=True)
 
     engine.database.write(change)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,35 @@ def test_an_event_that_was_cut_short_three_times_fails_and_the_next_goes_on(file
         failed = memory.event(first)
         assert (failed["status"], failed["error"]) == ("FAILED", "interrupted 3 times")
         assert memory.event(second)["status"] == "SUCCEEDED"
+
+
+def test_one_broken_event_among_many_fails_alone(memory: Bench) -> None:
+    memory.engine.stop()
+    bodies = [{"messages": [{"role": "user", "content": f"I keep {n} bees."}], "user_id": "alice"} for n in range(5)]
+    ids = [memory.call("POST", "/v3/memories/add/", body)["event_id"] for body in bodies]
+    memory.engine.database.write(
+        lambda c: c.execute("UPDATE events SET payload = '{}' WHERE id = ?", (ids[2],)) and None
+    )
+    memory.engine.start()
+    ended = [memory.event(event_id) for event_id in ids]
+    assert [event["status"] for event in ended] == ["SUCCEEDED", "SUCCEEDED", "FAILED", "SUCCEEDED", "SUCCEEDED"]
+    assert ended[2]["error"] == "internal error: KeyError"
+    assert len(memory.texts()) == 4
+
+
+def test_a_locked_file_costs_an_add_no_attempt(file: Path) -> None:
+    with bench(path=file, busy_timeout_seconds=0.01) as memory:
+        memory.engine.stop()
+        body = {"messages": [{"role": "user", "content": "I keep bees."}], "user_id": "alice"}
+        event_id = memory.call("POST", "/v3/memories/add/", body)["event_id"]
+        holder = sqlite3.connect(file, isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        for _ in range(5):
+            with pytest.raises(sqlite3.OperationalError):
+                memory.engine.worker.work_next()
+        holder.close()
+        memory.engine.start()
+        assert memory.event(event_id)["status"] == "SUCCEEDED"
 
 
 # kill -9
