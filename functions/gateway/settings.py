@@ -48,6 +48,7 @@ class Settings:
     max_upstream_bytes: int = _setting(5_000_000, "bytes read of one upstream answer", least=1_000, most=50_000_000)
     # Quotes and backslashes weigh six times in a Lambda answer (in the text, in structuredContent, and each escaped
     # once more in Lambda's own envelope), and Lambda takes 6,291,556 bytes.
+    # A result is sent twice, as text and as structuredContent, and Lambda's 6 MB count both escaped: six times at most.
     max_result_bytes: int = _setting(100_000, "UTF-8 bytes of a result's text", least=1_000, most=1_000_000)
     max_string_chars: int = _setting(32_000, "characters of one string in a result", least=100, most=1_000_000)
     max_array_items: int = _setting(1_000, "entries of one array in a result", least=1, most=100_000)

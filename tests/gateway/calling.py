@@ -23,16 +23,6 @@ API_KEY = "m0-sécret-key-0123456789"
 SETTINGS = Settings(private_upstreams=True)
 MEM0 = catalog.load("mem0")
 
-ANYTHING: dict[str, Json] = {
-    "string": {"type": "string"},
-    "integer": {"type": "integer"},
-    "number": {"type": "number"},
-    "boolean": {"type": "boolean"},
-    "array": {"type": "array", "items": {}},
-    "object": {"type": "object"},
-    "any": {},
-}
-
 
 def tool(
     verb: str = "GET",

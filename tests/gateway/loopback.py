@@ -63,7 +63,6 @@ class Upstream:
     script: Callable[[Received], Told] = lambda received: answer(200, {})
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
-    _hanging: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def answers(self, *told: Told) -> None:
         """Answer with these in turn, the last one from then on."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 
 import pytest
 
+from functions.gateway import results
 from functions.gateway.settings import Settings, SettingsError
+from tests.gateway.calling import tool
+
+LAMBDA_ANSWER_BYTES = 6 * 1024 * 1024
+"""Most that a function may answer to a synchronous invocation."""
 
 
 def test_nothing_set_gives_the_defaults() -> None:
@@ -62,8 +68,13 @@ def test_every_number_has_limits_and_a_default_within_them() -> None:
         assert setting.metadata["help"]
 
 
-def test_the_largest_result_fits_a_lambda_answer_however_it_is_escaped() -> None:
-    """Text and structuredContent hold the result twice, the text escaped; the platform's JSON escapes both again."""
+@pytest.mark.parametrize("text", ["\\" * 999_000, '"' * 999_000, "é" * 999_000, "\u0001" * 999_000, "😀" * 999_000])
+def test_the_largest_result_fits_a_lambda_answer_however_it_is_escaped(text: str) -> None:
+    """A client receives a result as text and as structuredContent, and the platform's event holds both as a string."""
     [most] = [setting.metadata["most"] for setting in fields(Settings) if setting.name == "max_result_bytes"]
-    in_structure, in_text, platform = 1, 2, 2
-    assert most * (in_structure + in_text) * platform <= 6 * 1024 * 1024
+    settings = Settings(max_result_bytes=most, max_string_chars=most)
+    body = results.shape_object(tool(method="get"), {"text": text}, 200, settings)
+    assert most // 3 < results.size(body) <= most
+    answer = {"content": [{"type": "text", "text": results.text(body)}], "structuredContent": body}
+    event = json.dumps({"statusCode": 200, "body": json.dumps(answer, ensure_ascii=False)})
+    assert len(event.encode()) <= LAMBDA_ANSWER_BYTES
