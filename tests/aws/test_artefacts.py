@@ -15,7 +15,7 @@ import pytest
 from tests.aws import standins
 from tests.aws.conftest import Built
 
-pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("built")]
+pytestmark = pytest.mark.aws
 
 DATA_PLANE_MAX_BYTES = 12_000_000
 """Of the zip: what a cold start has to fetch and unpack."""

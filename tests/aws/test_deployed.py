@@ -20,7 +20,7 @@ from functions.stores.dynamodb import DynamoStore
 from tests.aws import standins
 from tests.aws.conftest import Built, run
 
-pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("built")]
+pytestmark = pytest.mark.aws
 
 Json = Any
 

@@ -22,7 +22,7 @@ from tests.aws.conftest import Built
 from tests.aws.lambda_runtime import Running, running
 from tests.mcp_endpoint.endpoint import Answer, Bench, Clock, Request, legacy, modern
 
-pytestmark = [pytest.mark.aws, pytest.mark.xdist_group("built")]
+pytestmark = pytest.mark.aws
 
 Json = Any
 
