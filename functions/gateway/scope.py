@@ -102,7 +102,7 @@ def apply(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> di
             if merged.get(name, pinned) != pinned:
                 raise _foreign(tool, name, merged[name], config.scope)
             merged[name] = pinned
-        for name in _split_off(tool, config.scope):
+        for name in sorted(_split_off(tool, config.scope)):
             if name in merged:
                 raise OutOfScope(
                     f"{tool.name}: with {name} a part of what is written would not belong to "
