@@ -134,7 +134,7 @@ def attach(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) 
             return replace(request, query=(*request.query, (auth.name, fill(auth.value))))
         case "none":
             return request
-    return replace(request, headers=(*request.headers, (header[0], header[1].strip())))
+    return replace(request, headers=(*request.headers, (header[0], header[1].strip(" \t"))))
 
 
 def redact(body: bytes, credential: Mapping[str, str], described: Mapping[str, Mapping[str, Any]]) -> bytes:

@@ -90,7 +90,7 @@ def build(
         elif parameter.location == "header":
             if UNSENDABLE.search(_text(value)):
                 problems.append(f'"{parameter.argument}" holds a line break or another control character; leave it out')
-            headers.append((parameter.name, _text(value).strip()))
+            headers.append((parameter.name, _text(value).strip(" \t")))
     request = UpstreamRequest(
         verb=tool.request.verb,
         origin=f"{base.scheme}://{base.netloc.rpartition('@')[2]}",

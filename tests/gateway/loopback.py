@@ -84,7 +84,7 @@ class Upstream:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         verb, target, _ = head[0].split(" ")
         lines = [
-            (name.lower(), value.strip().encode("latin-1"))
+            (name.lower(), value.strip(" \t").encode("latin-1"))
             for name, _, value in (line.partition(":") for line in head[1:-2])
         ]
         body = await reader.readexactly(int(dict(lines).get("content-length", b"0")))
