@@ -88,7 +88,7 @@ def _parameters(context: Context, subject: Subject, cuts: list[Note], replaced: 
     found: dict[str, list[Argument]] = {"path": [], "query": [], "header": []}
     in_path = re.findall(r"\{([^{}]*)\}", operation.path)
     for parameter in operation.parameters:
-        name, location = parameter["name"], parameter.get("in")
+        name, location = parameter["name"], str(parameter.get("in"))
         if (
             (location == "query" and name in replaced)
             or (location == "path" and name not in in_path)

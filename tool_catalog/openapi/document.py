@@ -107,7 +107,8 @@ class Document:
         """The path's parameters under those of the operation, which replace one of the same name and place."""
         found: dict[tuple[str, str], Node] = {}
         for source in (item, operation):
-            for entry in source.get("parameters") or ():
+            entries = source.get("parameters")
+            for entry in entries if isinstance(entries, list) else ():
                 parameter = self.resolve(entry)
                 if isinstance(parameter.get("name"), str):
                     found[parameter["name"], str(parameter.get("in"))] = parameter
@@ -117,7 +118,8 @@ class Document:
 def read(path: Path) -> Document:
     """Read `path` as JSON or YAML. Raises CannotImport."""
     if re.match(r"[a-z][a-z0-9+.-]*:/", str(path), re.IGNORECASE):
-        raise CannotImport(f'"{path}" is a URL; nothing is fetched here: download it and give the file')
+        url = str(path).replace(":/", "://", 1)  # a path has no double slashes
+        raise CannotImport(f'"{url}" is a URL; nothing is fetched here: download it and give the file')
     if not path.is_file():
         raise CannotImport(f'no file "{path}"')
     if (size := path.stat().st_size) > MAX_BYTES:

@@ -55,7 +55,8 @@ def draft(context: Context, subject: Subject) -> Draft:
     operation, place, answer = subject.operation, subject.place, subject.answer
     if answer.problem:
         raise NotCallable(answer.problem)
-    if servers := operation.data.get("servers"):
+    servers = operation.data.get("servers")
+    if isinstance(servers, list) and servers and isinstance(servers[0], dict):
         raise NotCallable(f"has a server of its own ({servers[0].get('url')}); tools never leave the base URL")
     made = Draft({})
     # Only what reads is a list to page through or to pick fields from; below the root of an answer, only `list` is.

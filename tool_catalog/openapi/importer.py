@@ -79,6 +79,8 @@ def _run(options: Options, progress: Progress) -> Report:
         raise CannotImport(
             f'"{options.integration}" is no name of an integration; use lower-case letters, digits, single "_" or "-"'
         )
+    if options.base_url is not None and not integration.is_https(options.base_url):
+        raise CannotImport(f'"{options.base_url}" is no base URL; give one that starts with https:// and has a host')
     document = read(options.source)
     target = options.into / options.integration
     memory = _memory(target)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from tool_catalog.compiler import INSTRUCTIONS_LENGTH
 from tool_catalog.openapi.document import Document, Node, Operation, Unresolvable
@@ -84,11 +85,20 @@ def _base_url(document: Document, made: IntegrationDraft) -> str:
     for name, variable in variables.items():
         url = url.replace(f"{{{name}}}", str(variable.get("default", "")) if isinstance(variable, dict) else "")
         made.comments["base_url",] = f"# guessed: the defaults of {', '.join(variables)}; an account may have its own"
-    if not url.startswith("https://"):
+    if not is_https(url):
         made.comments["base_url",] = (
             "# the source names no https:// server; write the API's own, or import with --base-url"
         )
+        return url if "://" not in url else ""
     return url.rstrip("/")
+
+
+def is_https(url: str) -> bool:
+    """Whether `url` can be a base URL."""
+    try:
+        return urlsplit(url).scheme == "https" and bool(urlsplit(url).hostname)
+    except ValueError:  # "https://[x]"
+        return False
 
 
 def _auth(document: Document, operations: list[Operation], made: IntegrationDraft) -> None:
@@ -104,7 +114,8 @@ def _auth(document: Document, operations: list[Operation], made: IntegrationDraf
     alone: Counter[str] = Counter()
     together: Counter[tuple[str, ...]] = Counter()
     for operation in operations:
-        for requirement in operation.data.get("security", document.data.get("security")) or ():
+        requirements = operation.data.get("security", document.data.get("security"))
+        for requirement in requirements if isinstance(requirements, list) else ():
             names = tuple(requirement) if isinstance(requirement, dict) else ()
             together[names] += len(names) > 1
             alone.update(name for name in names if name in schemes)

@@ -338,6 +338,8 @@ def test_the_scheme_that_most_operations_take_is_chosen_and_a_pair_is_told() -> 
             "# guessed",
         ),
         ([{"url": "/api"}], "/api", "# the source names no https:// server"),
+        ([{"url": "http://a.example.com"}], "", "# the source names no https:// server"),
+        ([{"url": "https://[x]"}], "", "# the source names no https:// server"),
         (None, "", "# the source names no https:// server"),
     ],
 )

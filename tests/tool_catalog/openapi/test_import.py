@@ -414,26 +414,32 @@ def test_the_command_imports_and_the_result_compiles(into: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize(
-    ("source", "name", "message"),
+    ("given", "message"),
     [
         (
-            "https://api.example.com/openapi.json",
-            "parcels",
-            " is a URL; nothing is fetched here: download it and give the file",
+            ["https://api.example.com/openapi.json", "--integration", "parcels"],
+            '"https://api.example.com/openapi.json" is a URL; nothing is fetched here: download it and give the file',
         ),
-        ("nowhere.json", "parcels", 'no file "nowhere.json"'),
+        (["nowhere.json", "--integration", "parcels"], 'no file "nowhere.json"'),
         (
-            str(PARCELS),
-            "My Parcels",
+            [str(PARCELS), "--integration", "My Parcels"],
             '"My Parcels" is no name of an integration; use lower-case letters, digits, single "_" or "-"',
+        ),
+        (
+            [str(PARCELS), "--integration", "parcels", "--base-url", "http://a.example.com"],
+            '"http://a.example.com" is no base URL; give one that starts with https:// and has a host',
+        ),
+        (
+            [str(PARCELS), "--integration", "parcels", "--path", "/nothing*"],
+            "parcels.yaml: no operation is left to import; see --path",
         ),
     ],
 )
 def test_the_command_refuses_in_one_line(
-    into: Path, capsys: pytest.CaptureFixture[str], source: str, name: str, message: str
+    into: Path, capsys: pytest.CaptureFixture[str], given: list[str], message: str
 ) -> None:
-    assert run(into, "import", source, "--integration", name) == 1
+    assert run(into, "import", *given) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.endswith(f"{message}\nnothing was written\n")
+    assert captured.err == f"{message}\nnothing was written\n"
     assert not into.exists()
