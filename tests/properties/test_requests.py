@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from functions.gateway import requests
@@ -104,6 +104,7 @@ def test_a_path_value_fills_its_segment_and_nothing_else(entry: Tool, data: st.D
 
 
 @given(value=VALUES)
+@example(value="\u00a0no-break space at both ends\u00a0")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_an_upstream_receives_is_what_was_built(stub: Upstream, value: str) -> None:
     entry = tool(
