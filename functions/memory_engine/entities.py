@@ -123,6 +123,8 @@ def create(engine: Engine, call: Call) -> Answer:
             problems[name] = ["Not a valid string."]
         elif not body[name].strip():
             problems[name] = ["This field may not be blank."]
+    if not isinstance(body.get("metadata"), (dict, type(None))):
+        problems["metadata"] = ["Must be an object."]
     if problems:
         raise Refusal(400, problems)
     entity_id, metadata = body[f"{kind}_id"], body.get("metadata")

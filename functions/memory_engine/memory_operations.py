@@ -365,8 +365,10 @@ def _no_top_level_entities(body: dict[str, Any], operation: str) -> None:
 def _only(body: dict[str, Any], shape: dict[str, Any]) -> dict[str, Any]:
     """The fields asked for; the id always."""
     wanted = body.get("fields")
-    if not isinstance(wanted, list) or not wanted:
+    if not wanted:
         return shape
+    if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
+        raise Refusal(400, {"fields": ["Expected a list of strings."]})
     return {name: value for name, value in shape.items() if name == "id" or name in wanted}
 
 

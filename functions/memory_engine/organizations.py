@@ -17,11 +17,11 @@ ROLES = ("READER", "OWNER")
 
 PROJECT_DEFAULTS: dict[str, Any] = {
     "usecase": None,
-    "memory_depth": None,
+    "memory_depth": "",
     "inclusion_prompt": None,
     "exclusion_prompt": None,
-    "custom_categories": None,
-    "custom_instructions": None,
+    "custom_categories": [],
+    "custom_instructions": "",
     "agent_custom_instructions": None,
     "update_custom_instructions": None,
     "summary_custom_instructions": None,
@@ -96,7 +96,7 @@ def create_organization(engine: Engine, call: Call) -> Answer:
     name = _required(call, "name")["name"]
 
     def change(connection: sqlite3.Connection) -> str:
-        org_id, now = f"org_{engine.new_id()}", engine.now()
+        org_id, now = engine.new_id(), engine.now()
         connection.execute(
             "INSERT INTO organizations (org_id, name, created_at, updated_at) VALUES (?,?,?,?)",
             (org_id, name, now, now),
@@ -149,7 +149,7 @@ def create_project(engine: Engine, call: Call) -> Answer:
 
     def change(connection: sqlite3.Connection) -> str:
         org_id = _org(connection, call)["org_id"]
-        project_id, now = f"proj_{engine.new_id()}", engine.now()
+        project_id, now = engine.new_id(), engine.now()
         connection.execute(
             "INSERT INTO projects (project_id, org_id, name, description, created_at, updated_at) VALUES (?,?,?,?,?,?)",
             (project_id, org_id, name, description, now, now),
@@ -361,12 +361,12 @@ def _project(engine: Engine, connection: sqlite3.Connection, row: sqlite3.Row) -
     return {
         "project_id": row["project_id"],
         "name": row["name"],
-        "description": row["description"],
+        "description": row["description"] or "",
         "created_at": times.iso(row["created_at"]),
         "updated_at": times.iso(row["updated_at"]),
         "members": _people(connection, row["project_id"]),
         **PROJECT_DEFAULTS,
-        **json.loads(row["options"]),
+        **{name: value for name, value in json.loads(row["options"]).items() if value is not None},
         "is_default": row["project_id"] == engine.settings.project_id,
         "user_role": "OWNER",
     }

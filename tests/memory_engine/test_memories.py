@@ -147,6 +147,9 @@ def test_lists_narrow_by_dates_categories_keywords_and_fields(memory: Bench) -> 
         "POST", "/v3/memories/", {"filters": {"user_id": "alice"}, "fields": ["memory"], "page_size": 1}
     )["results"]
     assert set(item) == {"id", "memory"}
+    assert memory.call("POST", "/v3/memories/", {"filters": {"user_id": "alice"}, "fields": [{}]}, 400) == {
+        "fields": ["Expected a list of strings."]
+    }
     assert memory.call("POST", "/v3/memories/", {"filters": {"user_id": "alice"}, "start_date": "soon"}, 400) == {
         "error": "start_date and end_date must be valid dates in YYYY-MM-DD format."
     }
@@ -303,6 +306,7 @@ def test_entities_are_made_by_hand(memory: Bench, kind: str) -> None:
     assert problems[f"{kind}_id"] == ["This field may not be blank."]
     if kind != "user":
         assert problems["name"] == ["This field is required."]
+    assert memory.call("POST", f"/v1/{kind}s/", {**body, "metadata": [1]}, 400) == {"metadata": ["Must be an object."]}
 
 
 def test_filter_options_name_what_is_there(memory: Bench) -> None:

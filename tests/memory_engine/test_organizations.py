@@ -80,7 +80,7 @@ def test_deleting_the_keys_own_project_empties_it_and_the_key_goes_on(memory: Be
     assert memory.texts() == []
     assert memory.search("tea") == []
     assert memory.call("GET", "/v1/entities/")["count"] == 0
-    assert memory.call("GET", PROJECT)["custom_instructions"] is None
+    assert memory.call("GET", PROJECT)["custom_instructions"] == ""
     memory.remember("Likes coffee")
     assert [hit["memory"] for hit in memory.search("coffee")] == ["Likes coffee"]
 
