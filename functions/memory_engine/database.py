@@ -169,6 +169,7 @@ class Database:
         self._changes: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None]
         self._changes = queue.SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()
         if path == MEMORY_PATH:
             self._writer = self._shared = _prepare(_connect(MEMORY_PATH, WRITER_CACHE_KIB, 0.0), MEMORY_PATH)
         else:
@@ -212,17 +213,19 @@ class Database:
     def write_later(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """As `write`, without waiting."""
         future: Future[T] = Future()
-        if self._closed:
-            raise DatabaseUnavailable("The memory engine is closed")
-        self._changes.put((change, future))
+        with self._closing:
+            if self._closed:
+                raise DatabaseUnavailable("The memory engine is closed")
+            self._changes.put((change, future))
         return future
 
     def close(self) -> None:
         """Finish what was handed in, fold the log into the file, close."""
-        if self._closed:
-            return
-        self._closed = True
-        self._changes.put(None)
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._changes.put(None)
         self._thread.join()
         while not self._readers.empty():
             self._readers.get().close()

@@ -17,6 +17,8 @@ STATUSES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED")
 KEPT_SEARCHES = 10_000
 """SEARCH events kept; older ones go, so that reading does not grow the file for ever. The count in stats stays."""
 
+PRUNED_EVERY = 100
+
 
 def create(
     engine: Engine,
@@ -83,6 +85,9 @@ def note_search(engine: Engine, payload: dict[str, Any], results: list[dict[str,
 
     def change(connection: sqlite3.Connection) -> None:
         create(engine, connection, "SEARCH", payload, status="SUCCEEDED", results=found, started_at=started_at)
+        made = connection.execute("SELECT value FROM counters WHERE name = 'SEARCH'").fetchone()[0]
+        if made % PRUNED_EVERY:
+            return
         connection.execute(
             "DELETE FROM events WHERE event_type = 'SEARCH' AND seq <="
             " (SELECT seq FROM events WHERE event_type = 'SEARCH' ORDER BY seq DESC LIMIT 1 OFFSET ?)",

@@ -187,7 +187,7 @@ def _scalar(part: Any, text: str, root: dict[str, Any]) -> Any:
 
 
 def _matching(part: dict[str, Any], name: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if words.fold(name) in ("memories", "memory", "facts", "items", "results"):
+    if name.lower() in ("memories", "memory", "facts", "items", "results"):
         return items
     asked = [re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name), part.get("title"), part.get("description")]
     stems = words.stems_of(" ".join(text for text in asked if isinstance(text, str)))

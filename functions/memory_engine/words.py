@@ -1,11 +1,10 @@
-"""Words: how text is cut, folded, stemmed and compared. Pure, apart from a stemmer borrowed from SQLite."""
+"""Words: how text is cut, stemmed and compared. Pure, apart from a stemmer borrowed from SQLite."""
 
 from __future__ import annotations
 
 import re
 import sqlite3
 import threading
-import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -33,14 +32,6 @@ STOP_WORDS = frozenset((
 # fmt: on
 
 
-def fold(text: str) -> str:
-    """Lower case without accents, as the tokenizer sees it."""
-    lowered = text.casefold()
-    if lowered.isascii():
-        return lowered
-    return "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
-
-
 def segmented(text: str | None) -> str | None:
     """The text with spaces around the characters of scripts that have none; other text as it is."""
     if text is None or text.isascii():
@@ -49,8 +40,8 @@ def segmented(text: str | None) -> str | None:
 
 
 def words_of(text: str) -> list[str]:
-    """The folded words of a text, in order."""
-    return _WORD.findall(fold(segmented(text) or ""))
+    """The words of a text in lower case, in order. Accents stay: the tokenizer takes them off in its own way."""
+    return _WORD.findall((segmented(text) or "").lower())
 
 
 def content_words(text: str) -> list[str]:
@@ -61,7 +52,7 @@ def content_words(text: str) -> list[str]:
 
 def spelled_words(text: str) -> set[str]:
     """The words worth correcting typing errors towards: letters only, 4 to 24 of them."""
-    return set(_SPELLED.findall(fold(text)))
+    return set(_SPELLED.findall(text.lower()))
 
 
 def variants(word: str) -> Iterator[str]:
@@ -114,7 +105,7 @@ def _stemmer() -> _Stemmer:
 
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """The stem of one folded word: "running" and "runs" are "run"."""
+    """The stem of one word in lower case, without accents: "running" and "runs" are "run"."""
     return _stemmer().stem(word)
 
 

@@ -65,6 +65,34 @@ def test_scripts_without_spaces_are_searchable(memory: Bench) -> None:
     assert _found(memory, "喝茶") == ["我喜欢喝茶"]
 
 
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("Die Straße nach Köln", "STRASSE köln"),
+        ("Die Straße nach Köln", "straße"),
+        ("저는 서울에 살아요", "서울에"),
+        ("がんばる人が好き", "が"),
+        ("Живёт в Москве", "москве"),
+        ("L'été à Nîmes", "ete nimes"),
+        ("İzmir'de yaşıyor", "izmir"),
+        ("मुझे हिन्दी पसंद है", "हिन्दी"),
+        ("e\u0301cole", "école"),
+    ],
+)
+def test_letters_of_many_scripts_are_met(memory: Bench, text: str, query: str) -> None:
+    memory.remember(text)
+    assert _found(memory, query) == [text]
+
+
+def test_old_search_events_go_and_the_count_stays(memory: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("functions.memory_engine.events.KEPT_SEARCHES", 30)
+    for _ in range(100):
+        memory.search("tea")
+    memory.engine.database.write(lambda connection: None)
+    assert memory.call("GET", "/v1/events/?event_type=SEARCH")["count"] == 30
+    assert memory.call("GET", "/v1/stats/")["total_retrieval_events"] == 100
+
+
 def test_rarer_and_more_words_score_higher(memory: Bench) -> None:
     memory.remember(*[f"The team met on day {n}" for n in range(20)], "The team met the sponsor")
     hits = memory.search("team sponsor", top_k=3, threshold=0)
