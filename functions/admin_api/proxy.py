@@ -345,7 +345,7 @@ def _may_have_acted(failure: errors.ToolFailure | None) -> bool:
             return False
         case errors.UpstreamRefused():
             return failure.status_code >= 500
-        case errors.UpstreamUnreachable() | errors.UpstreamTimeout():
-            return failure.detail not in ("ConnectError", "ConnectTimeout")
-        case _:
+        case errors.ToolFailure():
+            return failure.sent
+        case None:
             return True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
@@ -226,6 +225,8 @@ def _properties_at(error: Any, shown: Mapping[str, Json]) -> list[str]:
 def _hint(name: str, valid: Sequence[str]) -> str:
     if not valid:
         return ""
+    from difflib import get_close_matches  # a refusal is rare, and the import is a tenth of a cold start
+
     close = get_close_matches(name, valid, n=1, cutoff=0.6)
     suggestion = f'; did you mean "{close[0]}"?' if close else ""
     return f"{suggestion or ';'} valid: {', '.join(valid)}"

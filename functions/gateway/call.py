@@ -85,7 +85,9 @@ async def _call(caller: Caller, offer: Offer, arguments: Mapping[str, Json]) -> 
     tool, config = offer.tool, caller.server.config
     problems = argument_rules.check(offer, caller.catalog, arguments)
     if problems:
-        raise WrongArguments(tool.name, problems)
+        # What a pin would put in is not there yet: only without one do the record's rules say something true here.
+        rules = () if config.scope else argument_rules.check_record_rules(offer, arguments)
+        raise WrongArguments(tool.name, [*rules, *problems])
     pinned = scope.apply(tool, config, arguments)
     problems = argument_rules.check_record_rules(offer, pinned)
     if problems:

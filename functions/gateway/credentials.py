@@ -116,7 +116,8 @@ def attach(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) 
     if any(UNSENDABLE.search(value) or well_formed(value) != value for value in credential.values()):
         raise UpstreamUnreachable(
             "this account's credential holds a character that cannot be sent, as a line break; nothing was sent. "
-            "An operator must reconnect the account"
+            "An operator must reconnect the account",
+            sent=False,
         )
 
     def fill(template: str) -> str:

@@ -125,6 +125,7 @@ class ToolFailure(PosternError):
 
     `is_remote`   the upstream said so. `raw_response` is its body then, JSON or text.
     `rate_limit`  what the upstream's headers told, when there was an answer.
+    `sent`        the request left us, so that the upstream may have acted on it; False = it may simply be repeated.
     """
 
     is_remote = False
@@ -136,9 +137,11 @@ class ToolFailure(PosternError):
         raw_response: Json = None,
         rate_limit: RateLimit | None = None,
         upstream_status: int | None = None,
+        sent: bool = True,
         detail: str = "",
     ) -> None:
         super().__init__(message, detail=detail)
+        self.sent = sent
         self.raw_response = raw_response
         self.rate_limit = rate_limit
         self.upstream_status = upstream_status
@@ -155,7 +158,7 @@ class WrongArguments(ToolFailure):
     status = HTTPStatus.BAD_REQUEST
 
     def __init__(self, tool: str, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{tool}: {problem}" for problem in problems))
+        super().__init__("\n".join(f"{tool}: {problem}" for problem in problems), sent=False)
         self.problems = tuple(problems)
 
 

@@ -9,7 +9,6 @@ A server with a scope pin shows only tools on which the pin can be enforced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from functions.gateway import arguments as argument_rules
@@ -181,5 +180,7 @@ def _contradictions(config: ServerConfig, tools: Sequence[Tool]) -> list[str]:
 
 
 def _nearest(word: str, valid: Any) -> str:
+    from difflib import get_close_matches  # a refusal is rare, and the import is a tenth of a cold start
+
     close = get_close_matches(word, list(valid), n=3, cutoff=0.6)
     return f"did you mean {' or '.join(close)}?" if close else ""

@@ -245,14 +245,15 @@ def _for_tool(rules: Mapping[str, Mapping[str, Json]], tool: Tool, known: Mappin
 def _pin_filter(tool: Tool, pins: Mapping[str, str], given: Json) -> dict[str, Json]:
     """The caller's filter AND the pins; an entity id in it must be the pinned one, wherever it stands.
 
-    Beside a logical operator an upstream may overlook plain members, so that the pins become members of an AND then.
+    Beside a logical operator the pins stand twice: as plain members, for an upstream that looks for an entity id there
+    and nowhere else, and in the AND, for one that overlooks plain members beside an operator.
     """
     _refuse_foreign_ids(tool, pins, given)
     if not given:
         return dict(pins)
     if not {"AND", "OR", "NOT"} & given.keys():
         return {**given, **pins}
-    return {"AND": [*({name: pinned} for name, pinned in pins.items()), given]}
+    return {**pins, "AND": [*({name: pinned} for name, pinned in pins.items()), given]}
 
 
 def _refuse_foreign_ids(tool: Tool, pins: Mapping[str, str], node: Json) -> None:

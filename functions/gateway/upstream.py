@@ -16,7 +16,6 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from functions.gateway.errors import TooLargeAnswer, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable
@@ -67,7 +66,7 @@ class Sender:
         started = time.monotonic()
         host = request.origin.split("://")[1]
         if started >= deadline:
-            raise UpstreamTimeout(f"no time was left to ask {host}; nothing was done, try again")
+            raise UpstreamTimeout(f"no time was left to ask {host}; nothing was done, try again", sent=False)
         try:
             async with asyncio.timeout(deadline - started):
                 return await self._exchange(request, started)
@@ -78,7 +77,7 @@ class Sender:
             ) from error
         except httpx.ConnectError as error:
             raise UpstreamUnreachable(
-                f"no connection to {host} ({_reason(error)}); nothing was done", detail=type(error).__name__
+                f"no connection to {host} ({_reason(error)}); nothing was done", sent=False, detail=type(error).__name__
             ) from error
         except httpx.DecodingError as error:
             raise UpstreamUnreadable(
@@ -88,7 +87,9 @@ class Sender:
         except (httpx.LocalProtocolError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             # Their texts quote what could not be sent, a credential maybe: not to be shown by a traceback either.
             raise UpstreamUnreachable(
-                f"the request to {host} has no valid form in HTTP; nothing was sent", detail=type(error).__name__
+                f"the request to {host} has no valid form in HTTP; nothing was sent",
+                sent=False,
+                detail=type(error).__name__,
             ) from None
         except httpx.HTTPError as error:
             raise UpstreamUnreachable(
@@ -128,6 +129,8 @@ class Sender:
 
 
 def _client(settings: Settings) -> httpx.AsyncClient:
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
     import httpx
 
     for name in SILENCED:

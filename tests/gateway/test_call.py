@@ -323,6 +323,19 @@ def test_a_tool_name_of_a_megabyte_is_repeated_in_80_characters(upstream: Upstre
     )
 
 
+def test_a_records_own_rule_is_told_although_the_schema_refuses_too(upstream: Upstream) -> None:
+    search = {"query": "invoice", "filters": {"user_id": "usr_1", "keywords": {"contains": "due"}}}
+    with pytest.raises(errors.WrongArguments) as refused:
+        call_once(MEM0, upstream.origin, "mem_0_memories_search", search)
+    rule, schema = refused.value.problems
+    assert rule.startswith(
+        '"keywords" inside the filters of a search makes Mem0 answer 500. Put the words into "query"'
+    )
+    assert schema.startswith('"filters" has no member "keywords"; valid: ')
+    assert not refused.value.sent
+    assert upstream.requests == []
+
+
 def test_fields_that_cannot_be_read_are_refused_before_anything_is_sent(upstream: Upstream) -> None:
     told = fails(upstream.origin, "list_all_things", {"fields": "{id: "})
     check_reviewed("read: fields that end early", told)

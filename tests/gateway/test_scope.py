@@ -43,11 +43,19 @@ def names_in(schema: Json) -> set[str]:
         (PINNED, {"user_id": {"eq": "usr_1"}}, {"user_id": "usr_1"}),
         (PINNED, {"agent_id": "a"}, {"agent_id": "a", "user_id": "usr_1"}),
         (PINNED, {"metadata": {"user_id": "usr_2"}}, {"metadata": {"user_id": "usr_2"}, "user_id": "usr_1"}),
-        (PINNED, {"OR": [{"agent_id": "a"}]}, {"AND": [{"user_id": "usr_1"}, {"OR": [{"agent_id": "a"}]}]}),
+        (
+            PINNED,
+            {"OR": [{"agent_id": "a"}]},
+            {"user_id": "usr_1", "AND": [{"user_id": "usr_1"}, {"OR": [{"agent_id": "a"}]}]},
+        ),
         (
             BOTH,
             {"NOT": {"run_id": "r"}},
-            {"AND": [{"user_id": "usr_1"}, {"app_id": "app_1"}, {"NOT": {"run_id": "r"}}]},
+            {
+                "user_id": "usr_1",
+                "app_id": "app_1",
+                "AND": [{"user_id": "usr_1"}, {"app_id": "app_1"}, {"NOT": {"run_id": "r"}}],
+            },
         ),
     ],
 )
