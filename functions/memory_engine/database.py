@@ -337,8 +337,11 @@ def _open_file(file: Path, busy_timeout_seconds: float) -> sqlite3.Connection:
     _refuse_foreign(file)
     connection = None
     try:
+        file.touch(mode=0o600)  # a new file is its owner's alone; SQLite gives its log the same mode
         connection = _connect(str(file), WRITER_CACHE_KIB, busy_timeout_seconds)
         return _prepare(connection, file)
+    except OSError as problem:
+        raise DatabaseUnavailable(f"{file} cannot be opened: {problem}; check its permissions") from problem
     except sqlite3.DatabaseError as problem:
         if connection is not None:
             connection.close()

@@ -119,6 +119,12 @@ def test_damage_met_while_running_is_500_and_says_so(file: Path) -> None:
         assert memory.call("GET", "/v1/ping/")["status"] == "ok"
 
 
+def test_a_new_file_is_readable_by_its_owner_alone(file: Path) -> None:
+    with bench(path=file) as memory:
+        memory.remember("Likes tea")
+        assert {oct(Path(f"{file}{end}").stat().st_mode & 0o777) for end in ("", "-wal")} == {"0o600"}
+
+
 def test_one_failing_write_undoes_itself_alone(memory: Bench) -> None:
     database = memory.engine.database
 
