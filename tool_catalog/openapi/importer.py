@@ -85,7 +85,7 @@ def _run(options: Options, progress: Progress) -> Report:
     target = options.into / options.integration
     memory = _memory(target)
     report = Report(options.integration, first=not (target / INTEGRATION_FILE).exists())
-    seen, found_answers = _operations(document, options, report, progress)
+    seen, found_answers, unasked = _operations(document, options, report, progress)
     if not seen:
         raise CannotImport(f"{document.name}: no operation is left to import; see --path")
     where = places(seen, _known(memory))
@@ -97,15 +97,19 @@ def _run(options: Options, progress: Progress) -> Report:
     with tempfile.TemporaryDirectory(dir=options.into, prefix=f".{options.integration}.") as temporary:
         staged = Path(temporary) / options.integration
         progress.step("checking", 0, 1)
-        instruct(document, files)
+        instruct(document, files, target)
         merged = _stage(staged, target, files, memory)
         failing = _ask_gate(staged, report)
         if options.passing and _drop(files, failing, memory, report):
             shutil.rmtree(staged)
-            instruct(document, files)
+            instruct(document, files, target)
             merged = _stage(staged, target, files, memory)
             failing = _ask_gate(staged, report)
         _tell(report, files, merged, methods, where, failing=failing)
+        still = {
+            "{}.yaml: methods.{}".format(*memory["operations"][key]) for key in unasked if key in memory["operations"]
+        }
+        report.removed = [method for method in report.removed if method not in still]
         _remember(staged, options, merged, where, memory)
         report.written = _publish(staged, target)
     return report
@@ -116,9 +120,13 @@ def _run(options: Options, progress: Progress) -> Report:
 
 def _operations(
     document: Document, options: Options, report: Report, progress: Progress
-) -> tuple[list[Seen], dict[str, Answer]]:
-    """The operations to import, each with its documented answer; the others go to the report."""
+) -> tuple[list[Seen], dict[str, Answer], set[str]]:
+    """The operations to import, each with its documented answer, and the keys of those not asked for.
+
+    Operations that cannot be imported go to the report.
+    """
     seen: list[Seen] = []
+    unasked: set[str] = set()
     found: dict[str, Answer] = {}
     everything = list(document.operations())
     for number, one in enumerate(everything):
@@ -128,6 +136,7 @@ def _operations(
             report.skipped.append(one)
             continue
         if options.paths and not any(_matches(one.path, pattern) for pattern in options.paths):
+            unasked.add(one.key)
             continue
         report.operations += 1
         if one.data.get("deprecated") is True:
@@ -139,7 +148,7 @@ def _operations(
             report.skipped.append((one.key, str(error)))
             continue
         seen.append(Seen(one, found[one.key].items is not None, found[one.key].searched))
-    return seen, found
+    return seen, found, unasked
 
 
 def _matches(path: str, pattern: str) -> bool:

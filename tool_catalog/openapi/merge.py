@@ -79,7 +79,7 @@ def merge(name: str, text: str, base: Tree, data: Mapping[str, Json], comments: 
     if problems or not isinstance(source.data, dict):
         raise Unreadable(problems or [Problem(name, 1, "must be a mapping")])
     merged = Merged(tree=_remembered(base, data, source.data))
-    result = _three_way(source.data, base, data, (), merged)
+    result = _with_used_schemas(_three_way(source.data, base, data, (), merged), source.data, base, merged)
     if same(result, source.data):
         merged.text = text
         return merged
@@ -123,6 +123,29 @@ def _three_way(
             _insert(result, key, value, list(data))
             merged.changed.append(_dotted((*path, key)))
     return result
+
+
+def _with_used_schemas(result: dict[str, Json], own: Mapping[str, Json], base: Tree, merged: Merged) -> dict[str, Json]:
+    """`result` with the shared schemas that the source has no more but a method that stays still refers to."""
+    shared, left = own.get("schemas"), result.get("schemas", {})
+    used = json.dumps(result.get("methods"))
+    kept = {
+        name: schema
+        for name, schema in (shared.items() if isinstance(shared, dict) else ())
+        if name not in left and f'"#/schemas/{name}"' in used
+    }
+    if not kept:
+        return result
+    digests = base.get("schemas")
+    merged.tree["schemas"] = {
+        **merged.tree.get("schemas", {}),
+        **{name: digests[name] for name in kept if isinstance(digests, dict) and name in digests},
+    }
+    told = {"schemas", *(f"schemas.{name}" for name in kept)}
+    merged.changed = [path for path in merged.changed if path not in told]
+    rest = {key: value for key, value in result.items() if key not in ("schemas", "methods")}
+    methods = {"methods": result["methods"]} if "methods" in result else {}
+    return {**rest, "schemas": {**left, **kept}, **methods}
 
 
 def _is_method(path: Path) -> bool:

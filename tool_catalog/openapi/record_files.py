@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tool_catalog import naming
@@ -71,9 +72,10 @@ def resource_files(
     return files
 
 
-def instruct(document: Document, files: Mapping[str, RecordFile]) -> None:
-    """Write the instructions, which name the resources there are, into integration.yaml."""
-    resources = sorted(file.data["resource"] for name, file in files.items() if name != INTEGRATION_FILE)
+def instruct(document: Document, files: Mapping[str, RecordFile], target: Path) -> None:
+    """Write the instructions, which name the resources there are or will be in `target`, into integration.yaml."""
+    names = {*files, *(path.name for path in target.glob("*.yaml"))} - {INTEGRATION_FILE}
+    resources = sorted(name.removesuffix(".yaml") for name in names)
     files[INTEGRATION_FILE].data["instructions"] = integration.instructions(document, resources)
 
 

@@ -326,6 +326,42 @@ def test_new_operations_are_added_and_gone_ones_are_told_and_stay(
     assert imports(parcels).removed == report.removed, "told until someone deletes them"
 
 
+def test_a_method_that_is_gone_keeps_the_shared_schema_it_refers_to(
+    imports: Import, into: Path, parcels: dict[str, Json]
+) -> None:
+    imports(parcels)
+    del parcels["paths"]["/parcels"], parcels["paths"]["/parcels/search"]
+    del parcels["paths"]["/parcels/{parcelId}"]["patch"]
+    report = imports(parcels)
+    gone = ["list", "create", "update", "search"]
+    assert report.removed == [f"parcels.yaml: methods.{method}" for method in gone]
+    assert len(compiled(into / "parcels").tools) == 10
+    text = (into / "parcels" / "parcels.yaml").read_text()
+    for method in gone:
+        start = text.index(f"\n  {method}:\n")
+        following = text.find("\n  ", text.index("example: {", start))
+        text = text[:start] + (text[following:] if following > 0 else "\n")
+    (into / "parcels" / "parcels.yaml").write_text(text)
+    report = imports(parcels)
+    assert report.removed == []
+    assert "schemas:" not in (into / "parcels" / "parcels.yaml").read_text(), "nobody refers to it any more"
+
+
+def test_importing_other_paths_later_adds_them_and_takes_nothing_for_gone(imports: Import, into: Path) -> None:
+    imports(paths=("/account",))
+    report = imports(paths=("/labels", "/parcels"))
+    assert report.removed == []
+    assert report.changed == [
+        "integration.yaml: instructions",
+        "labels.yaml: methods.create",
+        "parcels.yaml: methods.list",
+        "parcels.yaml: methods.create",
+    ]
+    assert len(compiled(into / "parcels").tools) == 4
+    assert imports(paths=("/parcels/{parcelId}",)).removed == []
+    assert len(compiled(into / "parcels").tools) == 7
+
+
 def test_what_was_removed_by_hand_stays_away(imports: Import, into: Path) -> None:
     imports()
     (into / "parcels" / "account.yaml").unlink()
