@@ -26,7 +26,7 @@ from tool_catalog.compiler import compile_catalog
 from tool_catalog.openapi import answers, drafts, integration
 from tool_catalog.openapi.answers import Answer
 from tool_catalog.openapi.arguments import Context, NotCallable, Subject
-from tool_catalog.openapi.document import CannotImport, Document, Unresolvable, read
+from tool_catalog.openapi.document import CannotImport, Document, Operation, Unresolvable, read
 from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Place, Seen, places
 from tool_catalog.openapi.merge import Merged, Unreadable, merge, tree
@@ -89,7 +89,8 @@ def _run(options: Options, progress: Progress) -> Report:
     if not seen:
         raise CannotImport(f"{document.name}: no operation is left to import; see --path")
     where = places(seen, _known(memory))
-    made = integration.draft(document, options.integration, [one.operation for one in seen], options.base_url)
+    everything = [one for one in document.operations() if isinstance(one, Operation)]
+    made = integration.draft(document, options.integration, everything, options.base_url)
     context = Context(document, options.integration, made.credential_names, options.passing)
     methods = _methods(context, seen, where, found_answers, report, progress=progress)
     files = {INTEGRATION_FILE: RecordFile(made.data, made.comments), **resource_files(methods, where, found_answers)}
@@ -106,10 +107,9 @@ def _run(options: Options, progress: Progress) -> Report:
             merged = _stage(staged, target, files, memory)
             failing = _ask_gate(staged, report)
         _tell(report, files, merged, methods, where, failing=failing)
-        still = {
-            "{}.yaml: methods.{}".format(*memory["operations"][key]) for key in unasked if key in memory["operations"]
-        }
-        report.removed = [method for method in report.removed if method not in still]
+        known = _known(memory)
+        unchanged = {f"{known[key][0]}.yaml: methods.{known[key][1]}" for key in unasked if key in known}
+        report.removed = [method for method in report.removed if method not in unchanged]
         _remember(staged, options, merged, where, memory)
         report.written = _publish(staged, target)
     return report

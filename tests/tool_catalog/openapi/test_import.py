@@ -320,7 +320,7 @@ def test_new_operations_are_added_and_gone_ones_are_told_and_stay(
     }
     report = imports(parcels)
     assert report.removed == ["account.yaml: methods.get", "parcels.yaml: methods.delete"]
-    assert report.changed == ["integration.yaml: instructions", "labels.yaml: methods.delete"]
+    assert report.changed == ["labels.yaml: methods.delete"]
     tools = compiled(into / "parcels").tools
     assert {"delete_a_parcels_label_by_id", "delete_a_parcels_parcel_by_id", "get_single_parcels_account"} <= set(tools)
     assert imports(parcels).removed == report.removed, "told until someone deletes them"
