@@ -11,6 +11,7 @@ import atexit
 import functools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,7 +20,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,14 +85,14 @@ def start(command: list[str], environment: Mapping[str, str], url: str) -> subpr
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
+            start_new_session=True,
         )
 
     def stop() -> None:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        """At once, with the functions it runs: there is nothing to save, and a test worker that ends is not waited for."""
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
 
     atexit.register(stop)
     try:

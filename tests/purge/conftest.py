@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.admin_api.conftest import account, plane, settings, upstream
+from tests.admin_api.conftest import account, catalogs, plane, settings, upstream
 
-__all__ = ["account", "plane", "settings", "upstream"]
+__all__ = ["account", "catalogs", "plane", "settings", "upstream"]
