@@ -95,8 +95,11 @@ class _Compilation:
 
     def _integration(self) -> None:
         record, report = self.records.integration, self.gate.report
-        url = urlsplit(record.base_url)
         place = self.root.at("base_url")
+        try:
+            url = urlsplit(record.base_url)
+        except ValueError:  # brackets that hold no IPv6 address
+            url = urlsplit("")
         if url.scheme != "https" or not url.hostname:
             report(place, f'"{record.base_url}" must be an https:// URL; the credential travels with every call')
         elif url.query or url.fragment or url.username:
