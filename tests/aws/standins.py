@@ -89,7 +89,7 @@ def start(command: list[str], environment: Mapping[str, str], url: str) -> subpr
         )
 
     def stop() -> None:
-        """At once, with the functions it runs: there is nothing to save, and a test worker that ends is not waited for."""
+        """At once, with the functions it runs: nothing is to be saved, and nobody waits for a test worker that ends."""
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
