@@ -131,8 +131,8 @@ class Audit:
             return  # another process wrote it this very moment
 
     def _metrics(self, call: CallRecord) -> dict[str, Json]:
-        # A dimension value makes a metric that is paid for, so that a name a caller made up must not become one.
-        by_tool = [["environment", "tool"]] if call.method else []
+        # A dimension value makes a metric that is paid for by the month: by tool it would be the largest fixed cost of a
+        # deployment, and the same line answers that question for Logs Insights, as does `GET /log`.
         return {
             "environment": self._settings.environment,
             "calls": 1,
@@ -142,7 +142,7 @@ class Audit:
                 "CloudWatchMetrics": [
                     {
                         "Namespace": NAMESPACE,
-                        "Dimensions": [["environment"], *by_tool],
+                        "Dimensions": [["environment"]],
                         "Metrics": [
                             {"Name": "calls", "Unit": "Count"},
                             {"Name": "failures", "Unit": "Count"},

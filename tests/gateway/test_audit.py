@@ -111,19 +111,13 @@ def test_the_line_is_cloudwatchs_embedded_metric_format() -> None:
     assert directive["Timestamp"] == int(NOON.timestamp() * 1000)
     [metrics] = directive["CloudWatchMetrics"]
     assert metrics["Namespace"] == "Postern"
-    assert metrics["Dimensions"] == [["environment"], ["environment", "tool"]]
+    assert metrics["Dimensions"] == [["environment"]]
     for dimension in {name for names in metrics["Dimensions"] for name in names}:
         assert isinstance(line[dimension], str)
     for metric in metrics["Metrics"]:
         assert isinstance(line[metric["Name"]], int | float)
         assert metric["Unit"] in ("Count", "Milliseconds", "Bytes")
     assert (line["calls"], line["failures"], line["environment"]) == (1, 1, "prod")
-
-
-def test_a_name_that_is_no_tool_makes_no_metric_of_its_own() -> None:
-    """Each new dimension value is a metric that is paid for, and the caller could choose it."""
-    [line], _ = logged(replace(CALL, outcome="refused", tool="made up", method="", access=""))
-    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["environment"]]
 
 
 def test_names_a_client_chose_are_kept_in_part() -> None:
