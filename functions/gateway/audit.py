@@ -131,8 +131,8 @@ class Audit:
             return  # another process wrote it this very moment
 
     def _metrics(self, call: CallRecord) -> dict[str, Json]:
-        # A dimension value makes a metric that is paid for by the month: by tool it would be the largest fixed cost of a
-        # deployment, and the same line answers that question for Logs Insights, as does `GET /log`.
+        # A dimension value makes a metric that is paid for by the month: by tool it would be the largest fixed cost of
+        # a deployment, and the same line answers that question for Logs Insights, as does `GET /log`.
         return {
             "environment": self._settings.environment,
             "calls": 1,
