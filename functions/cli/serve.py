@@ -78,6 +78,7 @@ Postern is ready on {ready.base_url}, connected to {ready.connected_to}
   MCP URL      {url}
   API token    {ready.api_token}
                Both are secrets: the first uses the tools, the second manages this endpoint.
+  account      {ready.account_id}
 
 Paste
   Claude Code  {snippet("claude-code", url).text}

@@ -45,6 +45,7 @@ def _serving(state_dir: Path, *options: str) -> Iterator[list[str]]:
             _, errors = process.communicate(timeout=PATIENCE)
         finally:
             stuck.cancel()
+            process.kill()  # what an assertion that failed left running would be waited for without end
     assert process.returncode == 0, errors
     assert "Stopped. The state is kept" in errors or "--json" in options, errors
 
@@ -73,7 +74,15 @@ def test_it_prints_what_works_and_keeps_the_url_over_a_restart(tmp_path: Path) -
             if line.startswith("  postern "):  # the lines under "Try"
                 ran = run(*shlex.split(line)[1:], environment=environment)
                 assert ran.code == 0, (line, ran.err)
-        with_token = ["server", "list", "--endpoint", url.split("/mcp/")[0], "--api-token", api_token]
+        base_url = url.split("/mcp/")[0]
+        account = httpx.get(
+            f"{base_url}/integrated-account/{_value(lines, 'account')}",
+            headers={"Authorization": f"Bearer {api_token}"},
+            timeout=30.0,
+            trust_env=False,
+        )
+        assert account.json()["integration"] == "mem0"
+        with_token = ["server", "list", "--endpoint", base_url, "--api-token", api_token]
         assert run(*with_token).code == 0
     with _serving(tmp_path) as lines:
         assert _value(lines, "MCP URL").split("/mcp/")[1] == url.split("/mcp/")[1]
