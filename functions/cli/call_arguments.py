@@ -54,9 +54,27 @@ def _typed(text: str, name: str, schema: Mapping[str, Json]) -> Json:
     kinds = [named] if isinstance(named, str) else list(named)
     if "string" in kinds:
         return text
+    items = schema.get("items", {})
     if "array" in kinds and not text.lstrip().startswith("["):
-        return [_typed(part.strip(), name, schema.get("items", {})) for part in text.split(",")]
-    return _json(text, name)
+        if "properties" in items:
+            first = next(iter(items["properties"]))
+            raise Misuse(f"{name} is {text!r}; it must be a list of objects, as {name}:='[{{\"{first}\": ...}}]'")
+        return [_typed(part.strip(), name, items) for part in text.split(",")]
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Misuse(f"{name} is {text!r}; it must be {_expected(name, kinds, schema)}") from None
+
+
+def _expected(name: str, kinds: Sequence[str], schema: Mapping[str, Json]) -> str:
+    """What the schema asks for, and how to write it where that is not plain."""
+    if "object" in kinds:
+        member = next(iter(schema.get("properties", ())), "member")
+        return f"an object in JSON, or give its members, as {name}.{member}=..."
+    if "array" in kinds:
+        return "a list in JSON"
+    forms = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "null"}
+    return " or ".join(forms.get(kind, kind) for kind in kinds)
 
 
 def _json(text: str, name: str) -> Json:

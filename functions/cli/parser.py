@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from functions.cli import account, api_token, completion, demo, log, memory, serve, server, snippet_command, tool
+from functions.cli.management_api import version
 
 DESCRIPTION = """\
 Mint, list and revoke MCP URLs for AI agents, on a laptop or a deployed endpoint with the same words.
@@ -37,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="postern", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--version", action="version", version=f"postern {version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     shaped = argparse.ArgumentParser(add_help=False)
     shaped.add_argument("--json", action="store_true", help="the result as JSON, and errors too")

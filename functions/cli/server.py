@@ -143,6 +143,7 @@ def _show_minted(invocation: Invocation, minted: Json) -> None:
     shown = [
         ("id", minted["id"]),
         ("name", minted["name"]),
+        ("account", minted["integrated_account_id"]),
         ("tools", minted["tool_count"]),
         ("config", {name: value for name, value in minted["config"].items() if value}),
         ("expires", ends),

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from functions.cli import main
+from functions.cli.management_api import version
 from functions.gateway.servers import read_time
 from tests.cli.conftest import Local, Ran, run
 
@@ -132,6 +133,7 @@ def test_the_url_is_told_once_as_a_secret_and_alone_when_asked(local: Local) -> 
     url = ran.out.splitlines()[-1].split()[-1]
     assert _status(url) == 200
     assert re.search(r"^expires +\S+Z \(in 15 min\)$", ran.out, re.MULTILINE)
+    assert re.search(rf"^account +{local.ready.account_id}$", ran.out, re.MULTILINE)
     assert "shown only now" in ran.err
     alone = local("server", "create", "-q")
     assert re.fullmatch(rf"{local.ready.base_url}/mcp/\S{{43}}\n", alone.out)
@@ -216,6 +218,12 @@ def test_unknown_words_are_exit_code_two(words: list[str], empty: dict[str, str]
     ran = run(*words, environment=empty)
     assert ran.code == 2
     assert ran.err.startswith("usage: postern")
+
+
+def test_the_version_is_told(empty: dict[str, str]) -> None:
+    ran = run("--version", environment=empty)
+    assert ran.code == 0
+    assert ran.out == f"postern {version()}\n"
 
 
 # API tokens

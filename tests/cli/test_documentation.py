@@ -42,7 +42,7 @@ def _commands(page: Path) -> list[list[str]]:
     return [shlex.split(match[1] or match[2], comments=True) for match in found if match]
 
 
-@pytest.mark.parametrize("page", ["docs/cli.md", "docs/recipes.md", "README.md"])
+@pytest.mark.parametrize("page", ["docs/cli.md", "docs/recipes.md", "docs/add-an-integration.md", "README.md"])
 def test_every_command_on_a_page_is_one_that_the_program_takes(page: str) -> None:
     commands = _commands(ROOT / page)
     assert len(commands) >= 3

@@ -26,6 +26,7 @@ SCHEMA = {
         "since": {"type": ["string", "number"]},
         "ids": {"type": "array", "items": {"type": "string"}},
         "sizes": {"type": "array", "items": {"type": "integer"}},
+        "turns": {"type": "array", "items": {"type": "object", "properties": {"role": {"type": "string"}}}},
         "filters": {"type": "object", "properties": {"top_k": {"type": "integer"}}},
     }
 }
@@ -124,7 +125,20 @@ def test_words_are_added_to_a_whole_object() -> None:
         (["query"], None, '"query" is no argument; write key=value, key.sub=value or key:=JSON'),
         (["=x"], None, '"=x" is no argument; write key=value, key.sub=value or key:=JSON'),
         (["query=a", "query=b"], None, '"query" is given twice'),
-        (["top_k=five"], None, "top_k is 'five', which is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (["top_k=five"], None, "top_k is 'five'; it must be a whole number"),
+        (["infer=yes"], None, "infer is 'yes'; it must be true or false"),
+        (
+            ["filters=u1"],
+            None,
+            "filters is 'u1'; it must be an object in JSON, or give its members, as filters.top_k=...",
+        ),
+        (["sizes=1,two"], None, "sizes is 'two'; it must be a whole number"),
+        (
+            ["turns=I like tea"],
+            None,
+            """turns is 'I like tea'; it must be a list of objects, as turns:='[{"role": ...}]'""",
+        ),
+        (["infer:=yes"], None, "infer is 'yes', which is not JSON: Expecting value: line 1 column 1 (char 0)"),
         (["query=a", "query.b=c"], None, '"query.b": "query" is given as a value already; it cannot hold "b" as well'),
         ([], "[1]", "--arguments is [1]; it must be a JSON object"),
         ([], "{", None),
