@@ -54,9 +54,9 @@ def _typed(text: str, name: str, schema: Mapping[str, Json]) -> Json:
     kinds = [named] if isinstance(named, str) else list(named)
     if "string" in kinds:
         return text
-    items = schema.get("items", {})
+    items = schema.get("items") or {}
     if "array" in kinds and not text.lstrip().startswith("["):
-        if "properties" in items:
+        if items.get("properties"):
             first = next(iter(items["properties"]))
             raise Misuse(f"{name} is {text!r}; it must be a list of objects, as {name}:='[{{\"{first}\": ...}}]'")
         return [_typed(part.strip(), name, items) for part in text.split(",")]
