@@ -130,7 +130,7 @@ def start(
             public_url=settings.public_url or base_url,
             allowed_hosts=settings.allowed_hosts or _own_hosts(settings.public_url),
         )
-        stream = audit_stream or stack.enter_context(open(folder / "calls.jsonl", "a", encoding="utf-8"))
+        stream = audit_stream or stack.enter_context(_call_lines(folder / "calls.jsonl"))
         store = SqliteStore(folder / "postern.sqlite")
         stack.callback(store.close)
         api_tokens.bootstrap(store, clock(), secrets.token_bytes, state.api_token)
@@ -328,6 +328,11 @@ def _own_hosts(public_url: str) -> tuple[str, ...]:
     """Host names that may be asked for: a web page that points a name of its own at 127.0.0.1 is refused."""
     public = urlsplit(public_url).hostname
     return (HOST, "localhost", *([public] if public else []))
+
+
+def _call_lines(path: Path) -> TextIO:
+    """The file that takes a line per call, readable by its owner alone: who asked what when is nobody else's business."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -169,6 +169,7 @@ def test_every_call_leaves_one_line_without_values(tmp_path: Path) -> None:
     assert json.loads(lines[0])["tool"] == "create_a_mem_0_memory"
     assert "4711" not in "".join(lines)
     assert ready.mcp_url.rsplit("/", 1)[1] not in "".join(lines)
+    assert stat.S_IMODE((tmp_path / "calls.jsonl").stat().st_mode) == 0o600
 
 
 def test_answers_are_sent_at_once_and_not_held_for_an_acknowledgement() -> None:
