@@ -226,6 +226,14 @@ def test_the_version_is_told(empty: dict[str, str]) -> None:
     assert ran.out == f"postern {version()}\n"
 
 
+def test_the_deep_research_server_of_the_page_on_clients_has_search_and_fetch(local: Local) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "clients.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^postern (server create .*)$", page, re.MULTILINE)
+    minted = local(*command.split(), "--json").json
+    tools = local("tools", "--url", minted["url"], "--json").json
+    assert [tool["name"] for tool in tools] == ["search", "fetch"]
+
+
 # API tokens
 
 
