@@ -90,7 +90,7 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _config(options: argparse.Namespace) -> dict[str, Json]:
-    """The keys that were given. An empty list takes a filter away. Raises Misuse."""
+    """The keys that were given. An empty text takes all of a key away. Raises Misuse."""
     config: dict[str, Json] = {}
     for name in ("methods", "tags"):
         text = getattr(options, name)
@@ -99,12 +99,16 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
     if options.require_api_token is not None:
         config["require_api_token_auth"] = options.require_api_token
     if options.scope:
-        config["scope"] = pairs("--scope", options.scope)
+        config["scope"] = pairs("--scope", _unless_empty(options.scope))
     if options.fixed:
-        config["fixed"] = _by_tool("--fixed", options.fixed)
+        config["fixed"] = _by_tool("--fixed", _unless_empty(options.fixed))
     if options.default:
-        config["defaults"] = _by_tool("--default", options.default)
+        config["defaults"] = _by_tool("--default", _unless_empty(options.default))
     return config
+
+
+def _unless_empty(words: list[str]) -> list[str]:
+    return [] if words == [""] else words
 
 
 def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:

@@ -226,6 +226,18 @@ def test_the_version_is_told(empty: dict[str, str]) -> None:
     assert ran.out == f"postern {version()}\n"
 
 
+def test_an_empty_pin_or_forced_argument_takes_all_of_them_away(local: Local) -> None:
+    forced = ["--scope", "user_id=usr_1", "--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3"]
+    minted = _mint(local, *forced)
+    freed = local("server", "update", minted["id"], "--scope", "", "--fixed", "", "--default", "", "--json")
+    assert freed.code == 0, freed.err
+    assert (freed.json["config"]["scope"], freed.json["config"]["fixed"], freed.json["config"]["defaults"]) == (
+        {},
+        {},
+        {},
+    )
+
+
 def test_the_deep_research_server_of_the_page_on_clients_has_search_and_fetch(local: Local) -> None:
     page = (Path(__file__).parents[2] / "docs" / "clients.md").read_text(encoding="utf-8")
     [command] = re.findall(r"^postern (server create .*)$", page, re.MULTILINE)
