@@ -331,7 +331,7 @@ def _own_hosts(public_url: str) -> tuple[str, ...]:
 
 
 def _call_lines(path: Path) -> TextIO:
-    """The file that takes a line per call, readable by its owner alone: who asked what when is nobody else's business."""
+    """The file that takes a line per call, opened to append and readable by its owner alone."""
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
 
 
