@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 from functions.admin_api import models
 from functions.admin_api.conflicts import settle
 from functions.admin_api.keys import Keys
-from functions.admin_api.models import invalid, nearest, show
+from functions.admin_api.models import nearest, show
 from functions.gateway import credentials
 from functions.gateway.credentials import KEY_BYTES, Credential
-from functions.gateway.errors import Conflict, Invalid, NotFound, PosternError
+from functions.gateway.errors import Conflict, Invalid, NotFound, PosternError, invalid
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.servers import read_time, write_time
 from functions.gateway.settings import Settings

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from functions.gateway.errors import Invalid
+from functions.gateway.errors import Invalid, invalid
 from functions.gateway.servers import read_time
 
 Json = Any
@@ -24,8 +24,6 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """Ids of accounts, servers and API tokens."""
 
 MAX_NAME_CHARS = 200
-MAX_PROBLEMS = 20
-"""Problems told in one answer."""
 
 MAX_CONFIG_BYTES = 16_384
 """UTF-8 bytes of a server's config as JSON: it is part of every read of the data plane."""
@@ -326,15 +324,6 @@ def read_json(raw: bytes) -> Json:
     except (ValueError, RecursionError):
         raise Invalid("the request body is not JSON: a number is out of range, or it is nested too deep") from None
     return document
-
-
-def invalid(problems: Sequence[str]) -> Invalid:
-    """The error of a body with these problems; `details.problems` lists them all."""
-    told = [*problems[:MAX_PROBLEMS]]
-    if len(problems) > MAX_PROBLEMS:
-        told.append(f"and {len(problems) - MAX_PROBLEMS} more problems")
-    message = told[0] if len(told) == 1 else f"{len(problems)} problems: " + "; ".join(told)
-    return Invalid(message, details={"problems": told})
 
 
 def nearest(word: str, valid: Sequence[str]) -> str:

@@ -17,14 +17,13 @@ from typing import Any, Protocol
 from functions.admin_api import models
 from functions.admin_api.accounts import Account, Accounts, new_id
 from functions.admin_api.conflicts import settle
-from functions.admin_api.models import invalid, show
+from functions.admin_api.models import show
 from functions.gateway import filters
 from functions.gateway.credentials import seal, token_key
-from functions.gateway.errors import Conflict, Invalid, NotFound
+from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
 from functions.gateway.servers import Server, ServerConfig, digest, mint_token, read_time, write_time
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store
-from tool_catalog.catalog import Catalog, Tool
 
 Json = Any
 
@@ -132,7 +131,7 @@ class Servers:
         """Mint a server. `mcp_url` is what minted URLs start with. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
         config = _config(body.config, ServerConfig())
-        shown(self._accounts.catalog(account), config)
+        filters.check(self._accounts.catalog(account), config)
         now = self._clock()
         _check_future(body.expires_at, now)
         token = mint_token(self._random)
@@ -192,7 +191,7 @@ class Servers:
             config = control.config
             if "config" in given:
                 config = _config(body.config, config)
-                shown(self._accounts.catalog(account), config)
+                filters.check(self._accounts.catalog(account), config)
             return replace(
                 control,
                 name=body.name or control.name,
@@ -234,7 +233,7 @@ class Servers:
     def preview(self, account_id: str, body: models.Preview) -> models.ServerPreview:
         """What a server with this config would show; nothing is kept. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
-        tools = shown(self._accounts.catalog(account), _config(body.config, ServerConfig()))
+        tools = filters.check(self._accounts.catalog(account), _config(body.config, ServerConfig()))
         return models.ServerPreview(
             tool_count=len(tools),
             tools=[
@@ -380,16 +379,6 @@ class Servers:
             url=f"{mcp_url}/{token}",
             previous_token_expires_at=_written(previous_ends),
         )
-
-
-def shown(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
-    """The tools that a server with this config shows. Raises Invalid with every problem in the message."""
-    try:
-        return filters.check(catalog, config)
-    except Invalid as error:
-        if "problems" in error.details:
-            raise invalid(error.details["problems"]) from None
-        raise
 
 
 def _config(body: models.Config | None, before: ServerConfig) -> ServerConfig:

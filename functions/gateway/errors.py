@@ -45,6 +45,9 @@ def well_formed(text: str) -> str:
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
+MAX_PROBLEMS = 20
+"""Problems of one input that are told; beyond, how many more there are."""
+
 
 class PosternError(Exception):
     """Base of the tree. `message` may be shown to any caller; `detail` goes to the log only."""
@@ -203,6 +206,15 @@ class TooLargeAnswer(ToolFailure):
     """The upstream's answer is over the bytes we read; the message says how to narrow."""
 
     status = HTTPStatus.BAD_GATEWAY
+
+
+def invalid(problems: Sequence[str]) -> Invalid:
+    """The error of input with these problems: the message tells them, `details.problems` lists them."""
+    told = [*problems[:MAX_PROBLEMS]]
+    if len(problems) > MAX_PROBLEMS:
+        told.append(f"and {len(problems) - MAX_PROBLEMS} more problems")
+    message = told[0] if len(told) == 1 else f"{len(problems)} problems: " + "; ".join(told)
+    return Invalid(message, details={"problems": told})
 
 
 def http(error: PosternError) -> tuple[int, dict[str, Json], dict[str, str]]:

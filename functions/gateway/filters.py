@@ -13,7 +13,7 @@ from typing import Any
 
 from functions.gateway import arguments as argument_rules
 from functions.gateway import scope
-from functions.gateway.errors import Invalid, OutOfScope, UnknownTool
+from functions.gateway.errors import Invalid, OutOfScope, UnknownTool, invalid
 from functions.gateway.servers import ServerConfig
 from tool_catalog.catalog import Catalog, Tool
 
@@ -45,9 +45,9 @@ def find(catalog: Catalog, config: ServerConfig, name: str) -> Tool:
 def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
     """What a server with this config would show.
 
-    Raises Invalid, with every problem in `details`: an entry names nothing that exists, a pin is not the id of one
-    entity, a fixed or default argument fits no tool, has a wrong value or contradicts a pin, or the filters together
-    match no tool.
+    Raises Invalid, with every problem in the message and in `details`: an entry names nothing that exists, a pin is not
+    the id of one entity, a fixed or default argument fits no tool, has a wrong value or contradicts a pin, or the
+    filters together match no tool.
     """
     problems = [
         *_unknown("methods", config.methods, (*METHOD_GROUPS, *catalog.methods), also=catalog.tools),
@@ -58,7 +58,7 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
         *_unknown_arguments("defaults", config.defaults, catalog),
     ]
     if problems:
-        raise Invalid("the config does not fit this integration", details={"problems": problems})
+        raise invalid(problems)
     tools = visible(catalog, config)
     problems = [
         *_wrong_values("fixed", config.fixed, catalog, tools),
@@ -66,7 +66,7 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
         *_contradictions(config, tools),
     ]
     if problems:
-        raise Invalid("the config forces arguments that no call could be made with", details={"problems": problems})
+        raise invalid(problems)
     if not tools:
         raise Invalid(
             "the filters match no tool; a tool must pass methods and tags"

@@ -55,6 +55,21 @@ def test_all_problems_of_wrong_arguments_stand_in_one_message() -> None:
     assert error.problems == ("one", "two")
 
 
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (1, "p0"),
+        (2, "2 problems: p0; p1"),
+        (20, "20 problems: " + "; ".join(f"p{n}" for n in range(20))),
+        (23, "23 problems: " + "; ".join(f"p{n}" for n in range(20)) + "; and 3 more problems"),
+    ],
+)
+def test_all_problems_of_an_input_stand_in_the_message_and_in_the_details(count: int, message: str) -> None:
+    error = errors.invalid([f"p{n}" for n in range(count)])
+    assert error.message == message
+    assert "; ".join(error.details["problems"]) == message.removeprefix(f"{count} problems: ")
+
+
 def test_a_refusal_carries_what_is_valid_and_when_to_come_back() -> None:
     status, body, headers = errors.http(errors.Unavailable("busy", details=["x"], retry_after=4))
     assert (status, headers) == (503, {"retry-after": "4"})
