@@ -41,6 +41,9 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     one.add_argument("id", metavar="SERVER")
     one.add_argument("--name")
     _config_options(one)
+    one.add_argument(
+        "--clear", action="append", choices=["scope", "fixed", "defaults"], help="take all of it away; repeatable"
+    )
     add_expiry(one).add_argument("--never", action="store_true", help="let it live until it is revoked")
     one.set_defaults(run=_update)
 
@@ -90,7 +93,7 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _config(options: argparse.Namespace) -> dict[str, Json]:
-    """The keys that were given. An empty text takes all of a key away. Raises Misuse."""
+    """The keys that were given. An empty list takes a filter away. Raises Misuse."""
     config: dict[str, Json] = {}
     for name in ("methods", "tags"):
         text = getattr(options, name)
@@ -99,16 +102,12 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
     if options.require_api_token is not None:
         config["require_api_token_auth"] = options.require_api_token
     if options.scope:
-        config["scope"] = pairs("--scope", _unless_empty(options.scope))
+        config["scope"] = pairs("--scope", options.scope)
     if options.fixed:
-        config["fixed"] = _by_tool("--fixed", _unless_empty(options.fixed))
+        config["fixed"] = _by_tool("--fixed", options.fixed)
     if options.default:
-        config["defaults"] = _by_tool("--default", _unless_empty(options.default))
+        config["defaults"] = _by_tool("--default", options.default)
     return config
-
-
-def _unless_empty(words: list[str]) -> list[str]:
-    return [] if words == [""] else words
 
 
 def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:
@@ -132,7 +131,11 @@ def _server_path(api: ManagementApi, invocation: Invocation, *more: str) -> str:
 
 def _create(invocation: Invocation) -> None:
     options = invocation.options
-    body = {"name": options.name, "config": _config(options), "expires_at": expiry(options, invocation.clock())}
+    config = _config(options)
+    for name in ("methods", "tags"):
+        if config.get(name) == []:  # what a script's unset variable makes of it must not mint a server without a filter
+            raise Misuse(f"--{name} is empty; leave it out where all are meant")
+    body = {"name": options.name, "config": config, "expires_at": expiry(options, invocation.clock())}
     with open_api(invocation) as api:
         minted = api.post(_server_path(api, invocation), body)
     _show_minted(invocation, minted)
@@ -197,7 +200,8 @@ def _update(invocation: Invocation) -> None:
     body: dict[str, Json] = {}
     if options.name:
         body["name"] = options.name
-    if config := _config(options):
+    cleared: dict[str, Json] = {name: {} for name in options.clear or ()}
+    if config := {**cleared, **_config(options)}:
         body["config"] = config
     expires_at = expiry(options, invocation.clock())
     if expires_at is not None or options.never:

@@ -195,6 +195,9 @@ def test_a_filter_that_is_misspelt_is_refused_with_the_nearest_word(local: Local
         (["--expires-in", "15x"], '"15x" is not a duration; write a whole number and a unit, as 90s, 15m, 2h or 7d'),
         (["--fixed", "limit=5"], '--fixed limit: write TOOL.ARGUMENT=VALUE, as "*.infer=false"'),
         (["--scope", "usr_1"], "--scope must be NAME=VALUE; there is no = behind a name in it"),
+        (["--scope", ""], "--scope must be NAME=VALUE; there is no = behind a name in it"),
+        (["--methods", ""], "--methods is empty; leave it out where all are meant"),
+        (["--tags", " ,"], "--tags is empty; leave it out where all are meant"),
     ],
 )
 def test_wrong_usage_is_told_and_nothing_is_minted(local: Local, options: list[str], message: str) -> None:
@@ -226,16 +229,14 @@ def test_the_version_is_told(empty: dict[str, str]) -> None:
     assert ran.out == f"postern {version()}\n"
 
 
-def test_an_empty_pin_or_forced_argument_takes_all_of_them_away(local: Local) -> None:
+def test_pins_and_forced_arguments_can_be_cleared(local: Local) -> None:
     forced = ["--scope", "user_id=usr_1", "--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3"]
     minted = _mint(local, *forced)
-    freed = local("server", "update", minted["id"], "--scope", "", "--fixed", "", "--default", "", "--json")
+    cleared = ["--clear", "scope", "--clear", "fixed", "--clear", "defaults"]
+    freed = local("server", "update", minted["id"], *cleared, "--json")
     assert freed.code == 0, freed.err
-    assert (freed.json["config"]["scope"], freed.json["config"]["fixed"], freed.json["config"]["defaults"]) == (
-        {},
-        {},
-        {},
-    )
+    config = freed.json["config"]
+    assert (config["scope"], config["fixed"], config["defaults"]) == ({}, {}, {})
 
 
 def test_the_deep_research_server_of_the_page_on_clients_has_search_and_fetch(local: Local) -> None:
