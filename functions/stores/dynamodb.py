@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from functions.stores.dynamodb_reads import (
     THROTTLED,
-    check_keys,
     condition,
     failure,
     key_attributes,
@@ -22,7 +21,6 @@ from functions.stores.dynamodb_reads import (
     update,
 )
 from functions.stores.store import (
-    MAX_CHANGES_PER_WRITE,
     Change,
     Delete,
     Item,
@@ -30,6 +28,8 @@ from functions.stores.store import (
     StoreConflict,
     StoreError,
     StoreUnavailable,
+    check_changes,
+    check_keys,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class DynamoStore:
 
     def get(self, keys: Sequence[Key]) -> list[Item | None]:
         """See Store."""
-        check_keys(keys)
+        check_keys("DynamoDB", keys)
         found: dict[Key, Item] = {}
         pending = [key_attributes(key) for key in dict.fromkeys(keys)]
         fruitless = 0
@@ -88,10 +88,7 @@ class DynamoStore:
     def write(self, changes: Sequence[Change]) -> None:
         """See Store. Several changes are one TransactWriteItems, 4 MB at most; one is a plain UpdateItem or DeleteItem
         at half its price. After a StoreUnavailable for want of an answer it may have been written."""
-        if len(changes) > MAX_CHANGES_PER_WRITE:
-            raise StoreError(f"DynamoDB store: {len(changes)} changes in one write; at most {MAX_CHANGES_PER_WRITE}")
-        if len({change.key for change in changes}) < len(changes):
-            raise StoreError("DynamoDB store: the same key twice in one write; each key may change once")
+        check_changes("DynamoDB", changes)
         requests = [(isinstance(change, Delete), {"TableName": self._table, **_request(change)}) for change in changes]
         if len(requests) == 1:
             (is_delete, request) = requests[0]

@@ -21,8 +21,6 @@ from urllib.parse import urlsplit
 
 from functions.stores.sigv4 import Credentials, Signer
 from functions.stores.store import (
-    MAX_BODY_BYTES,
-    MAX_KEYS_PER_GET,
     Change,
     Item,
     Key,
@@ -30,6 +28,8 @@ from functions.stores.store import (
     StoreConflict,
     StoreError,
     StoreUnavailable,
+    check_keys,
+    encode,
 )
 
 CONNECT_SECONDS = 1.0
@@ -106,7 +106,7 @@ class DynamoReads:
     def get(self, keys: Sequence[Key]) -> list[Item | None]:
         """See Store. One key is one GetItem, more are one BatchGetItem; keys that DynamoDB leaves unprocessed make the
         whole read StoreUnavailable."""
-        check_keys(keys)
+        check_keys("DynamoDB", keys)
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return []
@@ -201,12 +201,6 @@ class DynamoReads:
         return connection
 
 
-def check_keys(keys: Sequence[Key]) -> None:
-    """Raises StoreError when they are more than one get takes."""
-    if len(keys) > MAX_KEYS_PER_GET:
-        raise StoreError(f"DynamoDB store: {len(keys)} keys in one get; at most {MAX_KEYS_PER_GET}")
-
-
 def key_attributes(key: Key) -> dict[str, Any]:
     """A key as DynamoDB attributes."""
     return {"pk": {"S": key.partition}, "sk": {"S": key.sort}}
@@ -226,7 +220,7 @@ def to_item(attributes: Mapping[str, Any]) -> Item:
 def update(put: Put) -> dict[str, Any]:
     """The members of an UpdateItem that carries `put` out: an update and not a put, because only it can count the
     version up without reading it first."""
-    values: dict[str, Any] = {":body": {"S": _encode(put.body)}, ":zero": {"N": "0"}, ":one": {"N": "1"}}
+    values: dict[str, Any] = {":body": {"S": encode("DynamoDB", put.body)}, ":zero": {"N": "0"}, ":one": {"N": "1"}}
     assignments = "#body = :body, #version = if_not_exists(#version, :zero) + :one"
     if put.expires_at is None:
         expression = f"SET {assignments} REMOVE #expires_at"
@@ -272,14 +266,3 @@ def _read_error(status: int, answer: bytes) -> tuple[str, str]:
         return decoded["__type"].rpartition("#")[2], decoded.get("message") or decoded.get("Message") or ""
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"status {status}", "the answer is not DynamoDB's"
-
-
-def _encode(body: Mapping[str, Any]) -> str:
-    try:
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        size = len(text.encode())
-    except (TypeError, ValueError) as error:  # UnicodeEncodeError (a lone surrogate) is a ValueError
-        raise StoreError("DynamoDB store: a body is not JSON that UTF-8 can hold") from error
-    if size > MAX_BODY_BYTES:
-        raise StoreError(f"DynamoDB store: a body of {size:,} bytes; at most {MAX_BODY_BYTES:,}")
-    return text

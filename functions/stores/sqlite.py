@@ -16,9 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from functions.stores.store import (
-    MAX_BODY_BYTES,
-    MAX_CHANGES_PER_WRITE,
-    MAX_KEYS_PER_GET,
     Change,
     Delete,
     Item,
@@ -27,6 +24,9 @@ from functions.stores.store import (
     StoreConflict,
     StoreError,
     StoreUnavailable,
+    check_changes,
+    check_keys,
+    encode,
 )
 
 APPLICATION_ID = 0x5073746E
@@ -89,18 +89,14 @@ class SqliteStore:
 
     def get(self, keys: Sequence[Key]) -> list[Item | None]:
         """See Store."""
-        if len(keys) > MAX_KEYS_PER_GET:
-            raise StoreError(f"SQLite store: {len(keys)} keys in one get; at most {MAX_KEYS_PER_GET}")
+        check_keys("SQLite", keys)
         with self._lock, self._errors():
             return [self._read(key) for key in keys]
 
     def write(self, changes: Sequence[Change]) -> None:
         """See Store."""
-        if len(changes) > MAX_CHANGES_PER_WRITE:
-            raise StoreError(f"SQLite store: {len(changes)} changes in one write; at most {MAX_CHANGES_PER_WRITE}")
-        if len({change.key for change in changes}) < len(changes):
-            raise StoreError("SQLite store: the same key twice in one write; each key may change once")
-        bodies = [_encode(change) if isinstance(change, Put) else "" for change in changes]
+        check_changes("SQLite", changes)
+        bodies = [encode("SQLite", change.body) if isinstance(change, Put) else "" for change in changes]
         with self._lock, self._errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -208,14 +204,3 @@ class SqliteStore:
                     "Restore it, or move it away and a new one is made"
                 ) from error
             raise StoreError(f"SQLite store {self.path}: {error}") from error
-
-
-def _encode(change: Put) -> str:
-    try:
-        body = json.dumps(change.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        size = len(body.encode())
-    except (TypeError, ValueError) as error:  # UnicodeEncodeError (a lone surrogate) is a ValueError
-        raise StoreError("SQLite store: a body is not JSON that UTF-8 can hold") from error
-    if size > MAX_BODY_BYTES:
-        raise StoreError(f"SQLite store: a body of {size:,} bytes; at most {MAX_BODY_BYTES:,}")
-    return body

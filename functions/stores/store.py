@@ -6,7 +6,8 @@ An item's `body` is JSON; what it means is the business of whoever wrote it. Eve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -99,3 +100,32 @@ class Store(Protocol):
         descending: bool = False,
     ) -> list[Item]:
         """Items of a partition in order of `sort`, with after < sort < before, `limit` at most (fewer = no more)."""
+
+
+# What every store refuses; `store` is its name in the message.
+
+
+def check_keys(store: str, keys: Sequence[Key]) -> None:
+    """Raises StoreError when they are more than one `get` takes."""
+    if len(keys) > MAX_KEYS_PER_GET:
+        raise StoreError(f"{store} store: {len(keys)} keys in one get; at most {MAX_KEYS_PER_GET}")
+
+
+def check_changes(store: str, changes: Sequence[Change]) -> None:
+    """Raises StoreError when they are more than one `write` takes, or change a key twice."""
+    if len(changes) > MAX_CHANGES_PER_WRITE:
+        raise StoreError(f"{store} store: {len(changes)} changes in one write; at most {MAX_CHANGES_PER_WRITE}")
+    if len({change.key for change in changes}) < len(changes):
+        raise StoreError(f"{store} store: the same key twice in one write; each key may change once")
+
+
+def encode(store: str, body: Mapping[str, Any]) -> str:
+    """A body as it is stored: compact JSON text. Raises StoreError when it is no JSON, or over MAX_BODY_BYTES."""
+    try:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        size = len(text.encode())
+    except (TypeError, ValueError) as error:  # UnicodeEncodeError (a lone surrogate) is a ValueError
+        raise StoreError(f"{store} store: a body is not JSON that UTF-8 can hold") from error
+    if size > MAX_BODY_BYTES:
+        raise StoreError(f"{store} store: a body of {size:,} bytes; at most {MAX_BODY_BYTES:,}")
+    return text
