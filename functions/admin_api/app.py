@@ -290,7 +290,7 @@ def _unrouted(routes: Sequence[Route]) -> Callable[[Request, Exception], Respons
         assert isinstance(error, HTTPException)
         served = [route for route in routes if route.path_regex.match(request.url.path)]
         verbs = sorted({verb for route in served for verb in route.methods or ()} - {"HEAD"})
-        phrase = HTTPStatus(error.status_code).phrase
+        phrase = errors.phrase(error.status_code)
         if served:
             message = f"{request.method} is not served at this path; valid: {', '.join(verbs)}"
             headers = {"allow": ", ".join(verbs)}

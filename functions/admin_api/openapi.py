@@ -7,13 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from functions.admin_api import call_log, models
+from functions.gateway.errors import phrase
 
 Json = Any
 
@@ -222,12 +222,12 @@ def _document() -> dict[str, Json]:
 def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]]) -> dict[str, Json]:
     answer = operation.answer
     schema = references[answer, "serialization"] if isinstance(answer, type) else answer
-    responses = {str(operation.status): _response(HTTPStatus(operation.status).phrase, schema)}
+    responses = {str(operation.status): _response(phrase(operation.status), schema)}
     if operation.path.startswith("/proxy/"):
-        responses = {str(status): _response(HTTPStatus(status).phrase, schema) for status in (200, 201, 202)}
+        responses = {str(status): _response(phrase(status), schema) for status in (200, 201, 202)}
         responses["default"] = _response("The upstream's own status", references[models.ErrorBody, "serialization"])
     for status in sorted({401, 403, 500, 503, *operation.errors}):
-        responses[str(status)] = _response(HTTPStatus(status).phrase, references[models.ErrorBody, "serialization"])
+        responses[str(status)] = _response(phrase(status), references[models.ErrorBody, "serialization"])
     described: dict[str, Json] = {
         "operationId": operation.name,
         "summary": operation.summary,

@@ -45,6 +45,8 @@ def well_formed(text: str) -> str:
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
+_RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
+
 MAX_PROBLEMS = 20
 """Problems of one input that are told; beyond, how many more there are."""
 
@@ -224,7 +226,7 @@ def http(error: PosternError) -> tuple[int, dict[str, Json], dict[str, str]]:
         return error.status_code, tool_result(error), headers
     body: dict[str, Json] = {
         "statusCode": int(error.status),
-        "error": error.status.phrase,
+        "error": phrase(error.status),
         "message": error.message,
     }
     headers = {}
@@ -250,7 +252,7 @@ def tool_result(error: PosternError) -> dict[str, Json]:
     status_code = error.status_code if isinstance(error, ToolFailure) else int(error.status)
     envelope: dict[str, Json] = {
         "status_code": status_code,
-        "error": _phrase(status_code),
+        "error": phrase(status_code),
         "message": error.message,
         "is_remote_error": isinstance(error, ToolFailure) and error.is_remote,
         "raw_response": None,
@@ -262,7 +264,10 @@ def tool_result(error: PosternError) -> dict[str, Json]:
     return envelope
 
 
-def _phrase(status_code: int) -> str:
+def phrase(status_code: int) -> str:
+    """The name of a status in RFC 9110, whatever the Python: 3.13 renamed some to what the RFC calls them."""
+    if status_code in _RENAMED:
+        return _RENAMED[status_code]
     try:
         return HTTPStatus(status_code).phrase
     except ValueError:

@@ -29,6 +29,8 @@ character, so the estimate errs towards fewer characters there."""
 MAX_DEPTH = 100
 """Levels of objects and arrays in a result: what recursive readers take, and far beyond what APIs answer."""
 
+TOO_DEEP = f"the answer is nested more than {MAX_DEPTH} levels deep and cannot be handed on"
+
 SMALLEST_STRING = 80
 """Characters a string keeps at the least when a single record is over the cap."""
 
@@ -60,7 +62,9 @@ def read(tool: Tool, response: UpstreamResponse) -> Json:
         return None
     try:
         return json.loads(response.body.decode("utf-8-sig"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:  # what one version of Python reads another does not
+        raise UpstreamUnreadable(TOO_DEEP) from error
+    except ValueError as error:
         media_type = response.headers.get("content-type", "no content type").split(";")[0]
         effect = (
             "nothing was changed" if tool.access == "read" else "look whether it was carried out before you repeat it"
@@ -222,7 +226,7 @@ def capped(value: Json, strings: int, arrays: int, cut: Cut, depth: int = 0) -> 
         cut.strings += 1
         return f"{value[:strings]}…[cut: {strings} of {len(value)} characters]"
     if depth > MAX_DEPTH:
-        raise UpstreamUnreadable(f"the answer is nested more than {MAX_DEPTH} levels deep and cannot be handed on")
+        raise UpstreamUnreadable(TOO_DEEP)
     if isinstance(value, list):
         cut.array_entries += max(0, len(value) - arrays)
         return [capped(entry, strings, arrays, cut, depth + 1) for entry in value[:arrays]]

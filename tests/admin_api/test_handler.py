@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import importlib
 import json
@@ -89,9 +90,13 @@ def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("POSTERN_LOG_LEVEL", "DEBUG")
     levels = {name: logging.getLogger(name).level for name in ("", "mangum", "httpx", "httpcore", "botocore")}
     monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
+    loop = asyncio.new_event_loop()  # the one that Mangum finds, as Lambda's bootstrap has it
+    asyncio.set_event_loop(loop)
     module = importlib.import_module("functions.admin_api.handler")
     yield module
     module.store.close()
+    asyncio.set_event_loop(None)
+    loop.close()
     monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
