@@ -14,19 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from functions.admin_api.aws import aws_client, error_code
 from functions.gateway.credentials import KEY_BYTES, SealError, open_sealed, seal
 from functions.gateway.errors import PosternError, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
-
 _PASSING = ("ThrottlingException", "KMSInternalException", "DependencyTimeoutException")
 """KMS error codes after which the same request may succeed."""
-
-
-CONNECT_SECONDS, READ_SECONDS, TRIES = 2, 5, 3
-"""Longest waits, and tries, of one request to KMS: an operator is waiting for the answer."""
 
 
 class KeyFailure(PosternError):
@@ -121,15 +117,7 @@ class KmsKeys:
 
     def _client(self) -> KMSClient:
         if self._made is None:
-            import boto3
-            from botocore.config import Config
-
-            config = Config(
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": TRIES},
-            )
-            self._made = boto3.client("kms", config=config)
+            self._made = aws_client("kms")
         return self._made
 
 
@@ -141,7 +129,7 @@ def _kms_errors(done: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response["Error"]["Code"]
+        code = error_code(error)
         if code in _PASSING:
             raise Unavailable(f"the data key could not be {done}: KMS says {code}", retry_after=1) from error
         raise KeyFailure(

@@ -14,6 +14,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from functions.admin_api.aws import aws_client, error_code
 from functions.gateway.servers import write_time
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ NAME = re.compile(r"[0-9a-zA-Z_.-]+")
 
 RETRY = {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
 """How long EventBridge keeps trying to reach the purge function; afterwards the TTL does it."""
-
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 2, 5, 3
-"""Longest waits, and tries, of one request to EventBridge: an operator is waiting for the answer."""
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +62,7 @@ class EventBridgeSchedules:
                 except client.exceptions.ResourceNotFoundException:  # it fired in between, and went
                     client.create_schedule(**schedule)
         except (BotoCoreError, ClientError) as error:
-            logger.warning("no purge is scheduled for server %s, its TTL removes it: %s", server_id, _reason(error))
+            logger.warning("no purge is scheduled for server %s, its TTL removes it: %s", server_id, error_code(error))
 
     def delete(self, server_id: str) -> None:
         """Forget the schedule, there or not."""
@@ -77,7 +75,7 @@ class EventBridgeSchedules:
             except client.exceptions.ResourceNotFoundException:
                 return
         except (BotoCoreError, ClientError) as error:
-            logger.warning("a schedule stays behind and will find nothing: server %s: %s", server_id, _reason(error))
+            logger.warning("a schedule stays behind and will find nothing: server %s: %s", server_id, error_code(error))
 
     def _schedule(self, server_id: str, account_id: str, at: datetime) -> dict[str, Any]:
         event = {"account_id": account_id, "server_id": server_id, "expires_at": write_time(at)}
@@ -98,15 +96,7 @@ class EventBridgeSchedules:
 
     def _client(self) -> EventBridgeSchedulerClient:
         if self._made is None:
-            import boto3
-            from botocore.config import Config
-
-            config = Config(
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            )
-            self._made = boto3.client("scheduler", config=config)
+            self._made = aws_client("scheduler")
         return self._made
 
 
@@ -123,9 +113,3 @@ def schedule_expression(at: datetime) -> str:
     if utc.microsecond:
         utc = utc.replace(microsecond=0) + timedelta(seconds=1)
     return f"at({utc:%Y-%m-%dT%H:%M:%S})"
-
-
-def _reason(error: Exception) -> str:
-    """An error as its code: messages may repeat the request."""
-    response: dict[str, Any] = getattr(error, "response", {})
-    return str(response.get("Error", {}).get("Code") or type(error).__name__)

@@ -1,0 +1,30 @@
+"""How the control plane speaks to AWS: how long one request may take, how often it is tried, how an error is told.
+
+boto3 is imported by the call that needs it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 2, 5, 3
+"""Longest waits, and tries, of one request: an operator is waiting for the answer."""
+
+
+def aws_client(service: Literal["kms", "scheduler"]) -> Any:
+    """A boto3 client with these limits; region and credentials are the environment's."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    return boto3.client(service, config=config)
+
+
+def error_code(error: Exception) -> str:
+    """A botocore error as AWS's code, or as its kind where AWS gave none: messages may repeat the request."""
+    response: dict[str, Any] = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Code") or type(error).__name__)
