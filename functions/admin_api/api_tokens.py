@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +16,7 @@ from functions.admin_api import models
 from functions.admin_api.accounts import new_id
 from functions.admin_api.conflicts import settle
 from functions.admin_api.models import show
-from functions.gateway.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable
+from functions.gateway.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable, invalid
 from functions.gateway.servers import (
     API_TOKEN_PREFIX,
     TOKEN,
@@ -119,6 +119,7 @@ class ApiTokens:
                 'server_ids: only a token with the single scope "connect" can be limited to servers; one with the '
                 'scope "manage" is limited by account_ids'
             )
+        self._check_accounts(tuple(dict.fromkeys(body.account_ids)))
         token = ApiToken(
             id=new_id("tok", self._random),
             name=body.name,
@@ -180,6 +181,17 @@ class ApiTokens:
             return False
         self._store.write([Delete(key, if_version=item.version), Delete(layout.api_token(item.body["digest"]))])
         return True
+
+    def _check_accounts(self, account_ids: Sequence[str]) -> None:
+        """Raises Invalid for an account that is not there: a limit for an id that somebody takes later is no limit."""
+        accounts = self._store.get([layout.account(account_id) for account_id in account_ids]) if account_ids else []
+        problems = [
+            f"account_ids.{index}: no integrated account {show(account_id)}; GET /integrated-account lists them"
+            for index, (account_id, item) in enumerate(zip(account_ids, accounts, strict=True))
+            if item is None
+        ]
+        if problems:
+            raise invalid(problems)
 
     def _load(self, token_id: str) -> Item:
         [item] = self._store.get([layout.api_token_entry(token_id)]) if models.ID.fullmatch(token_id) else [None]

@@ -152,6 +152,8 @@ def test_a_token_limited_to_accounts_touches_those_alone(plane: Plane, account: 
          '"manage" is limited by account_ids'),
         ({"name": "t", "scopes": ["connect"], "account_ids": ["a b"]},
          'account_ids.0 is "a b"; an id is letters, digits, - and _, at most 64, and starts with a letter or digit'),
+        ({"name": "t", "scopes": ["connect"], "account_ids": ["acc_typo"]},
+         'account_ids.0: no integrated account "acc_typo"; GET /integrated-account lists them'),
         ({"name": "t", "scopes": ["manage"], "expires_at": "2020-01-01T00:00:00Z"},
          "expires_at is 2020-01-01T00:00:00Z, not in the future (it is 2026-11-21T12:00:00Z now); "
          "give a later time in UTC, or null for never"),
