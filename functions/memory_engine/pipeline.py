@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from . import (
     webhooks,
     words,
 )
+from .background import Background
 from .filters import ENTITY_FIELDS
 
 if TYPE_CHECKING:
@@ -50,49 +50,25 @@ KNOWN_SHOWN = 20
 """Of those, how many a language model is shown, so that it does not repeat them."""
 
 
-class Worker:
-    """The thread of the pipeline. `start` and `stop` may be called again and again."""
+class Worker(Background):
+    """The thread of the pipeline."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__("memory-engine-pipeline")
         self._engine = engine
-        self._awake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._troubled = False
 
-    def wake(self) -> None:
-        self._awake.set()
-
-    def start(self) -> None:
-        if self._thread is None:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._run, name="memory-engine-pipeline", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Return when the event at hand has ended; what is queued stays for the next start."""
-        if self._thread is not None:
-            self._stopping.set()
-            self._awake.set()
-            self._thread.join()
-            self._thread = None
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._awake.clear()
-            try:
-                worked = (
-                    self.work_next() or exports.work_next(self._engine) or bool(embeddings.embed_missing(self._engine))
-                )
-                pause = 0.0 if worked else IDLE_SECONDS
-            except embeddings.EmbeddingFailed as problem:
-                logger.warning("vectors wait: %s", problem)
-                pause = IDLE_SECONDS
-            except Exception:
-                logger.exception("the memory pipeline stopped; it goes on in %g s", PAUSE_SECONDS)
-                pause = PAUSE_SECONDS
-            if pause:
-                self._awake.wait(pause)
+    def _turn(self) -> float:
+        engine = self._engine
+        try:
+            worked = self.work_next() or exports.work_next(engine) or bool(embeddings.embed_missing(engine))
+            return 0.0 if worked else IDLE_SECONDS
+        except embeddings.EmbeddingFailed as problem:
+            logger.warning("vectors wait: %s", problem)
+            return IDLE_SECONDS
+        except Exception:
+            logger.exception("the memory pipeline stopped; it goes on in %g s", PAUSE_SECONDS)
+            return PAUSE_SECONDS
 
     def work_next(self) -> bool:
         """Work on the oldest unfinished event, or on adds in a row that need no model. False when there is none."""

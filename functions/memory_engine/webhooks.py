@@ -9,13 +9,13 @@ import ipaddress
 import json
 import logging
 import sqlite3
-import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from . import times
+from .background import Background
 from .calls import Answer, Call, Refusal, encode
 
 if TYPE_CHECKING:
@@ -79,44 +79,25 @@ def _enqueue(engine: Engine, connection: sqlite3.Connection, event_type: str, de
 # Delivering
 
 
-class Deliverer:
-    """The thread that sends. `start` and `stop` may be called again and again."""
+class Deliverer(Background):
+    """The thread that sends."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__("memory-engine-webhooks")
         self._engine = engine
-        self._awake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def wake(self) -> None:
-        self._awake.set()
-
-    def start(self) -> None:
-        if self._thread is None:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._run, name="memory-engine-webhooks", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        if self._thread is not None:
-            self._stopping.set()
-            self._awake.set()
-            self._thread.join()
-            self._thread = None
 
     def _run(self) -> None:
-        with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as client:
-            while not self._stopping.is_set():
-                self._awake.clear()
-                try:
-                    pause = self._deliver_next(client)
-                except Exception:
-                    logger.exception("webhook delivery stopped; it goes on in %g s", IDLE_SECONDS)
-                    pause = IDLE_SECONDS
-                if pause > 0:
-                    self._awake.wait(pause)
+        with httpx.Client(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=False) as self._client:
+            super()._run()
 
-    def _deliver_next(self, client: httpx.Client) -> float:
+    def _turn(self) -> float:
+        try:
+            return self._deliver_next()
+        except Exception:
+            logger.exception("webhook delivery stopped; it goes on in %g s", IDLE_SECONDS)
+            return IDLE_SECONDS
+
+    def _deliver_next(self) -> float:
         """Send what is due first. Returns the seconds until the next is due."""
         engine = self._engine
         with engine.database.read() as connection:
@@ -129,7 +110,7 @@ class Deliverer:
         wait: float = (row["due_at"] - engine.now()) / 1_000_000
         if wait > 0:
             return min(wait, IDLE_SECONDS)
-        problem = None if row["url"] is None else self._send(client, row["url"], row["body"])
+        problem = None if row["url"] is None else self._send(row["url"], row["body"])
         retries = engine.settings.webhook_retry_seconds
         if problem is None or row["attempts"] >= len(retries):
             if problem is not None:
@@ -148,11 +129,10 @@ class Deliverer:
             )
         return 0.0
 
-    @staticmethod
-    def _send(client: httpx.Client, url: str, body: str) -> str | None:
+    def _send(self, url: str, body: str) -> str | None:
         """Deliver once. Returns what went wrong, or None."""
         try:
-            response = client.post(url, content=body.encode(), headers={"Content-Type": "application/json"})
+            response = self._client.post(url, content=body.encode(), headers={"Content-Type": "application/json"})
         except httpx.HTTPError as problem:
             return type(problem).__name__
         return None if response.is_success else f"status {response.status_code}"
