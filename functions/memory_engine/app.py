@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import entities, events, exports, memory_operations, organizations, profiles, webhooks
+from . import entities, events, exports, memory_reads, memory_writes, organizations, profiles, webhooks
 from .calls import Answer, BadJson, Call, Refusal, decode, encode, query_pairs
 from .database import DatabaseUnavailable
 from .engine import Engine
@@ -40,28 +40,28 @@ _PROJECTS = _ORG + "{org_id}/projects/"
 
 # First match wins. An entity id may be any text, so paths that name the kind of entity come before open ones.
 OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
-    ("GET", "/v1/ping/", memory_operations.ping),
-    ("POST", "/v3/memories/add/", memory_operations.add),
-    ("POST", "/v3/memories/search/", memory_operations.search_v3),
-    ("POST", "/v3/memories/", memory_operations.list_v3),
-    ("POST", "/v2/memories/search/", memory_operations.search_v2),
-    ("POST", "/v2/memories/", memory_operations.list_v2),
-    ("POST", "/v1/memories/search/", memory_operations.search_v1),
-    ("GET", "/v1/memories/events/", memory_operations.all_history),
-    ("GET", "/v1/memories/", memory_operations.list_v1),
-    ("POST", "/v1/memories/", memory_operations.add_v1),
-    ("DELETE", "/v1/memories/", memory_operations.delete_all),
-    ("GET", "/v1/memories/{memory_id}/", memory_operations.read),
-    ("PUT", "/v1/memories/{memory_id}/", memory_operations.update),
-    ("DELETE", "/v1/memories/{memory_id}/", memory_operations.delete),
-    ("GET", "/v1/memories/{entity_type:kind}/{entity_id}/", memory_operations.of_entity),
-    ("GET", "/v1/memories/{memory_id}/history/", memory_operations.history),
-    ("GET", "/v1/memories/{entity_type}/{entity_id}/", memory_operations.of_entity),
-    ("PUT", "/v1/batch/", memory_operations.batch_update),
-    ("DELETE", "/v1/batch/", memory_operations.batch_delete),
-    ("POST", "/v1/feedback/", memory_operations.feedback),
-    ("POST", "/v1/summary/", memory_operations.summary),
-    ("GET", "/v1/stats/", memory_operations.stats),
+    ("GET", "/v1/ping/", memory_reads.ping),
+    ("POST", "/v3/memories/add/", memory_writes.add),
+    ("POST", "/v3/memories/search/", memory_reads.search_v3),
+    ("POST", "/v3/memories/", memory_reads.list_v3),
+    ("POST", "/v2/memories/search/", memory_reads.search_v2),
+    ("POST", "/v2/memories/", memory_reads.list_v2),
+    ("POST", "/v1/memories/search/", memory_reads.search_v1),
+    ("GET", "/v1/memories/events/", memory_reads.all_history),
+    ("GET", "/v1/memories/", memory_reads.list_v1),
+    ("POST", "/v1/memories/", memory_writes.add_v1),
+    ("DELETE", "/v1/memories/", memory_writes.delete_all),
+    ("GET", "/v1/memories/{memory_id}/", memory_reads.read),
+    ("PUT", "/v1/memories/{memory_id}/", memory_writes.update),
+    ("DELETE", "/v1/memories/{memory_id}/", memory_writes.delete),
+    ("GET", "/v1/memories/{entity_type:kind}/{entity_id}/", memory_reads.of_entity),
+    ("GET", "/v1/memories/{memory_id}/history/", memory_reads.history),
+    ("GET", "/v1/memories/{entity_type}/{entity_id}/", memory_reads.of_entity),
+    ("PUT", "/v1/batch/", memory_writes.batch_update),
+    ("DELETE", "/v1/batch/", memory_writes.batch_delete),
+    ("POST", "/v1/feedback/", memory_writes.feedback),
+    ("POST", "/v1/summary/", memory_reads.summary),
+    ("GET", "/v1/stats/", memory_reads.stats),
     ("GET", "/v1/entities/", entities.list_all),
     ("GET", "/v1/entities/filters/", entities.filter_options),
     ("DELETE", "/v1/entities/{entity_type}/{entity_id}/", entities.delete_by_number),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -133,9 +134,56 @@ def query_pairs(raw: bytes) -> tuple[tuple[str, str], ...]:
     return tuple(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))
 
 
+def query_options(call: Call) -> dict[str, Any]:
+    """Query parameters as a body: `metadata` as JSON or `metadata[key]=value`, lists by repetition or commas.
+
+    Refusal 400 for `metadata` that is no JSON object.
+    """
+    options: dict[str, Any] = {}
+    for name, value in call.query:
+        nested = re.fullmatch(r"metadata\[(.+)\]", name)
+        if nested:
+            options.setdefault("metadata", {})[nested[1]] = value
+        elif name in ("categories", "fields"):
+            options.setdefault(name, []).extend(part for part in value.split(",") if part)
+        elif name == "metadata" and value:
+            options["metadata"] = _metadata_parameter(value)
+        elif value:
+            options.setdefault(name, value)
+    return options
+
+
+def memory_id_of(call: Call) -> str:
+    """The id of the memory in the path. Refusal 400 for what is no UUID."""
+    memory_id = as_uuid(call.path["memory_id"])
+    if memory_id is None:
+        raise Refusal(400, {"error": "memory_id should be a valid UUID"})
+    return memory_id
+
+
+def as_uuid(value: Any) -> str | None:
+    """A UUID as it is stored, whatever its spelling; None for anything else."""
+    try:
+        return str(uuid.UUID(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
 def flag(value: Any) -> bool:
     """A boolean as JSON or as query text."""
     return value is True or (isinstance(value, str) and value.lower() in ("true", "1"))
+
+
+def _metadata_parameter(value: str) -> dict[str, Any]:
+    try:
+        decoded = json.loads(value)
+    except (ValueError, RecursionError):
+        decoded = None
+    if not isinstance(decoded, dict):
+        raise Refusal(
+            400, {"metadata": ['Give a JSON object, as in metadata={"topic":"food"}, or metadata[topic]=food.']}
+        )
+    return decoded
 
 
 def _refuse_constant(name: str) -> Any:

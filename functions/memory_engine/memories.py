@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Row = sqlite3.Row
 
+NOT_FOUND = {"error": "Memory not found!"}
+"""Mem0's body of a 404 for a memory."""
+
 
 @dataclass(frozen=True)
 class NewMemory:
