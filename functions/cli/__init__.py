@@ -1,8 +1,8 @@
 """`postern`: the command line of a local or a deployed endpoint, with the same words for both.
 
 Rule of the room: a client of the HTTP contracts, through httpx and the official MCP client. Of the rest it imports only
-`local` (serve, demo), the settings, and the memory engine's files (export, import), each inside the command that needs
-it; nothing imports it.
+`gateway.settings`, `gateway.servers` (how a time is read and written), and, inside the command that needs it, `local`
+(serve, demo) and the memory engine's `jsonl`, `database` and `settings` (export, import, serve); nothing imports it.
 
 Exit codes: 0 done; 1 refused or failed, with the reason on standard error; 2 wrong usage.
 """
