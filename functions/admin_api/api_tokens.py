@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any
 
 from functions.admin_api import models
 from functions.admin_api.accounts import new_id
+from functions.admin_api.aws import error_code
 from functions.admin_api.conflicts import settle
 from functions.admin_api.models import show
 from functions.gateway.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable, invalid
@@ -28,8 +29,6 @@ from functions.gateway.servers import (
 )
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store, StoreConflict
-
-Json = Any
 
 FORMAT = re.compile(API_TOKEN_PREFIX + TOKEN.pattern)
 """What a stored API token looks like; anything else is looked for in no store."""
@@ -265,11 +264,9 @@ class SecretsManagerRoot:
         except (BotoCoreError, ClientError) as error:
             if self._kept is not None:
                 return self._kept[1]
-            response: Mapping[str, Json] = getattr(error, "response", {})
-            code = response.get("Error", {}).get("Code", type(error).__name__)
             raise Unavailable(
-                f"the root API token cannot be read: Secrets Manager says {code}; check POSTERN_ROOT_API_TOKEN_SECRET "
-                "and the role's permission on it",
+                f"the root API token cannot be read: Secrets Manager says {error_code(error)}; check "
+                "POSTERN_ROOT_API_TOKEN_SECRET and the role's permission on it",
                 retry_after=5,
             ) from error
         self._kept = (now, secret.strip())
