@@ -1,4 +1,4 @@
-"""Where records live: one Protocol (`store.py`), one file per implementation, the layout in README.md.
+"""Where records live: one contract (`store.py`), SQLite or DynamoDB behind it, the files and the table in README.md.
 
 Rule of the room: imports the standard library and its own driver; knows keys and bodies, never what they mean.
 """

@@ -1,7 +1,7 @@
 """Keys of every kind of item; the attributes are in README.md.
 
-One write path per key: the control plane writes accounts, servers, tokens and API tokens; the data plane only adds
-items under keys of its own (use, log, account state). So the data plane's role needs no permission on the former.
+Only the control plane writes accounts, servers, tokens and API tokens. The data plane writes what tells of calls (use,
+log, account state), so its role may write nothing else.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def use(server_id: str) -> Key:
 
 
 def account_state(account_id: str) -> Key:
-    """What the data plane noticed about an account (`needs_reauth` after an upstream 401)."""
+    """What a call showed about an account (`needs_reauth` after an upstream 401)."""
     return Key(f"STATE#{account_id}")
 
 
