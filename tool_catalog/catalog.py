@@ -126,8 +126,9 @@ class Scope:
                  is withheld.
     `none`       the tool touches nothing that belongs to an entity.
     `required`   the tool cannot work without a pin (its `argument` is not in the schema): only pinned servers offer it.
-    `splits`     ids that the upstream divides a write between, each record getting one of them: under a pin on one, the
-                 others cannot be given, and a server with pins on several does not offer the tool.
+    `splits`     ids that the upstream divides a write between, each record getting one of them, or may take for
+                 separate groups to write to: under a pin on one, the others cannot be given, and a server with pins on
+                 several does not offer the tool.
     """
 
     kind: ScopeKind

@@ -302,8 +302,11 @@ class _Compilation:
             report(where.at("argument"), f'"{scope.argument}" is no argument of the tool; arguments: {known}')
         if scope.kind == "arguments" and (missing := [pin for pin in pins if pin not in arguments]):
             report(where, f"{', '.join(missing)} must be an argument too, or a pin on it would have no effect")
-        if unknown := [name for name in scope.splits if name not in pins or scope.kind != "arguments"]:
-            report(where.at("splits"), f'{", ".join(unknown)}: only entity ids of kind "arguments" can be split')
+        if unknown := [name for name in scope.splits if name not in pins or scope.kind not in ("arguments", "filters")]:
+            report(
+                where.at("splits"),
+                f'{", ".join(unknown)}: only entity ids of the kinds "arguments" and "filters" can be split',
+            )
         if scope.kind == "entity" and scope.id is not None and scope.id not in arguments:
             report(where.at("id"), f'"{scope.id}" is no argument of the tool')
         if scope.at is not None:

@@ -69,8 +69,7 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
         raise invalid(problems)
     if not tools:
         raise Invalid(
-            "the filters match no tool; a tool must pass methods and tags"
-            + (" and be enforceable under the scope pin" if config.scope else ""),
+            _no_tool(catalog, config),
             details={
                 "methods": [*METHOD_GROUPS, *catalog.methods],
                 "tags": list(catalog.tags),
@@ -83,11 +82,28 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
     return tools
 
 
-def _passes(tool: Tool, config: ServerConfig) -> bool:
+def _no_tool(catalog: Catalog, config: ServerConfig) -> str:
+    """Why nothing is left: the filters alone, or the pin that is there or that is missing."""
+    chosen = [tool.name for tool in catalog.tools.values() if _is_chosen(tool, config)]
+    if not chosen:
+        return "the filters match no tool; a tool must pass methods and tags"
+    if config.scope:
+        return (
+            f"no chosen tool can be kept within config.scope: {', '.join(chosen)}; choose others, or leave out the pin"
+        )
     return (
-        (not config.methods or any(_is_method(tool, entry) for entry in config.methods))
-        and (not config.tags or not set(tool.tags).isdisjoint(config.tags))
-        and _enforceable(tool, config.scope)
+        f"the chosen tools work only on a server with a pin: {', '.join(chosen)}; give config.scope, as an id of "
+        + (" or ".join(catalog.scope))
+    )
+
+
+def _passes(tool: Tool, config: ServerConfig) -> bool:
+    return _is_chosen(tool, config) and _enforceable(tool, config.scope)
+
+
+def _is_chosen(tool: Tool, config: ServerConfig) -> bool:
+    return (not config.methods or any(_is_method(tool, entry) for entry in config.methods)) and (
+        not config.tags or not set(tool.tags).isdisjoint(config.tags)
     )
 
 
@@ -107,11 +123,10 @@ def _enforceable(tool: Tool, pins: Mapping[str, str]) -> bool:
         return tool.scope is None or not tool.scope.required
     if tool.scope is None:
         return False
+    if len(pins.keys() & set(tool.scope.splits)) > 1:
+        return False
     if tool.scope.kind == "arguments":
-        return (
-            set(pins) <= {parameter.argument for parameter in tool.request.parameters}
-            and len(pins.keys() & set(tool.scope.splits)) <= 1
-        )
+        return set(pins) <= {parameter.argument for parameter in tool.request.parameters}
     if tool.scope.kind == "entity":
         # Under two pins a record is inside when it carries both ids; one entity's records reach beyond that.
         types = tool.definition["inputSchema"]["properties"][tool.scope.argument].get("enum")

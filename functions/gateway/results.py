@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any
 
 from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments, well_formed
@@ -183,6 +183,7 @@ def shape_list(
         rest = replace(position, skip=position.skip + len(records)) if position else None
         empty = max(size(body([], place)) for place in (after, rest))
         left = most - empty - size(_note(_FULL, f"{NEXT}; {how}"))
+        _check_room(tool, arguments, records, left, settings)
         kept = _leading(records[:arrays], left, settings, cut, tool=tool, how=how)
         cut.items = len(records) - len(kept)
         if cut.items and position is not None:
@@ -338,6 +339,18 @@ def _leading(records: list[Json], left: int, settings: Settings, cut: Cut, *, to
         kept.append(shown)
         left -= needed
     return kept
+
+
+def _check_room(tool: Tool, arguments: Mapping[str, Json], records: list[Json], left: int, settings: Settings) -> None:
+    """Raises WrongArguments when the caller's own `max_tokens` leaves no room for the first record, however short."""
+    if not records or "max_tokens" not in arguments:
+        return
+    least = size(capped(records[0], SMALLEST_STRING, 1, Cut())) + 1
+    if least > left:
+        needed = arguments["max_tokens"] + ceil((least - left) / BYTES_PER_TOKEN)
+        if needed * BYTES_PER_TOKEN <= settings.max_result_bytes:
+            problem = f'"max_tokens" is {arguments["max_tokens"]}; the first record alone needs {needed}'
+            raise WrongArguments(tool.name, [problem])
 
 
 def _fitted(value: Json, budget: int, settings: Settings, cut: Cut, *, tool: Tool, how: str) -> Json:

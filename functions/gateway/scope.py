@@ -7,7 +7,7 @@ the caller sees. A pin holds for reading and writing alike: a record is inside w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -96,18 +96,15 @@ def apply(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> di
     scope = tool.scope
     if scope.kind == "filters":
         assert scope.argument is not None
-        merged[scope.argument] = _pin_filter(tool, config.scope, merged.get(scope.argument))
+        given = merged.get(scope.argument)
+        _refuse_splitting(tool, config.scope, given or ())
+        merged[scope.argument] = _pin_filter(tool, config.scope, given)
     elif scope.kind == "arguments":
         for name, pinned in config.scope.items():
             if merged.get(name, pinned) != pinned:
                 raise _foreign(tool, name, merged[name], config.scope)
             merged[name] = pinned
-        for name in sorted(_split_off(tool, config.scope)):
-            if name in merged:
-                raise OutOfScope(
-                    f"{tool.name}: with {name} a part of what is written would not belong to "
-                    f"{_pins(config.scope)}, to which this server is pinned; leave {name} out"
-                )
+        _refuse_splitting(tool, config.scope, merged)
     elif scope.kind == "entity":
         _pin_entity(tool, config.scope, merged)
     return merged
@@ -191,7 +188,11 @@ def _offer(key: _Shown, pins: tuple[tuple[str, str], ...], fixed: tuple[str, ...
         argument = tool.scope.argument
         names = frozenset(name for name, _ in pins)
         accepted[argument] = _unneeded(names, accepted[argument])
-        shown[argument] = _without(names, _unneeded(names, shown[argument]))
+        hidden = names | _split_off(tool, dict(pins))
+        shown[argument] = {
+            **_without(hidden, _unneeded(names, shown[argument])),
+            "description": _conditions(names, shown[argument]),
+        }
         required = [name for name in required if name != argument]
     if shown == schema["properties"] and required == list(schema.get("required", ())):
         return Offer(tool, tool.definition, schema)
@@ -200,12 +201,23 @@ def _offer(key: _Shown, pins: tuple[tuple[str, str], ...], fixed: tuple[str, ...
         narrowed["required"] = required
     description = tool.definition["description"]
     if pins:
-        description += f" This server is pinned to {_pins(dict(pins))}: every call is limited to it."
+        description += (
+            f" This server is pinned to {_pins(dict(pins))}: that is filled in on every call, so leave it out; "
+            "other ids are refused."
+        )
     return Offer(
         tool,
         {**tool.definition, "description": description, "inputSchema": {**narrowed, "properties": shown}},
         {**narrowed, "properties": accepted},
     )
+
+
+def _conditions(names: frozenset[str], schema: Mapping[str, Json]) -> str:
+    """The description of a pinned filter: the record's own shows the ids that are not to be given here."""
+    text = f"Further conditions, ANDed with {', '.join(sorted(names))}, which this server fills in. May be left out."
+    if "AND" in schema.get("properties", {}):
+        text += " Members of one level are ANDed; AND and OR take arrays of such objects, never both on one level."
+    return text
 
 
 def _unneeded(names: frozenset[str], schema: Json) -> Json:
@@ -272,6 +284,14 @@ def _refuse_foreign_ids(tool: Tool, pins: Mapping[str, str], node: Json) -> None
 def _names_only(pinned: str, value: Json) -> bool:
     """True for the pinned id in any of its spellings: bare, {"eq": id}, {"in": [id]}, or the wildcard."""
     return value in (pinned, "*", {"eq": pinned}, {"in": [pinned]})
+
+
+def _refuse_splitting(tool: Tool, pins: Mapping[str, str], given: Iterable[str]) -> None:
+    for name in sorted(_split_off(tool, pins) & set(given)):
+        raise OutOfScope(
+            f"{tool.name}: with {name} a part of what is changed might not belong to {_pins(pins)}, to which this "
+            f"server is pinned; leave {name} out"
+        )
 
 
 def _split_off(tool: Tool, pins: Mapping[str, str]) -> set[str]:

@@ -124,9 +124,14 @@ def ttl_ms(server: Server, now: datetime) -> int:
 
 def instructions(server: Server, catalog: Catalog) -> str:
     """What a host tells its model about this server."""
-    if server.expires_at is None:
-        return catalog.instructions
-    return f"{catalog.instructions} This server stops working at {write_time(server.expires_at)}.".lstrip()
+    sentences = [catalog.instructions]
+    if server.config.scope:
+        # First, for a host may show its model the first 512 characters only.
+        pins = ", ".join(server.config.scope)
+        sentences.insert(0, f"Pinned server: it fills {pins} in on every call, so leave that out.")
+    if server.expires_at is not None:
+        sentences.append(f"This server stops working at {write_time(server.expires_at)}.")
+    return " ".join(filter(None, sentences))
 
 
 async def call_tool(tool_call: ToolCall, execute: Execute) -> Outcome:

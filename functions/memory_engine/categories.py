@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from . import words
 
@@ -13,8 +14,8 @@ DEFAULT: dict[str, str] = {
     "married grandmother grandfather cousin family",
     "professional_details": "work job engineer company manager office career developer designer teacher doctor "
     "lawyer salary boss colleague profession startup",
-    "sports": "football soccer tennis basketball swim run marathon gym hike cycling climb ski yoga team match golf",
-    "travel": "travel trip flight hotel visit vacation holiday airport passport abroad moved train journey",
+    "sports": "football soccer tennis basketball swim jogging marathon gym hike cycling climb ski yoga golf",
+    "travel": "travel trip flight hotel visit vacation holiday airport passport abroad journey",
     "food": "eat food pizza coffee tea restaurant vegetarian vegan cook recipe breakfast lunch dinner allergic "
     "cheese meat fish chocolate spicy wine beer cuisine sushi pasta",
     "music": "music song guitar piano band concert album sing jazz violin playlist drums",
@@ -49,3 +50,12 @@ def of(text: str, custom: dict[str, str] | None = None) -> tuple[str, ...]:
     if not chosen and custom is None:
         return ("misc",)
     return tuple(chosen[:MAX_CATEGORIES])
+
+
+def wrong_entries(listed: Any) -> dict[str, list[str]]:
+    """The entries of `custom_categories` that are no objects, by place, with what Django REST says of each."""
+    return {
+        str(place): [f'Expected a dictionary of items but got type "{type(entry).__name__}".']
+        for place, entry in enumerate(listed if isinstance(listed, list) else ())
+        if not isinstance(entry, dict)
+    }

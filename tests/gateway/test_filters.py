@@ -142,7 +142,8 @@ def test_a_filter_that_matches_nothing_is_told_with_what_there_is() -> None:
     with pytest.raises(errors.Invalid) as wrong:
         filters.check(THINGS, ServerConfig(scope={"user_id": "u"}))
     assert wrong.value.message == (
-        "the filters match no tool; a tool must pass methods and tags and be enforceable under the scope pin"
+        "no chosen tool can be kept within config.scope: list_all_things, things_search, things_touch, create_a_thing, "
+        "delete_a_thing; choose others, or leave out the pin"
     )
     assert wrong.value.details["methods"] == ["read", "write", "custom", "create", "delete", "list", "search", "touch"]
     assert wrong.value.details["tools"][0] == {
@@ -212,3 +213,12 @@ def test_a_write_that_is_split_between_two_pins_is_not_offered() -> None:
         ({"user_id": "u", "agent_id": "a"}, False),
     ):
         assert (create in filters.visible(MEM0, ServerConfig(scope=pins))) is offered
+
+
+def test_tools_that_need_a_pin_are_told_so_when_there_is_none() -> None:
+    with pytest.raises(errors.Invalid) as wrong:
+        filters.check(MEM0, ServerConfig(tags=("deep_research",)))
+    assert wrong.value.message == (
+        "the chosen tools work only on a server with a pin: search, fetch; give config.scope, as an id of user_id or "
+        "agent_id or app_id or run_id"
+    )

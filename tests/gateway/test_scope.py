@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import errors, scope
+from functions.gateway import errors, filters, scope
 from functions.gateway.servers import ServerConfig
 from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Parameter, Scope
@@ -147,7 +147,9 @@ def test_pinned_ids_are_nowhere_in_the_schema_a_model_sees(config: ServerConfig,
 
 def test_a_pinned_tool_says_so_and_an_unpinned_one_is_the_compiled_one() -> None:
     assert scope.definition(CREATE, PINNED)["description"] == (
-        CREATE.definition["description"] + ' This server is pinned to user_id="usr_1": every call is limited to it.'
+        CREATE.definition["description"]
+        + ' This server is pinned to user_id="usr_1": that is filled in on every call, so leave it out; other ids are '
+        "refused."
     )
     assert scope.definition(CREATE, ServerConfig()) is CREATE.definition
 
@@ -270,6 +272,32 @@ def test_a_record_is_inside_when_it_carries_every_pinned_id(record: Json, inside
     assert scope.holds(BOTH.scope, record) is inside
 
 
+def test_a_pinned_filter_is_described_without_the_ids_that_are_filled_in() -> None:
+    """The record's own text shows how to give a user_id: a model that does so would be refused."""
+    shown = scope.definition(LIST, PINNED)["inputSchema"]
+    assert shown["properties"]["filters"]["description"] == (
+        "Further conditions, ANDed with user_id, which this server fills in. May be left out. Members of one level are "
+        "ANDed; AND and OR take arrays of such objects, never both on one level."
+    )
+    assert "filters" not in shown.get("required", ())
+
+
+def test_a_bulk_delete_under_a_pin_takes_no_second_id() -> None:
+    """Mem0 does not say whether several ids mean what carries all of them, or what carries any."""
+    shown = scope.definition(BULK_DELETE, PINNED)["inputSchema"]["properties"]["filters"]
+    assert set(shown["properties"]) == {"metadata"}
+    with pytest.raises(errors.OutOfScope) as split:
+        scope.apply(BULK_DELETE, PINNED, {"filters": {"run_id": "r"}})
+    assert split.value.message == (
+        "mem_0_memories_bulk_delete_by_filter: with run_id a part of what is changed might not belong to "
+        'user_id="usr_1", to which this server is pinned; leave run_id out'
+    )
+    assert scope.apply(BULK_DELETE, PINNED, {"filters": {"metadata": {"a": 1}}}) == {
+        "filters": {"metadata": {"a": 1}, "user_id": "usr_1"}
+    }
+    assert BULK_DELETE not in filters.visible(MEM0, BOTH)
+
+
 def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> None:
     """Mem0 gives each fact of one call to the user or to the agent, never to both."""
     shown = scope.definition(CREATE, PINNED)["inputSchema"]["properties"]
@@ -278,7 +306,7 @@ def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> N
     with pytest.raises(errors.OutOfScope) as split:
         scope.apply(CREATE, PINNED, {"agent_id": "a"})
     assert split.value.message == (
-        "create_a_mem_0_memory: with agent_id a part of what is written would not belong to "
+        "create_a_mem_0_memory: with agent_id a part of what is changed might not belong to "
         'user_id="usr_1", to which this server is pinned; leave agent_id out'
     )
     by_run = ServerConfig(scope={"run_id": "r"})

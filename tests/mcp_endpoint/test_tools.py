@@ -145,6 +145,9 @@ def test_instructions_begin_with_what_the_catalogue_says_and_end_with_the_expiry
     assert forever == said
     passing = post(bench.endpoint(), bench.mint(), request).json["result"]["instructions"]
     assert passing == f"{said} This server stops working at 2026-11-22T12:00:00Z."
+    token = bench.mint(lives=None, scope={"user_id": "usr_1", "app_id": "app_1"})
+    pinned = post(bench.endpoint(), token, request).json["result"]["instructions"]
+    assert pinned == f"Pinned server: it fills user_id, app_id in on every call, so leave that out. {said}"
 
 
 # Calling.

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from functions.gateway import results
-from functions.gateway.errors import TooLargeAnswer, ToolFailure, well_formed
+from functions.gateway.errors import TooLargeAnswer, ToolFailure, WrongArguments, well_formed
 from functions.gateway.expressions import Fields
 from functions.gateway.paging import Position
 from functions.gateway.settings import Settings
@@ -80,10 +80,18 @@ def test_a_page_is_within_its_caps_and_accounts_for_all_it_leaves_out(
 ) -> None:
     position = Position("1", 20, skip)
     after = Position("2", 20)
-    arguments = {} if tokens is None else {"max_tokens": tokens}
+
+    def shape(arguments: dict[str, Json]) -> dict[str, Json]:
+        return results.shape_list(PAGED, {}, records, arguments, caps, projection=None, position=position, after=after)
+
     try:
-        body = results.shape_list(PAGED, {}, records, arguments, caps, projection=None, position=position, after=after)
+        body = shape({} if tokens is None else {"max_tokens": tokens})
     except TooLargeAnswer:
+        return
+    except WrongArguments as wrong:
+        assert tokens is not None
+        needed = int(wrong.problems[0].rsplit(" ", 1)[1])
+        assert shape({"max_tokens": needed})["result"], "the number it asks for is enough"
         return
     check(body, caps)
     if tokens is not None:
