@@ -50,15 +50,9 @@ def add_v1(engine: Engine, call: Call) -> Answer:
 def _checked_add(call: Call) -> dict[str, Any]:
     """The add as it is queued: what it means, without nulls. Refusal 400, all reasons at once."""
     body = {name: value for name, value in call.fields().items() if value is not None}
-    listed = body.get("custom_categories")
-    if isinstance(listed, list):
-        wrong = {
-            str(place): [f'Expected a dictionary of items but got type "{type(item).__name__}".']
-            for place, item in enumerate(listed)
-            if not isinstance(item, dict)
-        }
-        if wrong:
-            raise Refusal(400, {"custom_categories": wrong})
+    wrong = categories.wrong_entries(body.get("custom_categories"))
+    if wrong:
+        raise Refusal(400, {"custom_categories": wrong})
     # `AddMemoryOptions` of the SDK carries ids in `filters`.
     nested = body.get("filters")
     if isinstance(nested, dict):

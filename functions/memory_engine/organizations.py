@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from . import times
+from . import categories, times
 from .calls import Answer, Call, Refusal, encode
 
 if TYPE_CHECKING:
@@ -175,15 +175,9 @@ def update_project(engine: Engine, call: Call) -> Answer:
         for name, value in given.items()
         if value is not None and not isinstance(value, _PATCHABLE[name])
     }
-    categories = given.get("custom_categories")
-    if isinstance(categories, list):
-        wrong = {
-            str(place): [f'Expected a dictionary of items but got type "{type(item).__name__}".']
-            for place, item in enumerate(categories)
-            if not isinstance(item, dict)
-        }
-        if wrong:
-            raise Refusal(400, {"errors": {"custom_categories": wrong}})
+    wrong = categories.wrong_entries(given.get("custom_categories"))
+    if wrong:
+        raise Refusal(400, {"errors": {"custom_categories": wrong}})
     if isinstance(given.get("name"), str) and not given["name"].strip():
         problems["name"] = ["This field may not be blank."]
     if problems:
