@@ -91,14 +91,22 @@ def condition(value: Json, held: Json) -> bool:
     return held is not None if value == "*" else held == value
 
 
+def split_off(entry: Tool, pins: dict[str, str]) -> set[str]:
+    """Ids that may not be given beside the pinned ones."""
+    assert entry.scope is not None
+    splits = set(entry.scope.splits)
+    return splits - pins.keys() if splits & pins.keys() else set()
+
+
 @given(PINS, TREES | st.none(), st.sampled_from(of_kind("filters")))
 def test_a_filter_is_refused_or_holds_the_pins(pins: dict[str, str], tree: Json, entry: Tool) -> None:
     config = ServerConfig(scope=pins)
+    assume(entry in filters.visible(MEM0, config))
     assert entry.scope is not None
     before = copy.deepcopy(tree)
     arguments: dict[str, Json] = {} if tree is None else {str(entry.scope.argument): tree}
     foreign = [(name, value) for name, value in ids_named(pins, tree) if not means_only(pins[name], value)]
-    if foreign:
+    if foreign or split_off(entry, pins) & set(tree or ()):
         with pytest.raises(OutOfScope):
             scope.apply(entry, config, arguments)
         return
@@ -117,8 +125,7 @@ def test_arguments_are_refused_or_hold_the_pins(pins: dict[str, str], arguments:
     assume(entry in filters.visible(MEM0, config))
     assert entry.scope is not None
     foreign = any(arguments.get(name, pinned) != pinned for name, pinned in pins.items())
-    taken = set(entry.scope.splits) if set(entry.scope.splits) & pins.keys() else set()
-    if foreign or (taken - pins.keys()) & arguments.keys():
+    if foreign or split_off(entry, pins) & arguments.keys():
         with pytest.raises(OutOfScope):
             scope.apply(entry, config, arguments)
     else:
