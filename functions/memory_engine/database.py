@@ -174,16 +174,14 @@ class Database:
             self._writer = self._shared = _prepare(_connect(MEMORY_PATH, WRITER_CACHE_KIB, 0.0), MEMORY_PATH)
         else:
             file = Path(path)
-            self._owner = _own(file)
-            try:
-                self._writer = _open_file(file, busy_timeout_seconds)
+            with contextlib.ExitStack() as opened:
+                self._owner = opened.enter_context(contextlib.closing(_own(file)))
+                self._writer = opened.enter_context(contextlib.closing(_open_file(file, busy_timeout_seconds)))
                 for _ in range(READERS):
                     reader = _connect(str(file), READER_CACHE_KIB, busy_timeout_seconds)
+                    self._readers.put(opened.enter_context(contextlib.closing(reader)))
                     reader.execute("PRAGMA query_only = ON")
-                    self._readers.put(reader)
-            except BaseException:
-                self._owner.close()
-                raise
+                opened.pop_all()
         self._thread = threading.Thread(target=self._write_loop, name="memory-engine-writer", daemon=True)
         self._thread.start()
 
@@ -303,8 +301,12 @@ def _connect(path: str, cache_kib: int, busy_timeout_seconds: float) -> sqlite3.
     connection.row_factory = sqlite3.Row
     connection.create_function("casefold", 1, _casefold, deterministic=True)
     connection.create_function("segmented", 1, segmented, deterministic=True)
-    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    try:
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -317,8 +319,12 @@ def _own(file: Path) -> sqlite3.Connection:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lock = sqlite3.connect(f"{file}.lock", isolation_level=None, timeout=0, check_same_thread=False)
-        lock.execute("PRAGMA journal_mode = MEMORY")
-        lock.execute("BEGIN EXCLUSIVE")
+        try:
+            lock.execute("PRAGMA journal_mode = MEMORY")
+            lock.execute("BEGIN EXCLUSIVE")
+        except BaseException:
+            lock.close()
+            raise
     except (OSError, sqlite3.OperationalError) as problem:
         if "locked" in str(problem):
             raise DatabaseUnavailable(
