@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from functions.gateway.call import Answer, Caller, call
 from functions.gateway.credentials import Credential
 from functions.gateway.servers import Server, ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from tests.gateway.loopback import Upstream
 from tool_catalog import catalog
 from tool_catalog.catalog import Auth, Catalog, Pagination, Parameter, Request, Result, Scope, Tool
 
@@ -130,6 +131,25 @@ def caller(
     )
 
 
+class AdvancingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock a test can put forward, so that a wait ends whatever the speed of the machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._advanced = 0.0
+
+    def time(self) -> float:
+        return super().time() + self._advanced
+
+    def advance(self, seconds: float) -> None:
+        """Put the clock forward; may be called on any thread."""
+
+        def forward() -> None:
+            self._advanced += seconds
+
+        self.call_soon_threadsafe(forward)
+
+
 def call_once(
     loaded: Catalog,
     base_url: str,
@@ -137,9 +157,10 @@ def call_once(
     arguments: Mapping[str, Json],
     *,
     settings: Settings = SETTINGS,
+    stalled: Upstream | None = None,
     **how: Any,
 ) -> Answer:
-    """One call on a sender of its own."""
+    """One call on a sender of its own; its time is over as soon as the upstream `stalled` falls silent."""
 
     async def go() -> Answer:
         sender = Sender(settings)
@@ -148,4 +169,8 @@ def call_once(
         finally:
             await sender.close()
 
-    return asyncio.run(go())
+    with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
+        if stalled is not None:
+            loop = cast(AdvancingLoop, runner.get_loop())
+            stalled.silent = lambda: loop.advance(3_600)
+        return runner.run(go())

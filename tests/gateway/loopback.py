@@ -57,12 +57,13 @@ def answer(status: int = 200, body: Json = None, *lines: tuple[str, str], then: 
 
 @dataclass
 class Upstream:
-    """`script` is asked for each request's answer."""
+    """`script` gives each request's answer; `silent` is called, on another thread, when an answer stops short."""
 
     origin: str = ""
     script: Callable[[Received], Told] = lambda received: answer(200, {})
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
+    silent: Callable[[], object] = lambda: None
 
     def answers(self, *told: Told) -> None:
         """Answer with these in turn, the last one from then on."""
@@ -94,6 +95,7 @@ class Upstream:
         writer.write(told.raw)
         await writer.drain()
         if told.then == "hang":
+            self.silent()
             await reader.read()  # until the other side gives up
         if told.then == "reset":
             # Without lingering, close() discards what is unsent and resets the connection.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -144,10 +143,8 @@ def test_deep_nesting_is_told_and_breaks_nothing(depth: int) -> None:
     assert told == ['"filters.metadata.k" is nested more than 100 levels deep; send flatter arguments']
 
 
-def test_a_megabyte_of_wrong_entries_is_told_by_the_first_of_them_and_soon() -> None:
-    started = time.monotonic()
+def test_a_megabyte_of_wrong_entries_is_told_by_the_first_of_them_alone() -> None:
     told = problems(CREATE, {"messages": [0] * 400_000})
-    assert time.monotonic() - started < 5
     assert told == [
         '"messages[0]" is 0; it must be an object',
         "the arguments are large, so that there may be more problems than these",
