@@ -38,7 +38,7 @@ from functions.admin_api import api_tokens
 from functions.admin_api.app import create_app as create_admin_api
 from functions.admin_api.keys import LocalKeys
 from functions.gateway.audit import Audit
-from functions.gateway.servers import mint_api_token
+from functions.gateway.grants import mint_api_token
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.app import Endpoint

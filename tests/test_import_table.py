@@ -46,7 +46,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "functions.cli": (
         "functions.cli",
         "functions.local",
-        "functions.gateway.servers",
+        "functions.gateway.grants",
         "functions.gateway.settings",
         "functions.memory_engine.database",
         "functions.memory_engine.jsonl",

@@ -19,7 +19,7 @@ from functions import local
 from functions.admin_api.app import create_app
 from functions.admin_api.keys import LocalKeys
 from functions.gateway.credentials import Credential, seal, seal_credential, token_key
-from functions.gateway.servers import Server, ServerConfig
+from functions.gateway.grants import Grant, ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.app import Endpoint
@@ -254,7 +254,7 @@ def test_a_failure_nobody_foresaw_is_logged_by_place_and_not_by_its_words(run: R
 
 def test_no_repr_shows_a_secret() -> None:
     token, data_key = "T" * 43, b"K" * 32
-    server = Server(
+    server = Grant(
         id="srv_1",
         name="n",
         account_id="acc_1",

@@ -7,7 +7,7 @@ File format 1 (UTF-8, LF, two-space indent, key order as the compiler wrote it, 
 
     {"format": 1, "integration": "mem0", "label": "Mem0", "base_url": "https://...", "instructions": "...",
      "auth": {...}, "credentials": {...}, "context": {...}, "probe": {...}, "rate_limits": {...},
-     "scope": ["user_id", ...], "source_sha256": "<64 hex>", "tools": [{...}, ...]}
+     "pinnable": ["user_id", ...], "source_sha256": "<64 hex>", "tools": [{...}, ...]}
 
 Each tool holds its MCP definition exactly as a client receives it, and beside it, never sent to a client, how a call is
 turned into one upstream request and how the answer is shaped.
@@ -115,7 +115,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """How a scope pin is put on this tool. A tool without one is not offered by a pinned server.
+    """How a pin is put on this tool. A tool without one is not offered by a pinned server.
 
     `filters`    the pins are AND-ed into the filter object `argument`.
     `arguments`  the pins are arguments of the same names.
@@ -166,7 +166,7 @@ class Tool:
     request: Request
     pagination: Pagination | None
     result: Result
-    scope: Scope | None
+    pin: Scope | None
     checks: tuple[Check, ...]
     example: Mapping[str, Json]
     """Arguments of a call that works."""
@@ -228,7 +228,7 @@ class Catalog:
     context: Mapping[str, Mapping[str, Json]]
     probe: Probe | None
     rate_limits: Mapping[str, str]
-    scope: tuple[str, ...]
+    pinnable: tuple[str, ...]
     source_sha256: str
     tools: Mapping[str, Tool]
 
@@ -275,14 +275,14 @@ def parse(document: Mapping[str, Json], source: str) -> Catalog:
         context=document["context"],
         probe=Probe(**probe) if probe else None,
         rate_limits=document["rate_limits"],
-        scope=tuple(document["scope"]),
+        pinnable=tuple(document["pinnable"]),
         source_sha256=document["source_sha256"],
         tools={tool.name: tool for tool in map(_tool, document["tools"])},
     )
 
 
 def _tool(entry: Mapping[str, Json]) -> Tool:
-    request, pagination, result, scope = (entry[key] for key in ("request", "pagination", "result", "scope"))
+    request, pagination, result, pin = (entry[key] for key in ("request", "pagination", "result", "pin"))
     return Tool(
         name=entry["definition"]["name"],
         resource=entry["resource"],
@@ -298,7 +298,7 @@ def _tool(entry: Mapping[str, Json]) -> Tool:
         ),
         pagination=_pagination(pagination) if pagination else None,
         result=Result(**{**result, "drop": tuple(result.get("drop", ()))}),
-        scope=Scope(**{**scope, "splits": tuple(scope.get("splits", ()))}) if scope else None,
+        pin=Scope(**{**pin, "splits": tuple(pin.get("splits", ()))}) if pin else None,
         checks=tuple(Check(**check) for check in entry["checks"]),
         example=entry["example"],
     )

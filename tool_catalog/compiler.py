@@ -86,7 +86,7 @@ class _Compilation:
             "context": {key: field.model_dump(exclude_none=True) for key, field in record.context.items()},
             "probe": self._probe(),
             "rate_limits": record.rate_limits.model_dump(exclude_none=True),
-            "scope": record.scope,
+            "pinnable": record.pinnable,
             "source_sha256": self.records.sha256,
             "tools": tools,
         }
@@ -180,7 +180,7 @@ class _Compilation:
         pagination = answers.pagination(record, place, gate)
         output_schema = answers.output_schema(record, method, answer, place, gate)
         checks = self._checks(resource, record, place)
-        scope = self._scope(record, input_schema, place)
+        pin = self._pin(record, input_schema, place)
         self._example(record, input_schema, checks, place)
         if len(gate.problems) > before:
             return None
@@ -207,7 +207,7 @@ class _Compilation:
             },
             "pagination": pagination,
             "result": {key: value for key, value in mapping.items() if value},
-            "scope": scope,
+            "pin": pin,
             "checks": checks,
             "example": record.example.arguments,
         }
@@ -282,36 +282,36 @@ class _Compilation:
             except _UNUSABLE as error:
                 self.gate.report(place.at("when"), f"not usable: {' '.join(str(error).split())}")
 
-    def _scope(self, record: MethodRecord, input_schema: Schema, place: Place) -> Schema | None:
-        scope = record.scope
-        if scope is None:
+    def _pin(self, record: MethodRecord, input_schema: Schema, place: Place) -> Schema | None:
+        pin = record.pin
+        if pin is None:
             return None
-        where, arguments, report = place.at("scope"), input_schema["properties"], self.gate.report
-        pins = self.records.integration.scope
+        where, arguments, report = place.at("pin"), input_schema["properties"], self.gate.report
+        pins = self.records.integration.pinnable
         if not pins:
-            report(where, 'integration.yaml names no entity ids under "scope"')
-        needs = _SCOPE_KEYS[scope.kind]
+            report(where, 'integration.yaml names no entity ids under "pin"')
+        needs = _PIN_KEYS[pin.kind]
         for key in ("argument", "id", "read", "at"):
-            if key in needs and getattr(scope, key) is None:
-                report(where, f'kind "{scope.kind}" needs "{key}"')
-            elif key not in needs and getattr(scope, key) is not None:
-                report(where.at(key), f'kind "{scope.kind}" has no use for it')
-        hidden = scope.required and scope.argument in record.parameters
-        if scope.argument is not None and scope.argument not in arguments and not hidden:
+            if key in needs and getattr(pin, key) is None:
+                report(where, f'kind "{pin.kind}" needs "{key}"')
+            elif key not in needs and getattr(pin, key) is not None:
+                report(where.at(key), f'kind "{pin.kind}" has no use for it')
+        hidden = pin.required and pin.argument in record.parameters
+        if pin.argument is not None and pin.argument not in arguments and not hidden:
             known = ", ".join(arguments) or "none"
-            report(where.at("argument"), f'"{scope.argument}" is no argument of the tool; arguments: {known}')
-        if scope.kind == "arguments" and (missing := [pin for pin in pins if pin not in arguments]):
+            report(where.at("argument"), f'"{pin.argument}" is no argument of the tool; arguments: {known}')
+        if pin.kind == "arguments" and (missing := [pin for pin in pins if pin not in arguments]):
             report(where, f"{', '.join(missing)} must be an argument too, or a pin on it would have no effect")
-        if unknown := [name for name in scope.splits if name not in pins or scope.kind not in ("arguments", "filters")]:
+        if unknown := [name for name in pin.splits if name not in pins or pin.kind not in ("arguments", "filters")]:
             report(
                 where.at("splits"),
                 f'{", ".join(unknown)}: only entity ids of the kinds "arguments" and "filters" can be split',
             )
-        if scope.kind == "entity" and scope.id is not None and scope.id not in arguments:
-            report(where.at("id"), f'"{scope.id}" is no argument of the tool')
-        if scope.at is not None:
-            self.gate.jmespath(where.at("at"), scope.at)
-        return scope.model_dump(exclude_defaults=True)
+        if pin.kind == "entity" and pin.id is not None and pin.id not in arguments:
+            report(where.at("id"), f'"{pin.id}" is no argument of the tool')
+        if pin.at is not None:
+            self.gate.jmespath(where.at("at"), pin.at)
+        return pin.model_dump(exclude_defaults=True)
 
     def _example(self, record: MethodRecord, input_schema: Schema, checks: list[Schema], place: Place) -> None:
         where, arguments = place.at("example", "arguments"), record.example.arguments
@@ -329,16 +329,16 @@ class _Compilation:
     # ---- the catalogue as a whole
 
     def _references(self) -> None:
-        """Tools that a scope reads with must exist and read; checks must be used."""
+        """Tools that a pin reads with must exist and read; checks must be used."""
         if not self.records.complete:
             return
         used = set()
         for resource in self.records.resources:
             for method, record in resource.record.methods.items():
                 used |= set(record.checks)
-                if record.scope and record.scope.read and record.scope.read not in self.readers:
-                    place = Place(resource.source, ("methods", method, "scope", "read"))
-                    self.gate.report(place, f'"{record.scope.read}" is no tool of this integration that only reads')
+                if record.pin and record.pin.read and record.pin.read not in self.readers:
+                    place = Place(resource.source, ("methods", method, "pin", "read"))
+                    self.gate.report(place, f'"{record.pin.read}" is no tool of this integration that only reads')
             for name in set(resource.record.checks) - {n for m in resource.record.methods.values() for n in m.checks}:
                 self.gate.report(Place(resource.source, ("checks", name)), "is used by no method")
         for name in set(self.records.integration.checks) - used:
@@ -368,7 +368,7 @@ _UNUSABLE = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, Valu
 _KNOWN_EFFECTS = {"create": (False, False), "update": (True, True), "delete": (True, True)}
 """Method -> (destructive, idempotent), where the record does not say."""
 
-_SCOPE_KEYS: dict[catalog.ScopeKind, tuple[str, ...]] = {
+_PIN_KEYS: dict[catalog.ScopeKind, tuple[str, ...]] = {
     "filters": ("argument",),
     "arguments": (),
     "record": ("argument", "read"),

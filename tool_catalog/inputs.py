@@ -173,7 +173,7 @@ def _hidden_parameters(
         if name in origin:
             continue
         where = place.at("parameters", name)
-        pinned = bool(record.scope and record.scope.required and record.scope.argument == name)
+        pinned = bool(record.pin and record.pin.required and record.pin.argument == name)
         if mapping.location in (None, "result"):
             gate.report(where, 'is no argument of the tool; fix the name, or give "location" and "value" or "context"')
         elif mapping.value is None and mapping.context is None and not pinned:

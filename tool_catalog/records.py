@@ -99,7 +99,7 @@ class IntegrationRecord(Strict):
     context: dict[str, FieldRecord] = {}
     probe: ProbeRecord | None = None
     rate_limits: RateLimitsRecord = RateLimitsRecord()
-    scope: list[str] = []
+    pinnable: list[str] = []
     order: list[str] = []
     instructions: str
     schemas: dict[str, Schema] = {}
@@ -139,8 +139,8 @@ class ResultRecord(Strict):
     max_tokens: Annotated[int, pydantic.Field(ge=1)] | None = None
 
 
-class ScopeRecord(Strict):
-    """How a scope pin is put on the tool; see `catalog.Scope`."""
+class PinRecord(Strict):
+    """How a pin is put on the tool; see `catalog.Scope`."""
 
     kind: ScopeKind
     argument: str | None = None
@@ -192,7 +192,7 @@ class MethodRecord(Strict):
     parameters: dict[str, ParameterRecord] = {}
     pagination: PaginationRecord | None = None
     result: ResultRecord = ResultRecord()
-    scope: ScopeRecord | None = None
+    pin: PinRecord | None = None
     checks: list[str] = []
     example: ExampleRecord
 

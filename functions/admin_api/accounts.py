@@ -24,8 +24,8 @@ from functions.admin_api.models import nearest, show
 from functions.gateway import credentials
 from functions.gateway.credentials import KEY_BYTES, Credential
 from functions.gateway.errors import Conflict, Invalid, NotFound, PosternError, invalid
+from functions.gateway.grants import read_time, write_time
 from functions.gateway.requests import UpstreamRequest
-from functions.gateway.servers import read_time, write_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse, is_public, public_address
 from functions.stores import layout

@@ -7,8 +7,8 @@ from typing import Any
 
 from functions.admin_api import models
 from functions.admin_api.proxy import address
-from functions.gateway import filters
-from functions.gateway.servers import ServerConfig
+from functions.gateway import selection
+from functions.gateway.grants import ServerConfig
 from tool_catalog.catalog import Catalog, Tool
 
 Json = Any
@@ -16,7 +16,7 @@ Json = Any
 
 def tools(catalog: Catalog, methods: Sequence[str], tags: Sequence[str]) -> list[models.AgentTool]:
     """The tools that pass the filters. Raises Invalid for an unknown method or tag, and when nothing is left."""
-    return [_tool(tool) for tool in filters.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))]
+    return [_tool(tool) for tool in selection.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))]
 
 
 def openai(tool: models.AgentTool) -> dict[str, Json]:

@@ -18,7 +18,7 @@ from functions.admin_api.aws import error_code
 from functions.admin_api.conflicts import settle
 from functions.admin_api.models import show
 from functions.gateway.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable, invalid
-from functions.gateway.servers import (
+from functions.gateway.grants import (
     API_TOKEN_PREFIX,
     TOKEN,
     ApiToken,

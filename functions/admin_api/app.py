@@ -35,7 +35,7 @@ from functions.admin_api.servers import NoSchedules, Scheduler, Servers
 from functions.gateway import errors
 from functions.gateway.audit import Audit
 from functions.gateway.errors import Invalid, NotFound, PosternError, TooLarge, WrongMediaType
-from functions.gateway.servers import read_time
+from functions.gateway.grants import read_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores.store import Store, StoreError, StoreUnavailable

@@ -12,7 +12,7 @@ from typing import Any
 
 from functions.admin_api.models import nearest, show
 from functions.gateway.errors import Invalid
-from functions.gateway.servers import read_time
+from functions.gateway.grants import read_time
 from functions.stores import layout
 from functions.stores.store import Item, Store
 

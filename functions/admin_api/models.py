@@ -16,7 +16,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from functions.gateway.errors import Invalid, invalid
-from functions.gateway.servers import read_time
+from functions.gateway.grants import read_time
 
 Json = Any
 
@@ -100,7 +100,7 @@ class Config(Body):
     methods: Annotated[list[Word], Field(max_length=200)] | None = None
     tags: Annotated[list[Word], Field(max_length=200)] | None = None
     require_api_token_auth: bool | None = None
-    scope: dict[str, Pin] | None = None
+    pins: dict[str, Pin] | None = None
     fixed: dict[str, Arguments] | None = None
     defaults: dict[str, Arguments] | None = None
 
@@ -163,7 +163,7 @@ class ServerConfigView(BaseModel):
     methods: list[str]
     tags: list[str]
     require_api_token_auth: bool
-    scope: dict[str, str]
+    pins: dict[str, str]
     fixed: dict[str, dict[str, Any]]
     defaults: dict[str, dict[str, Any]]
 

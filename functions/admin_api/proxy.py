@@ -24,7 +24,7 @@ from functions.admin_api.models import nearest, read_json, show
 from functions.gateway import audit, credentials, errors, results
 from functions.gateway.call import Caller, call
 from functions.gateway.errors import Invalid, NotFound
-from functions.gateway.servers import Server, ServerConfig
+from functions.gateway.grants import Grant, ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tool_catalog.catalog import Catalog, Tool
@@ -316,9 +316,9 @@ def _kinds(schema: Mapping[str, Json]) -> set[str]:
     return kinds
 
 
-def _server(account: Account) -> Server:
+def _server(account: Account) -> Grant:
     """The account as a server without a filter, for the call line."""
-    return Server(
+    return Grant(
         id="",
         name="",
         account_id=account.id,

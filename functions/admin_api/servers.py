@@ -18,10 +18,10 @@ from functions.admin_api import models
 from functions.admin_api.accounts import Account, Accounts, new_id
 from functions.admin_api.conflicts import settle
 from functions.admin_api.models import show
-from functions.gateway import filters
+from functions.gateway import selection
 from functions.gateway.credentials import seal, token_key
 from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
-from functions.gateway.servers import Server, ServerConfig, digest, mint_token, read_time, write_time
+from functions.gateway.grants import Grant, ServerConfig, digest, mint_token, read_time, write_time
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store
 
@@ -131,7 +131,7 @@ class Servers:
         """Mint a server. `mcp_url` is what minted URLs start with. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
         config = _config(body.config, ServerConfig())
-        filters.check(self._accounts.catalog(account), config)
+        selection.check(self._accounts.catalog(account), config)
         now = self._clock()
         _check_future(body.expires_at, now)
         token = mint_token(self._random)
@@ -191,7 +191,7 @@ class Servers:
             config = control.config
             if "config" in given:
                 config = _config(body.config, config)
-                filters.check(self._accounts.catalog(account), config)
+                selection.check(self._accounts.catalog(account), config)
             return replace(
                 control,
                 name=body.name or control.name,
@@ -233,7 +233,7 @@ class Servers:
     def preview(self, account_id: str, body: models.Preview) -> models.ServerPreview:
         """What a server with this config would show; nothing is kept. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
-        tools = filters.check(self._accounts.catalog(account), _config(body.config, ServerConfig()))
+        tools = selection.check(self._accounts.catalog(account), _config(body.config, ServerConfig()))
         return models.ServerPreview(
             tool_count=len(tools),
             tools=[
@@ -332,7 +332,7 @@ class Servers:
             live = tuple(token for token in before.tokens if token.expires_at is None or now < token.expires_at)
             after = replace(edit(replace(before, tokens=live), account), account_version=account.version)
             old = self._store.get([layout.token(token.digest) for token in before.tokens])
-            sealed = {item.key: Server.from_json(item.body).sealed_data_key for item in old if item is not None}
+            sealed = {item.key: Grant.from_json(item.body).sealed_data_key for item in old if item is not None}
             if new_token:
                 sealed[layout.token(digest(new_token))] = self._sealed_data_key(account, new_token)
             kept = {layout.token(token.digest): token for token in after.tokens}
@@ -363,7 +363,7 @@ class Servers:
             integrated_account_id=control.account_id,
             config=models.ServerConfigView(**control.config.to_json()),
             expires_at=_written(control.expires_at),
-            tool_count=len(filters.visible(self._accounts.catalog(account), control.config)),
+            tool_count=len(selection.visible(self._accounts.catalog(account), control.config)),
             created_by=control.created_by,
             created_at=write_time(control.created_at),
             updated_at=write_time(control.updated_at),
@@ -417,7 +417,7 @@ def _put_token(
     control: Control, account: Account, token: LiveToken, sealed_data_key: bytes, if_version: int | None = None
 ) -> Put:
     expires_at = _earlier(token.expires_at, control.expires_at)
-    server = Server(
+    server = Grant(
         id=control.id,
         name=control.name,
         account_id=account.id,

@@ -27,7 +27,7 @@ from functions.cli.moments import until, whole_second
 from functions.cli.serve import settings_from
 from functions.cli.tables import count
 from functions.cli.terminal import Terminal, printable
-from functions.gateway.servers import read_time, write_time
+from functions.gateway.grants import read_time, write_time
 
 if TYPE_CHECKING:
     from mcp import Client

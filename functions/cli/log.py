@@ -11,7 +11,7 @@ from typing import Any
 from functions.cli.invocation import Invocation
 from functions.cli.management_api import ManagementApi, open_api
 from functions.cli.tables import cell, table
-from functions.gateway.servers import read_time, write_time
+from functions.gateway.grants import read_time, write_time
 
 Json = Any
 

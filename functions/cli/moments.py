@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta
 
 from functions.cli.invocation import Misuse
-from functions.gateway.servers import read_time, write_time
+from functions.gateway.grants import read_time, write_time
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 """Seconds of each unit."""

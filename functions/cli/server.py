@@ -42,7 +42,7 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     one.add_argument("--name")
     _config_options(one)
     one.add_argument(
-        "--clear", action="append", choices=["scope", "fixed", "defaults"], help="take all of it away; repeatable"
+        "--clear", action="append", choices=["pins", "fixed", "defaults"], help="take all of it away; repeatable"
     )
     add_expiry(one).add_argument("--never", action="store_true", help="let it live until it is revoked")
     one.set_defaults(run=_update)
@@ -82,7 +82,7 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
         help="a call must carry an API token of the scope connect as well",
     )
     parser.add_argument(
-        "--scope", action="append", metavar="NAME=ID", help="pin an entity on every call, as user_id=usr_98765"
+        "--pin", action="append", metavar="NAME=ID", help="pin an entity on every call, as user_id=usr_98765"
     )
     parser.add_argument(
         "--fixed", action="append", metavar="TOOL.ARGUMENT=VALUE", help="force an argument; TOOL may be *, VALUE JSON"
@@ -101,8 +101,8 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
             config[name] = [word.strip() for word in text.split(",") if word.strip()]
     if options.require_api_token is not None:
         config["require_api_token_auth"] = options.require_api_token
-    if options.scope:
-        config["scope"] = pairs("--scope", options.scope)
+    if options.pin:
+        config["pins"] = pairs("--pin", options.pin)
     if options.fixed:
         config["fixed"] = _by_tool("--fixed", options.fixed)
     if options.default:
@@ -174,13 +174,13 @@ def _list(invocation: Invocation) -> None:
             server["tool_count"],
             server["config"]["methods"],
             server["config"]["tags"],
-            server["config"]["scope"],
+            server["config"]["pins"],
             until(server["expires_at"], now),
             server["last_used_at"],
         ]
         for server in servers
     ]
-    text = table(("id", "name", "tools", "methods", "tags", "scope", "expires", "last used"), rows)
+    text = table(("id", "name", "tools", "methods", "tags", "pins", "expires", "last used"), rows)
     invocation.terminal.result(servers, text if servers else "no servers; mint one with: postern server create")
 
 

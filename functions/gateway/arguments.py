@@ -63,7 +63,9 @@ def _problems(
         return list(unsendable)[:MAX_PROBLEMS] or ["the arguments object has no form in JSON"]
     shown = schema["properties"]
     nested = {
-        name for name in arguments if name in catalog.scope and name not in shown and "filters" in _all_arguments(tool)
+        name
+        for name in arguments
+        if name in catalog.pinnable and name not in shown and "filters" in _all_arguments(tool)
     }
     problems: list[str] = []
     for error in sorted(errors, key=_place):
@@ -198,14 +200,14 @@ def _unknown_argument(
     every = _all_arguments(tool)
     if name in every:
         return f'"{name}" is fixed by this server; leave it out'
-    if name in catalog.scope:
+    if name in catalog.pinnable:
         if "filters" in shown:
             form = json.dumps({"filters": {name: arguments[name]}}, ensure_ascii=False)
             return f'"{name}" is not a top-level argument; nest it: {_cut(form, 200)}'
-        if tool.scope is not None and tool.scope.required:
+        if tool.pin is not None and tool.pin.required:
             return f'"{name}" is fixed by this server; leave it out'
-    if name == "filters" and any(entity in shown for entity in catalog.scope):
-        entities = ", ".join(entity for entity in catalog.scope if entity in shown)
+    if name == "filters" and any(entity in shown for entity in catalog.pinnable):
+        entities = ", ".join(entity for entity in catalog.pinnable if entity in shown)
         return f'"filters" is not an argument of this tool; give {entities} at the top level'
     return f'unknown argument "{_cut(name, SHOWN_VALUE_CHARS)}"{_hint(name, list(shown))}'
 

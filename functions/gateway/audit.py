@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Protocol, TextIO
 
-from functions.gateway.servers import Server, write_time
+from functions.gateway.grants import Grant, write_time
 from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreError
@@ -107,7 +107,7 @@ class Audit:
         except StoreError as error:
             logger.warning("a call could not be kept in the log store: %s", error)
 
-    def needs_reauth(self, server: Server, now: datetime) -> None:
+    def needs_reauth(self, server: Grant, now: datetime) -> None:
         """Remember that the upstream refused the account's credential; the management API shows it."""
         try:
             state = {"status": "needs_reauth", "at": write_time(now)}

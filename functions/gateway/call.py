@@ -13,14 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import credentials, filters, paging, rate_limits, refusals, requests, results, scope
+from functions.gateway import credentials, paging, rate_limits, refusals, requests, results, scope, selection
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import OutOfScope, ToolFailure, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import Fields
+from functions.gateway.grants import Grant
 from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.scope import Offer
-from functions.gateway.servers import Server
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool
@@ -59,7 +59,7 @@ class Caller:
     `deadline` is on the clock of `time.monotonic()`, in seconds. `trace` holds W3C trace headers passed upstream.
     """
 
-    server: Server
+    server: Grant
     catalog: Catalog
     credential: Credential
     sender: Sender
@@ -73,7 +73,7 @@ class Caller:
 async def call(caller: Caller, name: str, arguments: Mapping[str, Json]) -> Answer:
     """Carry out one call. Raises UnknownTool, or a ToolFailure that says what was wrong; nothing else for bad input or
     a bad upstream."""
-    tool = filters.find(caller.catalog, caller.server.config, name)
+    tool = selection.find(caller.catalog, caller.server.config, name)
     try:
         return await _call(caller, scope.offer(tool, caller.server.config), arguments)
     except ToolFailure as failure:
@@ -86,7 +86,7 @@ async def _call(caller: Caller, offer: Offer, arguments: Mapping[str, Json]) -> 
     problems = argument_rules.check(offer, caller.catalog, arguments)
     if problems:
         # What a pin would put in is not there yet: only without one do the record's rules say something true here.
-        rules = () if config.scope else argument_rules.check_record_rules(offer, arguments)
+        rules = () if config.pins else argument_rules.check_record_rules(offer, arguments)
         raise WrongArguments(tool.name, [*rules, *problems])
     pinned = scope.apply(tool, config, arguments)
     problems = argument_rules.check_record_rules(offer, pinned)
@@ -135,7 +135,7 @@ async def _call_list(
         if at is None:
             break
     if scope.judged_by_answer(tool, config):
-        records = [record for record in records if scope.holds(config.scope, _judged(tool, record))]
+        records = [record for record in records if scope.holds(config.pins, _judged(tool, record))]
     body = results.shape_list(
         tool, document, records, arguments, caller.settings, projection=projection, position=position, after=at
     )
@@ -145,7 +145,7 @@ async def _call_list(
 
 def _judged(tool: Tool, document: Json) -> Json:
     """The part of an answer, or of one of its records, that carries the ids."""
-    return results.look_up(tool, tool.scope.at if tool.scope else None, document)
+    return results.look_up(tool, tool.pin.at if tool.pin else None, document)
 
 
 def _position(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
@@ -182,12 +182,12 @@ async def _check_records(caller: Caller, tool: Tool, arguments: Mapping[str, Jso
             f"{tool.name}: {len(record_ids)} records in one call; a server with a scope pin reads each of them first "
             f"and takes at most {READS_AT_ONCE}. Split the call"
         )
-    assert tool.scope is not None
-    assert tool.scope.read is not None
-    reader = replace(caller.catalog.tools[tool.scope.read], name=tool.name)  # its failures are those of this call
-    assert reader.scope is not None
+    assert tool.pin is not None
+    assert tool.pin.read is not None
+    reader = replace(caller.catalog.tools[tool.pin.read], name=tool.name)  # its failures are those of this call
+    assert reader.pin is not None
     for record_id in record_ids:
-        response = await _send(caller, reader, {reader.scope.argument or "id": record_id}, None)
+        response = await _send(caller, reader, {reader.pin.argument or "id": record_id}, None)
         record = results.mapped(reader, results.read(reader, response))
         scope.check_record(tool, caller.server.config, record, record_id)
 

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from functions.gateway.errors import OutOfScope
-from functions.gateway.servers import ServerConfig
+from functions.gateway.grants import ServerConfig
 from tool_catalog.catalog import Tool
 
 Json = Any
@@ -71,7 +71,7 @@ def offer(tool: Tool, config: ServerConfig) -> Offer:
     defaults = {**config.defaults.get("*", {}), **config.defaults.get(tool.name, {})}
     return _offer(
         _Shown(tool),
-        tuple(config.scope.items()) if tool.scope else (),
+        tuple(config.pins.items()) if tool.pin else (),
         tuple(sorted({*config.fixed.get("*", {}), *config.fixed.get(tool.name, {})})),
         json.dumps(defaults, sort_keys=True),
     )
@@ -91,31 +91,31 @@ def apply(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> di
         **arguments,
         **_for_tool(config.fixed, tool, known),
     }
-    if not config.scope or tool.scope is None:
+    if not config.pins or tool.pin is None:
         return merged
-    scope = tool.scope
+    scope = tool.pin
     if scope.kind == "filters":
         assert scope.argument is not None
         given = merged.get(scope.argument)
-        _refuse_splitting(tool, config.scope, given or ())
-        merged[scope.argument] = _pin_filter(tool, config.scope, given)
+        _refuse_splitting(tool, config.pins, given or ())
+        merged[scope.argument] = _pin_filter(tool, config.pins, given)
     elif scope.kind == "arguments":
-        for name, pinned in config.scope.items():
+        for name, pinned in config.pins.items():
             if merged.get(name, pinned) != pinned:
-                raise _foreign(tool, name, merged[name], config.scope)
+                raise _foreign(tool, name, merged[name], config.pins)
             merged[name] = pinned
-        _refuse_splitting(tool, config.scope, merged)
+        _refuse_splitting(tool, config.pins, merged)
     elif scope.kind == "entity":
-        _pin_entity(tool, config.scope, merged)
+        _pin_entity(tool, config.pins, merged)
     return merged
 
 
 def records_to_read(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> tuple[str, ...]:
     """Ids of the records that must be read and found inside the scope before the call may be made. Raises OutOfScope
     when the arguments leave a record unnamed, for nothing could be checked then."""
-    if not config.scope or tool.scope is None or tool.scope.read == tool.name:
+    if not config.pins or tool.pin is None or tool.pin.read == tool.name:
         return ()
-    scope = tool.scope
+    scope = tool.pin
     if scope.kind == "record":
         ids = [arguments.get(scope.argument or "id")]
     elif scope.kind == "records":
@@ -126,7 +126,7 @@ def records_to_read(tool: Tool, config: ServerConfig, arguments: Mapping[str, Js
     if not all(isinstance(record_id, str | int) for record_id in ids):
         raise OutOfScope(
             f'{tool.name}: name every record in "{scope.argument or "id"}"; this server is pinned to '
-            f"{_pins(config.scope)} and reads each record before it is touched"
+            f"{_pins(config.pins)} and reads each record before it is touched"
         )
     return tuple(dict.fromkeys(str(record_id) for record_id in ids))
 
@@ -134,15 +134,15 @@ def records_to_read(tool: Tool, config: ServerConfig, arguments: Mapping[str, Js
 def judged_by_answer(tool: Tool, config: ServerConfig) -> bool:
     """True when the answer itself says whether the call was inside the scope: it carries the ids, or it is the very
     record that would otherwise be read first."""
-    scope = tool.scope
-    return bool(config.scope) and scope is not None and (scope.kind == "answer" or scope.read == tool.name)
+    scope = tool.pin
+    return bool(config.pins) and scope is not None and (scope.kind == "answer" or scope.read == tool.name)
 
 
 def check_record(tool: Tool, config: ServerConfig, record: Json, record_id: str) -> None:
     """Raises OutOfScope unless `record` carries every pinned id."""
-    if not holds(config.scope, record):
+    if not holds(config.pins, record):
         raise OutOfScope(
-            f"{tool.name}: {record_id} is outside this server's scope ({_pins(config.scope)}); "
+            f"{tool.name}: {record_id} is outside this server's scope ({_pins(config.pins)}); "
             "only records that carry the pinned ids can be read or changed here"
         )
 
@@ -173,19 +173,19 @@ def _offer(key: _Shown, pins: tuple[tuple[str, str], ...], fixed: tuple[str, ...
     given: dict[str, Json] = json.loads(defaults)
     schema: dict[str, Json] = tool.definition["inputSchema"]
     pinned: set[str] = set()
-    if pins and tool.scope is not None:
-        if tool.scope.kind == "arguments":
+    if pins and tool.pin is not None:
+        if tool.pin.kind == "arguments":
             pinned = {name for name, _ in pins} | _split_off(tool, dict(pins))
-        elif tool.scope.kind == "entity":
-            pinned = {tool.scope.argument or "", tool.scope.id or ""}
+        elif tool.pin.kind == "entity":
+            pinned = {tool.pin.argument or "", tool.pin.id or ""}
     accepted = {name: value for name, value in schema["properties"].items() if name not in fixed}
     shown = {name: value for name, value in accepted.items() if name not in pinned}
     for name, value in given.items():
         if name in shown:
             shown[name] = {**shown[name], "default": value}
     required = [name for name in schema.get("required", ()) if name not in {*fixed, *pinned, *given}]
-    if pins and tool.scope is not None and tool.scope.kind == "filters" and tool.scope.argument in shown:
-        argument = tool.scope.argument
+    if pins and tool.pin is not None and tool.pin.kind == "filters" and tool.pin.argument in shown:
+        argument = tool.pin.argument
         names = frozenset(name for name, _ in pins)
         accepted[argument] = _unneeded(names, accepted[argument])
         hidden = names | _split_off(tool, dict(pins))
@@ -296,16 +296,16 @@ def _refuse_splitting(tool: Tool, pins: Mapping[str, str], given: Iterable[str])
 
 def _split_off(tool: Tool, pins: Mapping[str, str]) -> set[str]:
     """Ids that would take a part of a write away from the pinned entity."""
-    assert tool.scope is not None
-    splits = set(tool.scope.splits)
+    assert tool.pin is not None
+    splits = set(tool.pin.splits)
     return splits - pins.keys() if splits & pins.keys() else set()
 
 
 def _pin_entity(tool: Tool, pins: Mapping[str, str], arguments: dict[str, Json]) -> None:
     """Arguments that name an entity by type and id become the pinned one; such a tool is offered under one pin only."""
-    assert tool.scope is not None
+    assert tool.pin is not None
     [(name, pinned)] = pins.items()
-    for argument, value in ((tool.scope.argument, entity_type(name)), (tool.scope.id, pinned)):
+    for argument, value in ((tool.pin.argument, entity_type(name)), (tool.pin.id, pinned)):
         assert argument is not None
         if arguments.get(argument, value) != value:
             raise _foreign(tool, argument, arguments[argument], pins)

@@ -29,7 +29,7 @@ from starlette.types import Receive, Scope, Send
 
 from functions.gateway import errors
 from functions.gateway.audit import Audit
-from functions.gateway.servers import API_TOKEN_PREFIX, TOKEN, ApiToken, Server, digest, is_live
+from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, is_live
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import protocol, tools
@@ -186,7 +186,7 @@ class Endpoint:
             content = protocol.error(error.code, error.message, message.id, error.data)
             return _json(protocol.status(message, error.code), content)
 
-    def _admit(self, token: str, api_token: str | None, presented: bool, now: datetime) -> Server:
+    def _admit(self, token: str, api_token: str | None, presented: bool, now: datetime) -> Grant:
         """The live server of a token, its second factor checked. One read. Raises Refused."""
         if not TOKEN.fullmatch(token):
             raise errors.NotFound(DEAD if token or presented else MISSING)
@@ -203,7 +203,7 @@ class Endpoint:
             ) from outage
         if items[0] is None:
             raise errors.NotFound(DEAD)
-        server = Server.from_json(items[0].body, items[0].version)
+        server = Grant.from_json(items[0].body, items[0].version)
         if not is_live(server, now):
             logger.info("server %s was called after its expiry", server.id)
             raise errors.NotFound(DEAD)
@@ -216,7 +216,7 @@ class Endpoint:
                 raise errors.Forbidden(WRONG_SECOND_FACTOR)
         return server
 
-    async def _method(self, call: Call, server: Server, token: str, now: datetime, request: Request) -> Response:
+    async def _method(self, call: Call, server: Grant, token: str, now: datetime, request: Request) -> Response:
         """Carry out one method. Raises RpcError."""
         try:
             catalog = self.load_catalog(server.integration)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.gateway import audit, credentials, errors, filters, results, scope
+from functions.gateway import audit, credentials, errors, results, scope, selection
 from functions.gateway.call import Caller, call
+from functions.gateway.grants import Grant, write_time
 from functions.gateway.rate_limits import RateLimit
-from functions.gateway.servers import Server, write_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import parameter_headers
@@ -48,7 +48,7 @@ class ToolCall:
     request: Call
     name: str
     arguments: Mapping[str, Json] = field(repr=False)
-    server: Server
+    server: Grant
     catalog: Catalog
     token: str = field(repr=False)
     now: datetime
@@ -82,7 +82,7 @@ class Listings:
         self._pages: dict[tuple[str, int], tuple[bytes, ...]] = {}
 
     def page(
-        self, server: Server, catalog: Catalog, token_digest: str, cursor: str | None
+        self, server: Grant, catalog: Catalog, token_digest: str, cursor: str | None
     ) -> tuple[bytes, dict[str, Json]]:
         """One page and, where there is another, `{"nextCursor": ...}`. Raises RpcError for a cursor we did not give."""
         key = (token_digest, server.revision)
@@ -97,10 +97,10 @@ class Listings:
         following = {number: text for text, number in _cursors(server, len(pages)).items()}.get(number + 1)
         return pages[number], {"nextCursor": following} if following else {}
 
-    def _split(self, server: Server, catalog: Catalog) -> tuple[bytes, ...]:
+    def _split(self, server: Grant, catalog: Catalog) -> tuple[bytes, ...]:
         pages: list[list[bytes]] = [[]]
         size = 0
-        for tool in filters.visible(catalog, server.config):
+        for tool in selection.visible(catalog, server.config):
             wire = scope.offer(tool, server.config).wire
             if pages[-1] and size + len(wire) > self._page_bytes:
                 pages.append([])
@@ -110,24 +110,24 @@ class Listings:
         return tuple(b",".join(page) for page in pages)
 
 
-def _cursors(server: Server, pages: int) -> dict[str, int]:
+def _cursors(server: Grant, pages: int) -> dict[str, int]:
     """Cursor -> number of the page, for every page but the first. A changed server has other cursors."""
     return {f"{server.revision}-{number}": number for number in range(1, pages)}
 
 
-def ttl_ms(server: Server, now: datetime) -> int:
+def ttl_ms(server: Grant, now: datetime) -> int:
     """How long a listing of this server may be kept: never beyond its end."""
     if server.expires_at is None:
         return LISTING_TTL_MS
     return min(LISTING_TTL_MS, int((server.expires_at - now) / timedelta(milliseconds=1)))
 
 
-def instructions(server: Server, catalog: Catalog) -> str:
+def instructions(server: Grant, catalog: Catalog) -> str:
     """What a host tells its model about this server."""
     sentences = [catalog.instructions]
-    if server.config.scope:
+    if server.config.pins:
         # First, for a host may show its model the first 512 characters only.
-        pins = ", ".join(server.config.scope)
+        pins = ", ".join(server.config.pins)
         sentences.insert(0, f"Pinned server: it fills {pins} in on every call, so leave that out.")
     if server.expires_at is not None:
         sentences.append(f"This server stops working at {write_time(server.expires_at)}.")
@@ -159,7 +159,7 @@ def _check_parameter_headers(tool_call: ToolCall) -> None:
     if not (tool_call.arguments or tool_call.request.parameter_headers):
         return
     try:
-        tool = filters.find(tool_call.catalog, tool_call.server.config, tool_call.name)
+        tool = selection.find(tool_call.catalog, tool_call.server.config, tool_call.name)
     except errors.UnknownTool:
         return  # told by the call itself
     offer = scope.offer(tool, tool_call.server.config)

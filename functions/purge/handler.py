@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.gateway.servers import write_time
+from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings, SettingsError
 from functions.purge.purge import purge
 from functions.stores.dynamodb import DynamoStore

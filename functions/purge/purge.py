@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from functions.gateway.servers import read_time, write_time
+from functions.gateway.grants import read_time, write_time
 from functions.stores import layout
 from functions.stores.store import Delete, Store, StoreConflict, StoreUnavailable
 

@@ -4,7 +4,7 @@
     python3 ephemeral_server.py revoke    POSTERN_SERVER_ID; harmless when it is gone already
 
 Both read POSTERN_ENDPOINT (origin of the management API), POSTERN_API_TOKEN (scope manage) and POSTERN_ACCOUNT; mint
-reads POSTERN_METHODS and POSTERN_TAGS (separated by spaces or commas), POSTERN_SCOPE (a JSON object),
+reads POSTERN_METHODS and POSTERN_TAGS (separated by spaces or commas), POSTERN_PINS (a JSON object),
 POSTERN_EXPIRES_IN (seconds) and POSTERN_NAME as well.
 """
 
@@ -62,14 +62,14 @@ def mint(
     name: str = "ephemeral",
     methods: Sequence[str] = (),
     tags: Sequence[str] = (),
-    scope: Mapping[str, str] | None = None,
+    pins: Mapping[str, str] | None = None,
     expires_in: int = DEFAULT_SECONDS,
 ) -> Server:
     """A new server; empty `methods` and `tags` filter nothing. `expires_in` is in seconds. Raises CiError."""
     if not 1 <= expires_in <= MAX_SECONDS:
         raise CiError(f"expires_in is {expires_in}; valid: 1 to {MAX_SECONDS} seconds")
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=expires_in)
-    config = {"methods": list(methods), "tags": list(tags), "scope": dict(scope or {})}
+    config = {"methods": list(methods), "tags": list(tags), "pins": dict(pins or {})}
     body = {
         "name": name,
         "config": {key: value for key, value in config.items() if value},
@@ -123,11 +123,11 @@ def _mint(environment: Mapping[str, str]) -> None:
     if "GITHUB_OUTPUT" not in environment:
         raise CiError("GITHUB_OUTPUT not set; this is a step of a GitHub Action")
     try:
-        scope = json.loads(environment.get("POSTERN_SCOPE") or "{}")
-        if not isinstance(scope, dict):
+        pins = json.loads(environment.get("POSTERN_PINS") or "{}")
+        if not isinstance(pins, dict):
             raise ValueError
     except ValueError:
-        raise CiError('scope is not a JSON object; write it as {"user_id": "usr_1"}') from None
+        raise CiError('pins is not a JSON object; write it as {"user_id": "usr_1"}') from None
     try:
         expires_in = int(environment.get("POSTERN_EXPIRES_IN") or DEFAULT_SECONDS)
     except ValueError:
@@ -137,7 +137,7 @@ def _mint(environment: Mapping[str, str]) -> None:
         name=environment.get("POSTERN_NAME") or "ephemeral",
         methods=_words(environment.get("POSTERN_METHODS", "")),
         tags=_words(environment.get("POSTERN_TAGS", "")),
-        scope=scope,
+        pins=pins,
         expires_in=expires_in,
     )
     print(f"::add-mask::{server.token}")

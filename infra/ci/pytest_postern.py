@@ -1,6 +1,6 @@
 """pytest plugin: an MCP server for each test that asks for one. `pytest -p infra.ci.pytest_postern`
 
-    @pytest.mark.postern(methods=["read"], tags=["memories"], scope={"user_id": "usr_1"}, expires_in=300)
+    @pytest.mark.postern(methods=["read"], tags=["memories"], pins={"user_id": "usr_1"}, expires_in=300)
     def test_the_agent_reads_only(postern_server):
         names = [tool.name for tool in postern_server.list_tools()]
         result = postern_server.call_tool("mem_0_memories_search", {"query": "tea"})
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp_types import CallToolResult, Tool
 
-MARKER = "postern(methods, tags, scope, expires_in): which tools the server of this test shows, and for how long"
-ARGUMENTS = ("methods", "tags", "scope", "expires_in")
+MARKER = "postern(methods, tags, pins, expires_in): which tools the server of this test shows, and for how long"
+ARGUMENTS = ("methods", "tags", "pins", "expires_in")
 
 
 @dataclass(frozen=True)

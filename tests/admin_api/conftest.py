@@ -24,7 +24,7 @@ from functions.admin_api.app import create_app
 from functions.admin_api.keys import LocalKeys
 from functions.gateway.audit import Audit
 from functions.gateway.credentials import Credential, open_with_token
-from functions.gateway.servers import Server, digest
+from functions.gateway.grants import Grant, digest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.memory_engine.app import create_app as create_engine
@@ -171,10 +171,10 @@ class Plane:
         assert self.root not in answer.text
         return document
 
-    def behind(self, token: str) -> Server | None:
+    def behind(self, token: str) -> Grant | None:
         """What the data plane would read for a token, whatever its expiry."""
         [item] = self.store.get([layout.token(digest(token))])
-        return Server.from_json(item.body, item.version) if item is not None else None
+        return Grant.from_json(item.body, item.version) if item is not None else None
 
     def opened(self, token: str) -> Credential:
         """The credential as the data plane would open it."""

@@ -15,7 +15,7 @@ from functions.admin_api.api_tokens import bootstrap
 from functions.admin_api.app import create_app
 from functions.admin_api.keys import LocalKeys
 from functions.gateway.errors import Invalid
-from functions.gateway.servers import write_time
+from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores import layout

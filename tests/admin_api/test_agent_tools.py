@@ -56,7 +56,7 @@ def test_every_property_is_in_exactly_one_of_both_schemas(plane: Plane, account:
 def test_methods_are_a_comma_list_or_repeated(plane: Plane, account: str, query: str) -> None:
     expected = [
         tool.name for tool in catalog.load("mem0").tools.values()
-        if (tool.access == "read" or tool.method == "delete") and not (tool.scope and tool.scope.required)
+        if (tool.access == "read" or tool.method == "delete") and not (tool.pin and tool.pin.required)
     ]  # fmt: skip
     assert names(plane, account, query) == expected
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from functions.admin_api.api_tokens import ROOT_KEPT, ApiTokens, SecretsManagerRoot, bootstrap
 from functions.gateway.errors import Unauthenticated, Unavailable
-from functions.gateway.servers import ApiToken, digest, write_time
+from functions.gateway.grants import ApiToken, digest, write_time
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from tests.admin_api.conftest import START, Plane

@@ -13,7 +13,7 @@ from functions.admin_api import models
 from functions.admin_api.accounts import Accounts
 from functions.admin_api.keys import LocalKeys
 from functions.admin_api.servers import NoSchedules, Servers
-from functions.gateway.servers import TOKEN, is_live, write_time
+from functions.gateway.grants import TOKEN, is_live, write_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores import layout
@@ -49,7 +49,7 @@ def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str
             "methods": ["read", "write", "custom"],
             "tags": ["memories", "projects", "events"],
             "require_api_token_auth": False,
-            "scope": {},
+            "pins": {},
             "fixed": {},
             "defaults": {},
         },
@@ -67,11 +67,11 @@ def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str
 
 def test_the_data_plane_finds_everything_a_call_needs_under_the_token(plane: Plane, account: str) -> None:
     scope = {"user_id": "usr_98765"}
-    minted = mint(plane, account, config={"methods": ["read"], "scope": scope, "require_api_token_auth": True})
+    minted = mint(plane, account, config={"methods": ["read"], "pins": scope, "require_api_token_auth": True})
     server = plane.behind(minted["token"])
     assert server is not None
     assert (server.id, server.account_id, server.integration) == (minted["id"], account, "mem0")
-    assert (server.config.methods, server.config.scope) == (("read",), scope)
+    assert (server.config.methods, server.config.pins) == (("read",), scope)
     assert server.config.require_api_token_auth is True
     assert server.context == {"org_id": "org_1", "project_id": "proj_1"}
     assert dict(plane.opened(minted["token"])) == {"api_key": API_KEY}
@@ -122,18 +122,18 @@ NOT_A_TIME = "write it as 2026-12-31T23:59:59Z, or null for never"
          'expiry: unknown key; did you mean "expires_at"? valid: name, config, expires_at'),
         ({"name": "s", "config": {"metods": []}},
          'config.metods: unknown key; did you mean "methods"? '
-         "valid: methods, tags, require_api_token_auth, scope, fixed, defaults"),
+         "valid: methods, tags, require_api_token_auth, pins, fixed, defaults"),
         ({"name": "s", "config": {"methods": "read"}}, 'config.methods is "read"; it must be a list'),
         ({"name": "s", "config": {"methods": [1]}}, "config.methods.0 is 1; it must be a string"),
         ({"name": "s", "config": {"require_api_token_auth": "yes"}},
          'config.require_api_token_auth is "yes"; it must be true or false'),
-        ({"name": "s", "config": {"scope": {"user_id": "*"}}},
-         'config.scope.user_id is "*"; a pin names one entity; "*" would be every entity. '
+        ({"name": "s", "config": {"pins": {"user_id": "*"}}},
+         'config.pins.user_id is "*"; a pin names one entity; "*" would be every entity. '
          "Leave the pin out to allow them all"),
-        ({"name": "s", "config": {"scope": {"user_id": " "}}},
-         'config.scope.user_id is " "; a pin must be a non-empty string'),
+        ({"name": "s", "config": {"pins": {"user_id": " "}}},
+         'config.pins.user_id is " "; a pin must be a non-empty string'),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": "x" * 20_000}}}},
-         "config: 20,121 bytes as JSON; at most 16,384 are taken"),
+         "config: 20,120 bytes as JSON; at most 16,384 are taken"),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": True}}, "defaults": {"*": {"rerank": False}}}},
          'config: "rerank" of * is in fixed and in defaults; a fixed argument needs no default'),
     ],
@@ -148,7 +148,7 @@ def test_a_bad_body_mints_nothing_and_is_told_why(plane: Plane, account: str, bo
     [
         ({"methods": ["raed"]}, ['config.methods: "raed" is unknown', "did you mean read?"]),
         ({"tags": ["memory"]}, ['config.tags: "memory" is unknown', "did you mean memories or "]),
-        ({"scope": {"userid": "u"}}, ['config.scope: "userid" is unknown', "did you mean user_id?"]),
+        ({"pins": {"userid": "u"}}, ['config.pins: "userid" is unknown', "did you mean user_id?"]),
         ({"fixed": {"*": {"reranc": True}}}, ['config.fixed.*: no argument "reranc"', "did you mean rerank?"]),
         ({"methods": ["raed"], "tags": ["memory"]}, ["2 problems: ", '"raed" is unknown', '"memory" is unknown']),
     ],
@@ -218,22 +218,22 @@ def test_last_use_is_shown(plane: Plane, account: str) -> None:
 
 
 def test_a_changed_config_is_merged_key_by_key_and_holds_for_the_token_at_once(plane: Plane, account: str) -> None:
-    minted = mint(plane, account, config={"methods": ["read"], "tags": ["memories"], "scope": {"user_id": "u"}})
+    minted = mint(plane, account, config={"methods": ["read"], "tags": ["memories"], "pins": {"user_id": "u"}})
     path = f"/integrated-account/{account}/mcp/{minted['id']}"
     changed = plane.ok("PATCH", path, {"name": "New", "config": {"methods": ["write"]}})
     assert changed["name"] == "New"
     assert (changed["config"]["methods"], changed["config"]["tags"]) == (["write"], ["memories"])
-    assert changed["config"]["scope"] == {"user_id": "u"}
+    assert changed["config"]["pins"] == {"user_id": "u"}
     server = plane.behind(minted["token"])
     assert server is not None
     assert (server.name, server.config.methods, server.config.tags) == ("New", ("write",), ("memories",))
     assert plane.ok("PATCH", path, {"config": {"tags": None}})["config"]["tags"] == []
 
 
-def test_a_changed_scope_replaces_the_whole_scope(plane: Plane, account: str) -> None:
-    minted = mint(plane, account, config={"scope": {"user_id": "u", "run_id": "r"}})
+def test_changed_pins_replace_all_pins(plane: Plane, account: str) -> None:
+    minted = mint(plane, account, config={"pins": {"user_id": "u", "run_id": "r"}})
     path = f"/integrated-account/{account}/mcp/{minted['id']}"
-    assert plane.ok("PATCH", path, {"config": {"scope": {"user_id": "v"}}})["config"]["scope"] == {"user_id": "v"}
+    assert plane.ok("PATCH", path, {"config": {"pins": {"user_id": "v"}}})["config"]["pins"] == {"user_id": "v"}
 
 
 def test_a_change_that_would_leave_no_tool_changes_nothing(plane: Plane, account: str) -> None:

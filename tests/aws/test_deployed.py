@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from functions.gateway.servers import digest, write_time
+from functions.gateway.grants import digest, write_time
 from functions.stores import layout
 from functions.stores.dynamodb import DynamoStore
 from tests.aws import standins

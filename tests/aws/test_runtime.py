@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.servers import write_time
+from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.dynamodb import DynamoStore

@@ -83,13 +83,13 @@ def upstream() -> Iterator[str]:
 def mint(state_dir: Path, base_url: str) -> str:
     """A server on the whole Mem0 catalogue in a fresh SQLite store; returns its token."""
     from functions.gateway.credentials import seal, seal_credential, token_key
-    from functions.gateway.servers import Server, ServerConfig, digest, mint_token
+    from functions.gateway.grants import Grant, ServerConfig, digest, mint_token
     from functions.stores import layout
     from functions.stores.sqlite import SqliteStore
     from functions.stores.store import Put
 
     token, data_key = mint_token(secrets.token_bytes), secrets.token_bytes(32)
-    server = Server(
+    server = Grant(
         id="srv_bench",
         name="bench",
         account_id="acc_bench",

@@ -14,7 +14,7 @@ import pytest
 
 from functions.cli import main
 from functions.cli.management_api import version
-from functions.gateway.servers import read_time
+from functions.gateway.grants import read_time
 from tests.cli.conftest import Local, Ran, run
 
 Json = Any
@@ -112,14 +112,14 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
     before = datetime.now(UTC)
     minted = _mint(
         local,
-        *("--name", "Audit agent", "--methods", "read", "--tags", "memories,events", "--scope", "user_id=usr_1"),
+        *("--name", "Audit agent", "--methods", "read", "--tags", "memories,events", "--pin", "user_id=usr_1"),
         *("--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3", "--expires-in", "15m"),
     )
     assert minted["config"] == {
         "methods": ["read"],
         "tags": ["memories", "events"],
         "require_api_token_auth": False,
-        "scope": {"user_id": "usr_1"},
+        "pins": {"user_id": "usr_1"},
         "fixed": {"*": {"max_tokens": 500}},
         "defaults": {"mem_0_memories_search": {"top_k": 3}},
     }
@@ -194,8 +194,8 @@ def test_a_filter_that_is_misspelt_is_refused_with_the_nearest_word(local: Local
     [
         (["--expires-in", "15x"], '"15x" is not a duration; write a whole number and a unit, as 90s, 15m, 2h or 7d'),
         (["--fixed", "limit=5"], '--fixed limit: write TOOL.ARGUMENT=VALUE, as "*.infer=false"'),
-        (["--scope", "usr_1"], "--scope must be NAME=VALUE; there is no = behind a name in it"),
-        (["--scope", ""], "--scope must be NAME=VALUE; there is no = behind a name in it"),
+        (["--pin", "usr_1"], "--pin must be NAME=VALUE; there is no = behind a name in it"),
+        (["--pin", ""], "--pin must be NAME=VALUE; there is no = behind a name in it"),
         (["--methods", ""], "--methods is empty; leave it out where all are meant"),
         (["--tags", " ,"], "--tags is empty; leave it out where all are meant"),
     ],
@@ -230,13 +230,13 @@ def test_the_version_is_told(empty: dict[str, str]) -> None:
 
 
 def test_pins_and_forced_arguments_can_be_cleared(local: Local) -> None:
-    forced = ["--scope", "user_id=usr_1", "--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3"]
+    forced = ["--pin", "user_id=usr_1", "--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3"]
     minted = _mint(local, *forced)
-    cleared = ["--clear", "scope", "--clear", "fixed", "--clear", "defaults"]
+    cleared = ["--clear", "pins", "--clear", "fixed", "--clear", "defaults"]
     freed = local("server", "update", minted["id"], *cleared, "--json")
     assert freed.code == 0, freed.err
     config = freed.json["config"]
-    assert (config["scope"], config["fixed"], config["defaults"]) == ({}, {}, {})
+    assert (config["pins"], config["fixed"], config["defaults"]) == ({}, {}, {})
 
 
 def test_the_deep_research_server_of_the_page_on_clients_has_search_and_fetch(local: Local) -> None:

@@ -153,8 +153,8 @@ def test_words_that_cannot_be_read_are_refused(words: list[str], whole: str | No
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     rows: list[list[Any]] = [["a", ["x", "y"], {"user_id": "u1"}, None], ["long name", [], {}, True]]
-    assert table(("name", "tags", "scope", "on"), rows) == (
-        "NAME       TAGS  SCOPE       ON\na          x,y   user_id=u1  -\nlong name  -     -           yes"
+    assert table(("name", "tags", "pins", "on"), rows) == (
+        "NAME       TAGS  PINS        ON\na          x,y   user_id=u1  -\nlong name  -     -           yes"
     )
 
 

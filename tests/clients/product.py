@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from functions.gateway.servers import write_time
+from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings
 from functions.local import Ready, start
 from tests.mcp_endpoint.endpoint import Clock

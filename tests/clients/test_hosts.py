@@ -58,7 +58,7 @@ def test_the_essential_comes_in_the_first_512_characters(integration: str) -> No
 def test_chatgpt_s_search_and_fetch_answer_in_their_one_shape(product: Product, http: httpx.Client) -> None:
     """OpenAI deep research and company knowledge: search(query) and fetch(id), one text block of JSON each; also on a
     server that ends within minutes."""
-    url = product.mint(minutes=5, scope={"user_id": "usr_research"})
+    url = product.mint(minutes=5, pins={"user_id": "usr_research"})
     text = "The quarterly report is due on Friday; Anna writes it."
     added = _call(http, url, ADD, messages=[{"role": "user", "content": text}], infer=False)
     assert added["structuredContent"]["status"] == "SUCCEEDED"

@@ -239,7 +239,7 @@ def catalog() -> Catalog:
         context={},
         probe=None,
         rate_limits={},
-        scope=(),
+        pinnable=(),
         source_sha256="",
         tools={name: _tool(name) for name in names},
     )
@@ -269,7 +269,7 @@ def _tool(name: str) -> Tool:
         request=Request("GET", "/"),
         pagination=None,
         result=Result(),
-        scope=None,
+        pin=None,
         checks=(),
         example={},
     )

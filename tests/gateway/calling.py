@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from functions.gateway.call import Answer, Caller, call
 from functions.gateway.credentials import Credential
-from functions.gateway.servers import Server, ServerConfig
+from functions.gateway.grants import Grant, ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tests.gateway.loopback import Upstream
@@ -37,7 +37,7 @@ def tool(
     body_format: str = "json",
     pagination: Pagination | None = None,
     result: Result | None = None,
-    scope: Scope | None = None,
+    pin: Scope | None = None,
     output: Mapping[str, Json] | None = None,
 ) -> Tool:
     """A tool whose arguments are those of its parameters, of any type unless told."""
@@ -65,7 +65,7 @@ def tool(
         request=Request(verb, path, parameters, body_format),  # type: ignore[arg-type]
         pagination=pagination,
         result=result or Result(),
-        scope=scope,
+        pin=pin,
         checks=(),
         example={},
     )
@@ -83,15 +83,15 @@ def catalog_of(*tools: Tool, auth: Auth | None = None) -> Catalog:
         context={},
         probe=None,
         rate_limits={"limit": "X-RateLimit-Limit", "remaining": "X-RateLimit-Remaining", "reset": "X-RateLimit-Reset"},
-        scope=("user_id", "agent_id", "app_id", "run_id"),
+        pinnable=("user_id", "agent_id", "app_id", "run_id"),
         source_sha256="",
         tools={tool.name: tool for tool in tools},
     )
 
 
-def server(base_url: str = "https://api.example.com", config: ServerConfig | None = None, **context: str) -> Server:
+def server(base_url: str = "https://api.example.com", config: ServerConfig | None = None, **context: str) -> Grant:
     """A server of the account acc_1."""
-    return Server(
+    return Grant(
         id="srv_1",
         name="Things for tests",
         account_id="acc_1",

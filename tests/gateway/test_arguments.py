@@ -8,7 +8,7 @@ import pytest
 
 from functions.gateway import arguments as argument_rules
 from functions.gateway import scope
-from functions.gateway.servers import ServerConfig
+from functions.gateway.grants import ServerConfig
 from tests.gateway.calling import MEM0, catalog_of, tool
 from tool_catalog.catalog import Parameter
 

@@ -18,7 +18,7 @@ import pytest
 
 from functions.gateway import errors
 from functions.gateway.call import Caller, call
-from functions.gateway.servers import ServerConfig
+from functions.gateway.grants import ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tests.gateway.calling import API_KEY, MEM0, NOON, SETTINGS, AdvancingLoop, call_once, caller, catalog_of, tool
@@ -386,7 +386,7 @@ def test_an_upstream_cursor_that_cannot_be_handed_on_is_told(upstream: Upstream,
 
 
 MEMORY = "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"
-PINNED = ServerConfig(scope={"user_id": "usr_1"})
+PINNED = ServerConfig(pins={"user_id": "usr_1"})
 
 
 def owned(owner: str) -> Told:
@@ -455,7 +455,7 @@ def test_a_record_that_is_not_there_is_told_by_the_upstreams_own_404(upstream: U
 
 def test_a_list_judged_by_its_answer_holds_the_pinned_records_only(upstream: Upstream) -> None:
     events = tool(
-        "GET", "/events/", name="list_all_events", result=Result(items="results"), scope=Scope("answer", at="payload")
+        "GET", "/events/", name="list_all_events", result=Result(items="results"), pin=Scope("answer", at="payload")
     )
     records = [{"id": n, "payload": {"user_id": f"usr_{n % 2}"}} for n in range(4)] + [
         {"id": 4},

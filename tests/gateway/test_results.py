@@ -9,8 +9,8 @@ import pytest
 
 from functions.gateway import errors, results, scope
 from functions.gateway.expressions import Fields
+from functions.gateway.grants import ServerConfig
 from functions.gateway.paging import Position
-from functions.gateway.servers import ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import MEM0, tool

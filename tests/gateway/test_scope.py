@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import errors, filters, scope
-from functions.gateway.servers import ServerConfig
+from functions.gateway import errors, scope, selection
+from functions.gateway.grants import ServerConfig
 from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Parameter, Scope
 
@@ -19,8 +19,8 @@ LIST = MEM0.tools["list_all_mem_0_memories"]
 CREATE = MEM0.tools["create_a_mem_0_memory"]
 ENTITY = MEM0.tools["get_single_mem_0_entity_by_id"]
 BULK_DELETE = MEM0.tools["mem_0_memories_bulk_delete_by_filter"]
-PINNED = ServerConfig(scope={"user_id": "usr_1"})
-BOTH = ServerConfig(scope={"user_id": "usr_1", "app_id": "app_1"})
+PINNED = ServerConfig(pins={"user_id": "usr_1"})
+BOTH = ServerConfig(pins={"user_id": "usr_1", "app_id": "app_1"})
 
 
 def names_in(schema: Json) -> set[str]:
@@ -123,7 +123,7 @@ def test_another_entity_is_refused(given: dict[str, Json]) -> None:
 
 def test_one_precedence_holds_between_defaults_arguments_fixed_and_pins() -> None:
     config = ServerConfig(
-        scope={"user_id": "usr_1"},
+        pins={"user_id": "usr_1"},
         defaults={"*": {"infer": True, "timezone": "UTC"}, "create_a_mem_0_memory": {"infer": False}},
         fixed={"*": {"immutable": True, "top_k": 3}},
     )
@@ -137,11 +137,11 @@ def test_one_precedence_holds_between_defaults_arguments_fixed_and_pins() -> Non
 
 
 @pytest.mark.parametrize("config", [PINNED, BOTH])
-@pytest.mark.parametrize("name", [name for name, entry in MEM0.tools.items() if entry.scope is not None])
+@pytest.mark.parametrize("name", [name for name, entry in MEM0.tools.items() if entry.pin is not None])
 def test_pinned_ids_are_nowhere_in_the_schema_a_model_sees(config: ServerConfig, name: str) -> None:
     shown = scope.definition(MEM0.tools[name], config)["inputSchema"]
-    assert not names_in(shown) & set(config.scope)
-    assert not set(shown.get("required", ())) & set(config.scope)
+    assert not names_in(shown) & set(config.pins)
+    assert not set(shown.get("required", ())) & set(config.pins)
     assert set(shown.get("required", ())) <= set(shown["properties"])
 
 
@@ -170,7 +170,7 @@ def test_a_fixed_argument_vanishes_and_a_default_is_shown() -> None:
 
 def test_the_compiled_definition_is_never_changed() -> None:
     before = json.dumps(LIST.definition)
-    config = ServerConfig(scope={"run_id": "r"}, fixed={"*": {"limit": 5}}, defaults={"*": {"show_expired": True}})
+    config = ServerConfig(pins={"run_id": "r"}, fixed={"*": {"limit": 5}}, defaults={"*": {"show_expired": True}})
     scope.definition(LIST, config)
     scope.apply(LIST, config, {"filters": {"OR": []}})
     assert json.dumps(LIST.definition) == before
@@ -200,7 +200,7 @@ def test_a_call_may_name_what_is_pinned_though_the_schema_no_longer_does(
 
 
 def test_offers_are_prepared_once_for_each_set_of_forced_arguments() -> None:
-    assert scope.offer(LIST, PINNED) is scope.offer(LIST, ServerConfig(scope={"user_id": "usr_1"}, methods=("read",)))
+    assert scope.offer(LIST, PINNED) is scope.offer(LIST, ServerConfig(pins={"user_id": "usr_1"}, methods=("read",)))
     assert scope.offer(LIST, PINNED) is not scope.offer(LIST, BOTH)
     assert (
         scope.offer(LIST, PINNED).wire
@@ -214,9 +214,9 @@ RECORDS = tool(
     Parameter("body", "memories", "memories"),
     name="bulk_delete",
     method="bulk_delete",
-    scope=Scope("records", argument="memories", id="memory_id", read="get"),
+    pin=Scope("records", argument="memories", id="memory_id", read="get"),
 )
-RECORD = tool(name="update", method="update", scope=Scope("record", argument="id", read="get"))
+RECORD = tool(name="update", method="update", pin=Scope("record", argument="id", read="get"))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_every_record_a_call_is_about_is_read_once(
 def test_a_record_left_unnamed_is_refused_on_a_pinned_server(entry: Any, arguments: dict[str, Json]) -> None:
     with pytest.raises(errors.OutOfScope) as unnamed:
         scope.records_to_read(entry, PINNED, arguments)
-    argument = entry.scope.argument
+    argument = entry.pin.argument
     assert unnamed.value.message == (
         f'{entry.name}: name every record in "{argument}"; this server is pinned to user_id="usr_1" and reads each '
         "record before it is touched"
@@ -269,7 +269,7 @@ def test_a_record_left_unnamed_is_refused_on_a_pinned_server(entry: Any, argumen
     ],
 )
 def test_a_record_is_inside_when_it_carries_every_pinned_id(record: Json, inside: bool) -> None:
-    assert scope.holds(BOTH.scope, record) is inside
+    assert scope.holds(BOTH.pins, record) is inside
 
 
 def test_a_pinned_filter_is_described_without_the_ids_that_are_filled_in() -> None:
@@ -295,7 +295,7 @@ def test_a_bulk_delete_under_a_pin_takes_no_second_id() -> None:
     assert scope.apply(BULK_DELETE, PINNED, {"filters": {"metadata": {"a": 1}}}) == {
         "filters": {"metadata": {"a": 1}, "user_id": "usr_1"}
     }
-    assert BULK_DELETE not in filters.visible(MEM0, BOTH)
+    assert BULK_DELETE not in selection.visible(MEM0, BOTH)
 
 
 def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> None:
@@ -309,7 +309,7 @@ def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> N
         "create_a_mem_0_memory: with agent_id a part of what is changed might not belong to "
         'user_id="usr_1", to which this server is pinned; leave agent_id out'
     )
-    by_run = ServerConfig(scope={"run_id": "r"})
+    by_run = ServerConfig(pins={"run_id": "r"})
     assert scope.apply(CREATE, by_run, {"user_id": "u", "agent_id": "a"}) == {
         "user_id": "u",
         "agent_id": "a",

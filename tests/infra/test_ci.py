@@ -111,7 +111,7 @@ def test_a_mistake_in_a_marker_is_told_in_one_line(project: Path, endpoint: Endp
     (project / "test_agent.py").write_text("import pytest\n" + "".join(tests))
     done = run_example(project, **variables(endpoint))
     assert done.returncode == 1
-    assert "postern: method unknown; valid by name: methods, tags, scope, expires_in" in done.stdout
+    assert "postern: method unknown; valid by name: methods, tags, pins, expires_in" in done.stdout
     assert "the management API answers 400: " in done.stdout
     assert "expires_in is 0; valid: 1 to 86400 seconds" in done.stdout
 
@@ -206,7 +206,7 @@ def action(deployed: Endpoint, folder: Path, **inputs: str) -> Runner:
 
 def test_the_action_mints_runs_and_revokes_and_shows_no_url(endpoint: Endpoint, tmp_path: Path) -> None:
     before = servers(endpoint)
-    runner = action(endpoint, tmp_path, run=PING, methods="read", tags="memories", scope='{"user_id": "usr_ci"}')
+    runner = action(endpoint, tmp_path, run=PING, methods="read", tags="memories", pins='{"user_id": "usr_ci"}')
     assert not runner.failed, runner.log
     url = runner.outputs["mint"]["url"]
     assert re.search(r"^\d+ tools at \*\*\*$", runner.shown, re.M)
@@ -228,7 +228,7 @@ def test_the_action_revokes_also_when_the_commands_fail(endpoint: Endpoint, tmp_
     ("inputs", "said"),
     [
         ({"methods": "reed"}, "::error title=Postern::the management API answers 400: "),
-        ({"scope": "usr_1"}, '::error title=Postern::scope is not a JSON object; write it as {"user_id": "usr_1"}'),
+        ({"pins": "usr_1"}, '::error title=Postern::pins is not a JSON object; write it as {"user_id": "usr_1"}'),
         ({"expires_in": "soon"}, "::error title=Postern::expires-in is not a number of seconds; valid: 1 to 86400"),
         ({"api_token": "pst_" + "x" * 43}, "::error title=Postern::the management API answers 401: "),
         ({"account": "acc_other"}, "::error title=Postern::the management API answers 404: "),
@@ -237,7 +237,7 @@ def test_the_action_revokes_also_when_the_commands_fail(endpoint: Endpoint, tmp_
             "::error title=Postern::the management API at http://127.0.0.1:9 cannot be",
         ),
     ],
-    ids=["method", "scope", "life", "token", "account", "endpoint"],
+    ids=["method", "pins", "life", "token", "account", "endpoint"],
 )
 def test_the_action_stops_before_the_commands_when_it_cannot_mint(
     endpoint: Endpoint, tmp_path: Path, inputs: dict[str, str], said: str

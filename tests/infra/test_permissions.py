@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from functions.gateway.audit import Audit
-from functions.gateway.servers import write_time
+from functions.gateway.grants import write_time
 from functions.purge.purge import purge
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore

@@ -19,8 +19,8 @@ from typing import Any
 import uvicorn
 
 from functions.gateway.credentials import KEY_BYTES, seal, seal_credential, token_key
+from functions.gateway.grants import ApiToken, Grant, ServerConfig, digest, mint_api_token, mint_token
 from functions.gateway.requests import UpstreamRequest
-from functions.gateway.servers import ApiToken, Server, ServerConfig, digest, mint_api_token, mint_token
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.mcp_endpoint.app import Endpoint
@@ -128,7 +128,7 @@ class Bench:
         """Store a server and give its token."""
         token = token or mint_token(secrets.token_bytes)
         data_key = secrets.token_bytes(KEY_BYTES)
-        server = Server(
+        server = Grant(
             id=id,
             name="Mem0 for tests",
             account_id="acc_1",

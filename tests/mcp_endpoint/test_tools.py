@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from functions.gateway.audit import Audit
-from functions.gateway.servers import Server, digest
+from functions.gateway.grants import Grant, digest
 from functions.mcp_endpoint import tools
 from functions.mcp_endpoint.protocol import RpcError
 from functions.stores import layout
@@ -40,7 +40,7 @@ def _names(answer: Json) -> list[str]:
 
 def test_a_listing_is_the_catalogue_s_own_definitions(bench: Bench) -> None:
     answer = post(bench.endpoint(), bench.mint(), legacy("tools/list")).json
-    visible = [tool for tool in load("mem0").tools.values() if not (tool.scope and tool.scope.required)]
+    visible = [tool for tool in load("mem0").tools.values() if not (tool.pin and tool.pin.required)]
     assert answer["result"] == {"tools": [dict(tool.definition) for tool in visible]}
 
 
@@ -70,7 +70,7 @@ def test_only_the_tools_of_the_filter_are_listed_and_others_do_not_exist(bench: 
 
 
 def test_a_pinned_server_lists_tools_as_it_takes_them(bench: Bench) -> None:
-    token = bench.mint(scope={"user_id": "usr_1"})
+    token = bench.mint(pins={"user_id": "usr_1"})
     listed = post(bench.endpoint(), token, legacy("tools/list")).json["result"]["tools"]
     [create] = [tool for tool in listed if tool["name"] == "create_a_mem_0_memory"]
     assert "user_id" not in create["inputSchema"]["properties"]
@@ -121,11 +121,11 @@ def test_no_more_listings_are_kept_than_told(bench: Bench) -> None:
     assert len(listings._pages) == 3
 
 
-def _server(bench: Bench, id: str) -> Server:
+def _server(bench: Bench, id: str) -> Grant:
     token = bench.mint(id=id, methods=("get",))
     item = bench.store.get([layout.token(digest(token))])[0]
     assert item is not None
-    return Server.from_json(item.body, item.version)
+    return Grant.from_json(item.body, item.version)
 
 
 # Introduction.
@@ -145,7 +145,7 @@ def test_instructions_begin_with_what_the_catalogue_says_and_end_with_the_expiry
     assert forever == said
     passing = post(bench.endpoint(), bench.mint(), request).json["result"]["instructions"]
     assert passing == f"{said} This server stops working at 2026-11-22T12:00:00Z."
-    token = bench.mint(lives=None, scope={"user_id": "usr_1", "app_id": "app_1"})
+    token = bench.mint(lives=None, pins={"user_id": "usr_1", "app_id": "app_1"})
     pinned = post(bench.endpoint(), token, request).json["result"]["instructions"]
     assert pinned == f"Pinned server: it fills user_id, app_id in on every call, so leave that out. {said}"
 

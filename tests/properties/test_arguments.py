@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from functions.gateway import arguments as argument_rules
 from functions.gateway import scope
-from functions.gateway.servers import ServerConfig
+from functions.gateway.grants import ServerConfig
 from tests.gateway.calling import MEM0
 from tool_catalog.catalog import Tool
 
@@ -51,7 +51,7 @@ ANYTHING = st.recursive(
 )
 CONFIGS = (
     ServerConfig(),
-    ServerConfig(scope={"user_id": "usr_1"}),
+    ServerConfig(pins={"user_id": "usr_1"}),
     ServerConfig(fixed={"*": {"top_k": 3, "limit": 5}}, defaults={"*": {"query": "x"}}),
 )
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from functions.gateway.call import Caller, call
 from functions.gateway.credentials import Credential
+from functions.gateway.grants import ServerConfig
 from functions.gateway.requests import UpstreamRequest
-from functions.gateway.servers import ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.gateway.calling import NOON, catalog_of, server, tool
@@ -69,7 +69,7 @@ def listing(style: Style, says: bool, collect: int, sort: str | None, scope: Sco
             collect=collect,
         ),
         result=Result(items="results", sort=sort),
-        scope=scope,
+        pin=scope,
     )
 
 
@@ -113,7 +113,7 @@ def test_every_record_comes_once_and_in_order(
         if tokens is not None:
             arguments["max_tokens"] = tokens
         caller = Caller(
-            server=server(config=ServerConfig(scope={"user_id": "u1"} if pinned else {})),
+            server=server(config=ServerConfig(pins={"user_id": "u1"} if pinned else {})),
             catalog=loaded,
             credential=Credential({"api_key": "k"}),
             sender=shelf,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from functions.gateway import filters, scope
+from functions.gateway import scope, selection
 from functions.gateway.errors import OutOfScope
-from functions.gateway.servers import ServerConfig
+from functions.gateway.grants import ServerConfig
 from tests.gateway.calling import MEM0
 from tool_catalog.catalog import Tool
 
@@ -44,7 +44,7 @@ TREES = st.recursive(
 
 
 def of_kind(kind: str) -> list[Tool]:
-    return [entry for entry in MEM0.tools.values() if entry.scope is not None and entry.scope.kind == kind]
+    return [entry for entry in MEM0.tools.values() if entry.pin is not None and entry.pin.kind == kind]
 
 
 def means_only(pinned: str, value: Json) -> bool:
@@ -93,24 +93,24 @@ def condition(value: Json, held: Json) -> bool:
 
 def split_off(entry: Tool, pins: dict[str, str]) -> set[str]:
     """Ids that may not be given beside the pinned ones."""
-    assert entry.scope is not None
-    splits = set(entry.scope.splits)
+    assert entry.pin is not None
+    splits = set(entry.pin.splits)
     return splits - pins.keys() if splits & pins.keys() else set()
 
 
 @given(PINS, TREES | st.none(), st.sampled_from(of_kind("filters")))
 def test_a_filter_is_refused_or_holds_the_pins(pins: dict[str, str], tree: Json, entry: Tool) -> None:
-    config = ServerConfig(scope=pins)
-    assume(entry in filters.visible(MEM0, config))
-    assert entry.scope is not None
+    config = ServerConfig(pins=pins)
+    assume(entry in selection.visible(MEM0, config))
+    assert entry.pin is not None
     before = copy.deepcopy(tree)
-    arguments: dict[str, Json] = {} if tree is None else {str(entry.scope.argument): tree}
+    arguments: dict[str, Json] = {} if tree is None else {str(entry.pin.argument): tree}
     foreign = [(name, value) for name, value in ids_named(pins, tree) if not means_only(pins[name], value)]
     if foreign or split_off(entry, pins) & set(tree or ()):
         with pytest.raises(OutOfScope):
             scope.apply(entry, config, arguments)
         return
-    sent = scope.apply(entry, config, arguments)[str(entry.scope.argument)]
+    sent = scope.apply(entry, config, arguments)[str(entry.pin.argument)]
     assert tree == before
     for name, pinned in pins.items():
         outside = {**dict.fromkeys(NAMES, "own"), name: "other"}
@@ -121,9 +121,9 @@ def test_a_filter_is_refused_or_holds_the_pins(pins: dict[str, str], tree: Json,
 
 @given(PINS, st.dictionaries(st.sampled_from([*NAMES, "query"]), IDS), st.sampled_from(of_kind("arguments")))
 def test_arguments_are_refused_or_hold_the_pins(pins: dict[str, str], arguments: dict[str, str], entry: Tool) -> None:
-    config = ServerConfig(scope=pins)
-    assume(entry in filters.visible(MEM0, config))
-    assert entry.scope is not None
+    config = ServerConfig(pins=pins)
+    assume(entry in selection.visible(MEM0, config))
+    assert entry.pin is not None
     foreign = any(arguments.get(name, pinned) != pinned for name, pinned in pins.items())
     if foreign or split_off(entry, pins) & arguments.keys():
         with pytest.raises(OutOfScope):
@@ -136,13 +136,13 @@ def test_arguments_are_refused_or_hold_the_pins(pins: dict[str, str], arguments:
     PINS, st.dictionaries(st.sampled_from(["entity_type", "entity_id", "id"]), IDS | st.sampled_from(["user", "app"]))
 )
 def test_an_entity_is_the_pinned_one_or_refused(pins: dict[str, str], arguments: dict[str, str]) -> None:
-    config = ServerConfig(scope=pins)
-    for entry in filters.visible(MEM0, config):
-        assert entry.scope is not None
-        if entry.scope.kind != "entity":
+    config = ServerConfig(pins=pins)
+    for entry in selection.visible(MEM0, config):
+        assert entry.pin is not None
+        if entry.pin.kind != "entity":
             continue
         [(name, pinned)] = pins.items()
-        wanted = {str(entry.scope.argument): name.removesuffix("_id"), str(entry.scope.id): pinned}
+        wanted = {str(entry.pin.argument): name.removesuffix("_id"), str(entry.pin.id): pinned}
         if all(arguments.get(argument, value) == value for argument, value in wanted.items()):
             assert scope.apply(entry, config, arguments) == {**arguments, **wanted}
         else:

@@ -21,13 +21,13 @@ from typing import Any
 import httpx
 import pytest
 
-from functions.gateway import filters
+from functions.gateway import selection
 from functions.gateway.call import Caller, call
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import OutOfScope, ToolFailure
+from functions.gateway.grants import ServerConfig
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.scope import holds
-from functions.gateway.servers import ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.memory_engine.app import create_app
@@ -127,7 +127,7 @@ class World:
         dice = self.dice
         properties = tool.definition["inputSchema"]["properties"]
         required = tool.definition["inputSchema"].get("required", ())
-        if tool.scope is not None and tool.scope.kind == "entity" and dice.random() < 0.5:
+        if tool.pin is not None and tool.pin.kind == "entity" and dice.random() < 0.5:
             required = ()  # a pinned entity need not be named
         given: dict[str, Json] = {}
         for name in properties:
@@ -144,7 +144,7 @@ class World:
             return dice.choice(self.events)
         if kind in TYPES:
             return self.entity(kind)
-        if name in ("entity_id", "id") and tool.scope is not None and tool.scope.kind == "entity":
+        if name in ("entity_id", "id") and tool.pin is not None and tool.pin.kind == "entity":
             return self.entity(dice.choice(TYPES))
         match name:
             case "filters" if tool.request.verb == "DELETE":
@@ -214,7 +214,7 @@ def check_call(made: World, tool: Tool, arguments: Mapping[str, Json], outcomes:
     before = made.memories()
     foreign = {mark for row in before.values() if not holds(made.pins, row) for mark in MARK.findall(row["memory"])}
     caller = Caller(
-        server=server("http://engine", ServerConfig(scope=made.pins)),
+        server=server("http://engine", ServerConfig(pins=made.pins)),
         catalog=MEM0,
         credential=Credential({"api_key": "k"}),
         sender=Inside(made.app),
@@ -248,7 +248,7 @@ def test_no_call_through_a_pinned_server_reads_or_writes_what_is_foreign() -> No
     offered: set[str] = set()
     for seed in range(WORLDS):
         with world(seed) as made:
-            tools = filters.visible(MEM0, ServerConfig(scope=made.pins))
+            tools = selection.visible(MEM0, ServerConfig(pins=made.pins))
             offered |= {tool.name for tool in tools}
             for _ in range(CALLS):
                 known = list(made.memories()) or ["9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"]

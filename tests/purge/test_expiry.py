@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from functions.gateway.servers import digest, write_time
+from functions.gateway.grants import digest, write_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.app import Endpoint

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.servers import digest, write_time
+from functions.gateway.grants import digest, write_time
 from functions.purge.purge import ATTEMPTS, TooEarly, purge
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, StoreConflict, StoreUnavailable

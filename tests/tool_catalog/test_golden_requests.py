@@ -28,9 +28,9 @@ def example_request(loaded: Catalog, tool: Tool) -> dict[str, Any]:
     first entity id of the integration.
     """
     arguments = dict(tool.example)
-    if tool.scope is not None and tool.scope.required and tool.scope.kind == "filters":
-        assert tool.scope.argument is not None
-        arguments[tool.scope.argument] = {loaded.scope[0]: "usr_98765"}
+    if tool.pin is not None and tool.pin.required and tool.pin.kind == "filters":
+        assert tool.pin.argument is not None
+        arguments[tool.pin.argument] = {loaded.pinnable[0]: "usr_98765"}
     context = {key: entry["example"] for key, entry in loaded.context.items()}
     request = requests.build(tool, arguments, loaded.base_url, context, paging.start(tool, arguments))
     body = request.body.decode() if request.body is not None else None

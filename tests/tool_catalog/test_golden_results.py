@@ -18,8 +18,8 @@ import pytest
 
 from functions.gateway.call import Caller, call
 from functions.gateway.credentials import Credential
+from functions.gateway.grants import Grant, ServerConfig
 from functions.gateway.requests import UpstreamRequest
-from functions.gateway.servers import Server, ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.tool_catalog.conftest import GOLDEN
@@ -63,15 +63,15 @@ class Answers(Sender):
 
 def result(loaded: Catalog, tool: Tool, response: Any) -> dict[str, Any]:
     """The body of the tool's example call; a tool that needs a pin gets one on the first entity id."""
-    scope = {loaded.scope[0]: "usr_98765"} if tool.scope and tool.scope.required else {}
-    server = Server(
+    scope = {loaded.pinnable[0]: "usr_98765"} if tool.pin and tool.pin.required else {}
+    server = Grant(
         id="srv_1",
         name="Golden",
         account_id="acc_1",
         integration=loaded.integration,
         base_url=loaded.base_url,
         context={key: entry["example"] for key, entry in loaded.context.items()},
-        config=ServerConfig(scope=scope),
+        config=ServerConfig(pins=scope),
         created_at=datetime(2026, 11, 20, tzinfo=UTC),
         expires_at=None,
         sealed_credential=b"",

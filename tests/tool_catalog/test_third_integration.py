@@ -24,7 +24,7 @@ import pytest
 from functions.gateway.call import Caller, call
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import ToolFailure
-from functions.gateway.servers import Server, ServerConfig
+from functions.gateway.grants import Grant, ServerConfig
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tool_catalog.catalog import Catalog, parse
@@ -148,7 +148,7 @@ class Drive:
     async def _call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         settings = Settings(private_upstreams=True)
         sender = Sender(settings)
-        server = Server(
+        server = Grant(
             id="srv_1",
             name="Tickets",
             account_id="acc_1",

@@ -21,7 +21,7 @@ def test_a_reading_agent_cannot_write(postern_server: PosternServer) -> None:
     assert not found.is_error
 
 
-@pytest.mark.postern(scope={"user_id": "usr_ci"})
+@pytest.mark.postern(pins={"user_id": "usr_ci"})
 def test_an_agent_remembers_for_its_own_user(postern_server: PosternServer) -> None:
     message = {"role": "user", "content": "I drink green tea."}
     added = postern_server.call_tool("create_a_mem_0_memory", {"messages": [message]})

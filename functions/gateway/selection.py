@@ -3,7 +3,7 @@
 `methods` and `tags` are each a union of their entries, and both must let a tool pass; empty means no restriction.
 `read` = list, get, and every custom method that its record marks read-only; `write` = create, update and delete;
 `custom` = every custom method; anything else is the exact name of a method or of a tool.
-A server with a scope pin shows only tools on which the pin can be enforced.
+A pinned server shows only tools on which the pin can be enforced.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from functions.gateway import arguments as argument_rules
 from functions.gateway import scope
 from functions.gateway.errors import Invalid, OutOfScope, UnknownTool, invalid
-from functions.gateway.servers import ServerConfig
+from functions.gateway.grants import ServerConfig
 from tool_catalog.catalog import Catalog, Tool
 
 SHOWN_CHARS = 80
@@ -52,8 +52,8 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
     problems = [
         *_unknown("methods", config.methods, (*METHOD_GROUPS, *catalog.methods), also=catalog.tools),
         *_unknown("tags", config.tags, catalog.tags),
-        *_unknown("scope", tuple(config.scope), catalog.scope),
-        *_wrong_pins(config.scope),
+        *_unknown("pins", tuple(config.pins), catalog.pinnable),
+        *_wrong_pins(config.pins),
         *_unknown_arguments("fixed", config.fixed, catalog),
         *_unknown_arguments("defaults", config.defaults, catalog),
     ]
@@ -87,18 +87,17 @@ def _no_tool(catalog: Catalog, config: ServerConfig) -> str:
     chosen = [tool.name for tool in catalog.tools.values() if _is_chosen(tool, config)]
     if not chosen:
         return "the filters match no tool; a tool must pass methods and tags"
-    if config.scope:
+    if config.pins:
         return (
-            f"no chosen tool can be kept within config.scope: {', '.join(chosen)}; choose others, or leave out the pin"
+            f"no chosen tool can be kept within config.pins: {', '.join(chosen)}; choose others, or leave out the pin"
         )
-    return (
-        f"the chosen tools work only on a server with a pin: {', '.join(chosen)}; give config.scope, as an id of "
-        + (" or ".join(catalog.scope))
+    return f"the chosen tools work only on a server with a pin: {', '.join(chosen)}; give config.pins, as an id of " + (
+        " or ".join(catalog.pinnable)
     )
 
 
 def _passes(tool: Tool, config: ServerConfig) -> bool:
-    return _is_chosen(tool, config) and _enforceable(tool, config.scope)
+    return _is_chosen(tool, config) and _enforceable(tool, config.pins)
 
 
 def _is_chosen(tool: Tool, config: ServerConfig) -> bool:
@@ -120,16 +119,16 @@ def _is_method(tool: Tool, entry: str) -> bool:
 def _enforceable(tool: Tool, pins: Mapping[str, str]) -> bool:
     """False for a tool on which these pins cannot be put; without pins, for one that cannot work unpinned."""
     if not pins:
-        return tool.scope is None or not tool.scope.required
-    if tool.scope is None:
+        return tool.pin is None or not tool.pin.required
+    if tool.pin is None:
         return False
-    if len(pins.keys() & set(tool.scope.splits)) > 1:
+    if len(pins.keys() & set(tool.pin.splits)) > 1:
         return False
-    if tool.scope.kind == "arguments":
+    if tool.pin.kind == "arguments":
         return set(pins) <= {parameter.argument for parameter in tool.request.parameters}
-    if tool.scope.kind == "entity":
+    if tool.pin.kind == "entity":
         # Under two pins a record is inside when it carries both ids; one entity's records reach beyond that.
-        types = tool.definition["inputSchema"]["properties"][tool.scope.argument].get("enum")
+        types = tool.definition["inputSchema"]["properties"][tool.pin.argument].get("enum")
         return len(pins) == 1 and all(types is None or scope.entity_type(name) in types for name in pins)
     return True
 
@@ -164,7 +163,7 @@ def _unknown_arguments(field: str, rules: Mapping[str, Mapping[str, Any]], catal
 
 def _wrong_pins(pins: Mapping[str, str]) -> list[str]:
     return [
-        f"config.scope.{name}: must be the id of one entity: 1 to {PIN_CHARS} printable characters and not the "
+        f"config.pins.{name}: must be the id of one entity: 1 to {PIN_CHARS} printable characters and not the "
         'wildcard "*"'
         for name, pinned in pins.items()
         if not (isinstance(pinned, str) and 0 < len(pinned) <= PIN_CHARS and pinned.isprintable() and pinned != "*")

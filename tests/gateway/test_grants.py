@@ -7,30 +7,30 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.gateway import servers
-from functions.gateway.servers import ApiToken, Server, ServerConfig
+from functions.gateway import grants
+from functions.gateway.grants import ApiToken, Grant, ServerConfig
 from tests.gateway.calling import NOON, server
 
 
 def test_a_token_is_43_characters_and_an_api_token_says_what_it_is() -> None:
-    token = servers.mint_token(secrets.token_bytes)
-    assert servers.TOKEN.fullmatch(token)
-    assert servers.mint_api_token(secrets.token_bytes).startswith("pst_")
-    assert servers.mint_token(lambda count: bytes(count)) == "A" * 43
-    assert token != servers.mint_token(secrets.token_bytes)
+    token = grants.mint_token(secrets.token_bytes)
+    assert grants.TOKEN.fullmatch(token)
+    assert grants.mint_api_token(secrets.token_bytes).startswith("pst_")
+    assert grants.mint_token(lambda count: bytes(count)) == "A" * 43
+    assert token != grants.mint_token(secrets.token_bytes)
 
 
 def test_the_store_key_of_a_token_is_its_sha_256() -> None:
-    assert servers.digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert grants.digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_a_server_is_dead_from_the_very_second_of_its_end_on() -> None:
     end = NOON + timedelta(seconds=1)
-    record = Server.from_json({**server().to_json(), "expires_at": servers.write_time(end)})
-    assert servers.is_live(record, end - timedelta(microseconds=1))
-    assert not servers.is_live(record, end)
-    assert not servers.is_live(record, end + timedelta(days=1))
-    assert servers.is_live(server(), NOON + timedelta(days=100_000))
+    record = Grant.from_json({**server().to_json(), "expires_at": grants.write_time(end)})
+    assert grants.is_live(record, end - timedelta(microseconds=1))
+    assert not grants.is_live(record, end)
+    assert not grants.is_live(record, end + timedelta(days=1))
+    assert grants.is_live(server(), NOON + timedelta(days=100_000))
 
 
 def test_a_server_comes_back_from_the_store_as_it_went_in() -> None:
@@ -38,12 +38,12 @@ def test_a_server_comes_back_from_the_store_as_it_went_in() -> None:
         methods=("read",),
         tags=("memories",),
         require_api_token_auth=True,
-        scope={"user_id": "u"},
+        pins={"user_id": "u"},
         fixed={"*": {"limit": 5}},
     )
     record = server("https://api.example.com", config, org_id="org_1")
-    assert Server.from_json(record.to_json(), revision=0) == record
-    assert Server.from_json(record.to_json(), revision=7).revision == 7
+    assert Grant.from_json(record.to_json(), revision=0) == record
+    assert Grant.from_json(record.to_json(), revision=7).revision == 7
 
 
 def test_a_config_comes_back_as_it_went_in_and_needs_no_member() -> None:
@@ -53,7 +53,7 @@ def test_a_config_comes_back_as_it_went_in_and_needs_no_member() -> None:
 
 
 def test_no_repr_shows_what_is_sealed() -> None:
-    record = Server.from_json({**server().to_json(), "sealed_credential": "c2VhbGVk", "sealed_data_key": "c2VhbGVk"})
+    record = Grant.from_json({**server().to_json(), "sealed_credential": "c2VhbGVk", "sealed_data_key": "c2VhbGVk"})
     assert "sealed" not in repr(record)
 
 
@@ -85,8 +85,8 @@ def test_a_second_factor_opens_only_what_it_is_for(limits: dict[str, tuple[str, 
     ],
 )
 def test_a_time_with_an_offset_is_read_in_utc(text: str, moment: datetime) -> None:
-    assert servers.read_time(text) == moment
-    assert servers.read_time(servers.write_time(moment)) == moment
+    assert grants.read_time(text) == moment
+    assert grants.read_time(grants.write_time(moment)) == moment
 
 
 @pytest.mark.parametrize(
@@ -100,5 +100,5 @@ def test_a_time_with_an_offset_is_read_in_utc(text: str, moment: datetime) -> No
 )
 def test_a_time_that_cannot_be_read_is_a_value_error_in_words(text: str, told: str) -> None:
     with pytest.raises(ValueError) as wrong:
-        servers.read_time(text)
+        grants.read_time(text)
     assert str(wrong.value) == told

@@ -32,7 +32,7 @@ class ServerConfig:
 
     `methods`, `tags`  the tool filter; empty = no restriction (see filters.py).
     `require_api_token_auth`  a call must also carry a valid API token.
-    `scope`     entity ids forced on every call, as {"user_id": "usr_1"} (see scope.py).
+    `pins`      entity ids forced on every call, as {"user_id": "usr_1"} (see scope.py).
     `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
     `defaults`  the same shape: used where the caller says nothing.
     """
@@ -40,7 +40,7 @@ class ServerConfig:
     methods: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     require_api_token_auth: bool = False
-    scope: Mapping[str, str] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
     fixed: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class ServerConfig:
             "methods": list(self.methods),
             "tags": list(self.tags),
             "require_api_token_auth": self.require_api_token_auth,
-            "scope": dict(self.scope),
+            "pins": dict(self.pins),
             "fixed": {tool: dict(arguments) for tool, arguments in self.fixed.items()},
             "defaults": {tool: dict(arguments) for tool, arguments in self.defaults.items()},
         }
@@ -62,14 +62,14 @@ class ServerConfig:
             methods=tuple(value.get("methods") or ()),
             tags=tuple(value.get("tags") or ()),
             require_api_token_auth=bool(value.get("require_api_token_auth", False)),
-            scope=value.get("scope") or {},
+            pins=value.get("pins") or {},
             fixed=value.get("fixed") or {},
             defaults=value.get("defaults") or {},
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Grant:
     """One MCP server as the data plane reads it.
 
     `context`  the account's values for path parameters (`org_id`, `project_id`).
@@ -108,7 +108,7 @@ class Server:
         }
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Json], revision: int = 0) -> Server:
+    def from_json(cls, body: Mapping[str, Json], revision: int = 0) -> Grant:
         """Inverse of `to_json`; `revision` is the stored item's version."""
         return cls(
             id=body["id"],
@@ -167,7 +167,7 @@ class ApiToken:
             expires_at=read_time(body["expires_at"]) if body["expires_at"] else None,
         )
 
-    def covers(self, server: Server) -> bool:
+    def covers(self, server: Grant) -> bool:
         """True when this token may be the second factor of `server`."""
         return (
             "connect" in self.scopes
@@ -191,7 +191,7 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def is_live(record: Server | ApiToken, now: datetime) -> bool:
+def is_live(record: Grant | ApiToken, now: datetime) -> bool:
     """False from the very second of `expires_at` on, whatever the store still holds."""
     return record.expires_at is None or now < record.expires_at
 
