@@ -43,8 +43,8 @@ def _memory_file(invocation: Invocation) -> Path:
 
 @contextlib.contextmanager
 def _readable_failures() -> Iterator[None]:
-    from functions.memory_engine.database import DatabaseUnavailable
-    from functions.memory_engine.jsonl import ImportRefused
+    from functions.memory_engine.storage.jsonl import ImportRefused
+    from functions.memory_engine.storage.opening import DatabaseUnavailable
 
     try:
         yield
@@ -57,7 +57,7 @@ def _readable_failures() -> Iterator[None]:
 
 
 def _export(invocation: Invocation) -> None:
-    from functions.memory_engine.jsonl import export_jsonl
+    from functions.memory_engine.storage.jsonl import export_jsonl
 
     terminal, target = invocation.terminal, invocation.options.file
     source = _memory_file(invocation)
@@ -84,7 +84,7 @@ def _whole_file(path: Path) -> Iterator[IO[str]]:
 
 
 def _import(invocation: Invocation) -> None:
-    from functions.memory_engine.jsonl import import_jsonl
+    from functions.memory_engine.storage.jsonl import import_jsonl
 
     terminal, source = invocation.terminal, invocation.options.file
     target = _memory_file(invocation)

@@ -1,4 +1,4 @@
-"""The engine over HTTP: routes, keys, limits, and Mem0's way of saying no."""
+"""The engine over HTTP: the routes, and what each request passes through before its operation runs."""
 
 from __future__ import annotations
 
@@ -21,24 +21,35 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from . import entities, events, exports, memory_reads, memory_writes, organizations, profiles, webhooks
-from .calls import Answer, BadJson, Call, Refusal, decode, encode, query_pairs
-from .database import DatabaseUnavailable
-from .engine import Engine
-from .rate_limit import RateLimit
-from .settings import EngineSettings
+from functions.memory_engine.core import Core
+from functions.memory_engine.engine import Engine
+from functions.memory_engine.json_text import BadJson, decode, encode
+from functions.memory_engine.rate_limit import RateLimit
+from functions.memory_engine.resources import (
+    entities,
+    events,
+    exports,
+    memory_reads,
+    memory_writes,
+    organizations,
+    profiles,
+    webhooks,
+)
+from functions.memory_engine.resources.calls import Answer, Call, Refusal, query_pairs
+from functions.memory_engine.settings import EngineSettings
+from functions.memory_engine.storage.opening import DatabaseUnavailable
 
 logger = logging.getLogger(__name__)
 
 THREADS = 8
-"""Operations that run at one time; more would only take turns on the interpreter lock."""
+"""Operations that run at one time. More would only wait for the interpreter lock."""
 
-Operation = Callable[[Engine, Call], Answer]
+Operation = Callable[[Core, Call], Answer]
 
 _ORG = "/api/v1/orgs/organizations/"
 _PROJECTS = _ORG + "{org_id}/projects/"
 
-# First match wins. An entity id may be any text, so paths that name the kind of entity come before open ones.
+# The first match wins. An entity id may be any text, so paths that name the kind of entity come before the others.
 OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("GET", "/v1/ping/", memory_reads.ping),
     ("POST", "/v3/memories/add/", memory_writes.add),
@@ -105,13 +116,13 @@ _NO_KEY = {"detail": "Authentication credentials were not provided."}
 
 
 def create_app(settings: EngineSettings) -> Starlette:
-    """The engine as an ASGI application. Opens the file now: DatabaseUnavailable, SettingsError.
+    """The engine as an ASGI application. Opens the file now. Raises DatabaseUnavailable or SettingsError.
 
-    Its `Engine` is `app.state.engine`. The lifespan starts the background work and closes the file at the end; a
-    server that runs no lifespan calls `app.state.engine.start()` and `.close()` itself.
+    Its `Engine` is `app.state.engine`. The lifespan starts the background work and closes the file at the end. A
+    server without lifespan calls `app.state.engine.start()` and `.close()` itself.
     """
     engine = Engine(settings)
-    front = _Front(engine)
+    front = _Front(engine.core)
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -154,7 +165,7 @@ def _endpoint(serve: Callable[[Request], Any]) -> Callable[[Request], Any]:
 
 
 def _concrete(path: str) -> list[tuple[str, dict[str, str]]]:
-    """`{name:kind}` stands for each kind of entity."""
+    """Replaces `{name:kind}` by each kind of entity."""
     for name in ("entity_type", "kind"):
         marker = f"{{{name}:kind}}"
         if marker in path:
@@ -163,7 +174,7 @@ def _concrete(path: str) -> list[tuple[str, dict[str, str]]]:
 
 
 class _EncodedPaths:
-    """Routes on the path as sent, so that an id may hold an encoded slash. Operations get decoded ids."""
+    """Routes on the path as it was sent, so that an id may hold an encoded slash. Operations receive decoded ids."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -175,12 +186,12 @@ class _EncodedPaths:
 
 
 class _Front:
-    """What every request goes through, in this order: delay, key, limit, failure on demand, body, operation."""
+    """The steps of every request, in this order: delay, key, limit, failure on demand, body, operation."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._settings = engine.settings
-        limit = engine.settings.rate_limit_per_minute
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._settings = core.settings
+        limit = core.settings.rate_limit_per_minute
         self._limit = RateLimit(limit) if limit else None
         self._threads: CapacityLimiter | None = None
 
@@ -208,14 +219,14 @@ class _Front:
                 headers=request.headers,
             )
             method = "GET" if request.method == "HEAD" else request.method
-            answer = await to_thread.run_sync(operations[method], self._engine, call, limiter=self._threads)
+            answer = await to_thread.run_sync(operations[method], self._core, call, limiter=self._threads)
             return _json(answer.status, answer.body, headers)
         except Refusal as refusal:
             return _json(refusal.status, refusal.body, {**headers, **refusal.headers})
         except ClientDisconnect:
             return _json(400, {"detail": "The request ended before its body did."}, headers)
         except (sqlite3.OperationalError, DatabaseUnavailable) as problem:
-            logger.error("the memory file does not answer: %s", problem)
+            logger.error("the memory file cannot be used: %s", problem)
             return _json(503, {"detail": f"The memory file cannot be used now: {problem}. Try again."}, headers)
         except Exception as problem:
             if type(problem) is sqlite3.DatabaseError:
@@ -262,7 +273,7 @@ class _Front:
 
 
 async def _plain_refusal(request: Request, problem: Exception) -> Response:
-    """What the router refuses: unknown paths (a missing slash too) and methods."""
+    """The router's refusals: an unknown path (e.g. without the last slash), or a wrong method."""
     assert isinstance(problem, HTTPException)
     if problem.status_code == 405:
         return _json(405, {"detail": f'Method "{request.method}" not allowed.'}, dict(problem.headers or {}))

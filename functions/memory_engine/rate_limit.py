@@ -1,4 +1,4 @@
-"""So many requests per minute and key, then 429 until the oldest of them is a minute old."""
+"""A number of requests per minute and key; then 429 until the oldest of them is a minute old."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 WINDOW_SECONDS = 60.0
 MAX_KEYS = 10_000
-"""Keys remembered at one time; the one unseen for longest goes first."""
+"""Keys remembered at one time. The key unused for longest is forgotten first."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`reset_at` is Unix seconds, rounded up; `retry_after` is whole seconds, 0 when the request may go on."""
+    """`reset_at` is Unix seconds, rounded up; `retry_after` is whole seconds, 0 for an allowed request."""
 
     limit: int
     remaining: int
@@ -22,13 +22,13 @@ class Verdict:
     retry_after: int
 
     def headers(self) -> dict[str, str]:
-        """The names Mem0's SDK reads."""
-        told = {
+        """The headers that Mem0's SDK reads."""
+        headers = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
             "X-RateLimit-Reset": str(self.reset_at),
         }
-        return {**told, "Retry-After": str(self.retry_after)} if self.retry_after else told
+        return {**headers, "Retry-After": str(self.retry_after)} if self.retry_after else headers
 
 
 class RateLimit:
@@ -40,7 +40,7 @@ class RateLimit:
         self._logs: OrderedDict[str, deque[float]] = OrderedDict()
 
     def take(self, key: str, now: float) -> Verdict:
-        """Ask for one request at `now` (Unix seconds)."""
+        """Count one request at `now` (Unix seconds), if the limit allows it."""
         with self._lock:
             log = self._logs.setdefault(key, deque())
             self._logs.move_to_end(key)

@@ -1,4 +1,4 @@
-"""What the engine can be told, in one frozen value. Nothing else in this room reads the environment."""
+"""The settings of one engine, in one frozen value. No other file of this room reads the environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 MEMORY_PATH = ":memory:"
-"""The path that keeps everything in this process and forgets it at the end."""
+"""The path of a database that lives in this process and ends with it."""
 
 MAX_BODY_BYTES = 2_621_440
 """Bytes of one request body. Mem0 publishes no limit; this is Django's default, the framework it runs on."""
@@ -23,7 +23,7 @@ class SettingsError(ValueError):
 class ModelEndpoint:
     """An OpenAI-compatible endpoint: `{base_url}/chat/completions` or `{base_url}/embeddings`.
 
-    `dimensions` is for an embedder: the length of its vectors, checked on every answer; None takes what comes.
+    `dimensions` is for an embedder: the length of its vectors, checked on every answer. None accepts any length.
     `timeout_seconds` bounds one request.
     """
 
@@ -44,12 +44,12 @@ class EngineSettings:
 
     path: the SQLite file, or ":memory:".
     api_keys: the values accepted after `Authorization: Token `; empty accepts any key that is not blank.
-    org_id, project_id, user_email: what `GET /v1/ping/` answers; the owner of everything stored.
+    org_id, project_id, user_email: returned by `GET /v1/ping/`; the owner of everything stored.
     rate_limit_per_minute: requests per minute and key before 429; None is no limit.
     latency_ms: added before every answer. failure_rate: share (0..1) of requests that answer 503.
-    llm: extracts facts and writes summaries; None is rule-based. embedder: adds semantic search; None is lexical.
-    webhook_retry_seconds: the pauses before each further attempt to deliver; after the last one it is given up.
-    model_retry_seconds: the pause before a language model that failed is asked again, times the attempts so far.
+    llm: extracts facts and writes summaries; None uses rules. embedder: adds search by meaning; None uses words only.
+    webhook_retry_seconds: the pauses before each further attempt to deliver; after the last attempt it is dropped.
+    model_retry_seconds: the pause before a failed language model is asked again, times the attempts so far.
     busy_timeout_seconds: how long a statement waits for another process that holds the file (a backup, say).
     max_body_bytes: larger request bodies answer 413.
     clock: the present, aware, UTC. random_bytes: source of ids and of injected failures.
@@ -88,7 +88,7 @@ class EngineSettings:
     def from_environment(cls, environment: Mapping[str, str]) -> EngineSettings:
         """Settings from POSTERN_MEMORY_* names (the README lists them). A blank value counts as unset.
 
-        Raises SettingsError for a number that is none, or a model endpoint with only half its names.
+        Raises SettingsError for a text that is not a number, or for a model endpoint with only one of its two names.
         """
 
         def text(name: str) -> str:

@@ -13,7 +13,7 @@ MAX_MICROSECONDS = int((datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC) -
 
 
 def microseconds(moment: datetime) -> int:
-    """A moment as stored. A naive one is UTC."""
+    """A moment in its stored form. A naive moment is UTC."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return (aware - EPOCH) // timedelta(microseconds=1)
 
@@ -27,20 +27,20 @@ def iso(stored: int | None) -> str | None:
 
 
 def parse_moment(value: str) -> int:
-    """An ISO 8601 date or date-time as stored; naive is UTC, a date is its first instant. ValueError if it is none."""
+    """An ISO 8601 date or date-time in its stored form. A naive one is UTC; a date is its first instant. ValueError."""
     return microseconds(datetime.fromisoformat(value.strip()))
 
 
 def parse_epoch(value: float) -> int:
-    """Unix seconds as stored. ValueError outside the years 1..9999."""
+    """Unix seconds in their stored form. ValueError outside the years 1 to 9999."""
     stored = round(float(value) * 1_000_000) if abs(float(value)) < 1e12 else MAX_MICROSECONDS + 1
     if not microseconds(datetime(1, 1, 1, tzinfo=UTC)) <= stored <= MAX_MICROSECONDS:
-        raise ValueError(f"{value} is not a moment in the years 1 to 9999; give Unix seconds")
+        raise ValueError(f"{value} is outside the years 1 to 9999; give Unix seconds")
     return stored
 
 
 def parse_day(value: Any) -> str:
-    """A `YYYY-MM-DD` day, normalised. ValueError if it is none."""
+    """A `YYYY-MM-DD` day, normalised. ValueError for anything else."""
     if not isinstance(value, str):
         raise ValueError("expiration_date must be a valid date in YYYY-MM-DD format.")
     try:

@@ -1,4 +1,4 @@
-"""Words: how text is cut, stemmed and compared. Pure, apart from a stemmer borrowed from SQLite."""
+"""Words: how text is cut, stemmed and compared. Pure, except that SQLite's own tokenizer does the stemming."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOKENIZER = "porter unicode61 remove_diacritics 2"
 
 _WORD = re.compile(r"[^\W_]+")
 _SPELLED = re.compile(r"[^\W\d_]{4,24}")
-# Scripts written without spaces: every character stands alone, else a whole sentence would be one word.
+# Scripts without spaces: every character is a word, because otherwise a whole sentence would be one.
 _UNSPACED = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
 
 # fmt: off
@@ -33,37 +33,37 @@ STOP_WORDS = frozenset((
 
 
 def segmented(text: str | None) -> str | None:
-    """The text with spaces around the characters of scripts that have none; other text as it is."""
+    """The text with a space on each side of the characters of scripts without spaces."""
     if text is None or text.isascii():
         return text
     return _UNSPACED.sub(r" \1 ", text)
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, in order. Accents stay: the tokenizer takes them off in its own way."""
+    """The words of a text in lower case, in order. Accents stay; the tokenizer removes them by its own rules."""
     return _WORD.findall((segmented(text) or "").lower())
 
 
 def content_words(text: str) -> list[str]:
-    """The distinct words that carry meaning, in order; all of them when none does."""
+    """The distinct words without stop words, in order. Returns all words when every one is a stop word."""
     words = dict.fromkeys(words_of(text))
     return [word for word in words if word not in STOP_WORDS] or list(words)
 
 
 def spelled_words(text: str) -> set[str]:
-    """The words worth correcting typing errors towards: letters only, 4 to 24 of them."""
+    """The words that a typing error may be corrected to: 4 to 24 letters, and nothing else."""
     return set(_SPELLED.findall(text.lower()))
 
 
 def variants(word: str) -> Iterator[str]:
-    """The word and the word with any one letter left out. Two words one edit apart share at least one of these."""
+    """The word, and the word without each one of its letters. Two words one edit apart share at least one of these."""
     yield word
     for position in range(len(word)):
         yield word[:position] + word[position + 1 :]
 
 
 def distance(first: str, second: str, limit: int) -> int:
-    """Edits between two words: insert, delete, replace, swap two neighbours. Stops counting past `limit`."""
+    """Edits between two words: insert, delete, replace, or swap two neighbours. Stops counting past `limit`."""
     if abs(len(first) - len(second)) > limit:
         return limit + 1
     before: list[int] = []
@@ -82,7 +82,7 @@ def distance(first: str, second: str, limit: int) -> int:
 
 
 class _Stemmer:
-    """SQLite's tokenizer, asked one word at a time, so that scoring and index agree to the letter."""
+    """SQLite's tokenizer for one word at a time, so that scoring and index use equal stems."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -105,10 +105,10 @@ def _stemmer() -> _Stemmer:
 
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """The stem of one word in lower case, without accents: "running" and "runs" are "run"."""
+    """The stem of one word in lower case, without accents: "running" and "runs" become "run"."""
     return _stemmer().stem(word)
 
 
 def stems_of(text: str) -> frozenset[str]:
-    """The stems of the words that carry meaning."""
+    """The stems of a text's words, without stop words."""
     return frozenset(stem(word) for word in content_words(text))

@@ -26,9 +26,9 @@ from typing import Any
 
 import httpx
 
-from functions.memory_engine import pipeline
 from functions.memory_engine.engine import Engine
 from functions.memory_engine.settings import EngineSettings
+from functions.memory_engine.work import adding
 
 SYLLABLES = (
     *("ka", "lo", "mi", "ren", "tas", "vel", "dor", "pin", "sha", "gru"),
@@ -69,7 +69,7 @@ def fill(path: Path, memories: int, users: int) -> float:
                 "metadata": {"topic": text.random.choice(["food", "work", "home"]), "rank": number % 10},
                 "timestamp": 1_700_000_000 + number * 1000,
             }
-            pipeline.add_verbatim(engine, body)
+            adding.add_verbatim(engine.core, body)
     spent = time.perf_counter() - begun
     engine.close()
     return memories / spent

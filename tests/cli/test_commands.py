@@ -433,7 +433,7 @@ def test_a_copy_that_is_not_there_or_cut_is_refused(tmp_path: Path) -> None:
         "memory", "import", "--memory", str(tmp_path / "m.sqlite"), stdin='{"format":"postern-memory","version":1}\n'
     )
     assert cut.code == 1
-    assert "it is cut" in cut.err
+    assert "part of it is missing" in cut.err
     assert run("memory", "export", "--memory", str(tmp_path / "none.sqlite")).code == 1
 
 

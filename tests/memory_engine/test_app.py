@@ -61,7 +61,7 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405(memory: Bench) -> None:
         (b"{", "JSON parse error - Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         (b'{"query": "\xff"}', "JSON parse error - it is not UTF-8: byte 11 is 0xff"),
         (b'{"query": NaN}', "JSON parse error - NaN is not JSON"),
-        (b'{"query": "\\ud800"}', "JSON parse error - it holds half of a surrogate pair, which is no text"),
+        (b'{"query": "\\ud800"}', "JSON parse error - it contains half of a surrogate pair, which is not text"),
         (b"[" * 100_000, "JSON parse error - it is nested too deeply"),
     ],
 )
@@ -132,7 +132,7 @@ def test_failures_on_demand_are_503_and_store_nothing() -> None:
         assert memory.call("POST", "/v3/memories/add/", body, 503) == {
             "detail": "Service temporarily unavailable, try again later."
         }
-        with memory.engine.database.read() as connection:
+        with memory.engine.core.database.read() as connection:
             assert connection.execute("SELECT count(*) FROM memories").fetchone()[0] == 0
 
 
@@ -157,6 +157,6 @@ def test_no_key_is_in_a_repr_or_a_log(memory: Bench, caplog: pytest.LogCaptureFi
     with caplog.at_level("DEBUG"):
         memory.remember("Likes tea")
         memory.client.get("/v1/ping/", headers={"Authorization": "Token another-secret"})
-    text = caplog.text + repr(memory.engine.settings)
+    text = caplog.text + repr(memory.engine.core.settings)
     assert "m0-test-key" not in text
     assert "another-secret" not in text

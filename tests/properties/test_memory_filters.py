@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.memory_engine import filters
-from functions.memory_engine.database import Database
+from functions.memory_engine.search import filters
+from functions.memory_engine.storage.database import Database
 
 IDS = ["ann", "bob", "Ann", "*x", "o'neil"]
 WORDS = ["tea", "Tea", "straße", "STRASSE", "a%b", "a_b", "été"]

@@ -104,7 +104,7 @@ class World:
         return json.loads(answer.body)
 
     def memories(self) -> dict[str, dict[str, Json]]:
-        with self.app.state.engine.database.read() as connection:
+        with self.app.state.engine.core.database.read() as connection:
             rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM memories").fetchall()
         return {row["id"]: dict(row) for row in rows}
 
@@ -112,7 +112,7 @@ class World:
         """Wait until all that was queued is done."""
         until = time.monotonic() + 30
         while True:
-            with self.app.state.engine.database.read() as connection:
+            with self.app.state.engine.core.database.read() as connection:
                 left, *_ = connection.execute(
                     "SELECT count(*) FROM events WHERE status IN ('PENDING', 'RUNNING')"
                 ).fetchone()

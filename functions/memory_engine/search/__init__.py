@@ -1,0 +1,1 @@
+"""Finding memories: the filter grammar, the word search, the vector search, and the order of what was found."""

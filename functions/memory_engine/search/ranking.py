@@ -1,0 +1,115 @@
+"""The memories that match a query, and their order: words, meaning (with an embedder) and names, fused into 0..1."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from functions.memory_engine.core import Core
+from functions.memory_engine.search import embeddings, filters, lexical
+
+CANDIDATES = 200
+"""Memories that are scored for one query; twice `top_k` when that is more."""
+SEMANTIC_WEIGHT, BM25_WEIGHT = 0.7, 0.3
+"""Shares of the base score with an embedder. Without one, the base score is the word score."""
+ENTITY_BOOST = 0.15
+"""How far a full match of a query's names moves a score towards 1."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """`semantic` is None without an embedder; the engine never invents a number."""
+
+    row: sqlite3.Row
+    score: float
+    semantic: float | None
+    bm25: float
+    entity: float
+
+    def breakdown(self) -> dict[str, float | None]:
+        return {
+            "semantic": None if self.semantic is None else round(self.semantic, 6),
+            "bm25": round(self.bm25, 6),
+            "entity": round(self.entity, 6),
+        }
+
+
+@dataclass(frozen=True)
+class _Scored:
+    row: int
+    created_at: int
+    score: float
+    semantic: float | None
+    bm25: float
+    entity: float
+
+
+def find(
+    core: Core,
+    query: str,
+    condition: filters.Sql,
+    scope: list[list[tuple[str, str]]],
+    *,
+    top_k: int,
+    threshold: float,
+    keyword_only: bool = False,
+) -> list[Hit]:
+    """The best `top_k` memories that meet the SQL condition, best first, none below `threshold`.
+
+    `scope` is `filters.required_entities` of the same condition; it can only narrow the search.
+    With a threshold of 0, the newest memories that share no word with the query fill the list up to `top_k`.
+    """
+    limit = max(CANDIDATES, 2 * top_k)
+    vector = None if keyword_only else embeddings.of_query(core, query)
+    with core.database.read() as connection:
+        found = lexical.candidates(connection, query, scope, condition, limit)
+        semantic: dict[int, tuple[int, float]] = {}
+        if vector is not None:
+            met = {item.row for item in found}
+            semantic = embeddings.nearest(core, connection, vector, condition, limit=limit, always=met)
+        best = [item for item in _fused(found, semantic) if item.score >= threshold]
+        best.sort(key=lambda item: (-item.score, -item.created_at, -item.row))
+        del best[top_k:]
+        if threshold <= 0 and len(best) < top_k:
+            best += _newest(connection, condition, {item.row for item in best}, top_k)[: top_k - len(best)]
+        rows = _rows(connection, [item.row for item in best])
+    return [Hit(rows[item.row], item.score, item.semantic, item.bm25, item.entity) for item in best]
+
+
+def _fused(found: list[lexical.Candidate], semantic: dict[int, tuple[int, float]]) -> list[_Scored]:
+    names = frozenset[str]().union(*(item.names for item in found))
+    fused = []
+    for item in found:
+        entity = len(item.names) / len(names) if names else 0.0
+        similarity = semantic[item.row][1] if item.row in semantic else None
+        fused.append(_score(item.row, item.created_at, similarity, item.bm25, entity))
+    met = {item.row for item in found}
+    fused += [_score(row, at, value, 0.0, 0.0) for row, (at, value) in semantic.items() if row not in met]
+    return fused
+
+
+def _score(row: int, created_at: int, semantic: float | None, bm25: float, entity: float) -> _Scored:
+    base = bm25 if semantic is None else SEMANTIC_WEIGHT * semantic + BM25_WEIGHT * bm25
+    boosted = base + ENTITY_BOOST * entity * (1 - base) if base > 0 else 0.0
+    return _Scored(row, created_at, round(min(1.0, boosted), 6), semantic, bm25, entity)
+
+
+def _newest(connection: sqlite3.Connection, condition: filters.Sql, but: set[int], count: int) -> list[_Scored]:
+    where, values = condition
+    rows = connection.execute(
+        f"SELECT m.row, m.created_at FROM memories m WHERE {where} ORDER BY m.created_at DESC, m.row DESC LIMIT ?",  # noqa: S608
+        [*values, count + len(but)],
+    )
+    return [_Scored(row, created_at, 0.0, None, 0.0, 0.0) for row, created_at in rows if row not in but]
+
+
+def _rows(connection: sqlite3.Connection, wanted: list[int]) -> dict[int, sqlite3.Row]:
+    marks = ",".join("?" * len(wanted))
+    rows = connection.execute(f"SELECT * FROM memories WHERE row IN ({marks})", wanted)  # noqa: S608
+    return {row["row"]: row for row in rows}
+
+
+def shaped(hit: Hit, shape: dict[str, Any], breakdown: bool) -> dict[str, Any]:
+    """A memory's shape with its score."""
+    return {**shape, "score": hit.score, **({"score_breakdown": hit.breakdown()} if breakdown else {})}

@@ -1,0 +1,1 @@
+"""What changes memories, and what happens in the background: adds, deletions, exports, profiles, webhook deliveries."""
