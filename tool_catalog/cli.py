@@ -13,15 +13,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tool_catalog import catalog
+from tool_catalog.atomic_write import write_atomically
 from tool_catalog.compiler import compile_catalog, to_bytes
 from tool_catalog.records import INTEGRATION_FILE, RECORDS, read_folder
 from tool_catalog.yaml_source import Problem
@@ -62,20 +61,6 @@ def build(folder: Path) -> tuple[dict[str, Json] | None, list[Problem]]:
         return None, sorted(problems)
     document, found = compile_catalog(records)
     return (None if problems else document), sorted({*problems, *found})
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `path` whole or not at all: a temporary file beside it, then one rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:

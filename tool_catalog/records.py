@@ -17,8 +17,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import pydantic
 
 from tool_catalog.catalog import Access, Location, ScopeKind, Style
-from tool_catalog.yaml_source import Path as YamlPath
-from tool_catalog.yaml_source import Problem, Source, read
+from tool_catalog.yaml_source import KeyPath, Problem, Source, read
 
 RECORDS = Path(__file__).parent / "records"
 """Folder of the records, one folder per integration."""
@@ -352,7 +351,7 @@ _PATTERN_WORDS = {
 }
 
 
-def _place(data: Json, location: tuple[str | int, ...]) -> tuple[YamlPath, Json]:
+def _place(data: Json, location: tuple[str | int, ...]) -> tuple[KeyPath, Json]:
     """The path of `location` in the data, less what pydantic adds to it, and the value there."""
     path: list[str | int] = []
     for step in location:
@@ -366,7 +365,7 @@ def _place(data: Json, location: tuple[str | int, ...]) -> tuple[YamlPath, Json]
     return tuple(path), data
 
 
-def _keys(model: type[Strict], path: YamlPath) -> list[str]:
+def _keys(model: type[Strict], path: KeyPath) -> list[str]:
     """The keys that are valid in the mapping at `path` of a record."""
     annotation: Any = model
     for step in path:

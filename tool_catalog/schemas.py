@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from tool_catalog.yaml_source import Path, Problem, Source
+from tool_catalog.yaml_source import KeyPath, Problem, Source
 
 Json = Any
 Schema = dict[str, Json]
@@ -57,7 +57,7 @@ class Place:
     """Where a schema stands: a file and a path in it."""
 
     source: Source
-    path: Path
+    path: KeyPath
 
     def at(self, *steps: str | int) -> Place:
         """The place `steps` below this one."""
@@ -85,7 +85,7 @@ class Expander:
     shared: Mapping[str, tuple[Schema, Place]]
     report: Callable[[Problem], None]
     used: set[str] = field(default_factory=set)
-    _checked: set[tuple[str, Path]] = field(default_factory=set)
+    _checked: set[tuple[str, KeyPath]] = field(default_factory=set)
 
     def expand(self, schema: Schema, place: Place) -> Schema:
         """`schema` with every shared part written out. Parts that cannot be expanded become {}."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 MAX_NODES = 500_000
 """Most values one file may expand to: aliases can double a document per line; 900 operations are about 60,000."""
@@ -46,15 +46,15 @@ class Source:
 
     name: str
     data: Any = None
-    lines: dict[Path, int] = field(default_factory=dict)
+    lines: dict[KeyPath, int] = field(default_factory=dict)
 
-    def line(self, path: Path) -> int:
+    def line(self, path: KeyPath) -> int:
         """Line of the value at `path`, or of the nearest thing above it that exists."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def problem(self, path: Path, message: str) -> Problem:
+    def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem at `path`, whose dotted form leads the message."""
         where = ".".join(map(str, path))
         return Problem(self.name, self.line(path), f"{where}: {message}" if where else message)
@@ -124,7 +124,7 @@ class _Reader:
         self.problems: list[Problem] = []
         self.count = 0
 
-    def value(self, node: yaml.Node, path: Path, above: tuple[int, ...], line: int | None = None) -> Any:
+    def value(self, node: yaml.Node, path: KeyPath, above: tuple[int, ...], line: int | None = None) -> Any:
         self.count += 1
         if self.count > MAX_NODES:
             raise _TooLargeError
@@ -143,7 +143,7 @@ class _Reader:
         assert isinstance(node, yaml.ScalarNode)
         return _scalar(node)
 
-    def _mapping(self, node: yaml.MappingNode, path: Path, above: tuple[int, ...]) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath, above: tuple[int, ...]) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key, item in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None

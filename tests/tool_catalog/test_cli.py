@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,19 +84,6 @@ def test_a_problem_writes_nothing_and_exits_with_one(run: Run, edit: Edit, tmp_p
     assert (code, out) == (1, "")
     assert told.endswith("2 problems; nothing was written\n")
     assert (tmp_path / "compiled" / "library.json").read_bytes() == before
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "library.json"
-    cli.write_atomically(path, b"old")
-
-    def refuse(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="disk full"):
-        cli.write_atomically(path, b"new")
-    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [("library.json", b"old")]
 
 
 def test_show_prints_the_tool_and_where_its_example_goes(run: Run) -> None:

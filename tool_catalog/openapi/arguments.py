@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tool_catalog.inputs import ARGUMENT_NAME, DESCRIPTION_LENGTH, FORBIDDEN_HEADERS
-from tool_catalog.openapi.answers import Answer
 from tool_catalog.openapi.document import Document, Operation
-from tool_catalog.openapi.inference import Place
+from tool_catalog.openapi.inference import Placement
+from tool_catalog.openapi.responses import Response
 from tool_catalog.openapi.samples import fits, sample
 from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.texts import fitted, plain
@@ -48,8 +48,8 @@ class Subject:
     """What a draft is made of. `names` maps the methods of the operation's resource to their tool names."""
 
     operation: Operation
-    place: Place
-    answer: Answer
+    placement: Placement
+    answer: Response
     names: Mapping[str, str]
 
 
@@ -76,7 +76,7 @@ def arguments(
     the compiler gives to arguments of its own.
     """
     body_format, body = _body(context, subject, cuts)
-    found = _named([*_parameters(context, subject, cuts, replaced), *body], subject.place, ours)
+    found = _named([*_parameters(context, subject, cuts, replaced), *body], subject.placement, ours)
     if context.described_only:
         found = {name: one for name, one in found.items() if one.required or _described(one.schema)}
     return body_format, found
@@ -84,7 +84,7 @@ def arguments(
 
 def _parameters(context: Context, subject: Subject, cuts: list[Note], replaced: tuple[str, ...]) -> list[Argument]:
     """The arguments in path, query and headers, in this order; `replaced` are the ones that paging stands for."""
-    operation, place = subject.operation, subject.place
+    operation, place = subject.operation, subject.placement
     found: dict[str, list[Argument]] = {"path": [], "query": [], "header": []}
     in_path = re.findall(r"\{([^{}]*)\}", operation.path)
     for parameter in operation.parameters:
@@ -177,7 +177,9 @@ def _body(context: Context, subject: Subject, cuts: list[Note]) -> tuple[str, li
             return body_format, []
         text = plain(body.get("description")) or schema.get("description", "")
         if len(text) < DESCRIPTION_LENGTH[0] and schema.get("type") == "array":
-            resource, method = (word.replace("_", " ") for word in (subject.place.resource, subject.place.method))
+            resource, method = (
+                word.replace("_", " ") for word in (subject.placement.resource, subject.placement.method)
+            )
             text = f"The {resource} to {method}, as a list."
         if text:
             schema["description"] = fitted(text, DESCRIPTION_LENGTH[1])
@@ -221,7 +223,7 @@ def _media_example(document: Document, media: Mapping[str, Json]) -> Json:
 # ---- how the arguments are called
 
 
-def _named(arguments: list[Argument], place: Place, ours: tuple[str, ...]) -> dict[str, Argument]:
+def _named(arguments: list[Argument], place: Placement, ours: tuple[str, ...]) -> dict[str, Argument]:
     """Each argument under a name of its own that model APIs accept; `id` for the record that the path ends with."""
     named: dict[str, Argument] = {}
     upstream = {one.upstream for one in arguments}

@@ -10,14 +10,14 @@ from tool_catalog import naming
 from tool_catalog.catalog import STANDARD_METHODS
 from tool_catalog.compiler import DESCRIPTION_LENGTH, TITLE_LENGTH
 from tool_catalog.naming import singular
-from tool_catalog.openapi.answers import Answer, guessed_paging, records_schema
 from tool_catalog.openapi.arguments import Context, NotCallable, Subject, arguments, example, object_schema
+from tool_catalog.openapi.responses import Response, guessed_paging, item_schema
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.texts import ended, fitted, plain
+from tool_catalog.yaml_source import KeyPath
 
 Json = Any
 Schema = dict[str, Json]
-Path = tuple[str | int, ...]
 
 _OURS = ("limit", "next_cursor", "fields", "max_tokens")
 """Arguments that the compiler adds to paged and list-like tools."""
@@ -45,14 +45,14 @@ class Draft:
     """
 
     data: dict[str, Json]
-    comments: dict[Path, str] = field(default_factory=dict)
+    comments: dict[KeyPath, str] = field(default_factory=dict)
     guesses: list[str] = field(default_factory=list)
     cuts: list[Note] = field(default_factory=list)
 
 
 def draft(context: Context, subject: Subject) -> Draft:
     """The method of one operation. Raises NotCallable and Unresolvable."""
-    operation, place, answer = subject.operation, subject.place, subject.answer
+    operation, place, answer = subject.operation, subject.placement, subject.answer
     if answer.problem:
         raise NotCallable(answer.problem)
     servers = operation.data.get("servers")
@@ -95,7 +95,7 @@ def draft(context: Context, subject: Subject) -> Draft:
 
 def _head(made: Draft, context: Context, subject: Subject, *, listed: bool) -> None:
     """Name, title, request, access and effects of a custom method, description."""
-    operation, place = subject.operation, subject.place
+    operation, place = subject.operation, subject.placement
     name = subject.names[place.method]
     if name != naming.tool_name(context.integration, place.resource, place.method):
         made.data["name"] = name
@@ -125,20 +125,20 @@ def _description(made: Draft, subject: Subject, *, listed: bool) -> str:
     if not said:
         made.comments["description",] = "# the source has none"
         return ""
-    back = _comes_back(subject.answer, listed=listed, enveloped=subject.place.method == "list")
+    back = _comes_back(subject.answer, listed=listed, enveloped=subject.placement.method == "list")
     kept = fitted(said, DESCRIPTION_LENGTH[1] - len(back) - 1)
     if len(kept) < len(said):
         made.comments["description",] = f"# shortened from {len(said):,} characters"
     return f"{ended(kept)} {back}".strip()
 
 
-def _comes_back(answer: Answer, *, listed: bool, enveloped: bool) -> str:
+def _comes_back(answer: Response, *, listed: bool, enveloped: bool) -> str:
     if answer.empty:
         return "Answers the status only."
     if not listed:
         names = list(answer.schema.get("properties", {}))
         return f"Answers {_listed(names)}." if names else ""
-    names = list(records_schema(answer).get("properties", {}))
+    names = list(item_schema(answer).get("properties", {}))
     shown = f" (items with {_listed(names)})" if names else ""
     if enveloped:
         return f"Answers result{shown}, next_cursor and result_count."
@@ -157,9 +157,9 @@ def _guess(made: Draft, key: str, reason: str) -> None:
     made.comments[key,] = f"# guessed: {reason}"
 
 
-def _cut_comments(draft: Draft) -> dict[Path, str]:
+def _cut_comments(draft: Draft) -> dict[KeyPath, str]:
     """One comment per argument for everything that was cut inside it."""
-    by_argument: dict[Path, list[str]] = defaultdict(list)
+    by_argument: dict[KeyPath, list[str]] = defaultdict(list)
     for note in draft.cuts:
         at = note.path[:3] if len(note.path) > 2 and note.path[1] == "properties" else note.path[:1]
         at = at if _value_at(draft.data, at) is not None else note.path[:1]
@@ -173,13 +173,13 @@ def _cut_comments(draft: Draft) -> dict[Path, str]:
     return found
 
 
-def inside(path: Path) -> str:
+def inside(path: KeyPath) -> str:
     """A path in a schema as a person says it: without the keywords."""
     words = ("properties", "items", "anyOf", "oneOf")
     return ".".join(str(step) for step in path if step not in words and not isinstance(step, int))
 
 
-def _value_at(data: Json, path: Path) -> Json:
+def _value_at(data: Json, path: KeyPath) -> Json:
     for step in path:
         data = data.get(step) if isinstance(data, dict) else None
     return data

@@ -21,25 +21,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tool_catalog.cli import write_atomically
+from tool_catalog.atomic_write import write_atomically
 from tool_catalog.compiler import compile_catalog
-from tool_catalog.openapi import answers, drafts, integration
-from tool_catalog.openapi.answers import Answer
+from tool_catalog.openapi import drafts, integration, responses
 from tool_catalog.openapi.arguments import Context, NotCallable, Subject
 from tool_catalog.openapi.document import CannotImport, Document, Operation, Unresolvable, read
 from tool_catalog.openapi.drafts import Draft
-from tool_catalog.openapi.inference import Place, Seen, places
+from tool_catalog.openapi.inference import Placement, Seen, placements
 from tool_catalog.openapi.merge import Merged, Unreadable, merge, tree
 from tool_catalog.openapi.progress import Progress
 from tool_catalog.openapi.record_files import RecordFile, instruct, resource_files, tool_names
 from tool_catalog.openapi.report import Report
+from tool_catalog.openapi.responses import Response
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.yaml_text import document as yaml_document
 from tool_catalog.records import INTEGRATION_FILE, SLUG, Records, read_folder
 from tool_catalog.yaml_source import Problem
 
 Json = Any
-YamlPath = tuple[str | int, ...]
 
 MEMORY = ".imported.json"
 MEMORY_FORMAT = 1
@@ -88,7 +87,7 @@ def _run(options: Options, progress: Progress) -> Report:
     seen, found_answers, unasked = _operations(document, options, report, progress)
     if not seen:
         raise CannotImport(f"{document.name}: no operation is left to import; see --path")
-    where = places(seen, _known(memory))
+    where = placements(seen, _known(memory))
     everything = [one for one in document.operations() if isinstance(one, Operation)]
     made = integration.draft(document, options.integration, everything, options.base_url)
     context = Context(document, options.integration, made.credential_names, options.passing)
@@ -120,14 +119,14 @@ def _run(options: Options, progress: Progress) -> Report:
 
 def _operations(
     document: Document, options: Options, report: Report, progress: Progress
-) -> tuple[list[Seen], dict[str, Answer], set[str]]:
+) -> tuple[list[Seen], dict[str, Response], set[str]]:
     """The operations to import, each with its documented answer, and the keys of those not asked for.
 
     Operations that cannot be imported go to the report.
     """
     seen: list[Seen] = []
     unasked: set[str] = set()
-    found: dict[str, Answer] = {}
+    found: dict[str, Response] = {}
     everything = list(document.operations())
     for number, one in enumerate(everything):
         progress.step("reading operations", number, len(everything))
@@ -143,7 +142,7 @@ def _operations(
             report.skipped.append((one.key, "is deprecated"))
             continue
         try:
-            found[one.key] = answers.documented(document, one)
+            found[one.key] = responses.documented(document, one)
         except Unresolvable as error:
             report.skipped.append((one.key, str(error)))
             continue
@@ -168,8 +167,8 @@ def _matches(path: str, pattern: str) -> bool:
 def _methods(
     context: Context,
     seen: list[Seen],
-    where: Mapping[str, Place],
-    found: Mapping[str, Answer],
+    where: Mapping[str, Placement],
+    found: Mapping[str, Response],
     report: Report,
     *,
     progress: Progress,
@@ -310,7 +309,7 @@ def _tell(
     files: Mapping[str, RecordFile],
     merged: Mapping[str, Merged],
     methods: Mapping[str, Draft],
-    where: Mapping[str, Place],
+    where: Mapping[str, Placement],
     *,
     failing: Mapping[str, set[str]],
 ) -> None:
@@ -342,7 +341,7 @@ def _remember(
     staged: Path,
     options: Options,
     merged: Mapping[str, Merged],
-    where: Mapping[str, Place],
+    where: Mapping[str, Placement],
     memory: Mapping[str, Json],
 ) -> None:
     """Write MEMORY: what every operation is called, written or not, and the digests of what was generated."""

@@ -100,16 +100,16 @@ class Seen:
     """What the inference looks at: the operation, and whether its answer holds records, and in pages."""
 
     operation: Operation
-    answers_records: bool
-    answers_search: bool
+    returns_objects: bool
+    returns_search: bool
 
     @property
-    def answers_list(self) -> bool:
-        return self.answers_records and self.operation.verb == "GET"
+    def returns_list(self) -> bool:
+        return self.returns_objects and self.operation.verb == "GET"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """Where an operation goes. `by_id`: its path ends with the one parameter that names a single record."""
 
     resource: str
@@ -117,7 +117,7 @@ class Place:
     by_id: bool
 
 
-def places(seen: list[Seen], known: Mapping[str, tuple[str, str]]) -> dict[str, Place]:
+def placements(seen: list[Seen], known: Mapping[str, tuple[str, str]]) -> dict[str, Placement]:
     """Operation key -> place. `known` holds the resource and method of operations that were imported before."""
     paths = _Paths(seen)
     keys = {one.operation.key: paths.resource(one) for one in seen}
@@ -127,12 +127,12 @@ def places(seen: list[Seen], known: Mapping[str, tuple[str, str]]) -> dict[str, 
             fixed.setdefault(keys[operation_key], resource)
     names = _names(set(keys.values()), fixed)
     taken: dict[str, set[str]] = defaultdict(set)
-    found: dict[str, Place] = {}
+    found: dict[str, Placement] = {}
     for one in seen:
         if one.operation.key in known:
             resource, method = known[one.operation.key]
             taken[resource].add(method)
-            found[one.operation.key] = Place(resource, method, paths.by_id(one))
+            found[one.operation.key] = Placement(resource, method, paths.by_id(one))
     # The shortest path gets the best name, whatever the order in the file.
     order = {verb: index for index, verb in enumerate(VERBS)}
     by_path = sorted(
@@ -144,7 +144,7 @@ def places(seen: list[Seen], known: Mapping[str, tuple[str, str]]) -> dict[str, 
         resource = names[keys[one.operation.key]]
         method = next(name for name in paths.methods(one, resource) if name not in taken[resource])
         taken[resource].add(method)
-        found[one.operation.key] = Place(resource, method, paths.by_id(one))
+        found[one.operation.key] = Placement(resource, method, paths.by_id(one))
     return {one.operation.key: found[one.operation.key] for one in seen}
 
 
@@ -173,7 +173,7 @@ class _Paths:
         for one in seen:
             path = shape(one.operation.path)
             self.verbs[path].add(one.operation.verb)
-            if one.answers_list:
+            if one.returns_list:
                 self.lists.add(path)
             for end in range(1, len(path)):
                 if path[end] == PARAMETER:
@@ -242,7 +242,7 @@ class _Paths:
     def _item(self, path: Shape, verb: str, one: Seen) -> str:
         verbs = self.verbs[path]
         if verb == "GET":
-            if not one.answers_list:
+            if not one.returns_list:
                 return "get"
             names = re.findall(r"\{([^{}]*)\}", one.operation.path)[-1:]
             return f"list_by_{snake_case(names[0])}" if names else "list"
@@ -258,9 +258,9 @@ class _Paths:
         many = path in self.with_items or path in self.lists
         verbs = self.verbs[path]
         if verb == "GET":
-            return "list" if one.answers_list else "get"
+            return "list" if one.returns_list else "get"
         if verb == "POST":
-            return "query" if one.answers_search else "create"
+            return "query" if one.returns_search else "create"
         if verb == "DELETE":
             return "bulk_delete" if many else "delete"
         method = "replace" if verb == "PUT" and "PATCH" in verbs else "update"

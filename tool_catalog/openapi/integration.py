@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from tool_catalog.compiler import INSTRUCTIONS_LENGTH
 from tool_catalog.openapi.document import Document, Node, Operation, Unresolvable
 from tool_catalog.openapi.texts import ended, fitted, plain
+from tool_catalog.yaml_source import KeyPath
 
 Json = Any
-Path = tuple[str | int, ...]
 
 CREDENTIAL_DESCRIPTION = 200
 """Characters of a credential's description: a line or two beside an input field."""
@@ -44,7 +44,7 @@ class IntegrationDraft:
     """integration.yaml, the comments in it by path, and the names of the parameters that carry the credential."""
 
     data: dict[str, Json]
-    comments: dict[Path, str] = field(default_factory=dict)
+    comments: dict[KeyPath, str] = field(default_factory=dict)
     credential_names: frozenset[str] = frozenset()
 
 

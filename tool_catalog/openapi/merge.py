@@ -17,10 +17,9 @@ import yaml
 
 from tool_catalog.openapi.document import CannotImport
 from tool_catalog.openapi.yaml_text import document, entry, is_open
-from tool_catalog.yaml_source import Problem, read
+from tool_catalog.yaml_source import KeyPath, Problem, read
 
 Json = Any
-Path = tuple[str | int, ...]
 Tree = dict[str, Any]
 """Digests by key: a string for a value, a Tree for a mapping that is merged key by key."""
 
@@ -54,7 +53,7 @@ class Merged:
     changed: list[str] = field(default_factory=list)
 
 
-def tree(data: Mapping[str, Json], path: Path = ()) -> Tree:
+def tree(data: Mapping[str, Json], path: KeyPath = ()) -> Tree:
     """Digests of generated data."""
     return {
         key: tree(value, (*path, key)) if isinstance(value, dict) and is_open((*path, key)) else digest(value)
@@ -73,7 +72,7 @@ def same(one: Json, other: Json) -> bool:
     return bool(one == other) and digest(one) == digest(other)
 
 
-def merge(name: str, text: str, base: Tree, data: Mapping[str, Json], comments: Mapping[Path, str]) -> Merged:
+def merge(name: str, text: str, base: Tree, data: Mapping[str, Json], comments: Mapping[KeyPath, str]) -> Merged:
     """The file `name` with content `text` brought up to `data`. Raises Unreadable."""
     source, problems = read(name, text)
     if problems or not isinstance(source.data, dict):
@@ -91,7 +90,7 @@ def merge(name: str, text: str, base: Tree, data: Mapping[str, Json], comments: 
 
 
 def _three_way(
-    own: Mapping[str, Json], base: Json, data: Mapping[str, Json], path: Path, merged: Merged
+    own: Mapping[str, Json], base: Json, data: Mapping[str, Json], path: KeyPath, merged: Merged
 ) -> dict[str, Json]:
     base = base if isinstance(base, dict) else {}
     result: dict[str, Json] = {}
@@ -148,7 +147,7 @@ def _with_used_schemas(result: dict[str, Json], own: Mapping[str, Json], base: T
     return {**rest, "schemas": {**left, **kept}, **methods}
 
 
-def _is_method(path: Path) -> bool:
+def _is_method(path: KeyPath) -> bool:
     return len(path) == 2 and path[0] == "methods"
 
 
@@ -162,11 +161,11 @@ def _insert(result: dict[str, Json], key: str, value: Json, order: list[str]) ->
     result.update(items)
 
 
-def _digests(value: Json, path: Path) -> Json:
+def _digests(value: Json, path: KeyPath) -> Json:
     return tree(value, path) if isinstance(value, dict) and is_open(path) else digest(value)
 
 
-def _unchanged(own: Json, known: Json, path: Path) -> bool:
+def _unchanged(own: Json, known: Json, path: KeyPath) -> bool:
     """Whether `own` is still what was generated."""
     return bool(_digests(own, path) == known)
 
@@ -184,7 +183,7 @@ def _remembered(base: Tree, data: Mapping[str, Json], own: Mapping[str, Json]) -
 # ---- the text
 
 
-def _spliced(text: str, own: Mapping[str, Json], result: Mapping[str, Json], comments: Mapping[Path, str]) -> str:
+def _spliced(text: str, own: Mapping[str, Json], result: Mapping[str, Json], comments: Mapping[KeyPath, str]) -> str:
     """`text` with the lines of the values that differ between `own` and `result` written anew."""
     root = yaml.compose(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
@@ -199,10 +198,10 @@ class _Lines:
     """The lines of a file, from which those of its new version are taken."""
 
     file: list[str]
-    comments: Mapping[Path, str]
+    comments: Mapping[KeyPath, str]
 
     def of(
-        self, node: yaml.MappingNode, above: int, own: Mapping[str, Json], result: Mapping[str, Json], path: Path
+        self, node: yaml.MappingNode, above: int, own: Mapping[str, Json], result: Mapping[str, Json], path: KeyPath
     ) -> list[str]:
         """The lines of a block mapping, from line `above` (the comments over its first key) to its last value."""
         indent = node.start_mark.column
@@ -242,5 +241,5 @@ def _last_line(file: list[str], node: yaml.Node) -> int:
     return line
 
 
-def _dotted(path: Path) -> str:
+def _dotted(path: KeyPath) -> str:
     return ".".join(map(str, path))

@@ -12,14 +12,14 @@ from tool_catalog import naming
 from tool_catalog.catalog import STANDARD_METHODS
 from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi import integration
-from tool_catalog.openapi.answers import Answer, records_schema
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.drafts import Draft
-from tool_catalog.openapi.inference import Place, Seen
+from tool_catalog.openapi.inference import Placement, Seen
+from tool_catalog.openapi.responses import Response, item_schema
 from tool_catalog.records import INTEGRATION_FILE
+from tool_catalog.yaml_source import KeyPath
 
 Json = Any
-YamlPath = tuple[str | int, ...]
 
 _ORDER = {method: index for index, method in enumerate(STANDARD_METHODS)}
 
@@ -29,10 +29,10 @@ class RecordFile:
     """One record file to be: its data, and the comments in it."""
 
     data: dict[str, Json]
-    comments: dict[YamlPath, str] = field(default_factory=dict)
+    comments: dict[KeyPath, str] = field(default_factory=dict)
 
 
-def tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Place]) -> dict[str, dict[str, str]]:
+def tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Placement]) -> dict[str, dict[str, str]]:
     """Resource -> method -> tool name: by the rules, without "by id" where there is no id, short and never twice."""
     names: dict[str, dict[str, str]] = defaultdict(dict)
     taken: set[str] = set()
@@ -50,7 +50,7 @@ def tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Plac
 
 
 def resource_files(
-    methods: Mapping[str, Draft], where: Mapping[str, Place], found: Mapping[str, Answer]
+    methods: Mapping[str, Draft], where: Mapping[str, Placement], found: Mapping[str, Response]
 ) -> dict[str, RecordFile]:
     """One file per resource: its methods in their usual order, and the answers that several of them share."""
     by_resource: dict[str, dict[str, str]] = defaultdict(dict)
@@ -79,12 +79,12 @@ def instruct(document: Document, files: Mapping[str, RecordFile], target: Path) 
     files[INTEGRATION_FILE].data["instructions"] = integration.instructions(document, resources)
 
 
-def _shared(resource: str, found: Iterable[Answer]) -> dict[str, tuple[str, Json]]:
+def _shared(resource: str, found: Iterable[Response]) -> dict[str, tuple[str, Json]]:
     """Component -> name and schema, for components that are the answer (or a record of the answer) more than once."""
     uses: Counter[str] = Counter()
     schemas: dict[str, Json] = {}
     for answer in found:
-        for component, schema in ((answer.component, answer.schema), (answer.item_component, records_schema(answer))):
+        for component, schema in ((answer.component, answer.schema), (answer.item_component, item_schema(answer))):
             if component and schema and schema.get("properties"):
                 uses[component] += 1
                 schemas.setdefault(component, schema)
@@ -96,7 +96,7 @@ def _shared(resource: str, found: Iterable[Answer]) -> dict[str, tuple[str, Json
     return names
 
 
-def _with_shared(schema: dict[str, Json], answer: Answer, shared: Mapping[str, tuple[str, Json]]) -> dict[str, Json]:
+def _with_shared(schema: dict[str, Json], answer: Response, shared: Mapping[str, tuple[str, Json]]) -> dict[str, Json]:
     if answer.component in shared:
         return {"$ref": f"#/schemas/{shared[answer.component][0]}"}
     if answer.item_component in shared:

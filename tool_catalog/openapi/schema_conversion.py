@@ -16,10 +16,10 @@ from tool_catalog.naming import snake_case
 from tool_catalog.openapi.combining import FORMATS, as_list, either, kind_of, listed, merge_into
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.texts import ended, fitted, plain, sentences
+from tool_catalog.yaml_source import KeyPath
 
 Json = Any
 Schema = dict[str, Json]
-Path = tuple[str | int, ...]
 
 INPUT_DEPTH = 5
 """Levels of objects and arrays below an argument. A model gets little right below that; the compiler stops at 12."""
@@ -55,7 +55,7 @@ _SHAPES = {"properties": dict, "required": list, "enum": list, "oneOf": list, "a
 class Note:
     """Something that was not carried over as it was: at `path` inside the converted schema, and why."""
 
-    path: Path
+    path: KeyPath
     text: str
 
 
@@ -74,16 +74,16 @@ class Converter:
     _level: int = 0
     _left: int = 0
 
-    def convert(self, schema: Json, path: Path = ()) -> Schema:
+    def convert(self, schema: Json, path: KeyPath = ()) -> Schema:
         """An input schema. Raises Unresolvable."""
         return self._bounded(lambda: self._input(schema, path, (), 0))
 
-    def root(self, schema: Json, path: Path = ()) -> Schema:
+    def root(self, schema: Json, path: KeyPath = ()) -> Schema:
         """The schema of a request body: alternatives at the root are merged, for model APIs refuse them there."""
         merged, above = self._flat(schema, ())
         return self._bounded(lambda: self._input(self._united(merged, path, above), path, above, -1))
 
-    def answer(self, schema: Json, path: Path = ()) -> Schema:
+    def answer(self, schema: Json, path: KeyPath = ()) -> Schema:
         """The schema of an answer: types, descriptions, properties and items. Raises Unresolvable."""
         return self._bounded(lambda: self._output(schema, path, (), 0))
 
@@ -97,7 +97,7 @@ class Converter:
 
     # ---- input
 
-    def _input(self, schema: Json, path: Path, above: tuple[str, ...], depth: int) -> Schema:
+    def _input(self, schema: Json, path: KeyPath, above: tuple[str, ...], depth: int) -> Schema:
         if isinstance(schema, dict) and schema.get("$ref") in above:
             return self._cut(schema, path, f"{_name(schema['$ref'])} again, inside itself")
         merged, above = self._flat(schema, above)
@@ -122,7 +122,7 @@ class Converter:
         self._alternatives(merged, result, path, above, depth)
         return result
 
-    def _object(self, merged: Schema, result: Schema, path: Path, above: tuple[str, ...], depth: int) -> None:
+    def _object(self, merged: Schema, result: Schema, path: KeyPath, above: tuple[str, ...], depth: int) -> None:
         required = merged.get("required", ())
         properties = {}
         for name, part in merged.get("properties", {}).items():
@@ -139,7 +139,7 @@ class Converter:
         if properties or rest is not True:
             result["additionalProperties"] = rest
 
-    def _alternatives(self, merged: Schema, result: Schema, path: Path, above: tuple[str, ...], depth: int) -> None:
+    def _alternatives(self, merged: Schema, result: Schema, path: KeyPath, above: tuple[str, ...], depth: int) -> None:
         for key in _ALTERNATIVES:
             if key not in merged:
                 continue
@@ -163,7 +163,7 @@ class Converter:
                     del result["type"]  # each branch says it, and more exactly
             return
 
-    def _leaf(self, merged: Schema, kind: Json, path: Path, limit: int | None) -> Schema:
+    def _leaf(self, merged: Schema, kind: Json, path: KeyPath, limit: int | None) -> Schema:
         """Everything about one value but what is inside it."""
         result: Schema = {"type": kind} if kind else {}
         if text := plain(merged.get("description")) or _telling(plain(merged.get("title")), path):
@@ -213,7 +213,7 @@ class Converter:
 
     # ---- output
 
-    def _output(self, schema: Json, path: Path, above: tuple[str, ...], depth: int) -> Schema:
+    def _output(self, schema: Json, path: KeyPath, above: tuple[str, ...], depth: int) -> Schema:
         if isinstance(schema, dict) and schema.get("$ref") in above:
             return {"type": kind_of(self._flat(schema, ())[0]) or "object"}
         merged, above = self._flat(schema, above)
@@ -280,7 +280,7 @@ class Converter:
                     schema[key] = [*schema[key], {"type": "null"}]
         return schema
 
-    def _united(self, merged: Schema, path: Path, above: tuple[str, ...], *, tell: bool = True) -> Schema:
+    def _united(self, merged: Schema, path: KeyPath, above: tuple[str, ...], *, tell: bool = True) -> Schema:
         """Alternatives that are objects as one object: every property of any, required what every one requires."""
         for key in _ALTERNATIVES:
             branches = [self._flat(part, above)[0] for part in as_list(merged.get(key))]
@@ -327,7 +327,7 @@ class Converter:
             return self._flat(part, above)[0].get(flag) is True if part.get("$ref") not in above else False
         return False
 
-    def _cut(self, schema: Schema, path: Path, reason: str) -> Schema:
+    def _cut(self, schema: Schema, path: KeyPath, reason: str) -> Schema:
         """What stands where a schema was cut: its type and text, and nothing of what is inside."""
         merged = self._flat(schema, ())[0] if "$ref" in schema else schema
         kind = kind_of(merged) or "object"
@@ -340,7 +340,7 @@ def _name(reference: str) -> str:
     return reference.rsplit("/", 1)[-1]
 
 
-def _telling(title: str, path: Path) -> str:
+def _telling(title: str, path: KeyPath) -> str:
     """A title that says more than the name of what it stands for; "" for one that was generated from it."""
     return "" if not path or snake_case(title) == snake_case(str(path[-1])) else title
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from tool_catalog.yaml_source import KeyPath
+
 Json = Any
-Path = tuple[str | int, ...]
 
 WIDTH = 120
 """Characters of a line, as everywhere in this project."""
@@ -25,7 +26,7 @@ _WORDS = {"true", "false", "null"}
 _SCHEMA_KEYS = ("path_schema", "query_schema", "header_schema", "body_schema")
 
 
-def is_open(path: Path) -> bool:
+def is_open(path: KeyPath) -> bool:
     """Whether the mapping at `path` of a record is a place where a person edits key by key.
 
     Such a mapping is written in block style and merged key by key; everything deeper is one value.
@@ -38,12 +39,12 @@ def is_open(path: Path) -> bool:
     return False
 
 
-def document(data: Mapping[str, Json], comments: Mapping[Path, str]) -> str:
+def document(data: Mapping[str, Json], comments: Mapping[KeyPath, str]) -> str:
     """A whole file; `comments` stand on a line of their own above the key at their path."""
     return "\n".join(lines(data, (), 0, comments)) + "\n"
 
 
-def lines(data: Mapping[str, Json], path: Path, indent: int, comments: Mapping[Path, str]) -> list[str]:
+def lines(data: Mapping[str, Json], path: KeyPath, indent: int, comments: Mapping[KeyPath, str]) -> list[str]:
     """A block mapping, each line indented by `indent` spaces."""
     found: list[str] = []
     for key, value in data.items():
@@ -51,7 +52,7 @@ def lines(data: Mapping[str, Json], path: Path, indent: int, comments: Mapping[P
     return found
 
 
-def entry(key: str, value: Json, path: Path, indent: int, comments: Mapping[Path, str]) -> list[str]:
+def entry(key: str, value: Json, path: KeyPath, indent: int, comments: Mapping[KeyPath, str]) -> list[str]:
     """One key of a block mapping with its value and its comment."""
     pad = " " * indent
     found = [f"{pad}{comments[path]}"] if path in comments else []
@@ -71,7 +72,7 @@ def entry(key: str, value: Json, path: Path, indent: int, comments: Mapping[Path
     return [*found, f"{head} {_scalar(value, flow=False)}"]
 
 
-def _items(values: list[Json], path: Path, indent: int, comments: Mapping[Path, str]) -> list[str]:
+def _items(values: list[Json], path: KeyPath, indent: int, comments: Mapping[KeyPath, str]) -> list[str]:
     pad = " " * indent
     if not any(isinstance(value, (dict, list)) for value in values):
         text = textwrap.wrap(

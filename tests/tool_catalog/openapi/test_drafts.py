@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tool_catalog.openapi import answers, drafts, integration
+from tool_catalog.openapi import drafts, integration, responses
 from tool_catalog.openapi.arguments import Context, Subject
 from tool_catalog.openapi.document import Document, Operation
 from tool_catalog.openapi.drafts import Draft
-from tool_catalog.openapi.inference import Place
+from tool_catalog.openapi.inference import Placement
 
 Json = Any
 
@@ -30,8 +30,8 @@ def drafted(
     operation = Operation(verb, path, data, tuple(data.get("parameters", ())))
     context = Context(document, "shop", frozenset({"x-key"}), described_only)
     names = {method: f"shop_pets_{method}", "list": "list_all_shop_pets"}
-    place = Place("pets", method, by_id)
-    return drafts.draft(context, Subject(operation, place, answers.documented(document, operation), names))
+    place = Placement("pets", method, by_id)
+    return drafts.draft(context, Subject(operation, place, responses.documented(document, operation), names))
 
 
 def query(name: str, schema: Json, **more: Json) -> Json:
@@ -242,7 +242,7 @@ def test_paging_is_guessed_from_names_and_marked_and_its_parameters_are_ours(
 def test_the_records_of_a_list_are_found_in_its_answer(schema: Json, items: str | None) -> None:
     document = Document("openapi.json", {"openapi": "3.0.0"}, nullable=True)
     operation = Operation("GET", "/shops/{id}/pets", {"responses": answering(schema)}, ())
-    assert answers.documented(document, operation).items == items
+    assert responses.documented(document, operation).items == items
 
 
 def test_a_body_that_only_wraps_an_object_is_unwrapped_and_wrapped_again_on_the_way() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tool_catalog.openapi.document import Operation
-from tool_catalog.openapi.inference import Seen, places
+from tool_catalog.openapi.inference import Seen, placements
 
 LISTS = "[]"
 """After a path: its GET answers a list."""
@@ -20,7 +20,7 @@ def inferred(*lines: str, known: dict[str, tuple[str, str]] | None = None) -> di
         data = {"operationId": identifier} if identifier else {}
         searched = "?" in marks
         seen.append(Seen(Operation(verb, path, data, ()), LISTS in marks or searched, searched))
-    return {key: f"{place.resource}.{place.method}" for key, place in places(seen, known or {}).items()}
+    return {key: f"{place.resource}.{place.method}" for key, place in placements(seen, known or {}).items()}
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ Schema = dict[str, Json]
 _JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;.*)?$|\*/\*$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_RECORDS = (
+_OBJECTS = (
     "data",
     "items",
     "results",
@@ -32,7 +32,7 @@ _RECORDS = (
 )
 """Names under which APIs hand out the records of a list."""
 
-_AROUND_RECORDS = re.compile(
+_AROUND_OBJECTS = re.compile(
     r"next|prev|previous|count|total|page|paging|pagination|links?|meta|metadata|has_?more|cursor"
 )
 """Names beside the records of a list; with one of them, a single array in an answer is taken for the records."""
@@ -74,7 +74,7 @@ GUESSED_SIZE = 25
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """The documented success.
 
     `items`      JMESPath to the records of a list; `searched`: with signs of paging beside them, as a search answers.
@@ -99,7 +99,7 @@ class Paging:
     replaces: tuple[str, ...]
 
 
-def documented(document: Document, operation: Operation) -> Answer:
+def documented(document: Document, operation: Operation) -> Response:
     """The first 2xx answer (or "default") as a schema of at most OUTPUT_DEPTH levels. Raises Unresolvable."""
     responses = operation.data.get("responses")
     responses = responses if isinstance(responses, Mapping) else {}
@@ -114,18 +114,18 @@ def documented(document: Document, operation: Operation) -> Answer:
         for media_type, media in content.items():
             if _JSON.match(media_type):
                 return _answer(document, operation, document.resolve(media).get("schema"))
-        return Answer({}, problem=f"answers {', '.join(content)}; only JSON can be handed to a model")
-    return Answer({"type": "object", "description": "Nothing but the status."} if empty else {}, empty=empty)
+        return Response({}, problem=f"answers {', '.join(content)}; only JSON can be handed to a model")
+    return Response({"type": "object", "description": "Nothing but the status."} if empty else {}, empty=empty)
 
 
-def _answer(document: Document, operation: Operation, schema: Json) -> Answer:
+def _answer(document: Document, operation: Operation, schema: Json) -> Response:
     converted = Converter(document, OUTPUT_DEPTH, OUTPUT_NODES).answer(schema)
     if converted.get("type") in (["object", "null"], ["array", "null"]):
         converted["type"] = converted["type"][0]
     if converted and converted.get("type") not in ("object", "array"):
         converted = {"type": "object", "description": converted.get("description", "The answer.")}
     items = _items(converted, operation) if operation.verb in ("GET", "POST") else None
-    return Answer(
+    return Response(
         converted,
         items,
         component=_component(schema),
@@ -144,11 +144,11 @@ def _items(schema: Schema, operation: Operation) -> str | None:
     words = [snake_case(part) for part in re.split(r"[/.]", operation.path) if part and "{" not in part]
     for name in arrays:
         if (
-            snake_case(name) in _RECORDS
+            snake_case(name) in _OBJECTS
             or (words and snake_case(name) == words[-1])
             or (snake_case(name) in words[-2:])
         ):
-            return name if operation.verb == "GET" or snake_case(name) in _RECORDS else None
+            return name if operation.verb == "GET" or snake_case(name) in _OBJECTS else None
     for name in ("data", "result", "response", "_embedded"):
         inner = properties.get(name, {}).get("properties", {})
         found = [key for key, part in inner.items() if part.get("type") == "array" and _IDENTIFIER.fullmatch(key)]
@@ -160,10 +160,10 @@ def _items(schema: Schema, operation: Operation) -> str | None:
 
 
 def _around(schema: Schema) -> bool:
-    return any(_AROUND_RECORDS.fullmatch(snake_case(name)) for name in schema.get("properties", {}))
+    return any(_AROUND_OBJECTS.fullmatch(snake_case(name)) for name in schema.get("properties", {}))
 
 
-def records_schema(answer: Answer) -> Schema:
+def item_schema(answer: Response) -> Schema:
     """The schema of one record of the list that an answer holds; {} when it holds none."""
     schema: Json = answer.schema
     for step in answer.items.split(".") if answer.items not in (None, "@") else ():
@@ -172,7 +172,7 @@ def records_schema(answer: Answer) -> Schema:
     return items
 
 
-def guessed_paging(document: Document, operation: Operation, answer: Answer) -> Paging | None:
+def guessed_paging(document: Document, operation: Operation, answer: Response) -> Paging | None:
     """How a list seems to page, from the names of its query parameters and of what its answer holds."""
     if answer.items is None:
         return None
@@ -201,7 +201,7 @@ def guessed_paging(document: Document, operation: Operation, answer: Answer) -> 
     return None
 
 
-def _following(style: str, parameter: str, answer: Answer) -> str | None:
+def _following(style: str, parameter: str, answer: Response) -> str | None:
     if parameter == "starting_after" and answer.items not in (None, "@"):
         flag = next((name for name in ("has_more", "hasMore") if name in answer.schema.get("properties", {})), None)
         return f"{flag} && {answer.items}[-1].id" if flag else None
