@@ -34,9 +34,9 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from functions.admin_api import api_tokens
+from functions.admin_api.accounts.keys import LocalKeys
+from functions.admin_api.api_tokens import service as api_tokens
 from functions.admin_api.app import create_app as create_admin_api
-from functions.admin_api.keys import LocalKeys
 from functions.gateway.audit import Audit
 from functions.gateway.grants import mint_api_token
 from functions.gateway.settings import Settings

@@ -111,7 +111,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "functions.memory_engine.work.language_model",
         "functions.memory_engine.resources.webhooks",
     ),
-    "httpcore": ("functions.gateway.upstream", "functions.admin_api.accounts"),
+    "httpcore": ("functions.gateway.upstream", "functions.admin_api.accounts.checks"),
     "nacl": ("functions.gateway.credentials",),
     "jmespath": ("functions.gateway.expressions", "functions.admin_api", "tool_catalog"),
     "jsonschema_rs": ("functions.gateway.arguments", "functions.gateway.scope", "tool_catalog"),

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 from functions import local
+from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.app import create_app
-from functions.admin_api.keys import LocalKeys
 from functions.gateway.credentials import Credential, seal, seal_credential, token_key
 from functions.gateway.grants import Grant, ServerConfig
 from functions.gateway.settings import Settings

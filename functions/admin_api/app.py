@@ -23,15 +23,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from functions.admin_api import agent_tools, call_log, models, openapi
-from functions.admin_api.accounts import Accounts
-from functions.admin_api.api_tokens import ApiTokens, Operator
-from functions.admin_api.call_log import CallLog
-from functions.admin_api.idempotency import Idempotency
-from functions.admin_api.keys import Keys
-from functions.admin_api.models import nearest, show
-from functions.admin_api.proxy import Proxy, ProxyRequest
-from functions.admin_api.servers import NoSchedules, Scheduler, Servers
+from functions.admin_api import openapi, reading
+from functions.admin_api.accounts.contract import AccountCreate, AccountUpdate, RemovedAccount
+from functions.admin_api.accounts.keys import Keys
+from functions.admin_api.accounts.service import Accounts
+from functions.admin_api.api_tokens.contract import ApiTokenCreate
+from functions.admin_api.api_tokens.service import ApiTokens, Operator
+from functions.admin_api.ids import ID
+from functions.admin_api.log import service as call_log
+from functions.admin_api.log.service import CallLog
+from functions.admin_api.reading import nearest, show
+from functions.admin_api.servers.contract import Preview, Rotate, ServerCreate, ServerUpdate
+from functions.admin_api.servers.schedules import NoSchedules, Scheduler
+from functions.admin_api.servers.service import Servers
+from functions.admin_api.tools import listing
+from functions.admin_api.tools.idempotency import Idempotency
+from functions.admin_api.tools.proxy import Proxy, ProxyRequest
 from functions.gateway import errors
 from functions.gateway.audit import Audit
 from functions.gateway.errors import Invalid, NotFound, PosternError, TooLarge, WrongMediaType
@@ -93,7 +100,7 @@ def create_app(
 
     async def connect_account(request: Request, operator: Operator) -> Response:
         operator.check_unlimited("connect accounts")
-        return _json(await accounts.create(await _read(request, models.AccountCreate, settings)), 201)
+        return _json(await accounts.create(await _read(request, AccountCreate, settings)), 201)
 
     async def list_accounts(request: Request, operator: Operator) -> Response:
         return _json(accounts.page(operator.account_ids, *_paging(request)))
@@ -103,7 +110,7 @@ def create_app(
 
     async def update_account(request: Request, operator: Operator) -> Response:
         account_id = _account_id(request, operator)
-        await accounts.update(account_id, await _read(request, models.AccountUpdate, settings))
+        await accounts.update(account_id, await _read(request, AccountUpdate, settings))
         servers.account_changed(account_id)
         return _json(accounts.view(account_id))
 
@@ -115,12 +122,12 @@ def create_app(
             raise NotFound(f"no integrated account {show(account_id)}; GET /integrated-account lists them")
         removed_tokens = api_tokens.account_removed(account_id)
         return _json(
-            models.RemovedAccount(id=account_id, removed={"mcp_servers": removed_servers, "api_tokens": removed_tokens})
+            RemovedAccount(id=account_id, removed={"mcp_servers": removed_servers, "api_tokens": removed_tokens})
         )
 
     async def create_server(request: Request, operator: Operator) -> Response:
         account_id = _account_id(request, operator)
-        body = await _read(request, models.ServerCreate, settings)
+        body = await _read(request, ServerCreate, settings)
         return _json(servers.create(account_id, body, operator.id, _mcp_url(request, settings)), 201)
 
     async def list_servers(request: Request, operator: Operator) -> Response:
@@ -131,7 +138,7 @@ def create_app(
 
     async def update_server(request: Request, operator: Operator) -> Response:
         account_id = _account_id(request, operator)
-        body = await _read(request, models.ServerUpdate, settings)
+        body = await _read(request, ServerUpdate, settings)
         return _json(servers.update(account_id, request.path_params["server_id"], body))
 
     async def delete_server(request: Request, operator: Operator) -> Response:
@@ -139,23 +146,23 @@ def create_app(
 
     async def rotate_server(request: Request, operator: Operator) -> Response:
         account_id = _account_id(request, operator)
-        body = await _read(request, models.Rotate, settings, may_be_empty=True)
+        body = await _read(request, Rotate, settings, may_be_empty=True)
         server_id, mcp_url = request.path_params["server_id"], _mcp_url(request, settings)
         return _json(servers.rotate(account_id, server_id, body.grace_seconds, mcp_url))
 
     async def preview_server(request: Request, operator: Operator) -> Response:
         account_id = _account_id(request, operator)
-        return _json(servers.preview(account_id, await _read(request, models.Preview, settings, may_be_empty=True)))
+        return _json(servers.preview(account_id, await _read(request, Preview, settings, may_be_empty=True)))
 
     async def list_tools(request: Request, operator: Operator) -> Response:
         account_id = _account_id(request, operator)
         query = _query(request, ("methods", "tags", "format", "has_description"))
         shape = query.get("format", [""])[-1]
-        if shape and shape not in agent_tools.FORMATS:
-            raise Invalid(f"query: format is {show(shape)}{nearest(shape, list(agent_tools.FORMATS))}")
+        if shape and shape not in listing.FORMATS:
+            raise Invalid(f"query: format is {show(shape)}{nearest(shape, list(listing.FORMATS))}")
         catalog = accounts.catalog(accounts.load(account_id))
-        found = agent_tools.tools(catalog, _words(query, "methods"), _words(query, "tags"))
-        return _json({"result": [agent_tools.FORMATS[shape](tool) if shape else tool.model_dump() for tool in found]})
+        found = listing.tools(catalog, _words(query, "methods"), _words(query, "tags"))
+        return _json({"result": [listing.FORMATS[shape](tool) if shape else tool.model_dump() for tool in found]})
 
     async def run_tool(request: Request, operator: Operator) -> Response:
         query = list(request.query_params.multi_items())
@@ -182,7 +189,7 @@ def create_app(
 
     async def create_api_token(request: Request, operator: Operator) -> Response:
         operator.check_unlimited("make API tokens")
-        return _json(api_tokens.create(await _read(request, models.ApiTokenCreate, settings)), 201)
+        return _json(api_tokens.create(await _read(request, ApiTokenCreate, settings)), 201)
 
     async def list_api_tokens(request: Request, operator: Operator) -> Response:
         operator.check_unlimited("list API tokens")
@@ -204,7 +211,7 @@ def create_app(
         account_id = query.pop("integrated_account_id", None)
         if account_id is not None:
             operator.check_account(account_id)
-            if not models.ID.fullmatch(account_id):
+            if not ID.fullmatch(account_id):
                 raise Invalid(f"query: integrated_account_id is {show(account_id)}, which is no account's id")
         wanted = call_log.Wanted(
             account_ids=[account_id] if account_id else operator.account_ids or accounts.ids(),
@@ -333,9 +340,9 @@ async def _body(request: Request, settings: Settings, *, may_be_empty: bool) -> 
 
 
 async def _read(
-    request: Request, model: type[models.Read], settings: Settings, *, may_be_empty: bool = False
-) -> models.Read:
-    return models.read(model, await _body(request, settings, may_be_empty=may_be_empty) or b"{}")
+    request: Request, model: type[reading.Read], settings: Settings, *, may_be_empty: bool = False
+) -> reading.Read:
+    return reading.read(model, await _body(request, settings, may_be_empty=may_be_empty) or b"{}")
 
 
 def _account_id(request: Request, operator: Operator) -> str:
@@ -365,7 +372,7 @@ def _paging(request: Request) -> tuple[int, str | None]:
     """`limit` and the id that `next_cursor` stands for. Raises Invalid."""
     query = _query(request, ("limit", "next_cursor"))
     cursor = query["next_cursor"][-1] if "next_cursor" in query else None
-    if cursor is not None and not models.ID.fullmatch(cursor):
+    if cursor is not None and not ID.fullmatch(cursor):
         raise Invalid("next_cursor is not one this listing gave; leave it out to start from the first page")
     return _limit(query["limit"][-1] if "limit" in query else None), cursor
 

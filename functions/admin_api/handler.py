@@ -11,11 +11,10 @@ from pathlib import Path
 
 from mangum import Mangum
 
-from functions.admin_api.api_tokens import SecretsManagerRoot
+from functions.admin_api.accounts.keys import Keys, KmsKeys, LocalKeys
+from functions.admin_api.api_tokens.service import SecretsManagerRoot
 from functions.admin_api.app import create_app
-from functions.admin_api.keys import Keys, KmsKeys, LocalKeys
-from functions.admin_api.schedules import EventBridgeSchedules
-from functions.admin_api.servers import NoSchedules, Scheduler
+from functions.admin_api.servers.schedules import EventBridgeSchedules, NoSchedules, Scheduler
 from functions.gateway.audit import Audit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender

@@ -12,7 +12,22 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from functions.admin_api import call_log, models
+from functions.admin_api.accounts.contract import Account, AccountCreate, AccountUpdate, RemovedAccount
+from functions.admin_api.api_tokens.contract import ApiToken, ApiTokenCreate, MintedApiToken, RemovedApiToken
+from functions.admin_api.contract import Body, ErrorBody, Page
+from functions.admin_api.ids import ID
+from functions.admin_api.log import service as call_log
+from functions.admin_api.servers.contract import (
+    McpServer,
+    MintedServer,
+    Preview,
+    RemovedServer,
+    Rotate,
+    ServerCreate,
+    ServerPreview,
+    ServerUpdate,
+)
+from functions.admin_api.tools.contract import AgentTool
 from functions.gateway.errors import phrase
 
 Json = Any
@@ -34,7 +49,7 @@ class Operation:
     name: str
     summary: str
     answer: type[BaseModel] | Mapping[str, Json]
-    body: type[models.Body] | Mapping[str, Json] | None = None
+    body: type[Body] | Mapping[str, Json] | None = None
     body_required: bool = True
     status: int = 200
     errors: Sequence[int] = ()
@@ -93,19 +108,19 @@ _LOG_ANSWER = {
 OPERATIONS = (
     Operation(
         "post", "/integrated-account", "connectAccount", "Connect an account; its credential is proved first",
-        models.Account, models.AccountCreate, status=201, errors=(400, 409, 413, 415, 502, 504),
+        Account, AccountCreate, status=201, errors=(400, 409, 413, 415, 502, 504),
     ),
     Operation(
-        "get", "/integrated-account", "listAccounts", "List accounts", models.Page[models.Account],
+        "get", "/integrated-account", "listAccounts", "List accounts", Page[Account],
         errors=(400,), query=_PAGING,
     ),
-    Operation("get", ACCOUNT, "getAccount", "Get an account", models.Account, errors=(404,)),
+    Operation("get", ACCOUNT, "getAccount", "Get an account", Account, errors=(404,)),
     Operation(
         "patch", ACCOUNT, "updateAccount", "Change an account; its servers follow",
-        models.Account, models.AccountUpdate, errors=(400, 404, 409, 413, 415, 502, 504),
+        Account, AccountUpdate, errors=(400, 404, 409, 413, 415, 502, 504),
     ),
     Operation(
-        "delete", ACCOUNT, "deleteAccount", "Delete an account with its servers", models.RemovedAccount,
+        "delete", ACCOUNT, "deleteAccount", "Delete an account with its servers", RemovedAccount,
         errors=(404, 409),
     ),
     Operation(
@@ -113,38 +128,38 @@ OPERATIONS = (
         errors=(400, 404, 409), query=_TOOLS_QUERY,
     ),
     Operation(
-        "post", f"{ACCOUNT}/mcp", "createServer", "Mint an MCP server", models.MintedServer, models.ServerCreate,
+        "post", f"{ACCOUNT}/mcp", "createServer", "Mint an MCP server", MintedServer, ServerCreate,
         status=201, errors=(400, 404, 409, 413, 415),
     ),
     Operation(
-        "get", f"{ACCOUNT}/mcp", "listServers", "List MCP servers", models.Page[models.McpServer],
+        "get", f"{ACCOUNT}/mcp", "listServers", "List MCP servers", Page[McpServer],
         errors=(400, 404, 409), query=_PAGING,
     ),
     Operation(
         "post", f"{ACCOUNT}/mcp/preview", "previewServer", "Show what a config would let through; nothing is kept",
-        models.ServerPreview, models.Preview, body_required=False, errors=(400, 404, 409, 413, 415),
+        ServerPreview, Preview, body_required=False, errors=(400, 404, 409, 413, 415),
     ),
-    Operation("get", SERVER, "getServer", "Get an MCP server", models.McpServer, errors=(404, 409)),
+    Operation("get", SERVER, "getServer", "Get an MCP server", McpServer, errors=(404, 409)),
     Operation(
-        "patch", SERVER, "updateServer", "Change an MCP server", models.McpServer, models.ServerUpdate,
+        "patch", SERVER, "updateServer", "Change an MCP server", McpServer, ServerUpdate,
         errors=(400, 404, 409, 413, 415),
     ),
-    Operation("delete", SERVER, "deleteServer", "Revoke an MCP server", models.RemovedServer, errors=(404, 409)),
+    Operation("delete", SERVER, "deleteServer", "Revoke an MCP server", RemovedServer, errors=(404, 409)),
     Operation(
-        "post", f"{SERVER}/rotate", "rotateServer", "Give an MCP server a new token", models.MintedServer,
-        models.Rotate, body_required=False, errors=(400, 404, 409, 413, 415),
+        "post", f"{SERVER}/rotate", "rotateServer", "Give an MCP server a new token", MintedServer,
+        Rotate, body_required=False, errors=(400, 404, 409, 413, 415),
     ),
     Operation(
-        "post", "/api-token", "createApiToken", "Make an API token", models.MintedApiToken, models.ApiTokenCreate,
+        "post", "/api-token", "createApiToken", "Make an API token", MintedApiToken, ApiTokenCreate,
         status=201, errors=(400, 413, 415),
     ),
     Operation(
-        "get", "/api-token", "listApiTokens", "List API tokens", models.Page[models.ApiToken],
+        "get", "/api-token", "listApiTokens", "List API tokens", Page[ApiToken],
         errors=(400,), query=_PAGING,
     ),
-    Operation("get", "/api-token/{token_id}", "getApiToken", "Get an API token", models.ApiToken, errors=(404,)),
+    Operation("get", "/api-token/{token_id}", "getApiToken", "Get an API token", ApiToken, errors=(404,)),
     Operation(
-        "delete", "/api-token/{token_id}", "revokeApiToken", "Revoke an API token", models.RemovedApiToken,
+        "delete", "/api-token/{token_id}", "revokeApiToken", "Revoke an API token", RemovedApiToken,
         errors=(404,),
     ),
     Operation(
@@ -177,8 +192,8 @@ def document(origin: str) -> dict[str, Json]:
 @functools.cache
 def _document() -> dict[str, Json]:
     wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-        (models.AgentTool, "serialization"),
-        (models.ErrorBody, "serialization"),
+        (AgentTool, "serialization"),
+        (ErrorBody, "serialization"),
     ]
     for operation in OPERATIONS:
         if isinstance(operation.body, type):
@@ -225,9 +240,9 @@ def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]
     responses = {str(operation.status): _response(phrase(operation.status), schema)}
     if operation.path.startswith("/proxy/"):
         responses = {str(status): _response(phrase(status), schema) for status in (200, 201, 202)}
-        responses["default"] = _response("The upstream's own status", references[models.ErrorBody, "serialization"])
+        responses["default"] = _response("The upstream's own status", references[ErrorBody, "serialization"])
     for status in sorted({401, 403, 500, 503, *operation.errors}):
-        responses[str(status)] = _response(phrase(status), references[models.ErrorBody, "serialization"])
+        responses[str(status)] = _response(phrase(status), references[ErrorBody, "serialization"])
     described: dict[str, Json] = {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -251,7 +266,7 @@ def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]
 
 
 def _path_schema(name: str) -> dict[str, Json]:
-    return {"type": "string", "pattern": f"^{models.ID.pattern}$"} if name.endswith("_id") else {"type": "string"}
+    return {"type": "string", "pattern": f"^{ID.pattern}$"} if name.endswith("_id") else {"type": "string"}
 
 
 def _response(description: str, schema: Mapping[str, Json]) -> dict[str, Json]:

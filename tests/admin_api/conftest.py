@@ -19,9 +19,9 @@ import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
-from functions.admin_api.api_tokens import bootstrap
+from functions.admin_api.accounts.keys import LocalKeys
+from functions.admin_api.api_tokens.service import bootstrap
 from functions.admin_api.app import create_app
-from functions.admin_api.keys import LocalKeys
 from functions.gateway.audit import Audit
 from functions.gateway.credentials import Credential, open_with_token
 from functions.gateway.grants import Grant, digest

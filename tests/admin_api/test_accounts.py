@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from functions.admin_api.accounts import check_base_url
-from functions.admin_api.api_tokens import bootstrap
+from functions.admin_api.accounts.checks import check_base_url
+from functions.admin_api.accounts.keys import LocalKeys
+from functions.admin_api.api_tokens.service import bootstrap
 from functions.admin_api.app import create_app
-from functions.admin_api.keys import LocalKeys
 from functions.gateway.errors import Invalid
 from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.admin_api.api_tokens import ROOT_KEPT, ApiTokens, SecretsManagerRoot, bootstrap
+from functions.admin_api.api_tokens.service import ROOT_KEPT, ApiTokens, SecretsManagerRoot, bootstrap
 from functions.gateway.errors import Unauthenticated, Unavailable
 from functions.gateway.grants import ApiToken, digest, write_time
 from functions.stores import layout

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api import api_tokens
+from functions.admin_api.api_tokens import service as api_tokens
 from functions.admin_api.app import _deadline
 from functions.gateway.settings import Settings, SettingsError
 from functions.stores.sqlite import SqliteStore

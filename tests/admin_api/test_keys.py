@@ -14,8 +14,8 @@ from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 from starlette.testclient import TestClient
 
+from functions.admin_api.accounts.keys import KeyFailure, KmsKeys, LocalKeys
 from functions.admin_api.app import create_app
-from functions.admin_api.keys import KeyFailure, KmsKeys, LocalKeys
 from functions.gateway.errors import Unavailable
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender

@@ -27,9 +27,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from functions.admin_api import openapi
-from functions.admin_api.api_tokens import bootstrap
+from functions.admin_api.accounts.keys import LocalKeys
+from functions.admin_api.api_tokens.service import bootstrap
 from functions.admin_api.app import create_app
-from functions.admin_api.keys import LocalKeys
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores.sqlite import SqliteStore

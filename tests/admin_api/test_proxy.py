@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api.proxy import ProxyRequest, read_arguments
+from functions.admin_api.tools.proxy import ProxyRequest, read_arguments
 from functions.gateway.errors import Invalid
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
 from tool_catalog import catalog

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api import models
-from functions.admin_api.accounts import Accounts
-from functions.admin_api.keys import LocalKeys
-from functions.admin_api.servers import NoSchedules, Servers
+from functions.admin_api.accounts.keys import LocalKeys
+from functions.admin_api.accounts.service import Accounts
+from functions.admin_api.servers.contract import Config, ServerUpdate
+from functions.admin_api.servers.schedules import NoSchedules
+from functions.admin_api.servers.service import Servers
 from functions.gateway.grants import TOKEN, is_live, write_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
@@ -398,9 +399,9 @@ def servers(plane: Plane, settings: Settings) -> Servers:
 def test_changes_at_the_same_time_all_arrive(plane: Plane, account: str, servers: Servers) -> None:
     server_id = mint(plane, account)["id"]
     changes = [
-        models.ServerUpdate(name="together"),
-        models.ServerUpdate(config=models.Config(methods=["read"])),
-        models.ServerUpdate(config=models.Config(tags=["memories"])),
+        ServerUpdate(name="together"),
+        ServerUpdate(config=Config(methods=["read"])),
+        ServerUpdate(config=Config(tags=["memories"])),
     ]
     workers = [threading.Thread(target=servers.update, args=(account, server_id, change)) for change in changes]
     for worker in workers:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api.schedules import EventBridgeSchedules
+from functions.admin_api.servers.schedules import EventBridgeSchedules
 from tests.aws import standins
 
 pytestmark = pytest.mark.aws

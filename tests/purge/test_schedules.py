@@ -11,7 +11,7 @@ from botocore.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.admin_api.schedules import (
+from functions.admin_api.servers.schedules import (
     MAX_NAME_CHARS,
     NAME,
     EventBridgeSchedules,

@@ -8,20 +8,24 @@ change of the account that came in between is either in the copy or makes the wr
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
-from functions.admin_api import models
-from functions.admin_api.accounts import Account, Accounts, new_id
+from functions.admin_api.accounts.item import AccountItem
+from functions.admin_api.accounts.service import Accounts
 from functions.admin_api.conflicts import settle
-from functions.admin_api.models import show
+from functions.admin_api.contract import Page
+from functions.admin_api.ids import ID, new_id
+from functions.admin_api.reading import show
+from functions.admin_api.servers import contract
+from functions.admin_api.servers.item import LiveToken, ServerItem, epoch, written
+from functions.admin_api.servers.schedules import Scheduler
 from functions.gateway import selection
 from functions.gateway.credentials import seal, token_key
 from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
-from functions.gateway.grants import Grant, ServerConfig, digest, mint_token, read_time, write_time
+from functions.gateway.grants import Grant, ServerConfig, digest, mint_token, write_time
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store
 
@@ -29,85 +33,6 @@ Json = Any
 
 MAX_LIVE_TOKENS = 10
 """Live tokens of one server: the present one and those whose grace still runs."""
-
-
-class Scheduler(Protocol):
-    """Purges a server's items soon after its expiry. Exactness never rests on it: every request compares `expires_at`
-    with the clock, and the store removes what is left; so an implementation logs a failure and raises nothing."""
-
-    def put(self, server_id: str, account_id: str, at: datetime) -> None:
-        """Purge then; replaces an earlier schedule of the same server."""
-
-    def delete(self, server_id: str) -> None:
-        """Forget the schedule, there or not."""
-
-
-class NoSchedules:
-    """The scheduler of a laptop, where the store is swept instead."""
-
-    def put(self, server_id: str, account_id: str, at: datetime) -> None:
-        """See Scheduler."""
-
-    def delete(self, server_id: str) -> None:
-        """See Scheduler."""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveToken:
-    """A token of a server by its digest; `expires_at` is the end of its grace, None for the present one."""
-
-    digest: str
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """The control plane's record of one server. `account_version`: of the account that the token items copied."""
-
-    id: str
-    account_id: str
-    name: str
-    config: ServerConfig
-    expires_at: datetime | None
-    created_by: str
-    created_at: datetime
-    updated_at: datetime
-    tokens: tuple[LiveToken, ...]
-    account_version: int
-    version: int = 0
-
-    def to_json(self) -> dict[str, Json]:
-        """The body of the stored item."""
-        return {
-            "id": self.id,
-            "account_id": self.account_id,
-            "name": self.name,
-            "config": self.config.to_json(),
-            "expires_at": _written(self.expires_at),
-            "created_by": self.created_by,
-            "created_at": write_time(self.created_at),
-            "updated_at": write_time(self.updated_at),
-            "tokens": [{"digest": token.digest, "expires_at": _written(token.expires_at)} for token in self.tokens],
-            "account_version": self.account_version,
-        }
-
-    @classmethod
-    def from_item(cls, item: Item) -> Control:
-        """Inverse of `to_json`."""
-        body = item.body
-        return cls(
-            id=body["id"],
-            account_id=body["account_id"],
-            name=body["name"],
-            config=ServerConfig.from_json(body["config"]),
-            expires_at=_moment(body["expires_at"]),
-            created_by=body["created_by"],
-            created_at=read_time(body["created_at"]),
-            updated_at=read_time(body["updated_at"]),
-            tokens=tuple(LiveToken(token["digest"], _moment(token["expires_at"])) for token in body["tokens"]),
-            account_version=body["account_version"],
-            version=item.version,
-        )
 
 
 class Servers:
@@ -127,7 +52,9 @@ class Servers:
         self._clock = clock
         self._random = random
 
-    def create(self, account_id: str, body: models.ServerCreate, created_by: str, mcp_url: str) -> models.MintedServer:
+    def create(
+        self, account_id: str, body: contract.ServerCreate, created_by: str, mcp_url: str
+    ) -> contract.MintedServer:
         """Mint a server. `mcp_url` is what minted URLs start with. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
         config = _config(body.config, ServerConfig())
@@ -135,7 +62,7 @@ class Servers:
         now = self._clock()
         _check_future(body.expires_at, now)
         token = mint_token(self._random)
-        control = Control(
+        control = ServerItem(
             id=new_id("srv", self._random),
             account_id=account_id,
             name=body.name,
@@ -156,38 +83,38 @@ class Servers:
         self._follow_account(control)
         return self._minted(account, control, token, mcp_url, None)
 
-    def page(self, account_id: str, limit: int, after: str | None) -> models.Page[models.McpServer]:
+    def page(self, account_id: str, limit: int, after: str | None) -> Page[contract.McpServer]:
         """Live servers of an account in order of id. Raises NotFound when there is no such account."""
         account = self._accounts.load(account_id)
         now = self._clock()
-        found: list[Control] = []
+        found: list[ServerItem] = []
         while True:
             items = self._store.query(layout.servers(account_id), after=after, limit=limit + 1)
-            found += [control for control in map(Control.from_item, items) if _is_live(control, now)]
+            found += [control for control in map(ServerItem.from_item, items) if _is_live(control, now)]
             if len(found) > limit or len(items) <= limit:
                 break
             after = items[-1].key.sort
         listed = found[:limit]
         uses = self._store.get([layout.use(control.id) for control in listed])
-        return models.Page[models.McpServer](
+        return Page[contract.McpServer](
             result=[self._view(account, control, use) for control, use in zip(listed, uses, strict=True)],
             next_cursor=listed[-1].id if len(found) > limit else None,
         )
 
-    def view(self, account_id: str, server_id: str) -> models.McpServer:
+    def view(self, account_id: str, server_id: str) -> contract.McpServer:
         """One live server. Raises NotFound."""
         control = self._load(account_id, server_id)
         [use] = self._store.get([layout.use(server_id)])
         return self._view(self._accounts.load(account_id), control, use)
 
-    def update(self, account_id: str, server_id: str, body: models.ServerUpdate) -> models.McpServer:
+    def update(self, account_id: str, server_id: str, body: contract.ServerUpdate) -> contract.McpServer:
         """Change what the body names, for every live token at once. Raises NotFound, Invalid, Conflict."""
         given = body.model_fields_set
         now = self._clock()
         if "expires_at" in given:
             _check_future(body.expires_at, now)
 
-        def edit(control: Control, account: Account) -> Control:
+        def edit(control: ServerItem, account: AccountItem) -> ServerItem:
             config = control.config
             if "config" in given:
                 config = _config(body.config, config)
@@ -208,13 +135,13 @@ class Servers:
                 self._scheduler.put(server_id, account_id, control.expires_at)
         return self.view(account_id, server_id)
 
-    def rotate(self, account_id: str, server_id: str, grace_seconds: int, mcp_url: str) -> models.MintedServer:
+    def rotate(self, account_id: str, server_id: str, grace_seconds: int, mcp_url: str) -> contract.MintedServer:
         """Give the server a new token; the present one dies now or when its grace ends. Raises NotFound, Conflict."""
         now = self._clock()
         token = mint_token(self._random)
         grace_ends = now + timedelta(seconds=grace_seconds)
 
-        def edit(control: Control, _: Account) -> Control:
+        def edit(control: ServerItem, _: AccountItem) -> ServerItem:
             present, *in_grace = control.tokens
             kept = [replace(present, expires_at=grace_ends), *in_grace] if grace_seconds else in_grace
             if len(kept) >= MAX_LIVE_TOKENS:
@@ -230,14 +157,14 @@ class Servers:
         previous_ends = _earlier(grace_ends, control.expires_at) if grace_seconds else now
         return self._minted(account, control, token, mcp_url, previous_ends)
 
-    def preview(self, account_id: str, body: models.Preview) -> models.ServerPreview:
+    def preview(self, account_id: str, body: contract.Preview) -> contract.ServerPreview:
         """What a server with this config would show; nothing is kept. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
         tools = selection.check(self._accounts.catalog(account), _config(body.config, ServerConfig()))
-        return models.ServerPreview(
+        return contract.ServerPreview(
             tool_count=len(tools),
             tools=[
-                models.ToolSummary(
+                contract.ToolSummary(
                     name=tool.name,
                     title=tool.definition.get("title", tool.name),
                     resource=tool.resource,
@@ -250,7 +177,7 @@ class Servers:
             ],
         )
 
-    def delete(self, account_id: str, server_id: str) -> models.RemovedServer:
+    def delete(self, account_id: str, server_id: str) -> contract.RemovedServer:
         """Remove the server with all its tokens; they are dead when this returns. Raises NotFound, Conflict."""
         now = self._clock()
 
@@ -261,7 +188,7 @@ class Servers:
 
         tokens = settle(f"server {server_id}", remove)
         self._scheduler.delete(server_id)
-        return models.RemovedServer(id=server_id, removed={"tokens": tokens})
+        return contract.RemovedServer(id=server_id, removed={"tokens": tokens})
 
     def account_changed(self, account_id: str) -> None:
         """Bring every server of the account up to date with it. Repeating it is harmless and finishes what was
@@ -283,7 +210,7 @@ class Servers:
             def remove(server_id: str = server_id) -> bool:
                 [item] = self._store.get([layout.server(account_id, server_id)])
                 if item is not None:
-                    self._remove(Control.from_item(item))
+                    self._remove(ServerItem.from_item(item))
                 return item is not None
 
             if settle(f"server {server_id}", remove) and _is_live(control, now):
@@ -291,24 +218,24 @@ class Servers:
             self._scheduler.delete(server_id)
         return removed
 
-    def _remove(self, control: Control) -> None:
+    def _remove(self, control: ServerItem) -> None:
         changes: list[Change] = [Delete(layout.server(control.account_id, control.id), if_version=control.version)]
         changes += [Delete(layout.token(token.digest)) for token in control.tokens]
         self._store.write([*changes, Delete(layout.use(control.id))])
 
-    def _all(self, account_id: str) -> list[Control]:
-        controls: list[Control] = []
+    def _all(self, account_id: str) -> list[ServerItem]:
+        controls: list[ServerItem] = []
         while True:
             after = controls[-1].id if controls else None
             items = self._store.query(layout.servers(account_id), after=after, limit=100)
-            controls += map(Control.from_item, items)
+            controls += map(ServerItem.from_item, items)
             if len(items) < 100:
                 return controls
 
-    def _load(self, account_id: str, server_id: str) -> Control:
-        known = models.ID.fullmatch(account_id) and models.ID.fullmatch(server_id)
+    def _load(self, account_id: str, server_id: str) -> ServerItem:
+        known = ID.fullmatch(account_id) and ID.fullmatch(server_id)
         [item] = self._store.get([layout.server(account_id, server_id)]) if known else [None]
-        control = Control.from_item(item) if item is not None else None
+        control = ServerItem.from_item(item) if item is not None else None
         if control is None or not _is_live(control, self._clock()):
             raise NotFound(
                 f"no MCP server {show(server_id)} on account {show(account_id)} (an expired one is gone); "
@@ -320,12 +247,12 @@ class Servers:
         self,
         account_id: str,
         server_id: str,
-        edit: Callable[[Control, Account], Control],
+        edit: Callable[[ServerItem, AccountItem], ServerItem],
         new_token: str = "",
-    ) -> Control:
+    ) -> ServerItem:
         """Write the edited control record and every token item, in one step, with what the account holds now."""
 
-        def change() -> Control:
+        def change() -> ServerItem:
             before = self._load(account_id, server_id)
             account = self._accounts.load(account_id)
             now = self._clock()
@@ -344,7 +271,7 @@ class Servers:
 
         return settle(f"server {server_id}", change)
 
-    def _follow_account(self, control: Control) -> None:
+    def _follow_account(self, control: ServerItem) -> None:
         """Catch up with an account that was changed or removed while the server was made."""
         try:
             if self._accounts.load(control.account_id).version != control.account_version:
@@ -353,16 +280,16 @@ class Servers:
             self.delete(control.account_id, control.id)
             raise
 
-    def _sealed_data_key(self, account: Account, token: str) -> bytes:
+    def _sealed_data_key(self, account: AccountItem, token: str) -> bytes:
         return seal(self._accounts.data_key(account), token_key(token), account.id, self._random)
 
-    def _view(self, account: Account, control: Control, use: Item | None) -> models.McpServer:
-        return models.McpServer(
+    def _view(self, account: AccountItem, control: ServerItem, use: Item | None) -> contract.McpServer:
+        return contract.McpServer(
             id=control.id,
             name=control.name,
             integrated_account_id=control.account_id,
-            config=models.ServerConfigView(**control.config.to_json()),
-            expires_at=_written(control.expires_at),
+            config=contract.ServerConfigView(**control.config.to_json()),
+            expires_at=written(control.expires_at),
             tool_count=len(selection.visible(self._accounts.catalog(account), control.config)),
             created_by=control.created_by,
             created_at=write_time(control.created_at),
@@ -371,24 +298,24 @@ class Servers:
         )
 
     def _minted(
-        self, account: Account, control: Control, token: str, mcp_url: str, previous_ends: datetime | None
-    ) -> models.MintedServer:
-        return models.MintedServer(
+        self, account: AccountItem, control: ServerItem, token: str, mcp_url: str, previous_ends: datetime | None
+    ) -> contract.MintedServer:
+        return contract.MintedServer(
             **self._view(account, control, None).model_dump(),
             token=token,
             url=f"{mcp_url}/{token}",
-            previous_token_expires_at=_written(previous_ends),
+            previous_token_expires_at=written(previous_ends),
         )
 
 
-def _config(body: models.Config | None, before: ServerConfig) -> ServerConfig:
+def _config(body: contract.Config | None, before: ServerConfig) -> ServerConfig:
     """`before` with the keys of the body over it; null is a key's default. Raises Invalid."""
     changed: Mapping[str, Json] = body.model_dump(exclude_unset=True) if body is not None else {}
     config = ServerConfig.from_json({**before.to_json(), **changed})
     document = config.to_json()
     size = len(json.dumps(document, ensure_ascii=False).encode())
-    if size > models.MAX_CONFIG_BYTES:
-        raise Invalid(f"config: {size:,} bytes as JSON; at most {models.MAX_CONFIG_BYTES:,} are taken")
+    if size > contract.MAX_CONFIG_BYTES:
+        raise Invalid(f"config: {size:,} bytes as JSON; at most {contract.MAX_CONFIG_BYTES:,} are taken")
     both = [
         f'config: "{argument}" of {tool} is in fixed and in defaults; a fixed argument needs no default'
         for tool, arguments in config.fixed.items()
@@ -408,13 +335,13 @@ def _check_future(expires_at: datetime | None, now: datetime) -> None:
         )
 
 
-def _put_control(control: Control, if_version: int) -> Put:
+def _put_control(control: ServerItem, if_version: int) -> Put:
     key = layout.server(control.account_id, control.id)
-    return Put(key, control.to_json(), expires_at=_epoch(control.expires_at), if_version=if_version)
+    return Put(key, control.to_json(), expires_at=epoch(control.expires_at), if_version=if_version)
 
 
 def _put_token(
-    control: Control, account: Account, token: LiveToken, sealed_data_key: bytes, if_version: int | None = None
+    control: ServerItem, account: AccountItem, token: LiveToken, sealed_data_key: bytes, if_version: int | None = None
 ) -> Put:
     expires_at = _earlier(token.expires_at, control.expires_at)
     server = Grant(
@@ -430,25 +357,12 @@ def _put_token(
         sealed_credential=account.sealed_credential,
         sealed_data_key=sealed_data_key,
     )
-    return Put(layout.token(token.digest), server.to_json(), expires_at=_epoch(expires_at), if_version=if_version)
+    return Put(layout.token(token.digest), server.to_json(), expires_at=epoch(expires_at), if_version=if_version)
 
 
-def _is_live(control: Control, now: datetime) -> bool:
+def _is_live(control: ServerItem, now: datetime) -> bool:
     return control.expires_at is None or now < control.expires_at
 
 
 def _earlier(first: datetime | None, second: datetime | None) -> datetime | None:
     return min((moment for moment in (first, second) if moment is not None), default=None)
-
-
-def _epoch(moment: datetime | None) -> int | None:
-    """Whole seconds, never before the moment: the store must not remove what is still alive."""
-    return None if moment is None else math.ceil(moment.timestamp())
-
-
-def _written(moment: datetime | None) -> str | None:
-    return None if moment is None else write_time(moment)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else read_time(text)

@@ -12,7 +12,7 @@ import json
 import logging
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from functions.admin_api.aws import aws_client, error_code
 from functions.gateway.grants import write_time
@@ -32,8 +32,29 @@ RETRY = {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
 logger = logging.getLogger(__name__)
 
 
+class Scheduler(Protocol):
+    """Purges a server's items soon after its expiry. Exactness never rests on it: every request compares `expires_at`
+    with the clock, and the store removes what is left; so an implementation logs a failure and raises nothing."""
+
+    def put(self, server_id: str, account_id: str, at: datetime) -> None:
+        """Purge then; replaces an earlier schedule of the same server."""
+
+    def delete(self, server_id: str) -> None:
+        """Forget the schedule, there or not."""
+
+
+class NoSchedules:
+    """The scheduler of a laptop, where the store is swept instead."""
+
+    def put(self, server_id: str, account_id: str, at: datetime) -> None:
+        """See Scheduler."""
+
+    def delete(self, server_id: str) -> None:
+        """See Scheduler."""
+
+
 class EventBridgeSchedules:
-    """The Scheduler of a deployment (see servers.Scheduler).
+    """The Scheduler of a deployment (see Scheduler).
 
     `group`     schedule group; `role_arn` the role that EventBridge assumes; `target_arn` the purge function.
     `client`    a boto3 EventBridge Scheduler client; None makes one from the environment when it is needed.

@@ -12,11 +12,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from functions.admin_api import models
-from functions.admin_api.accounts import new_id
+from functions.admin_api.api_tokens import contract
 from functions.admin_api.aws import error_code
 from functions.admin_api.conflicts import settle
-from functions.admin_api.models import show
+from functions.admin_api.contract import Page
+from functions.admin_api.ids import ID, new_id
+from functions.admin_api.reading import show
 from functions.gateway.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable, invalid
 from functions.gateway.grants import (
     API_TOKEN_PREFIX,
@@ -105,7 +106,7 @@ class ApiTokens:
             return Operator(ROOT_ID)
         raise Unauthenticated("this API token is unknown, revoked or expired; make one with POST /api-token")
 
-    def create(self, body: models.ApiTokenCreate) -> models.MintedApiToken:
+    def create(self, body: contract.ApiTokenCreate) -> contract.MintedApiToken:
         """Make an API token. Raises Invalid."""
         now = self._clock()
         if body.expires_at is not None and body.expires_at <= now:
@@ -130,9 +131,9 @@ class ApiTokens:
         )
         secret = mint_api_token(self._random)
         self._store.write(_puts(token, digest(secret), if_version=0))
-        return models.MintedApiToken(**_view(token).model_dump(), token=secret)
+        return contract.MintedApiToken(**_view(token).model_dump(), token=secret)
 
-    def page(self, limit: int, after: str | None) -> models.Page[models.ApiToken]:
+    def page(self, limit: int, after: str | None) -> Page[contract.ApiToken]:
         """Live API tokens in order of id."""
         now = self._clock()
         found: list[ApiToken] = []
@@ -142,20 +143,20 @@ class ApiTokens:
             if len(found) > limit or len(items) <= limit:
                 break
             after = items[-1].key.sort
-        return models.Page[models.ApiToken](
+        return Page[contract.ApiToken](
             result=[_view(token) for token in found[:limit]],
             next_cursor=found[limit - 1].id if len(found) > limit else None,
         )
 
-    def view(self, token_id: str) -> models.ApiToken:
+    def view(self, token_id: str) -> contract.ApiToken:
         """One live API token. Raises NotFound."""
         return _view(ApiToken.from_json(self._load(token_id).body))
 
-    def revoke(self, token_id: str) -> models.RemovedApiToken:
+    def revoke(self, token_id: str) -> contract.RemovedApiToken:
         """Remove an API token; it is dead when this returns. Raises NotFound."""
         item = self._load(token_id)
         self._store.write([Delete(item.key), Delete(layout.api_token(item.body["digest"]))])
-        return models.RemovedApiToken(id=token_id)
+        return contract.RemovedApiToken(id=token_id)
 
     def account_removed(self, account_id: str) -> list[str]:
         """Revoke the API tokens that were for this account alone, and take it out of the limits of the others; the ids
@@ -193,7 +194,7 @@ class ApiTokens:
             raise invalid(problems)
 
     def _load(self, token_id: str) -> Item:
-        [item] = self._store.get([layout.api_token_entry(token_id)]) if models.ID.fullmatch(token_id) else [None]
+        [item] = self._store.get([layout.api_token_entry(token_id)]) if ID.fullmatch(token_id) else [None]
         if item is None or not is_live(ApiToken.from_json(item.body), self._clock()):
             raise NotFound(f"no API token {show(token_id)} (an expired one is gone); GET /api-token lists them")
         return item
@@ -282,9 +283,9 @@ def _puts(token: ApiToken, key_digest: str, if_version: int) -> list[Change]:
     ]
 
 
-def _view(token: ApiToken) -> models.ApiToken:
+def _view(token: ApiToken) -> contract.ApiToken:
     body = token.to_json()
-    return models.ApiToken(**{name: body[name] for name in models.ApiToken.model_fields})
+    return contract.ApiToken(**{name: body[name] for name in contract.ApiToken.model_fields})
 
 
 def _sha256(secret: str) -> bytes:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from functions.admin_api import models
-from functions.admin_api.proxy import address
+from functions.admin_api.tools import contract
+from functions.admin_api.tools.proxy import address
 from functions.gateway import selection
 from functions.gateway.grants import ServerConfig
 from tool_catalog.catalog import Catalog, Tool
@@ -14,12 +14,12 @@ from tool_catalog.catalog import Catalog, Tool
 Json = Any
 
 
-def tools(catalog: Catalog, methods: Sequence[str], tags: Sequence[str]) -> list[models.AgentTool]:
+def tools(catalog: Catalog, methods: Sequence[str], tags: Sequence[str]) -> list[contract.AgentTool]:
     """The tools that pass the filters. Raises Invalid for an unknown method or tag, and when nothing is left."""
     return [_tool(tool) for tool in selection.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))]
 
 
-def openai(tool: models.AgentTool) -> dict[str, Json]:
+def openai(tool: contract.AgentTool) -> dict[str, Json]:
     """A function tool of OpenAI's chat completions, which LangChain's `bind_tools` takes too."""
     return {
         "type": "function",
@@ -27,20 +27,20 @@ def openai(tool: models.AgentTool) -> dict[str, Json]:
     }
 
 
-def anthropic(tool: models.AgentTool) -> dict[str, Json]:
+def anthropic(tool: contract.AgentTool) -> dict[str, Json]:
     """A tool of Anthropic's messages API."""
     return {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
 
 
-FORMATS: Mapping[str, Callable[[models.AgentTool], dict[str, Json]]] = {"openai": openai, "anthropic": anthropic}
+FORMATS: Mapping[str, Callable[[contract.AgentTool], dict[str, Json]]] = {"openai": openai, "anthropic": anthropic}
 """Values of `format`."""
 
 
-def _tool(tool: Tool) -> models.AgentTool:
+def _tool(tool: Tool) -> contract.AgentTool:
     definition = tool.definition
     schema: dict[str, Json] = dict(definition["inputSchema"])
     in_body = {p.argument for p in tool.request.parameters if p.location == "body"}
-    return models.AgentTool(
+    return contract.AgentTool(
         name=tool.name,
         title=definition.get("title", tool.name),
         description=definition["description"],

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from functions.admin_api.accounts import Account, Accounts
-from functions.admin_api.idempotency import Idempotency, Kept
-from functions.admin_api.models import nearest, read_json, show
+from functions.admin_api.accounts.item import AccountItem
+from functions.admin_api.accounts.service import Accounts
+from functions.admin_api.reading import nearest, read_json, show
+from functions.admin_api.tools.idempotency import Idempotency, Kept
 from functions.gateway import audit, credentials, errors, results
 from functions.gateway.call import Caller, call
 from functions.gateway.errors import Invalid, NotFound
@@ -116,7 +117,7 @@ class Proxy:
 
     async def _run(
         self,
-        account: Account,
+        account: AccountItem,
         tool: Tool,
         arguments: dict[str, Json],
         data_key: bytes,
@@ -316,7 +317,7 @@ def _kinds(schema: Mapping[str, Json]) -> set[str]:
     return kinds
 
 
-def _server(account: Account) -> Grant:
+def _server(account: AccountItem) -> Grant:
     """The account as a server without a filter, for the call line."""
     return Grant(
         id="",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from functions.admin_api.models import nearest, show
+from functions.admin_api.reading import nearest, show
 from functions.gateway.errors import Invalid
 from functions.gateway.grants import read_time
 from functions.stores import layout

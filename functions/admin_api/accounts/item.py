@@ -1,0 +1,67 @@
+"""The stored form of an integrated account."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from functions.gateway.grants import read_time, write_time
+from functions.stores.store import Item
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class AccountItem:
+    """One integrated account as stored in the control plane.
+
+    `given`, `found`  context from the operator, and from the probe; the operator's word goes first.
+    `credential_changed_at`  an older `needs_reauth` of the data plane is about the credential before.
+    `version`  the stored item's; servers note which one they copied.
+    """
+
+    id: str
+    integration: str
+    name: str
+    base_url: str
+    given: Mapping[str, str]
+    found: Mapping[str, str]
+    sealed_credential: bytes = field(repr=False)
+    wrapped_data_key: bytes = field(repr=False)
+    credential_changed_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    version: int = 0
+
+    @property
+    def context(self) -> dict[str, str]:
+        """Values for path parameters, as calls use them."""
+        return {**self.found, **self.given}
+
+    def to_json(self) -> dict[str, Json]:
+        """The body of the stored item."""
+        return {
+            "id": self.id,
+            "integration": self.integration,
+            "name": self.name,
+            "base_url": self.base_url,
+            "given": dict(self.given),
+            "found": dict(self.found),
+            "sealed_credential": base64.b64encode(self.sealed_credential).decode(),
+            "wrapped_data_key": base64.b64encode(self.wrapped_data_key).decode(),
+            "credential_changed_at": write_time(self.credential_changed_at),
+            "created_at": write_time(self.created_at),
+            "updated_at": write_time(self.updated_at),
+        }
+
+    @classmethod
+    def from_item(cls, item: Item) -> AccountItem:
+        """Inverse of `to_json`."""
+        body = item.body
+        times = {name: read_time(body[name]) for name in ("credential_changed_at", "created_at", "updated_at")}
+        boxes = {name: base64.b64decode(body[name]) for name in ("sealed_credential", "wrapped_data_key")}
+        members: dict[str, Any] = {**body, **times, **boxes}
+        return cls(**members, version=item.version)
