@@ -27,7 +27,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 from urllib.parse import urlsplit
 
 import httpx
@@ -39,6 +39,7 @@ from functions.admin_api.api_tokens import service as api_tokens
 from functions.admin_api.app import create_app as create_admin_api
 from functions.gateway.audit import Audit
 from functions.gateway.grants import mint_api_token
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.app import Endpoint
@@ -63,8 +64,6 @@ QUIET = ("httpx", "httpcore", "httpx2", "mcp", "uvicorn.error", "uvicorn.access"
 PLATFORM_URL = "https://api.mem0.ai"
 EMBEDDED = "embedded memory"
 DATA_PLANE = ("mcp", ".well-known", "health")
-
-Json = Any
 
 
 class LocalError(Exception):

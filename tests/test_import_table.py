@@ -33,7 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.stores.layout",
         "tool_catalog.catalog",
     ),
-    "functions.stores": ("functions.stores",),
+    "functions.stores": ("functions.stores", "functions.gateway.json_text"),
     "functions.mcp_endpoint": (
         "functions.mcp_endpoint",
         "functions.gateway",
@@ -74,11 +74,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.cli",
         "functions.local",
         "functions.gateway.grants",
+        "functions.gateway.json_text",
         "functions.gateway.settings",
+        "functions.gateway.wording",
         "functions.memory_engine.settings",
         "functions.memory_engine.storage",
     ),
-    "tool_catalog": ("tool_catalog",),
+    "tool_catalog": ("tool_catalog", "functions.gateway.json_text", "functions.gateway.wording"),
     "tool_catalog.catalog": (),
 }
 """Room -> what of ours may be imported anywhere in it. The longest matching name is a file's room."""

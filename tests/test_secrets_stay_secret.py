@@ -20,6 +20,7 @@ from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.app import create_app
 from functions.gateway.credentials import Credential, seal, seal_credential, token_key
 from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.app import Endpoint
@@ -29,8 +30,6 @@ from tests.gateway.calling import NOON
 from tests.gateway.loopback import Received, Told
 from tests.mcp_endpoint.endpoint import exchange, legacy, post
 from tool_catalog import catalog
-
-Json = Any
 
 UPSTREAM_KEY = "m0-upstream-key-4711-do-not-tell"
 OTHER_KEY = "m0-another-key-0815-do-not-tell"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from tool_catalog import schemas
+from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
 from tool_catalog.inputs import LOCATIONS
 from tool_catalog.records import MethodRecord
 from tool_catalog.schemas import Expander, Place
 
-Json = Any
 Schema = dict[str, Json]
 
 _DOTTED = re.compile(r"@|[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")

@@ -17,15 +17,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tool_catalog import catalog
 from tool_catalog.atomic_write import write_atomically
+from tool_catalog.catalog import Json
 from tool_catalog.compiler import compile_catalog, to_bytes
 from tool_catalog.records import INTEGRATION_FILE, RECORDS, read_folder
 from tool_catalog.yaml_source import Problem
-
-Json = Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import jsonschema_rs
@@ -17,13 +16,13 @@ import pydantic
 from mcp_types.methods import serialize_server_result
 
 from tool_catalog import answers, catalog, naming
+from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
 from tool_catalog.inputs import PLACEHOLDER, compile_input
 from tool_catalog.records import AuthRecord, CheckRecord, MethodRecord, Records, Resource
 from tool_catalog.schemas import Expander, Place, schema_problems
 from tool_catalog.yaml_source import Problem
 
-Json = Any
 Schema = dict[str, Json]
 
 SERVED_REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")

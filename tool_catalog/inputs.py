@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from tool_catalog import schemas
+from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
 from tool_catalog.records import MethodRecord, ParameterRecord
 from tool_catalog.schemas import Expander, Place
 
-Json = Any
 Schema = dict[str, Json]
 
 LOCATIONS = ("path", "body", "query", "header")

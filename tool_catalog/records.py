@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pydantic
 
-from tool_catalog.catalog import Access, Location, ScopeKind, Style
+from tool_catalog.catalog import Access, Json, Location, ScopeKind, Style
 from tool_catalog.yaml_source import KeyPath, Problem, Source, read
 
 RECORDS = Path(__file__).parent / "records"
@@ -26,7 +26,6 @@ INTEGRATION_FILE = "integration.yaml"
 
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-Json = Any
 Schema = dict[str, Json]
 Record = TypeVar("Record", bound="Strict")
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import jsonschema_rs
 
+from tool_catalog.catalog import Json
 from tool_catalog.yaml_source import KeyPath, Problem, Source
 
-Json = Any
 Schema = dict[str, Json]
 
 SHARED = "#/schemas/"

@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -43,12 +42,11 @@ from functions.gateway import errors
 from functions.gateway.audit import Audit
 from functions.gateway.errors import Invalid, NotFound, PosternError, TooLarge, WrongMediaType
 from functions.gateway.grants import read_time
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores.store import Store, StoreError, StoreUnavailable
 from tool_catalog.catalog import Catalog
-
-Json = Any
 
 MAX_PAGE, DEFAULT_PAGE = 100, 25
 """Entries of a listing's page."""

@@ -12,8 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from functions.admin_api.ids import ID
 from functions.gateway.grants import read_time
-
-Json = Any
+from functions.gateway.json_text import Json
 
 MAX_NAME_CHARS = 200
 

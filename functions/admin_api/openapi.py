@@ -29,8 +29,7 @@ from functions.admin_api.servers.contract import (
 )
 from functions.admin_api.tools.contract import AgentTool
 from functions.gateway.errors import phrase
-
-Json = Any
+from functions.gateway.json_text import Json
 
 VERSION = "1"
 """Version of the contract: raised when a client that followed the earlier one would break."""

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ValidationError
 from functions.admin_api.contract import Body
 from functions.admin_api.servers.contract import MAX_GRACE_SECONDS
 from functions.gateway.errors import Invalid, invalid
-
-Json = Any
+from functions.gateway.json_text import Json
 
 SHOWN_CHARS = 80
 """Characters of an offending value that a message repeats."""

@@ -1,8 +1,9 @@
 """`postern`: the command line of a local or a deployed endpoint, with the same words for both.
 
 Rule of the room: a client of the HTTP contracts, through httpx and the official MCP client. Of the rest it imports only
-`gateway.settings`, `gateway.servers` (how a time is read and written), and, inside the command that needs it, `local`
-(serve, demo) and the memory engine's `jsonl`, `database` and `settings` (export, import, serve); nothing imports it.
+`gateway.settings`, `gateway.grants` (how a time is read and written), `gateway.json_text` and `gateway.wording`. The
+command that needs them also imports `local` (serve, demo) and the memory engine's `jsonl`, `database` and `settings`
+(export, import, serve). Nothing imports this room.
 
 Exit codes: 0 done; 1 refused or failed, with the reason on standard error; 2 wrong usage.
 """

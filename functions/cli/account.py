@@ -10,8 +10,7 @@ from typing import Any
 from functions.cli.invocation import Invocation, Misuse
 from functions.cli.management_api import open_api, path
 from functions.cli.tables import count, details, table
-
-Json = Any
+from functions.gateway.json_text import Json
 
 CREDENTIAL = """a field of the credential, as api_key=env:MEM0_API_KEY (from a variable), api_key=@FILE, api_key=- (from
 standard input) or, in sight of `ps` and your shell's history, api_key=VALUE"""

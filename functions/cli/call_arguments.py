@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from functions.cli.invocation import Misuse
-
-Json = Any
+from functions.gateway.json_text import Json
 
 _WORD = re.compile(r"([^=:]+?)(:=|=)(.*)", re.DOTALL)
 

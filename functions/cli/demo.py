@@ -28,11 +28,10 @@ from functions.cli.serve import settings_from
 from functions.cli.tables import count
 from functions.cli.terminal import Terminal, printable
 from functions.gateway.grants import read_time, write_time
+from functions.gateway.json_text import Json
 
 if TYPE_CHECKING:
     from mcp import Client
-
-Json = Any
 
 FACT = "I always take a window seat on long flights."
 QUESTION = "window seat"

@@ -6,11 +6,9 @@ import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from functions.cli.terminal import Terminal
-
-Json = Any
+from functions.gateway.json_text import Json
 
 
 class Misuse(Exception):

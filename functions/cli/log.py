@@ -12,8 +12,7 @@ from functions.cli.invocation import Invocation
 from functions.cli.management_api import ManagementApi, open_api
 from functions.cli.tables import cell, table
 from functions.gateway.grants import read_time, write_time
-
-Json = Any
+from functions.gateway.json_text import Json
 
 POLL = 1.0
 """Seconds between two looks at the log while following it."""

@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -14,8 +13,7 @@ import httpx
 from functions.cli.connection import Connection, connection
 from functions.cli.invocation import Failed, Invocation
 from functions.cli.terminal import Terminal, printable
-
-Json = Any
+from functions.gateway.json_text import Json
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 """Seconds: a proxied call may wait 25 s for its upstream, a probe 10 s, a cold start some more."""

@@ -11,8 +11,7 @@ from functions.cli.invocation import Invocation, Misuse
 from functions.cli.management_api import ManagementApi, open_api, path
 from functions.cli.moments import duration, expiry, until
 from functions.cli.tables import count, details, table
-
-Json = Any
+from functions.gateway.json_text import Json
 
 
 def add(commands: Any, remote: argparse.ArgumentParser) -> None:

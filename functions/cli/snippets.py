@@ -12,12 +12,11 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from functions.cli.invocation import Misuse
-
-Json = Any
+from functions.gateway.json_text import Json
 
 PLACEHOLDER = "PASTE_THE_API_TOKEN_HERE"
 """Stands where a client takes no reference to a secret."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from functions.cli.terminal import printable
-
-Json = Any
+from functions.gateway.json_text import Json
 
 GAP = "  "
 

@@ -8,9 +8,9 @@ import threading
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import TextIO
 
-Json = Any
+from functions.gateway.json_text import Json
 
 PATIENCE = 2.0
 """Seconds after which a command that is still waiting says for what."""

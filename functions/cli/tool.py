@@ -12,8 +12,7 @@ from functions.cli.connection import read_local
 from functions.cli.invocation import Failed, Invocation, Misuse
 from functions.cli.management_api import open_api
 from functions.cli.tables import count, table
-
-Json = Any
+from functions.gateway.json_text import Json
 
 
 def add(commands: Any, remote: argparse.ArgumentParser) -> None:

@@ -6,17 +6,16 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from functions.cli.invocation import Failed
 from functions.cli.management_api import CLIENT_NAME, ManagementApi, is_loopback, path, version
 from functions.cli.terminal import printable
+from functions.gateway.json_text import Json
 
 if TYPE_CHECKING:
     from mcp import Client
-
-Json = Any
 
 RATE_LIMIT = "postern/rate-limit"
 """Key of `_meta` under which a result carries the upstream's rate limit."""

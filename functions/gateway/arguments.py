@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from functions.gateway.errors import well_formed
+from functions.gateway.json_text import Json, well_formed
 from functions.gateway.scope import Offer
 from tool_catalog.catalog import Catalog, Tool
-
-Json = Any
 
 SHOWN_VALUE_CHARS = 80
 """Characters of an offending value that a message repeats."""

@@ -14,14 +14,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol, TextIO
+from typing import Literal, Protocol, TextIO
 
 from functions.gateway.grants import Grant, write_time
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreError
-
-Json = Any
 
 USE_EVERY = timedelta(minutes=1)
 """How often, at most, the time of last use of a server is written."""

@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 
 from functions.gateway import arguments as argument_rules
 from functions.gateway import credentials, paging, rate_limits, refusals, requests, results, scope, selection
@@ -18,14 +17,13 @@ from functions.gateway.credentials import Credential
 from functions.gateway.errors import OutOfScope, ToolFailure, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import Grant
+from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.scope import Offer
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool
-
-Json = Any
 
 TRACE_CHARS = 8_192
 """Longest trace header passed upstream: the limit of W3C Baggage; traceparent and tracestate are shorter."""

@@ -20,7 +20,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from functions.gateway.errors import UpstreamUnreachable, well_formed
+from functions.gateway.errors import UpstreamUnreachable
+from functions.gateway.json_text import well_formed
 from functions.gateway.requests import UNSENDABLE, UpstreamRequest
 
 if TYPE_CHECKING:

@@ -30,17 +30,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
+from functions.gateway.json_text import Json, well_formed
 from functions.gateway.rate_limits import RateLimit
-
-Json = Any
-
-
-def well_formed(text: str) -> str:
-    """The text with U+FFFD for each half of a surrogate pair, which JSON can escape but UTF-8 cannot hold."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
 
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-Json = Any
+from functions.gateway.json_text import Json
 
 FIELDS_CHARS = 1_000
 """Longest `fields` expression."""

@@ -12,9 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-Json = Any
+from functions.gateway.json_text import Json
 
 TOKEN_BYTES = 32
 """Random bytes of a token or an API token: 256 bits, nothing to guess and nothing to encode."""

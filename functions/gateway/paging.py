@@ -10,12 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from functions.gateway.errors import well_formed
+from functions.gateway.json_text import Json, well_formed
 from tool_catalog.catalog import Pagination, Tool
-
-Json = Any
 
 POSITION_CHARS = 2_000
 """Longest cursor taken from an upstream; they are rarely over some hundred characters."""

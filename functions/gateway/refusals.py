@@ -6,15 +6,13 @@ Error bodies have no common shape even within one API; the words are looked for 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable
+from functions.gateway.json_text import Json
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.results import Cut, capped
 from functions.gateway.upstream import UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool
-
-Json = Any
 
 SAID_CHARS = 1_000
 """Characters of the upstream's words that a message repeats."""

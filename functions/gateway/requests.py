@@ -10,15 +10,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from functions.gateway.errors import WrongArguments
+from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from tool_catalog.catalog import Parameter, Tool
-
-Json = Any
-
 
 SHOWN_CHARS = 80
 """Characters of an offending value that a message repeats."""

@@ -10,17 +10,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil, isfinite
-from typing import Any
 
-from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments, well_formed
+from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import BadExpression, Fields, search
+from functions.gateway.json_text import Json, well_formed
 from functions.gateway.paging import Position
 from functions.gateway.scope import Offer
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tool_catalog.catalog import Tool
-
-Json = Any
 
 BYTES_PER_TOKEN = 4
 """How `max_tokens` is counted: the usual estimate for English text in JSON. Text in other scripts takes more bytes per

@@ -14,9 +14,8 @@ from typing import Any
 
 from functions.gateway.errors import OutOfScope
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from tool_catalog.catalog import Tool
-
-Json = Any
 
 OFFERS_KEPT = 512
 """Prepared tools kept per process: a few servers' worth, about 10 kB each."""

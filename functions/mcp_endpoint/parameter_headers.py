@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from functions.gateway.json_text import Json
 from functions.mcp_endpoint.protocol import PARAMETER_HEADER, Headers, decode_header
-
-Json = Any
 
 MARK = "x-mcp-header"
 

@@ -15,9 +15,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
 
-Json = Any
+from functions.gateway.json_text import Json
+
 RequestId = str | int
 Headers = Sequence[tuple[str, str]]
 """Header lines in their order, duplicates included; names in lower case."""

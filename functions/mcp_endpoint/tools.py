@@ -6,19 +6,17 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from functions.gateway import audit, credentials, errors, results, scope, selection
 from functions.gateway.call import Caller, call
 from functions.gateway.grants import Grant, write_time
+from functions.gateway.json_text import Json
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import parameter_headers
 from functions.mcp_endpoint.protocol import HEADER_MISMATCH, INTERNAL_ERROR, INVALID_PARAMS, Call, RpcError
 from tool_catalog.catalog import Catalog
-
-Json = Any
 
 LISTING_TTL_MS = 60_000
 """How long a client may keep a listing, in ms. A changed filter holds for calls at once."""

@@ -25,6 +25,7 @@ from functions.admin_api.app import create_app
 from functions.gateway.audit import Audit
 from functions.gateway.credentials import Credential, open_with_token
 from functions.gateway.grants import Grant, digest
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.memory_engine.app import create_app as create_engine
@@ -36,8 +37,6 @@ from tool_catalog.catalog import Catalog
 
 START = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 API_KEY = "m0-live-key-that-must-stay-hidden"
-
-Json = Any
 
 
 @dataclass

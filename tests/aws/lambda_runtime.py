@@ -14,12 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from functions.gateway.json_text import Json
 from tests.aws import standins
 from tests.mcp_endpoint.endpoint import Answer, Request
-
-Json = Any
 
 EVENTS = Path(__file__).parent / "events"
 INVOKE = "2015-03-31/functions/function/invocations"

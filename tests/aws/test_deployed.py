@@ -15,14 +15,13 @@ import httpx
 import pytest
 
 from functions.gateway.grants import digest, write_time
+from functions.gateway.json_text import Json
 from functions.stores import layout
 from functions.stores.dynamodb import DynamoStore
 from tests.aws import standins
 from tests.aws.conftest import Built, run
 
 pytestmark = pytest.mark.aws
-
-Json = Any
 
 PURGE_SECONDS = 60
 """The stand-in looks at its schedules every 10 s; AWS promises the minute."""

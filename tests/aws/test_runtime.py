@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from functions.gateway.grants import write_time
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.dynamodb import DynamoStore
@@ -23,8 +24,6 @@ from tests.aws.lambda_runtime import Running, running
 from tests.mcp_endpoint.endpoint import Answer, Bench, Clock, Request, legacy, modern
 
 pytestmark = pytest.mark.aws
-
-Json = Any
 
 EVENTS = ["function_url", "http_api"]
 ERAS: dict[str, Callable[..., Request]] = {"2026-07-28": modern, "2025-11-25": legacy}

@@ -9,15 +9,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from functions.cli import main
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import Ready, start
-
-Json = Any
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -15,9 +14,8 @@ import pytest
 from functions.cli import main
 from functions.cli.management_api import version
 from functions.gateway.grants import read_time
+from functions.gateway.json_text import Json
 from tests.cli.conftest import Local, Ran, run
-
-Json = Any
 
 
 def _mint(local: Local, *options: str) -> Json:

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
@@ -29,8 +28,6 @@ PATIENCE = 120.0
 """Seconds until a client's process counts as stuck."""
 
 pytestmark = pytest.mark.clients
-
-Json = Any
 
 
 @pytest.fixture(name="guarded", params=[False, True], ids=["url alone", "second factor"])

@@ -17,8 +17,6 @@ from tests.cli.conftest import Local, run
 
 TOKEN = "pst_" + "s" * 43
 
-Json = Any
-
 
 @contextmanager
 def _answering(status: int, body: str) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:

@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from functions.cli.parser import parse
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import start
 from tests.cli.conftest import Local
@@ -26,8 +27,6 @@ from tests.cli.conftest import Local
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".cache" / "clients" / "bin" / "python"
 RECIPES = ROOT / "docs" / "recipes.md"
-
-Json = Any
 
 
 def _blocks(page: Path, language: str) -> list[str]:

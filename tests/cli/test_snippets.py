@@ -7,12 +7,12 @@ import json
 import re
 import shlex
 import tomllib
-from typing import Any
 
 import pytest
 import yaml
 
 from functions.cli.snippets import CLIENTS, PLACEHOLDER, snippet
+from functions.gateway.json_text import Json
 from tests.cli.conftest import Local, run
 
 URL = "https://postern.example/mcp/" + "t" * 43
@@ -21,8 +21,6 @@ ENV = "POSTERN_SECOND_FACTOR"
 BRIDGE = ["-y", "mcp-remote", URL, "--transport", "http-only"]
 BRIDGE_AUTH = ["--header", "Authorization:${POSTERN_AUTHORIZATION}"]
 BRIDGE_ENV = {"POSTERN_AUTHORIZATION": f"Bearer {PLACEHOLDER}"}
-
-Json = Any
 
 
 def _document(client: str, env: str | None = None) -> Json:

@@ -8,16 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from functions.gateway.grants import write_time
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import Ready, start
 from tests.mcp_endpoint.endpoint import Clock
-
-Json = Any
 
 DEAD = "This MCP URL is unknown, revoked or expired; ask whoever gave it to you for a new one"
 NO_SECOND_FACTOR = "This MCP server also asks for an API token; send one as Authorization: Bearer pst_..."

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
-Json = Any
+from functions.gateway.json_text import Json
 
 
 class Session(Protocol):

@@ -6,15 +6,13 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
+from functions.gateway.json_text import Json
 from tests.clients.product import ADD, LIST, Product
 from tool_catalog.catalog import available, load
-
-Json = Any
 
 CLAUDE_RESULT_CHARS = 150_000
 """Longest result that Claude takes."""

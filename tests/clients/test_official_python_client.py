@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import httpx2
 import pytest
@@ -12,12 +11,11 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
+from functions.gateway.json_text import Json
 from tests.clients.product import ADD, DEAD, FILTERS, LIST, NO_SECOND_FACTOR, Product
 from tests.clients.session import messages
 
 MODES = ["auto", "legacy", "2026-07-28"]
-
-Json = Any
 
 
 def _text(result: CallToolResult) -> str:

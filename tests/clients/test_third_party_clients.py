@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from functions.gateway.json_text import Json
 from tests.clients.product import ADD, DEAD, FILTERS, LIST, NO_SECOND_FACTOR, Product
 
 pytestmark = pytest.mark.clients
-
-Json = Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

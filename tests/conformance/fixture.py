@@ -12,13 +12,11 @@ import hmac
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from functions.gateway.json_text import Json
 from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, INVALID_PARAMS, MISSING_CAPABILITY, RpcError
 from functions.mcp_endpoint.tools import Outcome, ToolCall
 from tool_catalog.catalog import Auth, Catalog, Request, Result, Tool
-
-Json = Any
 
 INTEGRATION = "conformance"
 

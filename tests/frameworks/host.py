@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-Json = Any
+from functions.gateway.json_text import Json
 
 
 def tell(**what: Json) -> None:

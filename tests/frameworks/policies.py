@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
 
-Json = Any
+from functions.gateway.json_text import Json
 
 
 @dataclass(frozen=True)

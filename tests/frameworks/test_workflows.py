@@ -14,11 +14,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import Ready, start
 
@@ -33,8 +33,6 @@ PATIENCE = 120.0
 """Seconds until an agent's process counts as stuck; one takes a few, most of it imports."""
 
 pytestmark = pytest.mark.clients
-
-Json = Any
 
 
 @dataclass

@@ -11,13 +11,12 @@ from typing import Any, cast
 from functions.gateway.call import Answer, Caller, call
 from functions.gateway.credentials import Credential
 from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tests.gateway.loopback import Upstream
 from tool_catalog import catalog
 from tool_catalog.catalog import Auth, Catalog, Pagination, Parameter, Request, Result, Scope, Tool
-
-Json = Any
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 API_KEY = "m0-sécret-key-0123456789"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Json = Any
+from functions.gateway.json_text import Json
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import pytest
 from functions.gateway import arguments as argument_rules
 from functions.gateway import scope
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from tests.gateway.calling import MEM0, catalog_of, tool
 from tool_catalog.catalog import Parameter
 
-Json = Any
 LIST, SEARCH, CREATE = (
     MEM0.tools[name] for name in ("list_all_mem_0_memories", "mem_0_memories_search", "create_a_mem_0_memory")
 )

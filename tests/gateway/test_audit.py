@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 
 from functions.gateway.audit import Audit, CallRecord, argument_hash
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreUnavailable
 from tests.gateway.calling import NOON, server
-
-Json = Any
 
 CALL = CallRecord(
     time=NOON,

@@ -19,13 +19,13 @@ import pytest
 from functions.gateway import errors
 from functions.gateway.call import Caller, call
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tests.gateway.calling import API_KEY, MEM0, NOON, SETTINGS, AdvancingLoop, call_once, caller, catalog_of, tool
 from tests.gateway.loopback import Received, Told, Upstream, answer, unused_origin
 from tool_catalog.catalog import Pagination, Parameter, Result, Scope
 
-Json = Any
 GOLDEN = Path(__file__).parents[1] / "golden" / "messages" / "upstream.json"
 
 READ = tool(

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from functions.gateway import errors
+from functions.gateway.json_text import well_formed
 from functions.gateway.rate_limits import RateLimit
 
 
@@ -109,7 +110,7 @@ def test_codes_of_json_rpc_errors_are_the_documented_ones() -> None:
     ],
 )
 def test_half_of_a_surrogate_pair_never_gets_into_a_message(text: str, told: str) -> None:
-    assert errors.well_formed(text) == told
+    assert well_formed(text) == told
     error = errors.NotFound(text)
     assert error.message == told
     assert str(error).encode().decode() == told

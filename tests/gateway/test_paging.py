@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from functions.gateway import paging
+from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from tests.gateway.calling import tool
 from tool_catalog.catalog import Pagination, Parameter
-
-Json = Any
 
 
 def pagination(style: str, following: str | None = None) -> Pagination:

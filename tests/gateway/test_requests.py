@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from functions.gateway import errors, requests
+from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.requests import UpstreamRequest
 from tests.gateway.calling import tool
 from tool_catalog.catalog import Pagination, Parameter
 
-Json = Any
 BASE = "https://api.example.com"
 
 

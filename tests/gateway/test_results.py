@@ -10,13 +10,13 @@ import pytest
 from functions.gateway import errors, results, scope
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Pagination, Parameter, Result
 
-Json = Any
 SMALL = Settings(max_result_bytes=1_000, max_string_chars=100, max_array_items=3)
 LIST = tool("GET", "/", Parameter("result", "max_tokens", "max_tokens"), result=Result(items="results"))
 FOUND = tool("GET", "/", name="find", method="find", result=Result(items="results"))

@@ -10,10 +10,9 @@ import pytest
 from functions.gateway import arguments as argument_rules
 from functions.gateway import errors, scope, selection
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Parameter, Scope
-
-Json = Any
 
 LIST = MEM0.tools["list_all_mem_0_memories"]
 CREATE = MEM0.tools["create_a_mem_0_memory"]

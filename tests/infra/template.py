@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from functions.gateway.json_text import Json
 
-Json = Any
+ROOT = Path(__file__).parents[2]
 
 
 class _Loader(yaml.SafeLoader):

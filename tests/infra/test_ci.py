@@ -10,18 +10,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 import yaml
 
 from functions import local
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from infra.ci.ephemeral_server import CiError, Endpoint, endpoint_from, main, mint, revoke
 from tests.infra.template import ROOT
-
-Json = Any
 
 EXAMPLE = Path(__file__).parent / "example_project"
 ACTION = ROOT / "infra" / "ci" / "action.yml"

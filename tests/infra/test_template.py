@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from tests.infra import template
-
-Json = Any
 
 RESOURCES: dict[str, Json] = template.load()["Resources"]
 PARAMETERS: dict[str, Json] = template.load()["Parameters"]

@@ -21,12 +21,11 @@ from typing import Any
 
 import pytest
 
+from functions.gateway.json_text import Json
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from functions.stores.sqlite import SqliteStore
 from tests.mcp_endpoint.endpoint import META, Bench, Clock, served
-
-Json = Any
 
 EVENTS = Path(__file__).parent / "events"
 ROOT = Path(__file__).parents[2]

@@ -20,6 +20,7 @@ import uvicorn
 
 from functions.gateway.credentials import KEY_BYTES, seal, seal_credential, token_key
 from functions.gateway.grants import ApiToken, Grant, ServerConfig, digest, mint_api_token, mint_token
+from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
@@ -28,7 +29,6 @@ from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Put, Store
 
-Json = Any
 HeaderLines = Sequence[tuple[str, str]]
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

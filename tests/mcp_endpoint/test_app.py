@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.mcp_endpoint.tools import Outcome, ToolCall
 from functions.stores.store import Item, Key, StoreError, StoreUnavailable
 from tests.mcp_endpoint.endpoint import Answer, Bench, Request, exchange, legacy, modern, post
-
-Json = Any
 
 LIST = legacy("tools/list", id="my-request")
 

@@ -22,13 +22,13 @@ from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 
+from functions.gateway.json_text import Json
 from functions.mcp_endpoint.protocol import INVALID_PARAMS, LEGACY_VERSIONS, RpcError
 from functions.mcp_endpoint.tools import Outcome, ToolCall
 from tests.conformance import fixture
 from tests.mcp_endpoint.endpoint import META, MODERN, Answer, Bench, Request, exchange_async, legacy, modern
 from tool_catalog.catalog import Catalog, load
 
-Json = Any
 Random = random.Random
 
 REQUESTS = 4_000

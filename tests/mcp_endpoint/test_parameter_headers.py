@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp.shared.inbound import encode_header_value, validate_mcp_param_headers
 
+from functions.gateway.json_text import Json
 from functions.mcp_endpoint import parameter_headers
-
-Json = Any
 
 SCHEMA = {
     "type": "object",

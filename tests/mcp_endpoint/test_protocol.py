@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from functions.gateway.json_text import Json
 from functions.mcp_endpoint import protocol
 from functions.mcp_endpoint.protocol import Call, Notification, Refusal
 from tests.mcp_endpoint.endpoint import META, MODERN, Request, legacy, modern
-
-Json = Any
 
 TRANSPORT = "2026-07-28 transports"
 BASIC = "2026-07-28 basic"

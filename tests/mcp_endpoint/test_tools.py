@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from functions.gateway.audit import Audit
 from functions.gateway.grants import Grant, digest
+from functions.gateway.json_text import Json
 from functions.mcp_endpoint import tools
 from functions.mcp_endpoint.protocol import RpcError
 from functions.stores import layout
@@ -18,8 +18,6 @@ from functions.stores.store import Put
 from tests.conformance import fixture
 from tests.mcp_endpoint.endpoint import Bench, CannedSender, Request, legacy, modern, post
 from tool_catalog.catalog import load
-
-Json = Any
 
 SEARCH = "mem_0_memories_search"
 GET = "get_single_mem_0_memory_by_id"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
 
 import jsonschema
 import pytest
@@ -14,10 +13,9 @@ from hypothesis import strategies as st
 from functions.gateway import arguments as argument_rules
 from functions.gateway import scope
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from tests.gateway.calling import MEM0
 from tool_catalog.catalog import Tool
-
-Json = Any
 
 # Without formats, which the two implementations take from different libraries; each has a test of its own.
 SCALARS = (

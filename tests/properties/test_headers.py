@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -16,10 +15,9 @@ from mcp.shared.inbound import (
     find_duplicated_routing_header,
 )
 
+from functions.gateway.json_text import Json
 from functions.mcp_endpoint import protocol
 from functions.mcp_endpoint.protocol import Call, Notification, Refusal
-
-Json = Any
 
 VERSION = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"

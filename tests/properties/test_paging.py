@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from functions.gateway.call import Caller, call
 from functions.gateway.credentials import Credential
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.gateway.calling import NOON, catalog_of, server, tool
 from tool_catalog.catalog import Pagination, Parameter, Result, Scope, Tool
 
-Json = Any
 Style = Literal["page", "offset", "cursor"]
 
 MOST = 5

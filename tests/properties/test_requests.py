@@ -6,7 +6,6 @@ import asyncio
 import re
 import time
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -16,13 +15,12 @@ from hypothesis import strategies as st
 
 from functions.gateway import requests
 from functions.gateway.errors import ToolFailure, WrongArguments
+from functions.gateway.json_text import Json
 from functions.gateway.upstream import Sender
 from tests.gateway import loopback
 from tests.gateway.calling import MEM0, SETTINGS, tool
 from tests.gateway.loopback import Upstream
 from tool_catalog.catalog import Parameter, Tool
-
-Json = Any
 
 PATHED = [entry for entry in MEM0.tools.values() if "{" in entry.request.path]
 CONTEXT = {"org_id": "org_1", "project_id": "proj_1"}

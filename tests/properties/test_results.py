@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import jmespath
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from functions.gateway import results
-from functions.gateway.errors import TooLargeAnswer, ToolFailure, WrongArguments, well_formed
+from functions.gateway.errors import TooLargeAnswer, ToolFailure, WrongArguments
 from functions.gateway.expressions import Fields
+from functions.gateway.json_text import Json, well_formed
 from functions.gateway.paging import Position
 from functions.gateway.settings import Settings
 from tests.gateway.calling import tool
 from tool_catalog.catalog import Pagination, Parameter, Result
-
-Json = Any
 
 SCALARS = (
     st.none()

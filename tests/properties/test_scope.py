@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 from functions.gateway import scope, selection
 from functions.gateway.errors import OutOfScope
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from tests.gateway.calling import MEM0
 from tool_catalog.catalog import Tool
-
-Json = Any
 
 NAMES = ("user_id", "agent_id", "app_id", "run_id")
 IDS = st.sampled_from(["own", "other", "*", ""])

@@ -26,6 +26,7 @@ from functions.gateway.call import Caller, call
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import OutOfScope, ToolFailure
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.scope import holds
 from functions.gateway.settings import Settings
@@ -34,8 +35,6 @@ from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from tests.gateway.calling import MEM0, NOON, server
 from tool_catalog.catalog import Tool
-
-Json = Any
 
 WORLDS = int(os.environ.get("POSTERN_TEST_WORLDS", "24"))
 """Engines, pins and sequences of calls tried."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from tool_catalog.catalog import Json
 from tool_catalog.inputs import ARGUMENT_NAME, DESCRIPTION_LENGTH, FORBIDDEN_HEADERS
 from tool_catalog.openapi.document import Document, Operation
 from tool_catalog.openapi.inference import Placement
@@ -15,7 +15,6 @@ from tool_catalog.openapi.samples import fits, sample
 from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.texts import fitted, plain
 
-Json = Any
 Schema = dict[str, Json]
 
 _BODY = (

@@ -15,9 +15,9 @@ from urllib.parse import unquote
 
 import yaml
 
+from tool_catalog.catalog import Json
 from tool_catalog.records import VERBS
 
-Json = Any
 Node = dict[str, Json]
 
 MAX_BYTES = 64 * 1024 * 1024

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 from tool_catalog import naming
-from tool_catalog.catalog import STANDARD_METHODS
+from tool_catalog.catalog import STANDARD_METHODS, Json
 from tool_catalog.compiler import DESCRIPTION_LENGTH, TITLE_LENGTH
 from tool_catalog.naming import singular
 from tool_catalog.openapi.arguments import Context, NotCallable, Subject, arguments, example, object_schema
@@ -16,7 +15,6 @@ from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.texts import ended, fitted, plain
 from tool_catalog.yaml_source import KeyPath
 
-Json = Any
 Schema = dict[str, Json]
 
 _OURS = ("limit", "next_cursor", "fields", "max_tokens")

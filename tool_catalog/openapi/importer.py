@@ -19,9 +19,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tool_catalog.atomic_write import write_atomically
+from tool_catalog.catalog import Json
 from tool_catalog.compiler import compile_catalog
 from tool_catalog.openapi import drafts, integration, responses
 from tool_catalog.openapi.arguments import Context, NotCallable, Subject
@@ -37,8 +37,6 @@ from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.yaml_text import document as yaml_document
 from tool_catalog.records import INTEGRATION_FILE, SLUG, Records, read_folder
 from tool_catalog.yaml_source import Problem
-
-Json = Any
 
 MEMORY = ".imported.json"
 MEMORY_FORMAT = 1

@@ -6,15 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
+from tool_catalog.catalog import Json
 from tool_catalog.compiler import INSTRUCTIONS_LENGTH
 from tool_catalog.openapi.document import Document, Node, Operation, Unresolvable
 from tool_catalog.openapi.texts import ended, fitted, plain
 from tool_catalog.yaml_source import KeyPath
-
-Json = Any
 
 CREDENTIAL_DESCRIPTION = 200
 """Characters of a credential's description: a line or two beside an input field."""

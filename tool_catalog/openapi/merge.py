@@ -15,11 +15,11 @@ from typing import Any
 
 import yaml
 
+from tool_catalog.catalog import Json
 from tool_catalog.openapi.document import CannotImport
 from tool_catalog.openapi.yaml_text import document, entry, is_open
 from tool_catalog.yaml_source import KeyPath, Problem, read
 
-Json = Any
 Tree = dict[str, Any]
 """Digests by key: a string for a value, a Tree for a mapping that is merged key by key."""
 

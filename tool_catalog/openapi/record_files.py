@@ -6,10 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tool_catalog import naming
-from tool_catalog.catalog import STANDARD_METHODS
+from tool_catalog.catalog import STANDARD_METHODS, Json
 from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi import integration
 from tool_catalog.openapi.document import Document
@@ -18,8 +17,6 @@ from tool_catalog.openapi.inference import Placement, Seen
 from tool_catalog.openapi.responses import Response, item_schema
 from tool_catalog.records import INTEGRATION_FILE
 from tool_catalog.yaml_source import KeyPath
-
-Json = Any
 
 _ORDER = {method: index for index, method in enumerate(STANDARD_METHODS)}
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from tool_catalog.catalog import Json
 from tool_catalog.naming import snake_case
 from tool_catalog.openapi.document import Document, Operation
 from tool_catalog.openapi.schema_conversion import OUTPUT_DEPTH, OUTPUT_NODES, Converter
 
-Json = Any
 Schema = dict[str, Json]
 
 _JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;.*)?$|\*/\*$", re.IGNORECASE)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import jsonschema_rs
 
-Json = Any
+from tool_catalog.catalog import Json
+
 Schema = dict[str, Json]
 
 _FORMATS = {

@@ -8,17 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import jsonschema_rs
 
+from tool_catalog.catalog import Json
 from tool_catalog.naming import snake_case
 from tool_catalog.openapi.combining import FORMATS, as_list, either, kind_of, listed, merge_into
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.texts import ended, fitted, plain, sentences
 from tool_catalog.yaml_source import KeyPath
 
-Json = Any
 Schema = dict[str, Json]
 
 INPUT_DEPTH = 5

@@ -10,11 +10,9 @@ import re
 import textwrap
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
 
+from tool_catalog.catalog import Json
 from tool_catalog.yaml_source import KeyPath
-
-Json = Any
 
 WIDTH = 120
 """Characters of a line, as everywhere in this project."""

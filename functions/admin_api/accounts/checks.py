@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 from functions.admin_api.accounts.contract import MAX_CREDENTIAL_CHARS
 from functions.admin_api.reading import nearest, show
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import Invalid, invalid
+from functions.gateway.json_text import Json
 from functions.gateway.upstream import is_public, public_address
 from tool_catalog.catalog import Catalog
-
-Json = Any
 
 MAX_CONTEXT_CHARS = 500
 """Characters of one context value: they are ids that go into paths."""

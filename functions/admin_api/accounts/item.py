@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from functions.gateway.grants import read_time, write_time
+from functions.gateway.json_text import Json
 from functions.stores.store import Item
-
-Json = Any
 
 
 @dataclass(frozen=True, slots=True)

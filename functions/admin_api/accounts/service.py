@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from functions.admin_api.accounts import contract
@@ -25,13 +24,12 @@ from functions.gateway import credentials
 from functions.gateway.credentials import KEY_BYTES
 from functions.gateway.errors import Conflict, Invalid, NotFound
 from functions.gateway.grants import read_time, write_time
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores import layout
 from functions.stores.store import Delete, Item, Put, Store, StoreConflict
 from tool_catalog.catalog import Catalog
-
-Json = Any
 
 
 class Accounts:

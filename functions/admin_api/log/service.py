@@ -8,15 +8,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from functions.admin_api.reading import nearest, show
 from functions.gateway.errors import Invalid
 from functions.gateway.grants import read_time
+from functions.gateway.json_text import Json
 from functions.stores import layout
 from functions.stores.store import Item, Store
-
-Json = Any
 
 FILTERS = {
     "mcp_server_id": "server_id",

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from functions.admin_api.contract import MAX_NAME_CHARS, Arguments, Body, Moment, Name, Word
-
-Json = Any
+from functions.gateway.json_text import Json
 
 MAX_CONFIG_BYTES = 16_384
 """UTF-8 bytes of a server's config as JSON: it is part of every read of the data plane."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from functions.gateway.grants import ServerConfig, read_time, write_time
+from functions.gateway.json_text import Json
 from functions.stores.store import Item
-
-Json = Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.service import Accounts
@@ -26,10 +25,9 @@ from functions.gateway import selection
 from functions.gateway.credentials import seal, token_key
 from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
 from functions.gateway.grants import Grant, ServerConfig, digest, mint_token, write_time
+from functions.gateway.json_text import Json
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store
-
-Json = Any
 
 MAX_LIVE_TOKENS = 10
 """Live tokens of one server: the present one and those whose grace still runs."""

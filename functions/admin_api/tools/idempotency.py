@@ -14,14 +14,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from functions.gateway.credentials import open_sealed, seal
 from functions.gateway.errors import Conflict, Invalid
+from functions.gateway.json_text import Json
 from functions.stores import layout
 from functions.stores.store import MAX_BODY_BYTES, Delete, Key, Put, Store, StoreConflict
-
-Json = Any
 
 KEPT = timedelta(hours=24)
 """How long an answer is kept."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from functions.admin_api.tools import contract
 from functions.admin_api.tools.proxy import address
 from functions.gateway import selection
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
 from tool_catalog.catalog import Catalog, Tool
-
-Json = Any
 
 
 def tools(catalog: Catalog, methods: Sequence[str], tags: Sequence[str]) -> list[contract.AgentTool]:

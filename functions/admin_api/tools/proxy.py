@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.service import Accounts
@@ -26,11 +25,10 @@ from functions.gateway import audit, credentials, errors, results
 from functions.gateway.call import Caller, call
 from functions.gateway.errors import Invalid, NotFound
 from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tool_catalog.catalog import Catalog, Tool
-
-Json = Any
 
 LOGGED_CLIENT_CHARS = 64
 """Characters kept of the client's name and of its version, from its User-Agent."""

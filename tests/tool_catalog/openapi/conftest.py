@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
+from functions.gateway.json_text import Json
 from tool_catalog.openapi import importer
 from tool_catalog.openapi.document import Document, read
 from tool_catalog.openapi.progress import Progress
 from tool_catalog.openapi.report import Report
-
-Json = Any
 
 PARCELS = Path(__file__).parent / "parcels.yaml"
 GOLDEN = Path(__file__).parent / "golden"

@@ -12,12 +12,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.gateway.json_text import Json
 from tests.tool_catalog.openapi.conftest import PARCELS
 from tool_catalog.openapi import importer
 from tool_catalog.openapi.document import CannotImport, read
 from tool_catalog.openapi.progress import Progress
-
-Json = Any
 
 WHOLE = read(PARCELS).data
 JUNK: list[Json] = [

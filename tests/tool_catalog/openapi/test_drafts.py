@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from functions.gateway.json_text import Json
 from tool_catalog.openapi import drafts, integration, responses
 from tool_catalog.openapi.arguments import Context, Subject
 from tool_catalog.openapi.document import Document, Operation
 from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Placement
-
-Json = Any
 
 OBJECT = {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import jsonschema_rs
 import pytest
 
 from functions.gateway import paging, requests
+from functions.gateway.json_text import Json
 from tests.tool_catalog.openapi.conftest import GOLDEN, PARCELS, Import
 from tool_catalog import catalog, cli
 from tool_catalog.catalog import Catalog
 from tool_catalog.openapi.document import CannotImport
 from tool_catalog.openapi.importer import MEMORY
-
-Json = Any
 
 
 def compiled(folder: Path) -> Catalog:

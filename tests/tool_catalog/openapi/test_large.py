@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-Json = Any
+from functions.gateway.json_text import Json
 
 RESOURCES = 200
 CALLS_PER_OPERATION = 300_000

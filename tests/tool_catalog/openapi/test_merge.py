@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.gateway.json_text import Json
 from tool_catalog.openapi.merge import Merged, Unreadable, merge, tree
 from tool_catalog.openapi.yaml_text import document
 from tool_catalog.yaml_source import read
-
-Json = Any
 
 BASE: dict[str, Json] = {
     "resource": "pets",

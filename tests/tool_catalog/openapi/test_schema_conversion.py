@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.gateway.json_text import Json
 from tests.tool_catalog.openapi.conftest import document
 from tool_catalog.openapi.document import Unresolvable
 from tool_catalog.openapi.schema_conversion import ENUM_VALUES, INPUT_DEPTH, INPUT_NODES, Converter
-
-Json = Any
 
 META_SCHEMA = jsonschema_rs.Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from functions.gateway.json_text import Json
 from tool_catalog.openapi.yaml_text import WIDTH, document
 from tool_catalog.yaml_source import read
-
-Json = Any
 
 LOOKALIKES = [
     "true",

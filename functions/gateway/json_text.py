@@ -1,0 +1,150 @@
+"""JSON text, read and written in one place: what may be in it, and how it looks.
+
+`decode` is for what a caller or a person wrote: it refuses whatever could not be written again as JSON in UTF-8.
+`decode_foreign` is for an upstream's answer. It accepts what the shaping of a result mends later: infinite numbers and
+halves of surrogate pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from json import JSONDecodeError
+from math import isfinite
+from typing import Any, NoReturn
+
+Json = Any
+"""A value that JSON has: None, bool, int, float, str, list, or dict with str keys."""
+
+MAX_DEPTH = 100
+"""Levels of objects and arrays that are read. Deeper JSON could exhaust the stack of recursive code behind us, and no
+API's documents or arguments come near this depth."""
+
+MAX_DIGITS = 4_300
+"""Digits of a whole number: Python's own limit, because reading a number takes time with the square of its digits."""
+
+_SHOWN_CHARS = 40
+"""Characters of an unreadable number that an error repeats."""
+
+
+class NotJson(ValueError):
+    """The text is not JSON that we accept. The message completes the sentence "The text is not valid JSON: ..."."""
+
+
+def decode(body: bytes | str) -> Json:
+    """The value of a strict JSON document.
+
+    Raises NotJson for text that is not UTF-8, for NaN and numbers out of range, for more than MAX_DEPTH levels, and for
+    half of a surrogate pair, which UTF-8 cannot hold.
+    """
+    text = _text(body)
+    value = _parsed(text, parse_float=_finite)
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise NotJson(f"it is nested more than {MAX_DEPTH} levels deep")
+    if "\\u" in text or (isinstance(body, str) and not text.isascii()):
+        try:
+            encode_strictly(value)
+        except UnicodeEncodeError:
+            raise NotJson("a string holds half of a surrogate pair") from None
+    return value
+
+
+def decode_foreign(body: bytes | str) -> Json:
+    """The value of a JSON document that an upstream wrote, with or without a byte-order mark. Raises NotJson."""
+    return _parsed(_text(body, "utf-8-sig"))
+
+
+def encode(value: Json) -> bytes:
+    """Compact JSON in UTF-8. Half of a surrogate pair becomes a question mark."""
+    return text(value).encode("utf-8", "replace")
+
+
+def encode_strictly(value: Json) -> bytes:
+    """Compact JSON in UTF-8. Raises ValueError for what no JSON document in UTF-8 can hold (UnicodeEncodeError for half
+    of a surrogate pair), RecursionError for a value that is nested too deep."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def text(value: Json) -> str:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def canonical(value: Json) -> bytes:
+    """Compact JSON in ASCII with sorted names: the same bytes for equal values, for digests and cache keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def readable(value: Json) -> str:
+    """JSON with two spaces of indentation, for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def spaced(value: Json) -> str:
+    """JSON in one line with spaces after commas and colons, for messages."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def size(value: Json) -> int:
+    """Bytes of the value as compact JSON in UTF-8."""
+    return len(encode(value))
+
+
+def well_formed(text: str) -> str:
+    """The text with U+FFFD for each half of a surrogate pair, which JSON can escape but UTF-8 cannot hold."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _text(body: bytes | str, encoding: str = "utf-8") -> str:
+    if isinstance(body, str):
+        return body
+    try:
+        return body.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise NotJson(f"byte {error.start} is not UTF-8") from None
+
+
+def _parsed(text: str, **hooks: Any) -> Json:
+    try:
+        return json.loads(text, parse_constant=_no_constant, **hooks)
+    except NotJson:
+        raise
+    except JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise NotJson(f"it is nested more than {MAX_DEPTH} levels deep") from None
+    except ValueError:  # the number of too many digits, which Python's own message does not count
+        json.loads(text, parse_constant=_no_constant, parse_int=_whole)
+        raise
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise NotJson(f"{name} is not a JSON number")
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise NotJson(f"a number of {len(digits):,} digits is too long; at most {MAX_DIGITS:,} are taken") from None
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise NotJson(f"the number {digits[:_SHOWN_CHARS]} is out of range")
+    return number
+
+
+def _is_deeper(value: Json, levels: int) -> bool:
+    level: Iterable[Json] = [value]
+    for _ in range(levels):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
