@@ -68,8 +68,8 @@ smoke: $(VENV)/.ready ## Check a deployment from outside: make smoke ENV=dev
 destroy: $(VENV)/.ready ## Remove a deployment, whatever state it is in: make destroy ENV=dev
 	@$(RUN) infra/destroy.py $(ENV) $(ARGS)
 
-lock: $(VENV)/.dev ## Resolve every dependency anew, with hashes and without addresses
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" infra/lock
+lock: $(VENV)/.dev ## Lock the dependencies with hashes; ARGS=--upgrade moves to the newest versions
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" infra/lock $(ARGS)
 
 clean: ## Remove what can be made again (never your data in .postern)
 	rm -rf $(VENV) .cache .aws-sam .mypy_cache .ruff_cache .hypothesis

@@ -1,11 +1,12 @@
-"""`postern`: the command line of a local or a deployed endpoint, with the same words for both.
+"""`postern`: the command line of a local or a deployed endpoint. The same commands work on both.
 
-Rule of the room: a client of the HTTP contracts, through httpx and the official MCP client. Of the rest it imports only
+Rule of the room: a client of the HTTP contracts, through httpx and the official MCP client. It may also import
 `gateway.settings`, `gateway.grants` (how a time is read and written), `gateway.json_text` and `gateway.wording`. The
-command that needs them also imports `local` (serve, demo) and the memory engine's `jsonl`, `database` and `settings`
-(export, import, serve). Nothing imports this room.
+command that needs them may import `local` (serve, demo) and the memory engine's `jsonl`, `database` and `settings`
+(export, import, serve). Nothing imports this room. `commands/` holds one file per command; the other files are what
+commands share.
 
-Exit codes: 0 done; 1 refused or failed, with the reason on standard error; 2 wrong usage.
+Exit codes: 0 success; 1 refused or failed, with the reason on standard error; 2 usage error; 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
-from functions.cli.invocation import Failed, Invocation, Misuse
+from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.parser import parse
 from functions.cli.terminal import Terminal
 
@@ -30,12 +31,12 @@ def main(
     stderr: TextIO | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int:
-    """Run one command; returns the exit code. Wrong usage and `--help` leave through SystemExit, as argparse does."""
+    """Run one command and return the exit code. As in argparse, a usage error and `--help` raise SystemExit."""
     options = parse(arguments)
     terminal = Terminal(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr, options.json)
     try:
         return int(options.run(Invocation(options, environment, terminal, clock)) or 0)
-    except Misuse as error:
+    except UsageError as error:
         terminal.failure(str(error))
         return 2
     except Failed as error:
@@ -44,6 +45,6 @@ def main(
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader went away (`postern log | head`). Point the descriptor elsewhere, else Python complains at exit.
+        # The reader went away, e.g. `postern log | head`. Without another target, Python reports an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -1,10 +1,10 @@
-"""Which endpoint a command speaks to, and with which API token.
+"""Which endpoint a command uses, and with which API token.
 
     --endpoint, --api-token              or
     POSTERN_ENDPOINT, POSTERN_API_TOKEN  or
     local.json in the state folder, which `postern serve` writes
 
-A token found in local.json goes to the endpoint of local.json and nowhere else.
+A token from local.json is sent only to the endpoint of local.json.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from functions.cli.invocation import Failed, Invocation, Misuse
+from functions.cli.invocation import Failed, Invocation, UsageError
 
 LOCAL = "local.json"
-"""Name of the file in the state folder: {"base_url", "api_token", "mcp_url", "account_id", "server_id"}, mode 0600."""
+"""A file in the state folder: {"base_url", "api_token", "mcp_url", "account_id", "server_id"}, mode 0600."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """`account_id` and `mcp_url` are those that `postern serve` made, and None for a deployed endpoint."""
+    """`account_id` and `mcp_url` are the ones that `postern serve` made. They are None for a deployed endpoint."""
 
     base_url: str
     api_token: str = field(repr=False)
@@ -32,7 +32,7 @@ class Connection:
 
 
 def connection(invocation: Invocation) -> Connection:
-    """Where to speak to. Raises Misuse for an address that is none, Failed when there is nothing to speak to."""
+    """The endpoint to use. Raises UsageError for an invalid address, Failed when no endpoint is known."""
     options, environment = invocation.options, invocation.environment
     address = options.endpoint or environment.get("POSTERN_ENDPOINT", "")
     api_token = options.api_token or environment.get("POSTERN_API_TOKEN", "")
@@ -51,12 +51,12 @@ def connection(invocation: Invocation) -> Connection:
 
 
 def local_file(environment: Mapping[str, str]) -> Path:
-    """Where `postern serve` says how to reach it."""
+    """The file in which `postern serve` writes how to reach it."""
     return Path(environment.get("POSTERN_STATE_DIR", "") or ".postern") / LOCAL
 
 
 def read_local(environment: Mapping[str, str]) -> Connection | None:
-    """The local endpoint, if one was ever started with this state folder. Raises Failed for a file that is broken."""
+    """The local endpoint, if one was ever started with this state folder. Raises Failed for an unreadable file."""
     path = local_file(environment)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -65,14 +65,14 @@ def read_local(environment: Mapping[str, str]) -> Connection | None:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failed(
-            f"{path} cannot be read ({type(error).__name__}); `postern serve` writes it anew, or name an endpoint with "
+            f"{path} cannot be read ({type(error).__name__}); `postern serve` replaces it, or name an endpoint with "
             "--endpoint and --api-token"
         ) from None
 
 
 def _origin(address: str) -> str:
-    """An endpoint's address without a trailing slash. Raises Misuse."""
+    """The address of an endpoint without a trailing slash. Raises UsageError."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise Misuse(f'the endpoint is "{address}"; write it as https://example.com or http://127.0.0.1:8765')
+        raise UsageError(f'the endpoint is "{address}"; write e.g. https://example.com or http://127.0.0.1:8765')
     return address.rstrip("/")

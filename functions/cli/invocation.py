@@ -1,4 +1,4 @@
-"""What a command is given, and the two ways in which it ends badly."""
+"""What a command receives, and the two errors it may raise."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from functions.cli.terminal import Terminal
 from functions.gateway.json_text import Json
 
 
-class Misuse(Exception):
-    """The command was given wrongly: exit code 2. The message says what is valid."""
+class UsageError(Exception):
+    """The command line is not valid: exit code 2. The message says what is valid; nothing was sent."""
 
 
 class Failed(Exception):
-    """The command was refused or could not be done: exit code 1. `body` is the endpoint's own error object, if any."""
+    """The command was refused or failed: exit code 1. `body` is the error object of the endpoint, if there is one."""
 
     def __init__(self, message: str, body: Json = None) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Invocation:
-    """One run of one command. `clock` gives the present in UTC."""
+    """One run of one command. `clock` returns the current time in UTC."""
 
     options: argparse.Namespace
     environment: Mapping[str, str]

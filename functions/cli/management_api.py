@@ -1,4 +1,4 @@
-"""The management API over HTTP: one request, all pages of a listing, and refusals in words."""
+"""A client of the management API: one request, every page of a listing, errors as text."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from functions.cli.terminal import Terminal, printable
 from functions.gateway.json_text import Json
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
-"""Seconds: a proxied call may wait 25 s for its upstream, a probe 10 s, a cold start some more."""
+"""Seconds. A proxied call may wait 25 s for its upstream, a probe 10 s; a cold start adds a few."""
 
 CLIENT_NAME = "postern-cli"
-"""What the log calls this client, through either door."""
+"""The name of this client in the log, over MCP and over the management API."""
 
 PAGE = "100"
-"""Entries of a page: the most that the API gives."""
+"""Entries per page: the maximum of the API."""
 
 
 class ManagementApi:
-    """Every method raises Failed, with the endpoint's own words when it refuses."""
+    """Every method raises Failed. When the endpoint refuses, the message is the one it sent."""
 
     def __init__(self, connection: Connection, http: httpx.Client, terminal: Terminal) -> None:
         self.connection = connection
@@ -36,24 +36,26 @@ class ManagementApi:
     def request(
         self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: Json = None
     ) -> tuple[Json, httpx.Headers]:
-        """The answer's JSON and headers."""
+        """The JSON and the headers of the response."""
         url = self.connection.base_url
         try:
             with self._terminal.waiting(f"waiting for {url}"):
                 response = self._http.request(verb, path, params=query, json=body)
         except httpx.TimeoutException:
             raise Failed(
-                f"{url} did not answer in time; whether it acted is unknown, so look before you repeat"
+                f"{url} did not answer in time; whether it acted is unknown, so check before you repeat the command"
             ) from None
         except httpx.HTTPError as error:
             raise Failed(
-                f"{url} cannot be reached ({type(error).__name__}); is it running? `postern serve` starts one here"
+                f"{url} cannot be reached ({type(error).__name__}); check that it is running (`postern serve` starts "
+                "one here)"
             ) from None
         try:
             document = response.json()
         except ValueError:
             raise Failed(
-                f"{url} answered {response.status_code} without JSON; is it the address of a Postern endpoint?"
+                f"{url} answered {response.status_code} without JSON; check that this is the address of a Postern "
+                "endpoint"
             ) from None
         if response.is_success:
             return document, response.headers
@@ -64,19 +66,19 @@ class ManagementApi:
         return self.request("GET", path, query=query)[0]
 
     def post(self, path: str, body: Json) -> Json:
-        """The answer to a body."""
+        """The JSON that a POST returns."""
         return self.request("POST", path, body=body)[0]
 
     def patch(self, path: str, body: Json) -> Json:
-        """The answer to a change."""
+        """The JSON that a PATCH returns."""
         return self.request("PATCH", path, body=body)[0]
 
     def delete(self, path: str) -> Json:
-        """What was removed."""
+        """The JSON that a DELETE returns: what was removed."""
         return self.request("DELETE", path)[0]
 
     def all(self, path: str) -> list[Json]:
-        """Every entry of a listing, through all its pages."""
+        """Every entry of a listing, from all its pages."""
         return list(self._pages(path))
 
     def _pages(self, path: str) -> Iterator[Json]:
@@ -89,7 +91,7 @@ class ManagementApi:
             query["next_cursor"] = page["next_cursor"]
 
     def account_id(self, named: str | None) -> str:
-        """The account that a command is about: the one it names, the local one, or the only one there is."""
+        """The account a command uses: the one it names, else the local one, else the only one that exists."""
         if named or self.connection.account_id:
             return named or self.connection.account_id or ""
         ids = [account["id"] for account in self.all("/integrated-account")]
@@ -102,7 +104,7 @@ class ManagementApi:
 
 @contextmanager
 def open_api(invocation: Invocation) -> Iterator[ManagementApi]:
-    """The management API that this run speaks to."""
+    """The management API that this run uses."""
     where = connection(invocation)
     headers = {"authorization": f"Bearer {where.api_token}", "user-agent": f"{CLIENT_NAME}/{version()}"}
     with httpx.Client(
@@ -112,12 +114,12 @@ def open_api(invocation: Invocation) -> Iterator[ManagementApi]:
 
 
 def is_loopback(url: str) -> bool:
-    """True for this machine, where a proxy from the environment has no business."""
+    """True for this machine, for which a proxy from the environment must not be used."""
     return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def version() -> str:
-    """Of this package; 0 in a folder that was never installed."""
+    """The version of this package; 0 when the package is not installed."""
     try:
         return importlib.metadata.version("postern")
     except importlib.metadata.PackageNotFoundError:
@@ -125,12 +127,12 @@ def version() -> str:
 
 
 def path(*parts: str) -> str:
-    """A path of words and ids; an id cannot leave its place."""
+    """A path of words and ids. Each part is encoded, so an id cannot change the path."""
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
 def refusal(status: int, body: Json) -> Failed:
-    """An error answer in words: the message, or every problem on a line of its own where there are several."""
+    """An error response as text: its message or, when it reports several problems, one line for each."""
     if not isinstance(body, dict) or "message" not in body:
         return Failed(f"refused with status {status}", body)
     details = body.get("details")
@@ -144,5 +146,5 @@ def refusal(status: int, body: Json) -> Failed:
         text += f"\n  {printable(json.dumps(others, ensure_ascii=False))}"
     limits = body.get("rate_limit")
     if isinstance(limits, dict) and limits.get("retry_after_seconds") is not None:
-        text += f"\n  try again in {limits['retry_after_seconds']} s"
+        text += f"\n  retry in {limits['retry_after_seconds']} s"
     return Failed(text, body)

@@ -1,4 +1,4 @@
-"""Rows as aligned columns for people; scripts take --json."""
+"""Rows as aligned columns for people. Scripts use --json."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def count(number: int, noun: str) -> str:
 
 
 def details(pairs: Sequence[tuple[str, Json]]) -> str:
-    """Names and values, one a line."""
+    """Names and values, one per line."""
     width = max(len(name) for name, _ in pairs)
     return "\n".join(f"{name.ljust(width)}{GAP}{cell(value)}".rstrip() for name, value in pairs)
 
 
 def cell(value: Json) -> str:
-    """One value in one line: a list by commas, an object as key=value, nothing as -."""
+    """One value on one line: a list with commas, an object as key=value, an empty value as `-`."""
     if value is None or value in ("", [], {}):
         return "-"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What a command prints: its result on standard output, all that is said about it on standard error."""
+"""What a command prints: its result on standard output, every remark about the result on standard error."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import TextIO
 from functions.gateway.json_text import Json
 
 PATIENCE = 2.0
-"""Seconds after which a command that is still waiting says for what."""
+"""Seconds after which a waiting command says what it is waiting for."""
 
 
 @dataclass(frozen=True)
 class Terminal:
-    """`as_json`: results are JSON documents, and so are errors."""
+    """`as_json`: print results and errors as JSON documents."""
 
     stdin: TextIO
     out: TextIO
@@ -26,20 +26,20 @@ class Terminal:
     as_json: bool = False
 
     def result(self, document: Json, text: str) -> None:
-        """The result: `document` where JSON is asked for, else `text`."""
+        """Print the result: `document` as JSON with `--json`, else `text`."""
         print(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else text, file=self.out, flush=True)
 
     def line(self, text: str) -> None:
-        """One line of a result that comes in parts."""
+        """Print one line of a result that has several parts."""
         print(text, file=self.out, flush=True)
 
     def note(self, text: str) -> None:
-        """Something about the result; not said where JSON is asked for."""
+        """Print a remark about the result, except with `--json`."""
         if not self.as_json:
             print(text, file=self.err, flush=True)
 
     def failure(self, message: str, body: Json = None) -> None:
-        """Why it was not done: the endpoint's own error object where there is one and JSON is asked for."""
+        """Print why the command failed. With `--json` this is the error object of the endpoint, if there is one."""
         if self.as_json:
             print(json.dumps(body or {"message": message}, indent=2, ensure_ascii=False), file=self.err, flush=True)
         else:
@@ -47,7 +47,7 @@ class Terminal:
 
     @contextlib.contextmanager
     def waiting(self, what: str, after: float = PATIENCE) -> Iterator[None]:
-        """Say on standard error what is being waited for, once it has taken `after` seconds."""
+        """Print on standard error what the command waits for, once the wait has taken `after` seconds."""
         timer = threading.Timer(after, self.note, [f"{what} ..."])
         timer.daemon = True
         timer.start()

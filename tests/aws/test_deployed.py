@@ -117,7 +117,7 @@ def test_the_demo_runs_through_the_deployed_endpoint(deployed: Deployed, account
     options = ["--endpoint", deployed.admin_url, "--account", account]
     done = run(sys.executable, "-m", "functions.cli", "demo", *options, POSTERN_API_TOKEN=deployed.root_token)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "steps as told" in done.stdout
+    assert "steps passed" in done.stdout
 
 
 def test_a_minted_url_starts_with_the_function_url_and_the_token_is_nowhere_but_in_it(

@@ -57,7 +57,7 @@ def test_an_account_is_connected_with_a_secret_from_a_variable_listed_changed_an
     assert "Sales memory" in local("account", "get", "crm").out
     minted = _mint(local, "--account", "crm")
     gone = local("account", "remove", "crm")
-    assert gone.out == "account crm is gone, and with it 1 MCP server and 0 API tokens\n"
+    assert gone.out == "account crm is removed, with 1 MCP server and 0 API tokens\n"
     assert _status(minted["url"]) == 404
     assert all(key not in text for text in (ran.out, ran.err, listed.out, renamed.out, gone.out))
 
@@ -83,7 +83,7 @@ def test_a_credential_that_the_upstream_rejects_connects_nothing_and_is_not_repe
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--credential", "api_key"], "--credential must be NAME=VALUE; there is no = behind a name in it"),
+        (["--credential", "api_key"], "--credential must be NAME=VALUE; the text given has no name followed by ="),
         (["--credential", "api_key=env:NOPE"], "--credential api_key: the variable NOPE is not set"),
         (["--credential", "api_key=@/no/file"], "--credential api_key: /no/file cannot be read (FileNotFoundError)"),
         (["--context", "a=1", "--context", "a=2"], "--context a is given twice"),
@@ -99,7 +99,7 @@ def test_an_update_of_nothing_is_wrong_usage(local: Local) -> None:
     ran = local("server", "update", "x")
     assert (ran.code, ran.err) == (
         2,
-        "postern: nothing to change; give --name, an option of the filter, --expires-in, --expires-at or --never\n",
+        "postern: nothing to change; give --name, an option of the config, --expires-in, --expires-at or --never\n",
     )
 
 
@@ -132,7 +132,7 @@ def test_the_url_is_told_once_as_a_secret_and_alone_when_asked(local: Local) -> 
     assert _status(url) == 200
     assert re.search(r"^expires +\S+Z \(in 15 min\)$", ran.out, re.MULTILINE)
     assert re.search(rf"^account +{local.ready.account_id}$", ran.out, re.MULTILINE)
-    assert "shown only now" in ran.err
+    assert "shown only once" in ran.err
     alone = local("server", "create", "-q")
     assert re.fullmatch(rf"{local.ready.base_url}/mcp/\S{{43}}\n", alone.out)
     server_id = local("server", "list", "--json").json[-1]["id"]
@@ -165,7 +165,7 @@ def test_a_rotated_server_has_a_new_url_and_the_old_one_lives_as_long_as_was_gra
 def test_a_revoked_server_is_dead_at_once(local: Local) -> None:
     minted = _mint(local)
     ran = local("server", "revoke", minted["id"])
-    assert ran.out == f"server {minted['id']} is gone; 1 live URL died with it\n"
+    assert ran.out == f"server {minted['id']} is revoked; 1 URL stopped working\n"
     assert _status(minted["url"]) == 404
     again = local("server", "revoke", minted["id"])
     assert again.code == 1
@@ -190,12 +190,12 @@ def test_a_filter_that_is_misspelt_is_refused_with_the_nearest_word(local: Local
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--expires-in", "15x"], '"15x" is not a duration; write a whole number and a unit, as 90s, 15m, 2h or 7d'),
-        (["--fixed", "limit=5"], '--fixed limit: write TOOL.ARGUMENT=VALUE, as "*.infer=false"'),
-        (["--pin", "usr_1"], "--pin must be NAME=VALUE; there is no = behind a name in it"),
-        (["--pin", ""], "--pin must be NAME=VALUE; there is no = behind a name in it"),
-        (["--methods", ""], "--methods is empty; leave it out where all are meant"),
-        (["--tags", " ,"], "--tags is empty; leave it out where all are meant"),
+        (["--expires-in", "15x"], '"15x" is not a duration; write a whole number and a unit, e.g. 90s, 15m, 2h or 7d'),
+        (["--fixed", "limit=5"], '--fixed limit: write TOOL.ARGUMENT=VALUE, e.g. "*.infer=false"'),
+        (["--pin", "usr_1"], "--pin must be NAME=VALUE; the text given has no name followed by ="),
+        (["--pin", ""], "--pin must be NAME=VALUE; the text given has no name followed by ="),
+        (["--methods", ""], "--methods is empty; leave the option out to select all"),
+        (["--tags", " ,"], "--tags is empty; leave the option out to select all"),
     ],
 )
 def test_wrong_usage_is_told_and_nothing_is_minted(local: Local, options: list[str], message: str) -> None:
@@ -255,10 +255,10 @@ def test_an_api_token_is_a_second_factor_for_one_server_until_it_is_revoked(loca
     without = local("tools", "--url", guarded["url"])
     assert without.code == 1
     assert made["token"] not in local("api-token", "list").out
-    with_token = ["tools", "--url", guarded["url"], "--second-factor", made["token"]]
+    with_token = ["tools", "--url", guarded["url"], "--second-api-token", made["token"]]
     assert local(*with_token).code == 0
-    assert local("tools", "--url", guarded["url"], POSTERN_SECOND_FACTOR=made["token"]).code == 0
-    assert local("api-token", "revoke", made["id"]).out == f"API token {made['id']} is dead from now on\n"
+    assert local("tools", "--url", guarded["url"], POSTERN_SECOND_API_TOKEN=made["token"]).code == 0
+    assert local("api-token", "revoke", made["id"]).out == f"API token {made['id']} is revoked\n"
     assert local(*with_token).code == 1
 
 
@@ -293,7 +293,8 @@ def test_a_filter_on_a_servers_tools_is_wrong_usage(local: Local) -> None:
     ran = local("tools", "--url", local.ready.mcp_url, "--tags", "memories")
     assert (ran.code, ran.err) == (
         2,
-        "postern: --methods, --tags and --format are for an account; a server shows what it was minted with\n",
+        "postern: --methods, --tags and --format work on an account only; a server shows the tools it was minted "
+        "with\n",
     )
 
 
@@ -341,8 +342,8 @@ def test_a_dead_url_is_told_in_the_servers_words(local: Local) -> None:
     ran = local("tools", "--url", minted["url"])
     assert ran.code == 1
     assert ran.err == (
-        "postern: the MCP server said: This MCP URL is unknown, revoked or expired; ask whoever gave it to you for a "
-        "new one (40401)\n"
+        "postern: the MCP server answered: This MCP URL is unknown, revoked or expired; ask whoever gave it to you for "
+        "a new one (40401)\n"
     )
 
 
@@ -370,7 +371,7 @@ def test_the_log_has_every_call_with_the_client_that_made_it(local: Local) -> No
     assert len(shown.out.splitlines()) == 3
     assert "secret-value" not in shown.out
     assert len(_log(local, "--server", minted["id"], "--limit", "1")) == 1
-    assert local("log", "--server", "srv_none").out == "no calls in the log that fit\n"
+    assert local("log", "--server", "srv_none").out == "no matching calls in the log\n"
 
 
 class _Until:

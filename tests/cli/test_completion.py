@@ -2,62 +2,107 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import shlex
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
-from functions.cli.completion import candidates
-from functions.cli.parser import build_parser
-from functions.cli.snippets import CLIENTS
+from functions.cli.client_formats import CLIENTS
+from functions.cli.commands.completion import SHELLS
 from tests.cli.conftest import run
 
+STUCK_SECONDS = 60.0
+"""A shell that takes longer waits for input that never comes; each takes well under one second."""
 
-def _offered(line: str, tmp_path: Path) -> list[str]:
-    """What bash offers for the last word of a line."""
-    bash = shutil.which("bash")
-    assert bash is not None
-    script = tmp_path / "completion.bash"
-    script.write_text(run("completion", "bash").out, encoding="utf-8")
-    words = line.split(" ")
-    program = (
-        f"source {shlex.quote(str(script))}\n"
-        f"COMP_WORDS=({' '.join(shlex.quote(word) for word in words)}); COMP_CWORD={len(words) - 1}\n"
-        "_postern\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
-    )
-    done = subprocess.run([bash, "-uc", program], capture_output=True, text=True, timeout=30, check=True)
-    return done.stdout.split()
+
+def _script(shell: str, folder: Path) -> Path:
+    """The completion script of a shell, under the name that zsh looks for."""
+    path = folder / "_postern"
+    path.write_text(run("completion", shell).out, encoding="utf-8")
+    return path
 
 
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
         ("postern ser", ["serve", "server"]),
-        ("postern server r", ["rotate", "revoke"]),
-        ("postern server create --exp", ["--expires-in", "--expires-at"]),
+        ("postern server r", ["revoke", "rotate"]),
+        ("postern server create --exp", ["--expires-at", "--expires-in"]),
         ("postern server create --name list --expires-in 15m --meth", ["--methods"]),
-        ("postern snippet --client cl", ["claude-desktop", "claude-code", "cline"]),
-        ("postern tools --format ", ["openai", "anthropic"]),
-        ("postern completion ", ["-h", "--help", "--json", "bash", "zsh", "fish"]),
+        ("postern snippet --client cl", ["claude-code", "claude-desktop", "cline"]),
+        ("postern tools --format ", ["anthropic", "openai"]),
+        ("postern completion ", sorted(SHELLS)),
         ("postern call some_tool key=value --acc", ["--account"]),
-        ("postern nonsense --endp", []),
     ],
 )
 def test_bash_offers_what_may_follow(line: str, offered: list[str], tmp_path: Path) -> None:
-    assert _offered(line, tmp_path) == offered
+    bash = shutil.which("bash")
+    assert bash is not None
+    words = line.split(" ")
+    program = (
+        f"source {shlex.quote(str(_script('bash', tmp_path)))}\n"
+        f"COMP_WORDS=({' '.join(shlex.quote(word) for word in words)}); COMP_CWORD={len(words) - 1}\n"
+        'found=$(complete -p postern); found=${found##*-F }; "${found%% *}"\n'
+        "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    )
+    done = subprocess.run([bash, "-c", program], capture_output=True, text=True, timeout=STUCK_SECONDS, check=True)
+    assert sorted(done.stdout.split()) == offered
 
 
-def test_every_command_verb_and_client_is_known_to_the_script() -> None:
-    words = dict(candidates(build_parser()))
-    assert {"account add", "api-token revoke", "server preview", "memory import", "demo"} <= set(words)
-    assert words["snippet --client"] == list(CLIENTS)
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("postern server r", ["revoke", "rotate"]),
+        ("postern snippet --client cl", ["claude-code", "claude-desktop", "cline"]),
+        ("postern server create --exp", ["--expires-at", "--expires-in"]),
+    ],
+)
+def test_zsh_offers_what_may_follow(line: str, offered: list[str], tmp_path: Path) -> None:
+    folder = shlex.quote(str(_script("zsh", tmp_path).parent))
+    setup = f"fpath=({folder} $fpath); autoload -U compinit; compinit -u -D; setopt nolistambiguous; PS1=G'O> '\n"
+    shown = _typed(["zsh", "-f", "-i"], [(setup, ["GO> "]), (f"{line}\t", offered)])
+    for word in offered:
+        assert word in shown, shown
 
 
-def test_each_shell_has_its_script() -> None:
-    zsh, fish = run("completion", "zsh").out, run("completion", "fish").out
-    assert zsh.startswith("autoload -U +X compinit")
-    assert "complete -o default -F _postern postern" in zsh
-    assert fish.rstrip().endswith("complete -c postern -f -a '(__postern_complete)'")
-    assert "case 'server create'" in fish
+def _typed(command: list[str], steps: list[tuple[str, list[str]]]) -> str:
+    """What a shell on a terminal shows after the last step: each types a text and waits until it has seen the words."""
+    master, slave = pty.openpty()
+    environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "COLUMNS": "200", "LINES": "50", "HOME": "/nonexistent"}
+    with subprocess.Popen(
+        command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+    ) as process:
+        os.close(slave)
+        stuck = threading.Timer(STUCK_SECONDS, process.kill)
+        stuck.start()
+        shown = ""
+        try:
+            for text, words in steps:
+                os.write(master, text.encode())
+                shown = ""
+                while not all(word in shown for word in words):
+                    shown += os.read(master, 65_536).decode(errors="replace")
+        except OSError:  # how Linux reports that nobody is at the other end of a terminal
+            pass
+        finally:
+            stuck.cancel()
+            process.kill()
+            os.close(master)
+    return shown
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_script_knows_every_command_and_client(shell: str) -> None:
+    script = run("completion", shell).out
+    words = {"account", "api-token", "revoke", "preview", "import", "demo", *CLIENTS}
+    assert not {word for word in words if word not in script}
+
+
+def test_an_unknown_shell_is_a_usage_error() -> None:
+    assert run("completion", "cmd").code == 2

@@ -23,7 +23,7 @@ PYTHON = ROOT / ".cache" / "clients" / "bin" / "python"
 INSTALLED = {"@modelcontextprotocol/inspector": "mcp-inspector", "mcp-remote": "mcp-remote"}
 """Package that npx would fetch -> its program."""
 
-VARIABLE = "POSTERN_SECOND_FACTOR"
+VARIABLE = "POSTERN_SECOND_API_TOKEN"
 PATIENCE = 120.0
 """Seconds until a client's process counts as stuck."""
 

@@ -70,7 +70,7 @@ def test_an_address_that_is_none_is_wrong_usage(address: str, empty: dict[str, s
     ran = run("account", "list", "--endpoint", address, "--api-token", TOKEN, environment=empty)
     assert (ran.code, ran.err) == (
         2,
-        f'postern: the endpoint is "{address}"; write it as https://example.com or http://127.0.0.1:8765\n',
+        f'postern: the endpoint is "{address}"; write e.g. https://example.com or http://127.0.0.1:8765\n',
     )
 
 
@@ -99,7 +99,7 @@ def test_a_broken_state_file_is_told_with_the_way_out(tmp_path: Path) -> None:
     ran = run("account", "list", environment={"POSTERN_STATE_DIR": str(tmp_path)})
     assert ran.code == 1
     assert ran.err.startswith(
-        f"postern: {tmp_path}/local.json cannot be read (JSONDecodeError); `postern serve` writes"
+        f"postern: {tmp_path}/local.json cannot be read (JSONDecodeError); `postern serve` replaces"
     )
 
 
@@ -110,7 +110,8 @@ def test_an_endpoint_that_is_not_there_is_told_as_such(empty: dict[str, str]) ->
         ran = run("account", "list", "--endpoint", address, "--api-token", TOKEN, environment=empty)
     assert (ran.code, ran.err) == (
         1,
-        f"postern: {address} cannot be reached (ConnectError); is it running? `postern serve` starts one here\n",
+        f"postern: {address} cannot be reached (ConnectError); check that it is running (`postern serve` starts one "
+        "here)\n",
     )
 
 
@@ -119,7 +120,7 @@ def test_an_answer_that_is_no_json_is_not_taken_for_one(empty: dict[str, str]) -
         ran = run("account", "list", "--endpoint", address, "--api-token", TOKEN, environment=empty)
     assert (ran.code, ran.err) == (
         1,
-        f"postern: {address} answered 502 without JSON; is it the address of a Postern endpoint?\n",
+        f"postern: {address} answered 502 without JSON; check that this is the address of a Postern endpoint\n",
     )
 
 
@@ -147,7 +148,7 @@ def test_several_problems_are_listed_one_a_line(empty: dict[str, str]) -> None:
         "  - methods: unknown\\x1b[2J\n"
         "  - tags: unknown\n"
         '  {"valid": ["read"]}\n'
-        "  try again in 7 s\n"
+        "  retry in 7 s\n"
     )
     assert json.loads(as_json.err) == body
     assert as_json.out == ""

@@ -38,7 +38,7 @@ def _serving(state_dir: Path, *options: str) -> Iterator[list[str]]:
             lines: list[str] = []
             for line in process.stdout:
                 lines.append(line.rstrip("\n"))
-                if line.startswith(("Ctrl-C stops it", "}")):
+                if line.startswith(("Ctrl-C stops the endpoint", "}")):
                     break
             yield lines
             process.send_signal(signal.SIGINT)
@@ -68,7 +68,7 @@ def test_it_prints_what_works_and_keeps_the_url_over_a_restart(tmp_path: Path) -
         assert json.loads(vscode[2]) == {"name": "postern", "type": "http", "url": url}
         [cursor] = [line for line in lines if '"mcpServers"' in line]
         assert json.loads(cursor) == {"mcpServers": {"postern": {"url": url}}}
-        assert "public https addresses only, so not this one" in _value(lines, "ChatGPT")
+        assert "only public https addresses, not this one" in _value(lines, "ChatGPT")
         environment = {"POSTERN_STATE_DIR": str(tmp_path)}
         for line in lines:
             if line.startswith("  postern "):  # the lines under "Try"

@@ -11,13 +11,13 @@ import tomllib
 import pytest
 import yaml
 
-from functions.cli.snippets import CLIENTS, PLACEHOLDER, snippet
+from functions.cli.client_formats import CLIENTS, PLACEHOLDER, snippet
 from functions.gateway.json_text import Json
 from tests.cli.conftest import Local, run
 
 URL = "https://postern.example/mcp/" + "t" * 43
 LOCAL_URL = "http://127.0.0.1:8765/mcp/" + "t" * 43
-ENV = "POSTERN_SECOND_FACTOR"
+ENV = "POSTERN_SECOND_API_TOKEN"
 BRIDGE = ["-y", "mcp-remote", URL, "--transport", "http-only"]
 BRIDGE_AUTH = ["--header", "Authorization:${POSTERN_AUTHORIZATION}"]
 BRIDGE_ENV = {"POSTERN_AUTHORIZATION": f"Bearer {PLACEHOLDER}"}
@@ -175,7 +175,7 @@ def test_chatgpt_is_told_what_it_cannot_reach_and_cannot_send() -> None:
     assert "this URL is not one" in tunnel
     assert "POSTERN_PUBLIC_URL" in tunnel
     [no_header] = snippet("chatgpt", URL, api_token_env=ENV).notes
-    assert "cannot be used from there" in no_header
+    assert "a server with require_api_token_auth does not work there" in no_header
 
 
 def test_a_bridge_to_plain_http_is_allowed_to_use_it() -> None:
@@ -189,7 +189,7 @@ def test_a_bridge_to_plain_http_is_allowed_to_use_it() -> None:
         (["--name", "my memory"], 'the name is "my memory"; it must be 1 to 64 letters, digits, - and _'),
         (
             ["--api-token-env", "pst_x y"],
-            '--api-token-env is "pst_x y"; give the name of a variable, as POSTERN_SECOND_FACTOR',
+            '--api-token-env is "pst_x y"; give the name of a variable, e.g. POSTERN_SECOND_API_TOKEN',
         ),
     ],
 )
@@ -202,7 +202,8 @@ def test_a_url_that_is_none_is_wrong_usage_and_not_repeated() -> None:
     ran = run("snippet", "--client", "codex", "--url", "t" * 43)
     assert (ran.code, ran.err) == (
         2,
-        "postern: the URL is no http or https address; give the MCP URL as it was printed when it was minted\n",
+        "postern: the URL is not an http or https address; give the MCP URL that was printed when the server was "
+        "minted\n",
     )
 
 
@@ -211,7 +212,7 @@ def test_the_text_alone_is_on_standard_output(empty: dict[str, str]) -> None:
     assert ran.out == f'[mcp_servers.postern]\nurl = "{URL}"\n'
     assert ran.err == (
         "# for ~/.codex/config.toml\n"
-        "# The URL is a secret: whoever has it can use its tools. Keep it out of version control.\n"
+        "# The URL is a secret: anyone who has it can use its tools. Keep it out of version control.\n"
     )
     as_json = run("snippet", "--client", "codex", "--url", URL, "--json", environment=empty)
     assert as_json.json["kind"] == "toml"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.cli import call_arguments, moments
-from functions.cli.invocation import Misuse
+from functions.cli import durations, tool_arguments
+from functions.cli.invocation import UsageError
 from functions.cli.tables import count, details, table
 from functions.cli.terminal import printable
 
@@ -37,23 +37,25 @@ SCHEMA = {
     [("90s", 90), ("15m", 900), ("2h", 7_200), ("7d", 604_800), ("1h30m", 5_400), ("1d1s", 86_401)],
 )
 def test_a_duration_is_numbers_and_units(text: str, seconds: int) -> None:
-    assert moments.duration(text) == timedelta(seconds=seconds)
+    assert durations.duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "15", "m", "15x", "-5m", "1.5h", "15m ", "15 m", "m15"])
 def test_what_is_no_duration_is_refused_with_the_way_to_write_one(text: str) -> None:
-    with pytest.raises(Misuse) as refused:
-        moments.duration(text)
-    assert str(refused.value) == (f'"{text}" is not a duration; write a whole number and a unit, as 90s, 15m, 2h or 7d')
+    with pytest.raises(UsageError) as refused:
+        durations.duration(text)
+    assert str(refused.value) == (
+        f'"{text}" is not a duration; write a whole number and a unit, e.g. 90s, 15m, 2h or 7d'
+    )
 
 
 def test_no_time_at_all_is_no_life() -> None:
-    with pytest.raises(Misuse, match=r'^"0m" is no time at all; the least is 1s$'):
-        moments.duration("0m")
+    with pytest.raises(UsageError, match=r'^"0m" is too short; the minimum is 1s$'):
+        durations.duration("0m")
 
 
 def _expiry(expires_in: str | None = None, expires_at: str | None = None) -> str | None:
-    return moments.expiry(argparse.Namespace(expires_in=expires_in, expires_at=expires_at), NOW)
+    return durations.expiry(argparse.Namespace(expires_in=expires_in, expires_at=expires_at), NOW)
 
 
 def test_a_life_ends_on_a_whole_second_and_never_early() -> None:
@@ -70,9 +72,9 @@ def test_without_an_expiry_nothing_is_said() -> None:
 
 @pytest.mark.parametrize("text", ["tomorrow", "2026-12-31T23:59:59", "2026-13-01T00:00:00Z"])
 def test_a_time_without_an_offset_or_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(Misuse) as refused:
+    with pytest.raises(UsageError) as refused:
         _expiry(expires_at=text)
-    assert str(refused.value) == f'--expires-at is "{text}"; write a time with its offset, as 2026-12-31T23:59:59Z'
+    assert str(refused.value) == f'--expires-at is "{text}"; write a time with its offset, e.g. 2026-12-31T23:59:59Z'
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_a_time_without_an_offset_or_that_is_none_is_refused(text: str) -> None:
     ],
 )
 def test_an_end_is_told_with_what_is_left(ends: str | None, told: str) -> None:
-    assert moments.until(ends, NOW) == told
+    assert durations.until(ends, NOW) == told
 
 
 @pytest.mark.parametrize(
@@ -108,12 +110,12 @@ def test_an_end_is_told_with_what_is_left(ends: str | None, told: str) -> None:
     ],
 )
 def test_words_become_what_the_schema_asks_for(words: list[str], arguments: dict[str, Any]) -> None:
-    assert call_arguments.read(words, None, SCHEMA) == arguments
+    assert tool_arguments.read(words, None, SCHEMA) == arguments
 
 
 def test_words_are_added_to_a_whole_object() -> None:
     whole = '{"query": "tea", "filters": {"user_id": "u1"}}'
-    assert call_arguments.read(["filters.agent_id=a1"], whole, SCHEMA) == {
+    assert tool_arguments.read(["filters.agent_id=a1"], whole, SCHEMA) == {
         "query": "tea",
         "filters": {"user_id": "u1", "agent_id": "a1"},
     }
@@ -122,31 +124,31 @@ def test_words_are_added_to_a_whole_object() -> None:
 @pytest.mark.parametrize(
     ("words", "whole", "message"),
     [
-        (["query"], None, '"query" is no argument; write key=value, key.sub=value or key:=JSON'),
-        (["=x"], None, '"=x" is no argument; write key=value, key.sub=value or key:=JSON'),
+        (["query"], None, '"query" is not an argument; write key=value, key.sub=value or key:=JSON'),
+        (["=x"], None, '"=x" is not an argument; write key=value, key.sub=value or key:=JSON'),
         (["query=a", "query=b"], None, '"query" is given twice'),
         (["top_k=five"], None, "top_k is 'five'; it must be a whole number"),
         (["infer=yes"], None, "infer is 'yes'; it must be true or false"),
         (
             ["filters=u1"],
             None,
-            "filters is 'u1'; it must be an object in JSON, or give its members, as filters.top_k=...",
+            "filters is 'u1'; it must be an object in JSON, or its members one by one, e.g. filters.top_k=...",
         ),
         (["sizes=1,two"], None, "sizes is 'two'; it must be a whole number"),
         (
             ["turns=I like tea"],
             None,
-            """turns is 'I like tea'; it must be a list of objects, as turns:='[{"role": ...}]'""",
+            """turns is 'I like tea'; it must be a list of objects, e.g. turns:='[{"role": ...}]'""",
         ),
         (["infer:=yes"], None, "infer is 'yes', which is not JSON: Expecting value: line 1 column 1 (char 0)"),
-        (["query=a", "query.b=c"], None, '"query.b": "query" is given as a value already; it cannot hold "b" as well'),
+        (["query=a", "query.b=c"], None, '"query.b": "query" already has a value; it cannot also hold "b"'),
         ([], "[1]", "--arguments is [1]; it must be a JSON object"),
         ([], "{", None),
     ],
 )
 def test_words_that_cannot_be_read_are_refused(words: list[str], whole: str | None, message: str | None) -> None:
-    with pytest.raises(Misuse) as refused:
-        call_arguments.read(words, whole, SCHEMA)
+    with pytest.raises(UsageError) as refused:
+        tool_arguments.read(words, whole, SCHEMA)
     if message is not None:
         assert str(refused.value) == message
 

@@ -1,4 +1,4 @@
-"""`postern account`: connect an upstream account, list, get, update, remove."""
+"""`postern account`: connect, list, get, update and remove integrated accounts."""
 
 from __future__ import annotations
 
@@ -7,50 +7,52 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from functions.cli.invocation import Invocation, Misuse
+from functions.cli.invocation import Invocation, UsageError
 from functions.cli.management_api import open_api, path
 from functions.cli.tables import count, details, table
 from functions.gateway.json_text import Json
 
-CREDENTIAL = """a field of the credential, as api_key=env:MEM0_API_KEY (from a variable), api_key=@FILE, api_key=- (from
-standard input) or, in sight of `ps` and your shell's history, api_key=VALUE"""
+CREDENTIAL = """a field of the credential: api_key=env:MEM0_API_KEY reads a variable, api_key=@FILE a file, api_key=-
+standard input; api_key=VALUE works too, but `ps` and the shell history show it"""
 
 
 def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     """Add the command and its verbs."""
-    verbs = commands.add_parser("account", help="integrated accounts: the upstreams that are connected").add_subparsers(
+    verbs = commands.add_parser("account", help="manage integrated accounts, i.e. connected upstreams").add_subparsers(
         metavar="VERB", required=True
     )
-    one = verbs.add_parser("add", parents=[remote], help="connect an account; its credential is proved at once")
-    one.add_argument("--integration", default="mem0", help="mem0 (the default), mem0_oss, ...")
-    one.add_argument("--id", help="an id of your choice")
+    one = verbs.add_parser("add", parents=[remote], help="connect an account; its credential is tested immediately")
+    one.add_argument("--integration", default="mem0", help="mem0 (default), mem0_oss, ...")
+    one.add_argument("--id", help="an id that you choose")
     _fields(one)
     one.set_defaults(run=_add)
-    one = verbs.add_parser("list", parents=[remote], help="every account")
+    one = verbs.add_parser("list", parents=[remote], help="list every account")
     one.set_defaults(run=_list)
-    one = verbs.add_parser("get", parents=[remote], help="one account; without an id the one that is used by default")
+    one = verbs.add_parser("get", parents=[remote], help="show one account; without an id, the default account")
     one.add_argument("id", nargs="?", metavar="ACCOUNT")
     one.set_defaults(run=_get)
-    one = verbs.add_parser("update", parents=[remote], help="change an account; its servers follow at once")
+    one = verbs.add_parser("update", parents=[remote], help="change an account; its servers use the change immediately")
     one.add_argument("id", metavar="ACCOUNT")
     _fields(one)
     one.set_defaults(run=_update)
-    one = verbs.add_parser("remove", parents=[remote], help="remove an account with its servers; their URLs are dead")
+    one = verbs.add_parser(
+        "remove", parents=[remote], help="remove an account and its servers; their URLs stop working"
+    )
     one.add_argument("id", metavar="ACCOUNT")
     one.set_defaults(run=_remove)
 
 
 def _fields(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", help="any text that tells it from the others")
+    parser.add_argument("--name", help="any text, for people")
     parser.add_argument("--credential", action="append", default=[], metavar="FIELD=SOURCE", help=CREDENTIAL)
     parser.add_argument(
         "--context",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="an id for the upstream's paths, as org_id=...",
+        help="an id in the paths of the upstream, e.g. org_id=...",
     )
-    parser.add_argument("--base-url", help="another address of the upstream")
+    parser.add_argument("--base-url", help="another base URL of the upstream")
 
 
 def _body(invocation: Invocation) -> dict[str, Json]:
@@ -71,32 +73,32 @@ def _body(invocation: Invocation) -> dict[str, Json]:
 
 
 def pairs(option: str, words: Sequence[str]) -> dict[str, str]:
-    """`name=value` words as an object. Raises Misuse; a value may be a secret and is never repeated."""
+    """`name=value` words as an object. Raises UsageError without the value, which may be a secret."""
     found: dict[str, str] = {}
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or not name:
-            raise Misuse(f"{option} must be NAME=VALUE; there is no = behind a name in it")
+            raise UsageError(f"{option} must be NAME=VALUE; the text given has no name followed by =")
         if name in found:
-            raise Misuse(f"{option} {name} is given twice")
+            raise UsageError(f"{option} {name} is given twice")
         found[name] = value
     return found
 
 
 def _secret(field: str, source: str, invocation: Invocation) -> str:
-    """The value that a source stands for. Raises Misuse."""
+    """The value that a source refers to. Raises UsageError."""
     if source == "-":
         return invocation.terminal.stdin.read().strip()
     if source.startswith("env:"):
         variable = source.removeprefix("env:")
         if variable not in invocation.environment:
-            raise Misuse(f"--credential {field}: the variable {variable} is not set")
+            raise UsageError(f"--credential {field}: the variable {variable} is not set")
         return invocation.environment[variable]
     if source.startswith("@"):
         try:
             return Path(source[1:]).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeError) as error:
-            raise Misuse(f"--credential {field}: {source[1:]} cannot be read ({type(error).__name__})") from None
+            raise UsageError(f"--credential {field}: {source[1:]} cannot be read ({type(error).__name__})") from None
     return source
 
 
@@ -112,7 +114,7 @@ def _add(invocation: Invocation) -> None:
     with open_api(invocation) as api:
         account = api.post("/integrated-account", body)
     _show(invocation, account)
-    invocation.terminal.note(f"connected; mint an MCP URL with: postern server create --account {account['id']}")
+    invocation.terminal.note(f"Connected. Mint an MCP URL with: postern server create --account {account['id']}")
 
 
 def _list(invocation: Invocation) -> None:
@@ -131,7 +133,7 @@ def _get(invocation: Invocation) -> None:
 def _update(invocation: Invocation) -> None:
     body = _body(invocation)
     if not body:
-        raise Misuse("nothing to change; give --name, --credential, --context or --base-url")
+        raise UsageError("nothing to change; give --name, --credential, --context or --base-url")
     with open_api(invocation) as api:
         _show(invocation, api.patch(path("integrated-account", invocation.options.id), body))
 
@@ -142,6 +144,6 @@ def _remove(invocation: Invocation) -> None:
     removed = gone["removed"]
     invocation.terminal.result(
         gone,
-        f"account {gone['id']} is gone, and with it {count(len(removed['mcp_servers']), 'MCP server')} and "
+        f"account {gone['id']} is removed, with {count(len(removed['mcp_servers']), 'MCP server')} and "
         f"{count(len(removed['api_tokens']), 'API token')}",
     )

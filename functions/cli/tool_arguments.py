@@ -1,8 +1,8 @@
-"""Arguments of a tool as words of a command line.
+"""How to write the arguments of a tool:
 
-key=value           text, or what the tool's schema asks for: a number, true or false, or JSON for an object or array
-key.sub=value       inside an object: filters.user_id=usr_1
-key:=JSON           exactly this JSON: infer:=false, messages:=[{"role": "user", "content": "I like tea"}]
+key=value       the type comes from the schema of the tool: text, number, true or false; JSON for an object or a list
+key.sub=value   a member of an object, e.g. filters.user_id=usr_1
+key:=JSON       exactly this JSON, e.g. infer:=false or messages:=[{"role": "user", "content": "I like tea"}]
 """
 
 from __future__ import annotations
@@ -11,24 +11,27 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from functions.cli.invocation import Misuse
+from functions.cli.invocation import UsageError
 from functions.gateway.json_text import Json
 
 _WORD = re.compile(r"([^=:]+?)(:=|=)(.*)", re.DOTALL)
 
 
 def read(words: Sequence[str], whole: str | None, schema: Mapping[str, Json]) -> dict[str, Json]:
-    """The arguments. `whole` is a JSON object they are added to; `schema` is the tool's input schema. Raises Misuse."""
+    """The arguments as an object: `whole`, a JSON object, with `words` added. `schema` is the input schema of the tool.
+
+    Raises UsageError.
+    """
     arguments: dict[str, Json] = {}
     if whole is not None:
         found = _json(whole, "--arguments")
         if not isinstance(found, dict):
-            raise Misuse(f"--arguments is {whole}; it must be a JSON object")
+            raise UsageError(f"--arguments is {whole}; it must be a JSON object")
         arguments = found
     for word in words:
         match = _WORD.fullmatch(word)
         if match is None:
-            raise Misuse(f'"{word}" is no argument; write key=value, key.sub=value or key:=JSON')
+            raise UsageError(f'"{word}" is not an argument; write key=value, key.sub=value or key:=JSON')
         name, sign, text = match.groups()
         steps = name.split(".")
         value = _json(text, name) if sign == ":=" else _typed(text, name, _schema_at(schema, steps))
@@ -37,7 +40,7 @@ def read(words: Sequence[str], whole: str | None, schema: Mapping[str, Json]) ->
 
 
 def _schema_at(schema: Mapping[str, Json], steps: Sequence[str]) -> Mapping[str, Json]:
-    """The schema of a nested property; empty where the tool's schema does not name it."""
+    """The schema of a nested property; empty when the schema does not declare it."""
     for step in steps:
         properties = schema.get("properties", {})
         schema = properties.get(step, {}) if isinstance(properties, dict) else {}
@@ -47,7 +50,7 @@ def _schema_at(schema: Mapping[str, Json], steps: Sequence[str]) -> Mapping[str,
 
 
 def _typed(text: str, name: str, schema: Mapping[str, Json]) -> Json:
-    """A text as the schema's type; text stays text where a string is allowed or nothing is said."""
+    """A text converted to the type in the schema. It stays text when the schema allows a string or says nothing."""
     named = schema.get("type", "string")
     kinds = [named] if isinstance(named, str) else list(named)
     if "string" in kinds:
@@ -56,19 +59,19 @@ def _typed(text: str, name: str, schema: Mapping[str, Json]) -> Json:
     if "array" in kinds and not text.lstrip().startswith("["):
         if items.get("properties"):
             first = next(iter(items["properties"]))
-            raise Misuse(f"{name} is {text!r}; it must be a list of objects, as {name}:='[{{\"{first}\": ...}}]'")
+            raise UsageError(f"{name} is {text!r}; it must be a list of objects, e.g. {name}:='[{{\"{first}\": ...}}]'")
         return [_typed(part.strip(), name, items) for part in text.split(",")]
     try:
         return json.loads(text)
     except ValueError:
-        raise Misuse(f"{name} is {text!r}; it must be {_expected(name, kinds, schema)}") from None
+        raise UsageError(f"{name} is {text!r}; it must be {_expected(name, kinds, schema)}") from None
 
 
 def _expected(name: str, kinds: Sequence[str], schema: Mapping[str, Json]) -> str:
-    """What the schema asks for, and how to write it where that is not plain."""
+    """What the schema expects, with an example where the notation is not obvious."""
     if "object" in kinds:
         member = next(iter(schema.get("properties", ())), "member")
-        return f"an object in JSON, or give its members, as {name}.{member}=..."
+        return f"an object in JSON, or its members one by one, e.g. {name}.{member}=..."
     if "array" in kinds:
         return "a list in JSON"
     forms = {"integer": "a whole number", "number": "a number", "boolean": "true or false", "null": "null"}
@@ -79,7 +82,7 @@ def _json(text: str, name: str) -> Json:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Misuse(f"{name} is {text!r}, which is not JSON: {error}") from None
+        raise UsageError(f"{name} is {text!r}, which is not JSON: {error}") from None
 
 
 def _place(arguments: dict[str, Json], steps: Sequence[str], value: Json) -> None:
@@ -88,7 +91,7 @@ def _place(arguments: dict[str, Json], steps: Sequence[str], value: Json) -> Non
     for step in parents:
         node = node.setdefault(step, {})
         if not isinstance(node, dict):
-            raise Misuse(f'"{".".join(steps)}": "{step}" is given as a value already; it cannot hold "{last}" as well')
+            raise UsageError(f'"{".".join(steps)}": "{step}" already has a value; it cannot also hold "{last}"')
     if last in node:
-        raise Misuse(f'"{".".join(steps)}" is given twice')
+        raise UsageError(f'"{".".join(steps)}" is given twice')
     node[last] = value

@@ -1,4 +1,4 @@
-"""Durations and times as the command line takes them."""
+"""Durations and times, as a user writes and reads them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import re
 from datetime import datetime, timedelta
 
-from functions.cli.invocation import Misuse
+from functions.cli.invocation import UsageError
 from functions.gateway.grants import read_time, write_time
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -16,18 +16,18 @@ _PART = re.compile(r"([0-9]{1,6})([smhd])")
 
 
 def duration(text: str) -> timedelta:
-    """`90s`, `15m`, `2h`, `7d`, or several of them as `1h30m`. Raises Misuse."""
+    """`90s`, `15m`, `2h`, `7d`, or several in one, e.g. `1h30m`. Raises UsageError."""
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise Misuse(f'"{text}" is not a duration; write a whole number and a unit, as 90s, 15m, 2h or 7d')
+        raise UsageError(f'"{text}" is not a duration; write a whole number and a unit, e.g. 90s, 15m, 2h or 7d')
     seconds = sum(int(number) * UNITS[unit] for number, unit in parts)
     if seconds == 0:
-        raise Misuse(f'"{text}" is no time at all; the least is 1s')
+        raise UsageError(f'"{text}" is too short; the minimum is 1s')
     return timedelta(seconds=seconds)
 
 
 def expiry(options: argparse.Namespace, now: datetime) -> str | None:
-    """`--expires-in` or `--expires-at` as the API takes it; None when neither was given. Raises Misuse."""
+    """`--expires-in` or `--expires-at` in the format of the API; None when neither was given. Raises UsageError."""
     if options.expires_in is not None:
         return write_time(whole_second(now + duration(options.expires_in)))
     if options.expires_at is None:
@@ -35,19 +35,19 @@ def expiry(options: argparse.Namespace, now: datetime) -> str | None:
     try:
         return write_time(read_time(options.expires_at))
     except (ValueError, OverflowError):
-        raise Misuse(
-            f'--expires-at is "{options.expires_at}"; write a time with its offset, as 2026-12-31T23:59:59Z'
+        raise UsageError(
+            f'--expires-at is "{options.expires_at}"; write a time with its offset, e.g. 2026-12-31T23:59:59Z'
         ) from None
 
 
 def whole_second(moment: datetime) -> datetime:
-    """The next whole second, so that a server never lives shorter than was asked for."""
+    """The next whole second, so that a server never expires earlier than requested."""
     whole = moment.replace(microsecond=0)
     return whole if whole == moment else whole + timedelta(seconds=1)
 
 
 def until(expires_at: str | None, now: datetime) -> str:
-    """When something ends, for people: `2026-12-31T23:59:59Z (in 15 min)`, or `never`."""
+    """When something expires, for people: `2026-12-31T23:59:59Z (in 15 min)`, or `never`."""
     if expires_at is None:
         return "never"
     left = (read_time(expires_at) - now).total_seconds()

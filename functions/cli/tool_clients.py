@@ -1,4 +1,4 @@
-"""Tools through either door: an MCP URL and the official client, or an account and the proxy of the management API."""
+"""Two clients for tools: the official MCP client on an MCP URL, and the proxy of the management API on an account."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mcp import Client
 
 RATE_LIMIT = "postern/rate-limit"
-"""Key of `_meta` under which a result carries the upstream's rate limit."""
+"""The key of `_meta` that holds the rate limit of the upstream."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a call gave. `rate_limit`: {limit, remaining, reset_seconds, retry_after_seconds} or None."""
+class ToolResult:
+    """What a call returned. `rate_limit`: {limit, remaining, reset_seconds, retry_after_seconds} or None."""
 
     body: Json
     failed: bool
@@ -31,18 +31,18 @@ class Answer:
 
 
 @asynccontextmanager
-async def connect(url: str, second_factor: str = "", mode: str = "auto") -> AsyncIterator[Client]:
-    """The official client on an MCP URL. `second_factor` is an API token for servers that ask for one.
+async def connect(url: str, api_token: str = "", mode: str = "auto") -> AsyncIterator[Client]:
+    """The official client on an MCP URL. `api_token` is the second token of a server that requires one.
 
-    Raises Failed for an endpoint that is not there or says no; what is raised inside the context leaves it as it is,
-    though the client's task groups wrap it on the way.
+    Raises Failed when the endpoint cannot be reached or refuses. An exception from inside the context is raised
+    unchanged, although the task groups of the client wrap it.
     """
     import httpx2
     from mcp import Client
     from mcp.client.streamable_http import streamable_http_client
     from mcp_types import Implementation
 
-    headers = {"authorization": f"Bearer {second_factor}"} if second_factor else None
+    headers = {"authorization": f"Bearer {api_token}"} if api_token else None
     named = Implementation(name=CLIENT_NAME, version=version())
     timeout = httpx2.Timeout(60.0, connect=10.0)
     try:
@@ -52,11 +52,11 @@ async def connect(url: str, second_factor: str = "", mode: str = "auto") -> Asyn
         ):
             yield client
     except Exception as error:
-        raise _told(_first(error)) from None
+        raise _explained(_first(error)) from None
 
 
 async def list_tools(client: Client) -> list[dict[str, Json]]:
-    """Every tool of the server, through all pages, as MCP tool objects."""
+    """Every tool of the server, from all pages, as MCP tool objects."""
     tools: list[dict[str, Json]] = []
     cursor: str | None = None
     while True:
@@ -67,8 +67,8 @@ async def list_tools(client: Client) -> list[dict[str, Json]]:
             return tools
 
 
-async def call_tool(client: Client, name: str, arguments: Mapping[str, Json]) -> Answer:
-    """One call through MCP. Raises the client's MCPError where the server has no such tool or is dead."""
+async def call_tool(client: Client, name: str, arguments: Mapping[str, Json]) -> ToolResult:
+    """One call through MCP. Raises MCPError of the client when the tool is unknown or the server is dead."""
     result = await client.call_tool(name, dict(arguments))
     body = result.structured_content
     if body is None:
@@ -77,13 +77,13 @@ async def call_tool(client: Client, name: str, arguments: Mapping[str, Json]) ->
             body = json.loads(text)
         except ValueError:
             body = text
-    return Answer(body, bool(result.is_error), (result.meta or {}).get(RATE_LIMIT))
+    return ToolResult(body, bool(result.is_error), (result.meta or {}).get(RATE_LIMIT))
 
 
 def proxied_call(
     api: ManagementApi, account_id: str, tool: Mapping[str, Json], arguments: Mapping[str, Json]
-) -> Answer:
-    """One call through the proxy. `tool` is an entry of the account's tool list, whose `call` says verb and path."""
+) -> ToolResult:
+    """One call through the proxy. `tool` is from the tool list of the account; its `call` is the verb and path."""
     verb, template = tool["call"].split(" ", 1)
     left = dict(arguments)
     place = template
@@ -91,7 +91,7 @@ def proxied_call(
         before, rest = place.split("{", 1)
         name, after = rest.split("}", 1)
         if name not in left:
-            raise Failed(f'{tool["name"]}: "{name}" is missing; it names the record')
+            raise Failed(f'{tool["name"]}: "{name}" is missing; the path of the request needs it')
         place = before + quote(str(left.pop(name)), safe="") + after
     query = {"integrated_account_id": account_id}
     body: Json = None
@@ -100,11 +100,11 @@ def proxied_call(
     else:
         body = left
     answer, headers = api.request(verb, place, query=query, body=body)
-    return Answer(answer, False, _limits(headers))
+    return ToolResult(answer, False, _limits(headers))
 
 
 def account_tools(api: ManagementApi, account_id: str, **query: str) -> list[Json]:
-    """The account's tools as the management API lists them; `methods`, `tags` and `format` narrow or shape them."""
+    """The tools of an account, from the management API. `methods` and `tags` narrow the list; `format` shapes it."""
     given = {name: value for name, value in query.items() if value}
     found: list[Json] = api.get(path("integrated-account", account_id, "tools"), given)["result"]
     return found
@@ -122,19 +122,19 @@ def _limits(headers: Mapping[str, str]) -> dict[str, int | None] | None:
 
 
 def _first(error: BaseException) -> BaseException:
-    """The error that the task groups around it wrapped."""
+    """The first error inside nested exception groups."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def _told(error: BaseException) -> BaseException:
-    """The client's own errors as Failed; anything else as it is."""
+def _explained(error: BaseException) -> BaseException:
+    """Errors of the client as Failed; any other error unchanged."""
     import httpx2
     from mcp import MCPError
 
     if isinstance(error, MCPError):
-        return Failed(f"the MCP server said: {printable(error.message)} ({error.code})", error.error.model_dump())
+        return Failed(f"the MCP server answered: {printable(error.message)} ({error.code})", error.error.model_dump())
     if isinstance(error, httpx2.HTTPError):
         return Failed(f"the MCP URL cannot be reached ({type(error).__name__}); check the address")
     return error

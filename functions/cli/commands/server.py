@@ -1,4 +1,4 @@
-"""`postern server`: mint, list, get, update, rotate, revoke, preview MCP servers."""
+"""`postern server`: mint, list, get, update, rotate, revoke and preview MCP servers."""
 
 from __future__ import annotations
 
@@ -6,93 +6,100 @@ import argparse
 import json
 from typing import Any
 
-from functions.cli.account import pairs
-from functions.cli.invocation import Invocation, Misuse
+from functions.cli.commands.account import pairs
+from functions.cli.durations import duration, expiry, until
+from functions.cli.invocation import Invocation, UsageError
 from functions.cli.management_api import ManagementApi, open_api, path
-from functions.cli.moments import duration, expiry, until
 from functions.cli.tables import count, details, table
 from functions.gateway.json_text import Json
 
 
 def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     """Add the command and its verbs."""
-    verbs = commands.add_parser("server", help="MCP servers: the URLs that agents use").add_subparsers(
+    verbs = commands.add_parser("server", help="manage MCP servers, i.e. the URLs that agents use").add_subparsers(
         metavar="VERB", required=True
     )
     of_account = argparse.ArgumentParser(add_help=False, parents=[remote])
-    of_account.add_argument("--account", metavar="ID", help="the account (else the local one, or the only one)")
+    of_account.add_argument("--account", metavar="ID", help="the account (default: the local one, then the only one)")
 
     one = verbs.add_parser("create", parents=[of_account], help="mint an MCP URL; it is shown once")
-    one.add_argument("--name", default="Minted with postern", help="any text that tells it from the others")
+    one.add_argument("--name", default="Minted with postern", help="any text, for people")
     _config_options(one)
     add_expiry(one)
-    one.add_argument("--quiet", "-q", action="store_true", help="print the URL alone")
+    one.add_argument("--quiet", "-q", action="store_true", help="print only the URL")
     one.set_defaults(run=_create)
 
-    one = verbs.add_parser("list", parents=[of_account], help="every live server of the account")
+    one = verbs.add_parser("list", parents=[of_account], help="list every live server of the account")
     one.set_defaults(run=_list)
 
-    one = verbs.add_parser("get", parents=[of_account], help="one server")
+    one = verbs.add_parser("get", parents=[of_account], help="show one server")
     one.add_argument("id", metavar="SERVER")
     one.set_defaults(run=_get)
 
-    one = verbs.add_parser("update", parents=[of_account], help="change a server; its URL stays")
+    one = verbs.add_parser("update", parents=[of_account], help="change a server; its URL stays the same")
     one.add_argument("id", metavar="SERVER")
     one.add_argument("--name")
     _config_options(one)
     one.add_argument(
-        "--clear", action="append", choices=["pins", "fixed", "defaults"], help="take all of it away; repeatable"
+        "--clear", action="append", choices=["pins", "fixed", "defaults"], help="remove every entry of this; repeatable"
     )
-    add_expiry(one).add_argument("--never", action="store_true", help="let it live until it is revoked")
+    add_expiry(one).add_argument(
+        "--never", action="store_true", help="remove the expiry; the server works until it is revoked"
+    )
     one.set_defaults(run=_update)
 
-    one = verbs.add_parser("rotate", parents=[of_account], help="a new URL for a server; the old one dies")
+    one = verbs.add_parser("rotate", parents=[of_account], help="give a server a new URL; the old one stops working")
     one.add_argument("id", metavar="SERVER")
     one.add_argument(
-        "--grace", metavar="DURATION", help="how long the old URL goes on working, as 10m; else not at all"
+        "--grace", metavar="DURATION", help="how long the old URL still works, e.g. 10m (default: not at all)"
     )
-    one.add_argument("--quiet", "-q", action="store_true", help="print the URL alone")
+    one.add_argument("--quiet", "-q", action="store_true", help="print only the URL")
     one.set_defaults(run=_rotate)
 
-    one = verbs.add_parser("revoke", parents=[of_account], help="remove a server; its URL is dead at once")
+    one = verbs.add_parser("revoke", parents=[of_account], help="remove a server; its URL stops working immediately")
     one.add_argument("id", metavar="SERVER")
     one.set_defaults(run=_revoke)
 
-    one = verbs.add_parser("preview", parents=[of_account], help="which tools a filter would show; nothing is minted")
+    one = verbs.add_parser(
+        "preview", parents=[of_account], help="list the tools that a config would show, without minting"
+    )
     _config_options(one)
     one.set_defaults(run=_preview)
 
 
 def add_expiry(parser: argparse.ArgumentParser) -> Any:
-    """Add `--expires-in` and `--expires-at`; returns the group, of which one may be given."""
+    """Add `--expires-in` and `--expires-at`, and return their mutually exclusive group."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--expires-in", metavar="DURATION", help="how long it lives, as 90s, 15m, 2h, 7d")
-    group.add_argument("--expires-at", metavar="TIME", help="when it dies, as 2026-12-31T23:59:59Z")
+    group.add_argument("--expires-in", metavar="DURATION", help="expire after this time, e.g. 90s, 15m, 2h, 7d")
+    group.add_argument("--expires-at", metavar="TIME", help="expire at this time, e.g. 2026-12-31T23:59:59Z")
     return group
 
 
 def _config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", metavar="M,...", help="read, write, custom, or exact method names")
-    parser.add_argument("--tags", metavar="T,...", help="only tools with one of these tags")
+    parser.add_argument("--tags", metavar="T,...", help="show only tools with one of these tags")
     parser.add_argument(
         "--require-api-token",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="a call must carry an API token of the scope connect as well",
+        help="require an API token with the scope connect on every call",
     )
     parser.add_argument(
-        "--pin", action="append", metavar="NAME=ID", help="pin an entity on every call, as user_id=usr_98765"
+        "--pin", action="append", metavar="NAME=ID", help="force this id on every call, e.g. user_id=usr_98765"
     )
     parser.add_argument(
-        "--fixed", action="append", metavar="TOOL.ARGUMENT=VALUE", help="force an argument; TOOL may be *, VALUE JSON"
+        "--fixed",
+        action="append",
+        metavar="TOOL.ARGUMENT=VALUE",
+        help="force an argument; TOOL may be *, VALUE may be JSON",
     )
     parser.add_argument(
-        "--default", action="append", metavar="TOOL.ARGUMENT=VALUE", help="the same, where the caller says nothing"
+        "--default", action="append", metavar="TOOL.ARGUMENT=VALUE", help="set an argument that the caller leaves out"
     )
 
 
 def _config(options: argparse.Namespace) -> dict[str, Json]:
-    """The keys that were given. An empty list takes a filter away. Raises Misuse."""
+    """The keys that were given. An empty list removes the selection. Raises UsageError."""
     config: dict[str, Json] = {}
     for name in ("methods", "tags"):
         text = getattr(options, name)
@@ -110,12 +117,12 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
 
 
 def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:
-    """`tool.argument=value` words as {tool: {argument: value}}. A value that is JSON is taken as such, else as text."""
+    """`tool.argument=value` words as {tool: {argument: value}}. A value is read as JSON if it is JSON, else as text."""
     found: dict[str, dict[str, Json]] = {}
     for place, text in pairs(option, words).items():
         tool, dot, argument = place.partition(".")
         if not dot or not tool or not argument:
-            raise Misuse(f'{option} {place}: write TOOL.ARGUMENT=VALUE, as "*.infer=false"')
+            raise UsageError(f'{option} {place}: write TOOL.ARGUMENT=VALUE, e.g. "*.infer=false"')
         try:
             value = json.loads(text)
         except ValueError:
@@ -132,8 +139,8 @@ def _create(invocation: Invocation) -> None:
     options = invocation.options
     config = _config(options)
     for name in ("methods", "tags"):
-        if config.get(name) == []:  # what a script's unset variable makes of it must not mint a server without a filter
-            raise Misuse(f"--{name} is empty; leave it out where all are meant")
+        if config.get(name) == []:  # an unset variable in a script must not mint a server that shows everything
+            raise UsageError(f"--{name} is empty; leave the option out to select all")
     body = {"name": options.name, "config": config, "expires_at": expiry(options, invocation.clock())}
     with open_api(invocation) as api:
         minted = api.post(_server_path(api, invocation), body)
@@ -158,7 +165,7 @@ def _show_minted(invocation: Invocation, minted: Json) -> None:
         shown.append(("old URL", until(minted["previous_token_expires_at"], invocation.clock())))
     terminal.result(minted, details([*shown, ("url", minted["url"])]))
     terminal.note(
-        "The URL is a secret and is shown only now. Lines to paste: postern snippet --client cursor --url URL"
+        "The URL is a secret and is shown only once. For lines to paste: postern snippet --client cursor --url URL"
     )
 
 
@@ -206,7 +213,9 @@ def _update(invocation: Invocation) -> None:
     if expires_at is not None or options.never:
         body["expires_at"] = expires_at
     if not body:
-        raise Misuse("nothing to change; give --name, an option of the filter, --expires-in, --expires-at or --never")
+        raise UsageError(
+            "nothing to change; give --name, an option of the config, --expires-in, --expires-at or --never"
+        )
     with open_api(invocation) as api:
         _show(invocation, api.patch(_server_path(api, invocation, options.id), body))
 
@@ -223,7 +232,7 @@ def _revoke(invocation: Invocation) -> None:
     with open_api(invocation) as api:
         gone = api.delete(_server_path(api, invocation, invocation.options.id))
     invocation.terminal.result(
-        gone, f"server {gone['id']} is gone; {count(gone['removed']['tokens'], 'live URL')} died with it"
+        gone, f"server {gone['id']} is revoked; {count(gone['removed']['tokens'], 'URL')} stopped working"
     )
 
 

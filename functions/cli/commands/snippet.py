@@ -1,4 +1,4 @@
-"""`postern snippet`: the lines that make a client use an MCP URL."""
+"""`postern snippet`: print the lines that make a client use an MCP URL."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
+from functions.cli.client_formats import CLIENTS, snippet
 from functions.cli.connection import read_local
-from functions.cli.invocation import Invocation, Misuse
-from functions.cli.snippets import CLIENTS, snippet
+from functions.cli.invocation import Invocation, UsageError
 
 
 def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
     """Add the command."""
-    one = commands.add_parser("snippet", parents=[shaped], help="lines to paste into a client")
+    one = commands.add_parser("snippet", parents=[shaped], help="print the lines to paste into a client")
     one.add_argument("--client", required=True, choices=list(CLIENTS), metavar="CLIENT", help=", ".join(CLIENTS))
-    one.add_argument("--url", metavar="MCP_URL", help="the MCP URL (else POSTERN_MCP_URL, else the local one)")
-    one.add_argument("--name", default="postern", help="what the client calls the server")
+    one.add_argument("--url", metavar="MCP_URL", help="the MCP URL (default: POSTERN_MCP_URL, then the local one)")
+    one.add_argument("--name", default="postern", help="the name of the server in the client")
     one.add_argument(
-        "--api-token-env", metavar="VARIABLE", help="for a server that asks for a second factor: the variable with it"
+        "--api-token-env",
+        metavar="VARIABLE",
+        help="the variable that holds the API token, for a server that requires one",
     )
     one.set_defaults(run=_snippet)
 
@@ -30,9 +32,12 @@ def _snippet(invocation: Invocation) -> None:
         local = read_local(invocation.environment)
         url = local.mcp_url if local else None
     if not url:
-        raise Misuse("no MCP URL: give --url, set POSTERN_MCP_URL, or start a local endpoint with `postern serve`")
+        raise UsageError("no MCP URL: give --url, set POSTERN_MCP_URL, or start a local endpoint with `postern serve`")
     made = snippet(options.client, url, options.name, options.api_token_env)
     terminal.note(f"# for {made.where}")
     terminal.result(asdict(made), made.text)
-    for note in (*made.notes, "The URL is a secret: whoever has it can use its tools. Keep it out of version control."):
+    for note in (
+        *made.notes,
+        "The URL is a secret: anyone who has it can use its tools. Keep it out of version control.",
+    ):
         terminal.note(f"# {note}")

@@ -1,8 +1,8 @@
-"""What to paste into a client so that it uses an MCP URL: one format per client, as its own documentation has it.
+"""What to paste into a client so that it uses an MCP URL: one format per client, from the documentation of that client.
 
-A second factor never stands in a snippet: `api_token_env` names the environment variable that holds it, and each
-snippet refers to it in the client's own way. Where a client cannot (Cline, Zed, Claude Desktop), a placeholder says
-what to fill in. Formats were checked in November 2026.
+A snippet never contains an API token. `api_token_env` names the environment variable that holds the token, and each
+snippet refers to the variable in the syntax of its client. For clients that cannot (Cline, Zed, Claude Desktop), a
+placeholder marks what to fill in. The formats were checked in November 2026.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from functions.cli.invocation import Misuse
+from functions.cli.invocation import UsageError
 from functions.gateway.json_text import Json
 
 PLACEHOLDER = "PASTE_THE_API_TOKEN_HERE"
-"""Stands where a client takes no reference to a secret."""
+"""Used for clients that accept no reference to a secret."""
 
 Kind = Literal["json", "toml", "yaml", "python", "shell", "text"]
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """`text` is what to paste; `where` says into what; `notes` are things the user would otherwise trip over."""
+    """`text` is what to paste, `where` is the place to paste it, `notes` warn of known problems."""
 
     client: str
     kind: Kind
@@ -36,23 +36,27 @@ class Snippet:
 
 
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""What a client may call the server: a bare key of TOML, and no surprise in any other format."""
+"""A valid name of a server: it needs no quoting in TOML or any other format."""
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """The name of an environment variable."""
 
 
 def snippet(client: str, url: str, name: str = "postern", api_token_env: str | None = None) -> Snippet:
-    """The snippet of a client in CLIENTS. `name` is what the client calls the server. Raises Misuse."""
+    """The snippet for a client in CLIENTS. `name` is the name of the server in the client. Raises UsageError."""
     if client not in CLIENTS:
-        raise Misuse(f'no snippet for "{client}"; valid: {", ".join(CLIENTS)}')
+        raise UsageError(f'no snippet for "{client}"; valid: {", ".join(CLIENTS)}')
     if NAME.fullmatch(name) is None:
-        raise Misuse(f'the name is "{name}"; it must be 1 to 64 letters, digits, - and _')
+        raise UsageError(f'the name is "{name}"; it must be 1 to 64 letters, digits, - and _')
     if api_token_env is not None and VARIABLE.fullmatch(api_token_env) is None:
-        raise Misuse(f'--api-token-env is "{api_token_env}"; give the name of a variable, as POSTERN_SECOND_FACTOR')
+        raise UsageError(
+            f'--api-token-env is "{api_token_env}"; give the name of a variable, e.g. POSTERN_SECOND_API_TOKEN'
+        )
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise Misuse("the URL is no http or https address; give the MCP URL as it was printed when it was minted")
+        raise UsageError(
+            "the URL is not an http or https address; give the MCP URL that was printed when the server was minted"
+        )
     return CLIENTS[client](url, name, api_token_env)
 
 
@@ -67,16 +71,19 @@ def _with_headers(entry: dict[str, Json], value: str | None) -> dict[str, Json]:
 def _placeholder_note(api_token_env: str | None) -> tuple[str, ...]:
     if api_token_env is None:
         return ()
-    return (f"This client reads no environment variables here: put the value of {api_token_env} in by hand.",)
+    return (
+        "This client does not read environment variables here: replace the placeholder with the value of "
+        f"{api_token_env}.",
+    )
 
 
 def _bridge(url: str, env: str | None) -> list[str]:
-    """Arguments of mcp-remote, which lends a client that starts local programs only a connection over HTTP."""
+    """Arguments of mcp-remote, which connects clients over HTTP that can only start local programs."""
     arguments = ["-y", "mcp-remote", url, "--transport", "http-only"]
     if urlsplit(url).scheme == "http":
         arguments.append("--allow-http")
     if env is not None:
-        # Without a blank: some clients break arguments at blanks, so the scheme is in the variable.
+        # No space after the colon: some clients split arguments at spaces, so the variable includes "Bearer".
         arguments += ["--header", f"Authorization:${{{env}}}"]
     return arguments
 
@@ -188,8 +195,8 @@ def _chatgpt(url: str, name: str, env: str | None) -> Snippet:
         )
     if env is not None:
         notes.append(
-            "ChatGPT sends no header of your choice: a server with require_api_token_auth cannot be used from there. "
-            "Mint one without it, and let it expire soon."
+            "ChatGPT cannot send the API token: a server with require_api_token_auth does not work there. "
+            "Mint a server without it that expires soon."
         )
     text = "\n".join(
         [
@@ -198,7 +205,7 @@ def _chatgpt(url: str, name: str, env: str | None) -> Snippet:
             f"  Name            {name}",
             f"  Server URL      {url}",
             "  Authentication  No authentication (the URL is the secret)",
-            "After the server's tools changed, press Refresh there: ChatGPT keeps the list it read first.",
+            "When the tools of the server change, press Refresh there: ChatGPT keeps the list that it read first.",
         ]
     )
     return Snippet("chatgpt", "text", "ChatGPT's settings", text, tuple(notes))
@@ -224,7 +231,7 @@ def _mcp_remote(url: str, name: str, env: str | None) -> Snippet:
     return Snippet(
         "mcp-remote",
         "json",
-        "the configuration of any client that starts local MCP servers only",
+        "the configuration of any client that only starts local MCP servers",
         _json({"mcpServers": {name: entry}}),
         ("Needs Node.js.", *_placeholder_note(env)),
     )
@@ -275,7 +282,7 @@ def _openai_agents(url: str, name: str, env: str | None) -> Snippet:
 
 
 def is_public(url: str) -> bool:
-    """True for an https address that is not this machine: what a hosted assistant may reach."""
+    """True for an https address that is not this machine, i.e. one that a hosted assistant can reach."""
     parts = urlsplit(url)
     return parts.scheme == "https" and parts.hostname not in (None, "127.0.0.1", "localhost", "::1")
 
@@ -296,4 +303,4 @@ CLIENTS: Mapping[str, Callable[[str, str, str | None], Snippet]] = {
     "langchain": _langchain,
     "openai-agents": _openai_agents,
 }
-"""Clients by the name that --client takes."""
+"""Clients by the name that --client accepts."""

@@ -1,4 +1,4 @@
-"""`postern log`: recent tool calls, and those to come."""
+"""`postern log`: recent tool calls and, with --follow, new ones as they happen."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from functions.gateway.grants import read_time, write_time
 from functions.gateway.json_text import Json
 
 POLL = 1.0
-"""Seconds between two looks at the log while following it."""
+"""Seconds between two reads of the log with --follow."""
 
 OVERLAP = timedelta(seconds=60)
-"""How far back each look reaches: a record is kept when its call ends, with the time at which it began, and a call may
-take as long as its upstream is waited for (25 s by default)."""
+"""How far back each read reaches. An entry is stored when its call ends, with the time the call began, and a call may
+take as long as the upstream timeout (25 s by default)."""
 
 COLUMNS = ("time", "outcome", "status", "tool", "ms", "upstream ms", "client", "server")
 
@@ -35,14 +35,16 @@ FILTERS = {
 
 def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     """Add the command."""
-    one = commands.add_parser("log", parents=[remote], help="recent tool calls, the oldest first")
+    one = commands.add_parser("log", parents=[remote], help="list recent tool calls, oldest first")
     one.add_argument(
-        "--follow", "-f", action="store_true", help="go on with new ones until stopped; --json: one a line"
+        "--follow", "-f", action="store_true", help="keep printing new calls until stopped; with --json, one per line"
     )
-    one.add_argument("--limit", type=_count, default=25, metavar="N", help="at most this many recent ones, 0 to 100")
-    one.add_argument("--account", metavar="ID", help="only of this account")
+    one.add_argument(
+        "--limit", type=_count, default=25, metavar="N", help="the number of recent calls, 0 to 100 (default: 25)"
+    )
+    one.add_argument("--account", metavar="ID", help="only calls on this account")
     for option, parameter in FILTERS.items():
-        one.add_argument(f"--{option}", help=f"only where {parameter} is this")
+        one.add_argument(f"--{option}", help=f"only calls with this {parameter}")
     one.set_defaults(run=_log)
 
 
@@ -60,14 +62,14 @@ def _log(invocation: Invocation) -> None:
     with open_api(invocation) as api:
         recent = _newest(api, query, options.limit)
         if not options.follow:
-            text = table(COLUMNS, [_row(record) for record in recent])
-            terminal.result(recent, text if recent else "no calls in the log that fit")
+            text = table(COLUMNS, [_row(entry) for entry in recent])
+            terminal.result(recent, text if recent else "no matching calls in the log")
             return
         _follow(invocation, api, query, recent)
 
 
 def _newest(api: ManagementApi, query: dict[str, str], limit: int) -> list[Json]:
-    """The `limit` newest records, the oldest first."""
+    """The `limit` newest entries, oldest first."""
     found: list[Json] = []
     cursor: str | None = None
     while len(found) < limit:
@@ -81,28 +83,28 @@ def _newest(api: ManagementApi, query: dict[str, str], limit: int) -> list[Json]
 
 
 def _follow(invocation: Invocation, api: ManagementApi, query: dict[str, str], recent: list[Json]) -> None:
-    """Print records as they come; the process is stopped from outside, as `tail -f` is."""
+    """Print entries as they arrive, until the process is stopped, like `tail -f`."""
     terminal = invocation.terminal
     pause = threading.Event()
-    told = {_key(record): record["time"] for record in [*_since(api, query, invocation.clock() - OVERLAP), *recent]}
+    seen = {_key(entry): entry["time"] for entry in [*_since(api, query, invocation.clock() - OVERLAP), *recent]}
     if not terminal.as_json:
         terminal.line(_line(COLUMNS).upper())
     while True:
-        for record in recent:
-            terminal.line(json.dumps(record, ensure_ascii=False) if terminal.as_json else _line(_row(record)))
-            told[_key(record)] = record["time"]
+        for entry in recent:
+            terminal.line(json.dumps(entry, ensure_ascii=False) if terminal.as_json else _line(_row(entry)))
+            seen[_key(entry)] = entry["time"]
         horizon = invocation.clock() - OVERLAP
-        told = {key: time for key, time in told.items() if read_time(time) > horizon}
+        seen = {key: time for key, time in seen.items() if read_time(time) > horizon}
         pause.wait(POLL)
-        recent = [record for record in _since(api, query, horizon) if _key(record) not in told]
+        recent = [entry for entry in _since(api, query, horizon) if _key(entry) not in seen]
 
 
-def _key(record: Json) -> tuple[str, str]:
-    return record["time"], record["request_id"]
+def _key(entry: Json) -> tuple[str, str]:
+    return entry["time"], entry["request_id"]
 
 
 def _since(api: ManagementApi, query: dict[str, str], since: datetime) -> list[Json]:
-    """Records later than `since`, the oldest first."""
+    """Entries later than `since`, oldest first."""
     found: list[Json] = []
     asked = {**query, "created_at[gt]": write_time(since), "limit": "100"}
     while True:
@@ -113,21 +115,21 @@ def _since(api: ManagementApi, query: dict[str, str], since: datetime) -> list[J
         asked["next_cursor"] = page["next_cursor"]
 
 
-def _row(record: Json) -> list[Json]:
+def _row(entry: Json) -> list[Json]:
     return [
-        record["time"][:23].rstrip("Z") + "Z",
-        record["outcome"],
-        record["status"],
-        record["tool"],
-        round(record["duration_ms"]),
-        round(record["upstream_ms"]),
-        f"{record['client_name']} {record['client_version']}".strip(),
-        record["server_id"] or record["plane"],
+        entry["time"][:23].rstrip("Z") + "Z",
+        entry["outcome"],
+        entry["status"],
+        entry["tool"],
+        round(entry["duration_ms"]),
+        round(entry["upstream_ms"]),
+        f"{entry['client_name']} {entry['client_version']}".strip(),
+        entry["server_id"] or entry["plane"],
     ]
 
 
 WIDTHS = (24, 7, 6, 40, 6, 11, 24, 0)
-"""Columns while following, where later rows are not known yet."""
+"""Column widths with --follow, when later rows are not known yet."""
 
 
 def _line(values: Any) -> str:

@@ -1,4 +1,4 @@
-"""`postern memory`: everything in the embedded memory as JSON Lines, and back."""
+"""`postern memory`: export the embedded memory as JSON Lines, and import such a copy."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ from functions.cli.invocation import Failed, Invocation
 from functions.cli.tables import count, details
 
 STANDARD = "-"
-"""Stands for standard output or input."""
+"""The file name for standard output or input."""
 
 
 def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
     """Add the command and its verbs."""
-    verbs = commands.add_parser("memory", help="the embedded memory: your copy, and back").add_subparsers(
+    verbs = commands.add_parser("memory", help="export or import the embedded memory").add_subparsers(
         metavar="VERB", required=True
     )
     of_file = argparse.ArgumentParser(add_help=False, parents=[shaped])
     of_file.add_argument(
         "--memory",
         metavar="PATH",
-        help="the memory's file (else POSTERN_MEMORY_PATH, else the one in the state folder)",
+        help="the file of the memory (default: POSTERN_MEMORY_PATH, then memory.sqlite in the state folder)",
     )
-    one = verbs.add_parser("export", parents=[of_file], help="write all of it; it may be in use meanwhile")
-    one.add_argument("file", nargs="?", default=STANDARD, metavar="FILE", help="else standard output")
+    one = verbs.add_parser("export", parents=[of_file], help="write a full copy; the memory may be in use")
+    one.add_argument("file", nargs="?", default=STANDARD, metavar="FILE", help="default: standard output")
     one.set_defaults(run=_export)
-    one = verbs.add_parser("import", parents=[of_file], help="into a new or empty memory; the endpoint must be stopped")
-    one.add_argument("file", nargs="?", default=STANDARD, metavar="FILE", help="else standard input")
+    one = verbs.add_parser(
+        "import", parents=[of_file], help="read a copy into a new or empty memory; stop the endpoint first"
+    )
+    one.add_argument("file", nargs="?", default=STANDARD, metavar="FILE", help="default: standard input")
     one.set_defaults(run=_import)
 
 
@@ -64,7 +66,7 @@ def _export(invocation: Invocation) -> None:
     with _readable_failures(), terminal.waiting(f"copying {source}"):
         if target == STANDARD:
             rows = export_jsonl(source, terminal.out)
-            terminal.note(f"{count(rows['memories'], 'memory')} and all that belongs to them")
+            terminal.note(f"{count(rows['memories'], 'memory')} and everything that belongs to them")
             return
         with _whole_file(Path(target)) as out:
             rows = export_jsonl(source, out)
@@ -73,7 +75,7 @@ def _export(invocation: Invocation) -> None:
 
 @contextlib.contextmanager
 def _whole_file(path: Path) -> Iterator[IO[str]]:
-    """A file that appears whole or not at all, readable by its owner alone: it holds what people said."""
+    """A file that appears only once it is complete. Only its owner may read it, because it holds what people said."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:

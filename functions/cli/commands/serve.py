@@ -1,4 +1,4 @@
-"""`postern serve`: the whole endpoint on this machine, and what to paste where."""
+"""`postern serve`: run the whole endpoint on this machine, and print what to paste into each client."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from functions.cli.client_formats import CLIENTS, is_public, snippet
 from functions.cli.invocation import Failed, Invocation
-from functions.cli.snippets import CLIENTS, is_public, snippet
 from functions.gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
     """Add the command."""
-    one = commands.add_parser("serve", parents=[shaped], help="run the whole endpoint here; Ctrl-C stops it")
-    one.add_argument(
-        "--port", type=_port, metavar="N", help="port on 127.0.0.1; 8765 unless told otherwise, 0 = a free one"
-    )
+    one = commands.add_parser("serve", parents=[shaped], help="run the whole endpoint on this machine; Ctrl-C stops it")
+    one.add_argument("--port", type=_port, metavar="N", help="the port on 127.0.0.1 (default: 8765; 0: any free port)")
     one.set_defaults(run=_serve)
 
 
@@ -34,7 +32,7 @@ def _port(text: str) -> int:
 
 
 def settings_from(invocation: Invocation) -> Settings:
-    """The settings of this process. Raises Failed with every variable that cannot be read."""
+    """The settings of this process. Raises Failed, naming every invalid variable."""
     try:
         return Settings.from_environment(invocation.environment)
     except SettingsError as error:
@@ -58,18 +56,18 @@ def _serve(invocation: Invocation) -> None:
             local.run(settings, invocation.environment, local.PORT if options.port is None else options.port, on_ready)
         except (local.LocalError, MemorySettingsError) as error:
             raise Failed(str(error)) from None
-    terminal.note("Stopped. The state is kept: the same URL works again after the next start.")
+    terminal.note("Stopped. The state is kept, so the URL works again after the next start.")
 
 
 def greeting(ready: Ready, state_dir: str) -> str:
-    """What a person needs once the endpoint is up: what it is connected to, the secrets, and what to paste where."""
+    """What a person needs when the endpoint runs: the upstream, the secrets, and what to paste into each client."""
     url = ready.mcp_url
     cursor = json.dumps({"mcpServers": {"postern": {"url": url}}})
     vscode = shlex.quote(json.dumps({"name": "postern", "type": "http", "url": url}))
     chatgpt = (
         f"Plugins, +, Add custom MCP server, No authentication: {url}"
         if is_public(url)
-        else "reaches public https addresses only, so not this one; postern snippet --client chatgpt says how"
+        else "reaches only public https addresses, not this one; run: postern snippet --client chatgpt"
     )
     others = " ".join(name for name in CLIENTS if name not in ("claude-code", "cursor", "vscode"))
     return f"""\
@@ -77,7 +75,7 @@ Postern is ready on {ready.base_url}, connected to {ready.connected_to}
 
   MCP URL      {url}
   API token    {ready.api_token}
-               Both are secrets: the first uses the tools, the second manages this endpoint.
+               Both are secrets. The URL opens the tools; the API token manages this endpoint.
   account      {ready.account_id}
 
 Paste
@@ -93,4 +91,4 @@ Try, in another shell
   postern call mem_0_memories_search query=seats filters.user_id=me
   postern server create --methods read --expires-in 15m
 
-Ctrl-C stops it. The state is in {state_dir}: after a restart the same URL works again."""
+Ctrl-C stops the endpoint. Its state is in {state_dir}; after a restart the URL works again."""
