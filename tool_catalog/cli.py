@@ -1,11 +1,11 @@
 """`tool-catalog`: compile, check and show the catalogues.
 
-    tool-catalog compile [INTEGRATION ...]    records -> compiled/<integration>.json, all or nothing
-    tool-catalog check   [INTEGRATION ...]    exit 1 when a compiled file is stale; lists which tools differ and how
-    tool-catalog show    TOOL [INTEGRATION]   what an agent sees, and what the example sends upstream
-    tool-catalog import  FILE --integration NAME   an OpenAPI 3 file -> draft records; again: merged with hand edits
+    tool-catalog compile [INTEGRATION ...]    compiles records to compiled/<integration>.json, all or nothing
+    tool-catalog check   [INTEGRATION ...]    exits with 1 if a compiled file is stale, and lists the differences
+    tool-catalog show    TOOL [INTEGRATION]   prints what an agent sees and what the example sends upstream
+    tool-catalog import  FILE --integration NAME   writes draft records, or updates them without losing hand edits
 
-Exit codes: 0 done, 1 problems (on standard error), 2 wrong usage.
+Exit codes: 0 done, 1 problems (on standard error), 2 usage error.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tool_catalog.yaml_source import Problem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     if options.command == "show":
         return _show(options.tool, options.integration, options.compiled)
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build(folder: Path) -> tuple[dict[str, Json] | None, list[Problem]]:
-    """Read and compile one integration's folder: the document, or None and all problems."""
+    """Compile the folder of one integration. Returns the document, or None and all problems."""
     records, problems = read_folder(folder)
     if records is None:
         return None, sorted(problems)
@@ -62,7 +62,7 @@ def build(folder: Path) -> tuple[dict[str, Json] | None, list[Problem]]:
 
 
 def differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
-    """What changed between two compiled documents, one line per tool or key."""
+    """The differences between two compiled documents, one line for each tool or key."""
     lines = [f"{key}: changed" for key in new if key not in ("tools", "source_sha256") and old.get(key) != new[key]]
     before = {tool["definition"]["name"]: tool for tool in old.get("tools", ())}
     after = {tool["definition"]["name"]: tool for tool in new["tools"]}
@@ -75,12 +75,12 @@ def differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
     if not lines and list(before) != list(after):
         lines.append("tools: order changed")
     if not lines and old != new:
-        lines.append("records changed, tools did not")
+        lines.append("the records changed, the tools did not")
     return lines
 
 
 def _changed(old: Json, new: Json, path: str) -> list[str]:
-    """Dotted paths of the parts that differ, as deep as both sides are objects."""
+    """Dotted paths of the parts that differ. A path ends where one side is not an object."""
     if old == new:
         return []
     if isinstance(old, dict) and isinstance(new, dict):
@@ -109,7 +109,7 @@ def _check(documents: dict[str, dict[str, Json]], compiled: Path, orphans: list[
         for line in lines:
             print(f"  {line}", file=sys.stderr)
     for orphan in orphans:
-        print(f"{orphan}.json: has no records; remove it", file=sys.stderr)
+        print(f"{orphan}.json: has no records; remove the file", file=sys.stderr)
     return 1 if stale or orphans else 0
 
 
@@ -123,12 +123,15 @@ def _show(name: str, integration: str | None, compiled: Path) -> int:
         return 0
     known = [tool for name in catalog.available(compiled) for tool in catalog.load(name, compiled).tools]
     close = difflib.get_close_matches(name, known, n=3)
-    print(f'no tool "{name}"; {"close: " + ", ".join(close) if close else f"{len(known)} tools"}', file=sys.stderr)
+    print(
+        f'there is no tool "{name}"; {"close: " + ", ".join(close) if close else f"{len(known)} tools"}',
+        file=sys.stderr,
+    )
     return 1
 
 
 def _shown(tool: catalog.Tool, base_url: str) -> str:
-    """What an agent sees, then where each value of the example goes upstream."""
+    """What an agent sees of a tool, and then where each value of its example goes upstream."""
     lines = [json.dumps(tool.definition, indent=2, ensure_ascii=False), ""]
     lines.append(f"{tool.resource}.{tool.method}: {tool.access}; tags {', '.join(tool.tags)}")
     lines.append(f"example: {json.dumps(tool.example, ensure_ascii=False)}")
@@ -181,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tool-catalog", description="Compile documentation records into tool catalogues."
     )
-    parser.add_argument("--records", type=Path, default=RECORDS, help="folder of the records (default: the package's)")
+    parser.add_argument(
+        "--records", type=Path, default=RECORDS, help="folder of the records (default: that of the package)"
+    )
     parser.add_argument("--compiled", type=Path, default=catalog.COMPILED, help="folder of the compiled files")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
@@ -191,16 +196,20 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         command.add_argument("integrations", nargs="*", metavar="INTEGRATION", help="default: all")
     importing = commands.add_parser("import", help="write draft records from an OpenAPI 3.0 or 3.1 file")
-    importing.add_argument("source", type=Path, metavar="FILE", help="JSON or YAML; nothing is fetched")
-    importing.add_argument("--integration", required=True, metavar="NAME", help="name of the integration: its folder")
+    importing.add_argument("source", type=Path, metavar="FILE", help="a JSON or YAML file; nothing is fetched")
+    importing.add_argument(
+        "--integration", required=True, metavar="NAME", help="name of the integration and of its folder"
+    )
     importing.add_argument("--into", type=Path, metavar="DIR", help="folder of the records (default: --records)")
-    importing.add_argument("--base-url", metavar="URL", help="instead of the server that the file names")
+    importing.add_argument("--base-url", metavar="URL", help="replaces the server that the file names")
     importing.add_argument(
-        "--path", action="append", default=[], metavar="GLOB", help='only these paths, as "/v1/customers*"; repeatable'
+        "--path",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help='import only these paths, e.g. "/v1/customers*"; repeatable',
     )
-    importing.add_argument(
-        "--passing", action="store_true", help="leave out what does not pass the gate, instead of listing what to write"
-    )
+    importing.add_argument("--passing", action="store_true", help="leave out what does not pass the gate")
     show = commands.add_parser("show", help="print one tool as an agent sees it")
     show.add_argument("tool", metavar="TOOL")
     show.add_argument("integration", nargs="?", metavar="INTEGRATION")

@@ -73,7 +73,7 @@ def test_check_fails_when_only_a_comment_changed_or_the_file_is_missing(run: Run
     edit("books.yaml", "resource: books", "# Books of all branches.\nresource: books")
     code, _, told = run("check")
     assert code == 1
-    assert told.splitlines()[1:] == ["  records changed, tools did not"]
+    assert told.splitlines()[1:] == ["  the records changed, the tools did not"]
 
 
 def test_a_problem_writes_nothing_and_exits_with_one(run: Run, edit: Edit, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_show_of_an_unknown_tool_names_close_ones(run: Run) -> None:
     assert run("show", "list_all_library_book") == (
         1,
         "",
-        'no tool "list_all_library_book"; close: list_all_library_books\n',
+        'there is no tool "list_all_library_book"; close: list_all_library_books\n',
     )
 
 
@@ -129,4 +129,4 @@ def test_a_compiled_file_without_records_fails_the_check(run: Run, tmp_path: Pat
     run("compile")
     (tmp_path / "compiled" / "museum.json").write_text("{}\n")
     code, _, told = run("check")
-    assert (code, told) == (1, "museum.json: has no records; remove it\n")
+    assert (code, told) == (1, "museum.json: has no records; remove the file\n")

@@ -1,6 +1,6 @@
-"""Someone's OpenAPI file -> draft records, and again on every later version of the file without losing hand edits.
+"""An OpenAPI file becomes draft records. A later version of the file updates them without losing hand edits.
 
-Rule of the room: reads one local file and never a network; writes nothing but `records/<integration>/`. What an
-operation is called is decided in `inference.py`, what its record says in `drafts.py`, and whether it is good enough by
-the compiler's gate alone: nothing here makes up a text in order to pass it.
+Rule of the room: it reads one local file, never a network, and writes only `records/<integration>/`. `inference.py`
+decides what an operation is called, and `drafts.py` decides what its method says. The compiler's gate alone decides
+whether a draft is good enough: nothing here invents a text in order to pass it.
 """

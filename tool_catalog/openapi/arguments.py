@@ -1,4 +1,4 @@
-"""What an operation takes -> the arguments of a tool: named for models, described and sent as the source says."""
+"""The parameters and body of an operation become the arguments of a tool, with names that models can use."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _BODY = (
     (re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;.*)?$|\*/\*$", re.IGNORECASE), "json"),
     (re.compile(r"application/x-www-form-urlencoded\s*(;.*)?$", re.IGNORECASE), "form"),
 )
-"""Media types of a body that can be sent, best first, and the record's word for them."""
+"""Media types of a body that can be sent, best first, with the word that a record has for each."""
 
 _IGNORED_HEADERS = ("accept", "content-type", "authorization")
-"""OpenAPI: parameters of these names have no effect."""
+"""OpenAPI says that parameters of these names have no effect."""
 
 
 class NotCallable(Exception):
@@ -34,7 +34,7 @@ class NotCallable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What holds for all drafts of one import. `described_only`: optional arguments without a text are left out."""
+    """What all drafts of one import share. `described_only`: optional arguments without a description are left out."""
 
     document: Document
     integration: str
@@ -44,7 +44,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a draft is made of. `names` maps the methods of the operation's resource to their tool names."""
+    """One operation to draft. `names` maps the methods of its resource to their tool names."""
 
     operation: Operation
     placement: Placement
@@ -62,7 +62,7 @@ class Argument:
     example: Json = None
 
     def sent_as(self, name: str) -> dict[str, Json]:
-        """The entry under "parameters" for the argument `name`; {} when it is simply sent under its own name."""
+        """The entry under "parameters" for the argument `name`. It is {} if the argument is sent under its own name."""
         return {**({"name": self.upstream} if self.upstream not in (name, "") else {}), **self.mapping}
 
 
@@ -71,8 +71,8 @@ def arguments(
 ) -> tuple[str, dict[str, Argument]]:
     """The format of the body, and all arguments by name. Raises NotCallable and Unresolvable.
 
-    `cuts` takes what was cut short; `replaced` are the query parameters that paging stands for, `ours` the names that
-    the compiler gives to arguments of its own.
+    What was cut short is added to `cuts`. `replaced` are the query parameters that paging replaces, and `ours` are the
+    names of the arguments that the compiler adds.
     """
     body_format, body = _body(context, subject, cuts)
     found = _named([*_parameters(context, subject, cuts, replaced), *body], subject.placement, ours)
@@ -82,7 +82,7 @@ def arguments(
 
 
 def _parameters(context: Context, subject: Subject, cuts: list[Note], replaced: tuple[str, ...]) -> list[Argument]:
-    """The arguments in path, query and headers, in this order; `replaced` are the ones that paging stands for."""
+    """The arguments in path, query and headers, in this order. Paging replaces the ones named in `replaced`."""
     operation, place = subject.operation, subject.placement
     found: dict[str, list[Argument]] = {"path": [], "query": [], "header": []}
     in_path = re.findall(r"\{([^{}]*)\}", operation.path)
@@ -97,15 +97,15 @@ def _parameters(context: Context, subject: Subject, cuts: list[Note], replaced: 
             continue
         if location not in found:
             if parameter.get("required"):
-                raise NotCallable(f'needs "{name}" in the {location}, which cannot be sent')
-            cuts.append(Note((), f'"{name}" in the {location} left out; it cannot be sent'))
+                raise NotCallable(f'needs "{name}" in the {location}, where nothing can be sent')
+            cuts.append(Note((), f'"{name}" in the {location} is left out, because nothing can be sent there'))
             continue
         found[location].append(one := _parameter(context, parameter, cuts))
         if location == "path" and place.by_id and name == in_path[-1] and not _described(one.schema):
             lists = f"; {subject.names['list']} lists them" if "list" in subject.names else ""
             one.schema["description"] = f"Which of the {place.resource.replace('_', ' ')}, by its {name}{lists}."
     known = {one.upstream for one in found["path"]}
-    # What is in the path and described nowhere stays without a text: the gate asks for it.
+    # A path parameter that is described nowhere gets no description: the gate asks for one.
     found["path"] += [
         Argument("path", name, {"type": "string"}, required=True) for name in in_path if name not in known
     ]
@@ -162,7 +162,7 @@ def _style(parameter: Mapping[str, Json], schema: Schema, *, in_json: bool) -> s
 
 
 def _body(context: Context, subject: Subject, cuts: list[Note]) -> tuple[str, list[Argument]]:
-    """The format of the body, and its members as arguments; a body that is no plain object is one argument."""
+    """The format of the body, and its members as arguments. A body that is not a plain object is one argument."""
     body = context.document.resolve(subject.operation.data.get("requestBody"))
     content = body.get("content")
     if not isinstance(content, dict) or not content:
@@ -187,7 +187,7 @@ def _body(context: Context, subject: Subject, cuts: list[Note]) -> tuple[str, li
     wrapper, inner = next(iter(schema["properties"].items()))
     members = inner.get("properties", {}) if len(schema["properties"]) == 1 and body_format == "json" else {}
     if members and inner.get("additionalProperties") is False and "/" not in "".join((wrapper, *members)):
-        # {"data": {...}}: a model gets the members right, and the wrapper is put around them on the way.
+        # {"data": {...}}: the model gives the members, and the request wraps them.
         schema, prefix = inner, f"/{wrapper}/"
         example = example.get(wrapper) if isinstance(example, dict) else None
     found = []
@@ -202,12 +202,12 @@ def _body(context: Context, subject: Subject, cuts: list[Note]) -> tuple[str, li
 
 
 def _media(document: Document, content: Mapping[str, Json]) -> tuple[str, dict[str, Json]]:
-    """The best of the media types that can be sent: the record's word for it, and its media type object."""
+    """The best media type that can be sent: the word that a record has for it, and its media type object."""
     for pattern, body_format in _BODY:
         for media_type, media in content.items():
             if pattern.match(media_type):
                 return body_format, document.resolve(media)
-    raise NotCallable(f"takes {', '.join(content)}; json and form can be sent")
+    raise NotCallable(f"takes {', '.join(content)}; only JSON and forms can be sent")
 
 
 def _media_example(document: Document, media: Mapping[str, Json]) -> Json:
@@ -223,7 +223,7 @@ def _media_example(document: Document, media: Mapping[str, Json]) -> Json:
 
 
 def _named(arguments: list[Argument], place: Placement, ours: tuple[str, ...]) -> dict[str, Argument]:
-    """Each argument under a name of its own that model APIs accept; `id` for the record that the path ends with."""
+    """Each argument under a unique name that model APIs accept. The object at the end of the path is named by `id`."""
     named: dict[str, Argument] = {}
     upstream = {one.upstream for one in arguments}
     last = next((one for one in reversed(arguments) if one.location == "path"), None)

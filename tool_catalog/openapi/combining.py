@@ -1,4 +1,4 @@
-"""Two schemas as one: what holds when both hold (`allOf`), and what holds when either does."""
+"""Two schemas become one: the schema for which both hold (`allOf`), or the one for which either holds."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from tool_catalog.catalog import Json
 Schema = dict[str, Json]
 
 FORMATS = ("date", "date-time", "time", "duration", "email", "hostname", "ipv4", "ipv6", "uri", "uuid")
-"""Formats kept: those that JSON Schema defines and argument checks know. int32, double, password and the like tell a
-model nothing."""
+"""The formats that are kept: JSON Schema defines them and argument checks know them. A model learns nothing from int32,
+double or password."""
 
 _TYPES = ("string", "number", "integer", "boolean", "object", "array", "null")
 _TIGHTER = {"minimum": max, "minLength": max, "minItems": max, "maximum": min, "maxLength": min, "maxItems": min}
 
 
 def merge_into(result: Schema, part: Schema) -> None:
-    """`part` into `result`, as allOf means it: both hold. A text of `part` replaces one of `result`."""
+    """Merge `part` into `result` so that both hold, as `allOf` means it. A text of `part` replaces one of `result`."""
     for key, value in part.items():
         if key not in result or key in ("description", "title", "default", "nullable"):
             result[key] = value
@@ -43,7 +43,7 @@ def merge_into(result: Schema, part: Schema) -> None:
 
 
 def either(one: Json, other: Json) -> Json:
-    """A schema for a property that two alternatives have: what either allows, where that can be said simply."""
+    """A schema for a property of two alternatives: it allows what either allows."""
     if one == other or not (isinstance(one, dict) and isinstance(other, dict)):
         return one
     values = [_values(one), _values(other)]

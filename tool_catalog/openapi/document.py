@@ -1,6 +1,6 @@
-"""An OpenAPI 3.0 or 3.1 file as plain data: read, checked to be one, and its local references followed.
+"""An OpenAPI 3.0 or 3.1 file as plain data, with its local references resolved.
 
-Nothing is fetched: a reference to another file or a URL is `Unresolvable`, and the operation that needs it is left out.
+Nothing is fetched. A reference to another file or a URL is `Unresolvable`, and an operation that needs it is left out.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from tool_catalog.records import VERBS
 Node = dict[str, Json]
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Largest file read. The largest public descriptions (some 1,200 operations, written out) have about 15 MB."""
+"""Bytes of the largest file that is read. The largest public descriptions, some 1,200 operations, have about 15 MB."""
 
 MAX_DEPTH = 200
-"""Deepest nesting of a YAML file; specifications have some 40 levels. libyaml composes recursively and would crash."""
+"""Levels of nesting in a YAML file. Specifications have some 40. libyaml composes recursively and would crash."""
 
 MAX_REFERENCES = 32
-"""Longest chain of references that only lead to another reference."""
+"""References in a row that only lead to another reference."""
 
 
 class CannotImport(Exception):
-    """Nothing can be imported; the message says what is wrong, where, and what to do."""
+    """Nothing can be imported. The message says what is wrong, where, and what to do."""
 
 
 class Unresolvable(Exception):
-    """A reference leads nowhere in this file; the message names it."""
+    """A reference leads nowhere in this file. The message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +49,30 @@ class Operation:
 
     @property
     def key(self) -> str:
-        """What the operation is known by across imports: "GET /pets/{petId}"."""
+        """The key of the operation in every import, e.g. "GET /pets/{petId}"."""
         return f"{self.verb} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The decoded file. `name` is its file name, for messages; `nullable` is true for 3.0, where it is a keyword."""
+    """The decoded file. `name` is its file name, for messages. `nullable` is true for 3.0, which has that keyword."""
 
     name: str
     data: Node
     nullable: bool
 
     def resolve(self, node: Json) -> Node:
-        """`node`, or what its chain of references leads to; anything but a mapping becomes {}. Raises Unresolvable."""
+        """`node`, or the target of its references. Anything but a mapping becomes {}. Raises Unresolvable."""
         for _ in range(MAX_REFERENCES):
             if not isinstance(node, dict):
                 return {}
             if not isinstance(node.get("$ref"), str):
                 return node
             node = self.target(node["$ref"])
-        raise Unresolvable("a chain of references without an end")
+        raise Unresolvable("the chain of references never ends")
 
     def target(self, reference: str) -> Json:
-        """What a "#/..." reference points at. Raises Unresolvable."""
+        """The target of a "#/..." reference. Raises Unresolvable."""
         if not reference.startswith("#"):
             raise Unresolvable(f'"{reference}" is outside this file; bundle the files into one first')
         found: Json = self.data
@@ -87,7 +87,7 @@ class Document:
         return found
 
     def operations(self) -> Iterator[Operation | tuple[str, str]]:
-        """Every operation in the file's order; for one that cannot be read, its key and the reason."""
+        """Every operation in the order of the file. For one that cannot be read, it is the key and the reason."""
         for path, item in _mapping(self.data.get("paths")).items():
             try:
                 item = self.resolve(item)  # noqa: PLW2901 -- what the reference stands for
@@ -104,7 +104,7 @@ class Document:
                     yield f"{verb} {path}", str(error)
 
     def _parameters(self, item: Node, operation: Node) -> tuple[Node, ...]:
-        """The path's parameters under those of the operation, which replace one of the same name and place."""
+        """The parameters of the path and of the operation, which replaces those of equal name and location."""
         found: dict[tuple[str, str], Node] = {}
         for source in (item, operation):
             entries = source.get("parameters")
@@ -119,18 +119,18 @@ def read(path: Path) -> Document:
     """Read `path` as JSON or YAML. Raises CannotImport."""
     if re.match(r"[a-z][a-z0-9+.-]*:/", str(path), re.IGNORECASE):
         url = str(path).replace(":/", "://", 1)  # a path has no double slashes
-        raise CannotImport(f'"{url}" is a URL; nothing is fetched here: download it and give the file')
+        raise CannotImport(f'"{url}" is a URL, and nothing is fetched; download the file, give its path')
     if not path.is_file():
-        raise CannotImport(f'no file "{path}"')
+        raise CannotImport(f'there is no file "{path}"')
     if (size := path.stat().st_size) > MAX_BYTES:
-        raise CannotImport(f"{path.name}: {size:,} bytes; at most {MAX_BYTES:,} are read")
+        raise CannotImport(f"{path.name}: {size:,} bytes; the limit is {MAX_BYTES:,}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CannotImport(f"{path.name}: not UTF-8 text (byte {error.start})") from error
     data = _decode(path.name, text)
     if not isinstance(data, dict):
-        raise CannotImport(f"{path.name}: not an OpenAPI file: the root is no mapping")
+        raise CannotImport(f"{path.name}: not an OpenAPI file: the root is not a mapping")
     if "swagger" in data:
         raise CannotImport(f'{path.name}: swagger "{data["swagger"]}" is OpenAPI 2; convert it to OpenAPI 3 first')
     version = str(data.get("openapi", ""))
@@ -164,7 +164,7 @@ def _decode(name: str, text: str) -> Json:
 
 
 def _check_depth(name: str, text: str) -> None:
-    """Walk the events, which needs no stack, before anything is built recursively."""
+    """Walk the events, which needs no stack, before anything is built recursively. Raises CannotImport."""
     depth = 0
     for event in yaml.parse(text, Loader=_Yaml):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -177,11 +177,11 @@ def _check_depth(name: str, text: str) -> None:
 
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml where PyYAML has it: four megabytes in seconds instead of a minute."""
+"""libyaml if PyYAML has it: it reads four megabytes in seconds instead of a minute."""
 
 
 class _Yaml(_SafeLoader):  # type: ignore[misc]
-    """YAML as OpenAPI wants it: the JSON schema of YAML 1.2 (no dates, no yes and no), and every key a string."""
+    """YAML as OpenAPI wants it: the JSON schema of YAML 1.2 (no dates, no yes and no), with strings as keys."""
 
     yaml_implicit_resolvers: dict[str, list[Any]] = {}  # noqa: RUF012 -- PyYAML's own class attribute
 
@@ -190,7 +190,7 @@ class _Yaml(_SafeLoader):  # type: ignore[misc]
         result: Node = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is no plain string", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "a key is not a plain string", key.start_mark)
             result[key.value] = self.construct_object(value, deep=deep)
         return result
 

@@ -1,4 +1,4 @@
-"""One operation -> one method of a record, in the source's own words; a comment beside it says what was guessed."""
+"""One operation becomes one method of a record, in the words of the source. Comments say what was guessed."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _TITLES = {
 }
 
 COMMENTED_CUTS = 3
-"""Cuts told in the comment above one argument; the report has all of them."""
+"""Cuts listed in the comment above one argument. The report lists all of them."""
 
 SHOWN_NAMES = 8
-"""Names of an answer's members that a description lists."""
+"""Names of a response's members that a description lists."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """A method as it will stand in the record, the comments beside it by path, and what became of the rest.
+    """A method as the record will hold it, and its comments by path.
 
-    `guesses` names the keys that are guesses; `cuts` what was cut short or left out, with the path in the method.
+    `guesses` names the keys that are guesses. `cuts` holds what was cut short or left out, with its path in the method.
     """
 
     data: dict[str, Json]
@@ -57,7 +57,7 @@ def draft(context: Context, subject: Subject) -> Draft:
     if isinstance(servers, list) and servers and isinstance(servers[0], dict):
         raise NotCallable(f"has a server of its own ({servers[0].get('url')}); tools never leave the base URL")
     made = Draft({})
-    # Only what reads is a list to page through or to pick fields from; below the root of an answer, only `list` is.
+    # Only a read can be paged or projected. For a list below the root of a response, only the method `list` can.
     listed = answer.items is not None and (
         place.method == "list" or (place.method not in STANDARD_METHODS and "." not in answer.items)
     )
@@ -80,7 +80,7 @@ def draft(context: Context, subject: Subject) -> Draft:
     made.data["response_schema"] = answer.schema
     if paging:
         made.data["pagination"] = paging.record
-        _guess(made, "pagination", "from the parameter names; check sizes, and what ends the list")
+        _guess(made, "pagination", "from the parameter names; check the sizes and how the last page is recognised")
     if listed:
         made.data["result"] = {"items": answer.items}
     made.data["example"] = {"arguments": {name: example(one) for name, one in named.items() if one.required}}
@@ -106,22 +106,22 @@ def _head(made: Draft, context: Context, subject: Subject, *, listed: bool) -> N
         reads = operation.verb == "GET"
         made.data["access"] = "read" if reads else "write"
         if operation.verb == "POST":
-            _guess(made, "access", "write, as for every POST; read only if it changes nothing upstream")
+            _guess(made, "access", "every POST counts as a write; change it to read if it changes nothing upstream")
         if not reads:
             made.data["destructive"] = True
             made.data["idempotent"] = operation.verb in ("PUT", "DELETE")
-            _guess(made, "destructive", "until someone knows better; false if it neither removes nor overwrites")
+            _guess(made, "destructive", "assumed true; write false if the call neither removes nor overwrites data")
     made.data["description"] = _description(made, subject, listed=listed)
 
 
 def _description(made: Draft, subject: Subject, *, listed: bool) -> str:
-    """The source's words, and what comes back. Empty where the source says nothing: the gate then asks for a text."""
+    """The words of the source, and what is returned. If the source says nothing, the gate asks for a description."""
     data = subject.operation.data
     summary, text = plain(data.get("summary")), plain(data.get("description"))
     parts = [ended(summary)] if summary and summary.rstrip(".").lower() not in text.lower() else []
     said = " ".join([*parts, *([ended(text)] if text else [])])
     if not said:
-        made.comments["description",] = "# the source has none"
+        made.comments["description",] = "# the source has no description"
         return ""
     back = _comes_back(subject.answer, listed=listed, enveloped=subject.placement.method == "list")
     kept = fitted(said, DESCRIPTION_LENGTH[1] - len(back) - 1)
@@ -132,15 +132,15 @@ def _description(made: Draft, subject: Subject, *, listed: bool) -> str:
 
 def _comes_back(answer: Response, *, listed: bool, enveloped: bool) -> str:
     if answer.empty:
-        return "Answers the status only."
+        return "Returns the status only."
     if not listed:
         names = list(answer.schema.get("properties", {}))
-        return f"Answers {_listed(names)}." if names else ""
+        return f"Returns {_listed(names)}." if names else ""
     names = list(item_schema(answer).get("properties", {}))
     shown = f" (items with {_listed(names)})" if names else ""
     if enveloped:
-        return f"Answers result{shown}, next_cursor and result_count."
-    return f"Answers {'result' if answer.items == '@' else answer.items}{shown}."
+        return f"Returns result{shown}, next_cursor and result_count."
+    return f"Returns {'result' if answer.items == '@' else answer.items}{shown}."
 
 
 def _listed(names: list[str]) -> str:
@@ -156,7 +156,7 @@ def _guess(made: Draft, key: str, reason: str) -> None:
 
 
 def _cut_comments(draft: Draft) -> dict[KeyPath, str]:
-    """One comment per argument for everything that was cut inside it."""
+    """One comment for each argument, with everything that was cut inside it."""
     by_argument: dict[KeyPath, list[str]] = defaultdict(list)
     for note in draft.cuts:
         at = note.path[:3] if len(note.path) > 2 and note.path[1] == "properties" else note.path[:1]
@@ -172,7 +172,7 @@ def _cut_comments(draft: Draft) -> dict[KeyPath, str]:
 
 
 def inside(path: KeyPath) -> str:
-    """A path in a schema as a person says it: without the keywords."""
+    """A path in a schema without its keywords, for a person to read."""
     words = ("properties", "items", "anyOf", "oneOf")
     return ".".join(str(step) for step in path if step not in words and not isinstance(step, int))
 

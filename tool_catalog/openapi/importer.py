@@ -1,10 +1,10 @@
-"""The import, one straight line: read, infer, draft, merge with what people edited, ask the gate, write.
+"""The import is one straight line: read, infer, draft, merge with hand edits, ask the gate, write.
 
-Everything is made in a folder of its own beside the target first, and only then moved over file by file (or as a whole,
-the first time), so that an import that stops half way has changed nothing.
+Everything is made in a temporary folder first and then moved to the target, file by file, or as a whole the first
+time. An import that stops half way has changed nothing.
 
-`.imported.json` beside the records remembers what was generated (see `merge`), and which operation became which method,
-so that a later version of the specification changes no name. It is not read by the compiler.
+`.imported.json` in the folder of the records remembers what was generated (see `merge`) and which operation became
+which method, so that a later version of the specification changes no name. The compiler does not read it.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ MEMORY_FORMAT = 1
 class Options:
     """What to import and where to: `into` is the folder of all records, `integration` the folder made in it.
 
-    `passing`   write only what the gate lets pass: leave out optional arguments without a description, and methods that
+    `passing`   write only what passes the gate: leave out optional arguments without a description, and methods that
                 have a problem.
-    `paths`     glob patterns of paths ("/v1/customers*"); without any, all operations.
+    `paths`     glob patterns of paths ("/v1/customers*"); without any, all operations are imported.
     """
 
     source: Path
@@ -62,7 +62,7 @@ class Options:
 def run(options: Options, progress: Progress) -> Report:
     """Import once. Raises CannotImport, with nothing written."""
     collecting = gc.isenabled()
-    gc.disable()  # millions of small objects and hardly a cycle: looking for cycles takes half the time, and finds none
+    gc.disable()  # there are millions of small objects and hardly a cycle; looking for cycles would take half the time
     try:
         return _run(options, progress)
     finally:
@@ -74,17 +74,17 @@ def run(options: Options, progress: Progress) -> Report:
 def _run(options: Options, progress: Progress) -> Report:
     if not re.fullmatch(SLUG, options.integration):
         raise CannotImport(
-            f'"{options.integration}" is no name of an integration; use lower-case letters, digits, single "_" or "-"'
+            f'"{options.integration}" is not an integration name; use lower-case letters, digits and single "_" or "-"'
         )
     if options.base_url is not None and not integration.is_https(options.base_url):
-        raise CannotImport(f'"{options.base_url}" is no base URL; give one that starts with https:// and has a host')
+        raise CannotImport(f'"{options.base_url}" is not a base URL; give one that starts with https:// and has a host')
     document = read(options.source)
     target = options.into / options.integration
     memory = _memory(target)
     report = Report(options.integration, first=not (target / INTEGRATION_FILE).exists())
     seen, found_answers, unasked = _operations(document, options, report, progress)
     if not seen:
-        raise CannotImport(f"{document.name}: no operation is left to import; see --path")
+        raise CannotImport(f"{document.name}: there is no operation to import; check --path")
     where = placements(seen, _known(memory))
     everything = [one for one in document.operations() if isinstance(one, Operation)]
     made = integration.draft(document, options.integration, everything, options.base_url)
@@ -120,7 +120,7 @@ def _operations(
 ) -> tuple[list[Seen], dict[str, Response], set[str]]:
     """The operations to import, each with its documented answer, and the keys of those not asked for.
 
-    Operations that cannot be imported go to the report.
+    Operations that cannot be imported are reported.
     """
     seen: list[Seen] = []
     unasked: set[str] = set()
@@ -171,7 +171,7 @@ def _methods(
     *,
     progress: Progress,
 ) -> dict[str, Draft]:
-    """Operation key -> method; operations that no tool can be made of go to the report."""
+    """Operation key -> method. Operations that no tool can be made of are reported."""
     names = tool_names(context.integration, seen, where)
     made: dict[str, Draft] = {}
     for number, one in enumerate(seen):
@@ -199,8 +199,8 @@ def _memory(target: Path) -> dict[str, Json]:
     except (ValueError, KeyError, TypeError):
         pass
     raise CannotImport(
-        f"{target.name}/{MEMORY}: not readable; restore it from version control, or delete it: "
-        "then everything in the folder counts as written by hand"
+        f"{target.name}/{MEMORY}: cannot be read; restore it from version control. If you delete it, "
+        "everything in the folder counts as written by hand"
     )
 
 
@@ -211,7 +211,7 @@ def _known(memory: Mapping[str, Json]) -> dict[str, tuple[str, str]]:
 def _stage(
     staged: Path, target: Path, files: Mapping[str, RecordFile], memory: Mapping[str, Json]
 ) -> dict[str, Merged]:
-    """The folder as it will be: merged where a file is there, new where none is. Raises Unreadable."""
+    """Fill the staged folder: merge a file that exists, write one that does not. Raises Unreadable."""
     staged.mkdir()
     problems: list[Problem] = []
     merged: dict[str, Merged] = {}
@@ -244,7 +244,7 @@ def _stage(
 
 
 def _ask_gate(staged: Path, report: Report) -> dict[str, set[str]]:
-    """File -> methods with a problem, by the compiler's own judgement."""
+    """File -> methods in which the compiler finds a problem."""
     records, problems = read_folder(staged)
     if records is not None:
         _, found = compile_catalog(records)
@@ -254,7 +254,7 @@ def _ask_gate(staged: Path, report: Report) -> dict[str, set[str]]:
 
 
 def _failing(records: Records | None, problems: list[Problem]) -> dict[str, set[str]]:
-    """Problems belong to the method whose lines they are in; those of a shared schema to the methods that use it."""
+    """A problem belongs to the method whose lines it is in, or to the methods that use the shared schema it is in."""
     failing: dict[str, set[str]] = defaultdict(set)
     for resource in records.resources if records is not None else ():
         lines = sorted((resource.source.line(("methods", method)), method) for method in resource.record.methods)
@@ -283,7 +283,7 @@ def _failing(records: Records | None, problems: list[Problem]) -> dict[str, set[
 def _drop(
     files: dict[str, RecordFile], failing: Mapping[str, set[str]], memory: Mapping[str, Json], report: Report
 ) -> bool:
-    """Take the methods that do not pass out of `files`, except those an earlier import wrote; True if there are any."""
+    """Remove methods that do not pass from `files`, except those of an earlier import. True if any was removed."""
     before = len(report.left_out)
     for name, file in list(files.items()):
         bad = failing.get(f"{report.integration}/{name}", set())
@@ -311,7 +311,7 @@ def _tell(
     *,
     failing: Mapping[str, set[str]],
 ) -> None:
-    """Fill in the report: what was made, what was guessed and cut in it, what passes, and what the merge found."""
+    """Fill in the report: what was made, guessed and cut, what passes, and what the merge found."""
     report.resources = len(files) - 1
     for key, draft in methods.items():
         place = where[key]
@@ -342,7 +342,7 @@ def _remember(
     where: Mapping[str, Placement],
     memory: Mapping[str, Json],
 ) -> None:
-    """Write MEMORY: what every operation is called, written or not, and the digests of what was generated."""
+    """Write MEMORY: the name of every operation, written or not, and the digests of the generated data."""
     generated = {name: file.tree for name, file in merged.items()}
     operations = {**memory["operations"], **{key: [place.resource, place.method] for key, place in where.items()}}
     content = {
@@ -356,13 +356,13 @@ def _remember(
 
 
 def _publish(staged: Path, target: Path) -> list[str]:
-    """Move the staged folder to its place; gives the names of the files that are new or changed, MEMORY left out."""
+    """Move the staged folder to the target. Returns the names of new and changed files, without MEMORY."""
     names = sorted(path.name for path in staged.iterdir() if path.name != MEMORY)
     if not target.exists():
         staged.rename(target)
         return names
     written = []
-    for name in [*names, MEMORY]:  # MEMORY last: what it says must be there
+    for name in [*names, MEMORY]:  # MEMORY comes last: the files it describes must exist
         content = (staged / name).read_bytes()
         if not (target / name).is_file() or (target / name).read_bytes() != content:
             write_atomically(target / name, content)

@@ -1,7 +1,7 @@
-"""Which resource an operation belongs to, and which of its methods it is: read off paths, verbs and answers.
+"""Which resource an operation belongs to and which method it is, decided by paths, verbs and responses.
 
 `GET /repos/{owner}/{repo}/issues/{n}/comments` is `list` of `comments`, `POST /charges/{id}/capture` is `capture` of
-`charges`. A resource has the shortest name that no other has: `comments`, or `issue_comments` where there are more.
+`charges`. A resource has the shortest name that no other resource has: `comments`, or `issue_comments`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from tool_catalog.openapi.document import Operation
 from tool_catalog.records import VERBS
 
 Shape = tuple[str, ...]
-"""A path in words: its literal segments, and PARAMETER for each of the others."""
+"""A path in words: its literal segments, and PARAMETER for each other segment."""
 
 PARAMETER = "{}"
 
 _VERSION = re.compile(r"api|apis|rest|v?\d+(\.\d+)*((alpha|beta)\d*)?|\d{4}-\d\d(-\d\d)?", re.IGNORECASE)
-"""Leading segments that say how to reach the API and not what is in it: api, v1, v2.1, 2010-04-01."""
+"""Leading segments that say how to reach the API, not what it holds: api, v1, v2.1, 2010-04-01."""
 
 _METHOD = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
@@ -88,16 +88,16 @@ _ACTIONS = (
     ),
     *("unlink", "unlock", "update", "upgrade", "validate", "verify"),
 )
-"""First words of a path's last segment that name something to do, though it ends like a collection: addFollowers."""
+"""First words of a last segment that name an action although the segment looks like a collection, e.g. addFollowers."""
 
 _SUFFIX = re.compile(r"\.(json|xml)$")
 _WORD_LIMIT = 40
-"""Characters of a method name that is taken from an operationId; above it the name says too much."""
+"""Characters of a method name taken from an operationId. A longer name says too much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the inference looks at: the operation, and whether its answer holds records, and in pages."""
+    """What the inference looks at: the operation, and whether its response holds objects and looks like a search."""
 
     operation: Operation
     returns_objects: bool
@@ -110,7 +110,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where an operation goes. `by_id`: its path ends with the one parameter that names a single record."""
+    """The resource and method of an operation. `by_id`: its path ends with the one parameter that names an object."""
 
     resource: str
     method: str
@@ -118,7 +118,7 @@ class Placement:
 
 
 def placements(seen: list[Seen], known: Mapping[str, tuple[str, str]]) -> dict[str, Placement]:
-    """Operation key -> place. `known` holds the resource and method of operations that were imported before."""
+    """Operation key -> placement. `known` holds the resource and method of operations that were imported before."""
     paths = _Paths(seen)
     keys = {one.operation.key: paths.resource(one) for one in seen}
     fixed: dict[Shape, str] = {}
@@ -164,7 +164,7 @@ def shape(path: str) -> Shape:
 
 
 class _Paths:
-    """All paths of one specification, so that each can be judged by the others."""
+    """All paths of one specification, because each path is judged by the others."""
 
     def __init__(self, seen: list[Seen]) -> None:
         self.verbs: dict[Shape, set[str]] = defaultdict(set)
@@ -180,7 +180,7 @@ class _Paths:
                     self.with_items.add(path[:end])
 
     def resource(self, one: Seen) -> Shape:
-        """The path of the collection (or single thing) that the operation works on."""
+        """The path of the collection or single object that the operation works on."""
         path = _trimmed(shape(one.operation.path))
         while (owner := self._owner(path)) is not None:
             path = owner
@@ -200,11 +200,11 @@ class _Paths:
         ):
             return None
         if plural and verbs == {"POST"} and parent[-1] == PARAMETER:
-            return None  # members of something, added one by one
+            return None  # members that are added one by one
         while parent and parent[-1] != PARAMETER and parent not in self.verbs and verbs <= {"POST"}:
             if len(parent) == 1:
                 break
-            parent = parent[:-1]  # /keys/{id}/lifecycle/activate: "lifecycle" is no thing of its own
+            parent = parent[:-1]  # /keys/{id}/lifecycle/activate: "lifecycle" is not an object of its own
         known = parent in self.verbs or parent in self.with_items or parent[-1] == PARAMETER
         if known or verbs == {"POST"}:
             return _trimmed(parent) or None
@@ -215,7 +215,7 @@ class _Paths:
         return len(path) > 1 and path[-1] == PARAMETER and path[-2] != PARAMETER
 
     def methods(self, one: Seen, resource: str) -> Iterator[str]:
-        """Names for the method, best first, without end."""
+        """An endless series of names for the method, best first."""
         path, verb = shape(one.operation.path), one.operation.verb
         collection = self.resource(one)
         rest = path[len(collection) :]
@@ -268,10 +268,10 @@ class _Paths:
 
 
 def _names(keys: set[Shape], fixed: Mapping[Shape, str]) -> dict[Shape, str]:
-    """The shortest name of each resource that no other has; two whose whole paths read the same are one resource."""
+    """The shortest unique name of each resource. Two resources whose whole paths read alike are one resource."""
     names = dict(fixed)
     words = {key: _words(key) for key in keys if key not in fixed}
-    # "memory_history" rather than "history": one word says enough only when it is the name of many things.
+    # "memory_history" rather than "history": one word is enough only if it is a plural.
     length = {key: 1 if singular(own[-1]) != own[-1] else min(2, len(own)) for key, own in words.items()}
     while True:
         by_name: dict[str, list[Shape]] = defaultdict(list)
@@ -292,7 +292,7 @@ def _names(keys: set[Shape], fixed: Mapping[Shape, str]) -> dict[Shape, str]:
 
 
 def _words(key: Shape) -> list[str]:
-    """A word (or more) per literal segment; one that is followed by a parameter stands for one of many: singular."""
+    """The words of each literal segment. A segment before a parameter names one of many, so it becomes singular."""
     found = []
     for index, part in enumerate(key):
         if part == PARAMETER or not (word := snake_case(part)):
@@ -313,7 +313,7 @@ def _join(words: list[str], length: int) -> str:
 
 
 def _slug(identifier: object, resource: str) -> str:
-    """An operationId as a method name, without the words that the resource's name says; "" where none are left."""
+    """An operationId as a method name, without the words of the resource's name. It is empty if no word is left."""
     if not isinstance(identifier, str):
         return ""
     said = {*resource.split("_"), *singular(resource).split("_")}

@@ -1,4 +1,4 @@
-"""The specification as a whole -> integration.yaml: base URL, auth, credentials, rate limits, instructions."""
+"""The specification as a whole becomes integration.yaml: base URL, auth, credentials, rate limits, instructions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tool_catalog.openapi.texts import ended, fitted, plain
 from tool_catalog.yaml_source import KeyPath
 
 CREDENTIAL_DESCRIPTION = 200
-"""Characters of a credential's description: a line or two beside an input field."""
+"""Characters of a credential's description: one or two lines next to an input field."""
 
 LABEL = 60
 """Characters of the integration's label."""
@@ -27,7 +27,7 @@ _PREFIX = re.compile(
     r"(?:Authorization\s*[:=]\s*|prefix(?:ed)?(?:\s+\S+){0,6}?\s+(?:with\s+)?['\"`“])(Token|Bearer|Basic|SSWS|Key|ApiKey|Api-Key|GenieKey)\b",
     re.IGNORECASE,
 )
-"""How prose says that a key in the header Authorization has a word before it."""
+"""How a description says that a word stands before the key in the header Authorization."""
 
 _LIMIT_HEADERS = {
     "limit": re.compile(r"x-?rate-?limit-limit|ratelimit-limit", re.IGNORECASE),
@@ -39,7 +39,7 @@ _LIMIT_HEADERS = {
 
 @dataclass(slots=True)
 class IntegrationDraft:
-    """integration.yaml, the comments in it by path, and the names of the parameters that carry the credential."""
+    """integration.yaml, its comments by path, and the names of the parameters that carry a credential."""
 
     data: dict[str, Json]
     comments: dict[KeyPath, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class IntegrationDraft:
 
 
 def draft(document: Document, integration: str, operations: list[Operation], base_url: str | None) -> IntegrationDraft:
-    """integration.yaml as the specification tells it, less its instructions; `base_url` overrides what it says."""
+    """integration.yaml without its instructions. `base_url` replaces the server of the specification."""
     made = IntegrationDraft({})
     made.data["integration"] = integration
     made.data["label"] = fitted(plain(_info(document).get("title")) or integration, LABEL)
@@ -55,12 +55,14 @@ def draft(document: Document, integration: str, operations: list[Operation], bas
     _auth(document, operations, made)
     if limits := _rate_limits(document, operations):
         made.data["rate_limits"] = limits
-    made.comments["instructions",] = "# from the source; a client shows them to its model: say what this API is for"
+    made.comments["instructions",] = (
+        "# from the source; clients show this text to their model, so say what the API is for"
+    )
     return made
 
 
 def instructions(document: Document, resources: list[str]) -> str:
-    """What the specification says it is for, and what of it there are records of."""
+    """What the specification says about its purpose, and the resources that have records."""
     title, text = plain(_info(document).get("title")), plain(_info(document).get("description"))
     said = ended(text) if text.lower().startswith(title.lower()) else f"{ended(title)} {ended(text)}".strip()
     covered = f"Covers {', '.join(name.replace('_', ' ') for name in resources[:COVERED])}"
@@ -85,7 +87,7 @@ def _base_url(document: Document, made: IntegrationDraft) -> str:
         made.comments["base_url",] = f"# guessed: the defaults of {', '.join(variables)}; an account may have its own"
     if not is_https(url):
         made.comments["base_url",] = (
-            "# the source names no https:// server; write the API's own, or import with --base-url"
+            "# the source names no https:// server; write the API's URL, or import with --base-url"
         )
         return url if "://" not in url else ""
     return url.rstrip("/")
@@ -100,7 +102,7 @@ def is_https(url: str) -> bool:
 
 
 def _auth(document: Document, operations: list[Operation], made: IntegrationDraft) -> None:
-    """The scheme that most operations accept by itself, among those that can be served."""
+    """Choose the scheme that most operations accept alone, among the schemes that can be served."""
     components = document.data.get("components")
     raw = components.get("securitySchemes") if isinstance(components, dict) else None
     schemes: dict[str, Node] = {}
@@ -117,7 +119,7 @@ def _auth(document: Document, operations: list[Operation], made: IntegrationDraf
             names = tuple(requirement) if isinstance(requirement, dict) else ()
             together[names] += len(names) > 1
             alone.update(name for name in names if name in schemes)
-    # Most used first; where the file does not say what is used, a key or a token before a flow of OAuth.
+    # The most used scheme comes first. If the file does not say, a key or token comes before an OAuth flow.
     order = list(schemes)
     ranked = sorted(schemes, key=lambda name: (-alone[name], schemes[name].get("type") == "oauth2", order.index(name)))
     for name in ranked:
@@ -142,7 +144,7 @@ def _auth(document: Document, operations: list[Operation], made: IntegrationDraf
 
 
 def _served(scheme: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json], str] | None:
-    """Auth, credential fields and comment for one security scheme; None for one that cannot be served."""
+    """Auth, credential fields and comment for one security scheme, or None if it cannot be served."""
     kind, name = scheme.get("type"), str(scheme.get("name", ""))
     text = fitted(plain(scheme.get("description")), CREDENTIAL_DESCRIPTION)
     if kind == "apiKey" and scheme.get("in") in ("header", "query") and name:
@@ -152,9 +154,9 @@ def _served(scheme: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json
         comment = ""
         if name.lower() == "authorization":
             comment = (
-                "# guessed: what stands before the key"
+                "# guessed: the word before the key"
                 if prefix
-                else "# guessed: the bare key; some want a word before it"
+                else "# guessed: the bare key; some APIs want a word before it"
             )
         return {"scheme": scheme["in"], "name": name, "value": value}, credentials, comment
     if kind == "http" and str(scheme.get("scheme")).lower() == "basic":
@@ -166,7 +168,7 @@ def _served(scheme: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json
     if kind == "http" and str(scheme.get("scheme")).lower() == "bearer":
         return _bearer(text or "Token of the account, sent as a bearer token.", "")
     if kind in ("oauth2", "openIdConnect"):
-        return _bearer(text or "Access token.", "# guessed: an access token got elsewhere; no sign-in flow is run here")
+        return _bearer(text or "Access token.", "# guessed: an access token from elsewhere; no sign-in flow is run")
     return None
 
 
@@ -175,7 +177,7 @@ def _bearer(text: str, comment: str) -> tuple[dict[str, Json], dict[str, Json], 
 
 
 def _rate_limits(document: Document, operations: list[Operation]) -> dict[str, str]:
-    """The documented headers that say how much is left."""
+    """The documented headers that state a rate limit."""
     found: dict[str, str] = {}
     for operation in operations:
         responses = operation.data.get("responses")

@@ -1,8 +1,8 @@
-"""A record file that people have edited + what is generated now = the file with their edits and the source's news.
+"""A record file with hand edits and the newly generated data become one file with the edits and the source's news.
 
-Three-way, key by key down to single arguments: `base` holds digests of what was generated last time. A value that
-still has its digest follows the source; one that has not was changed by hand and stays. Lines of values that do not
-change are not touched, so comments and layout stay too.
+The merge is three-way and goes key by key, down to single arguments. `base` holds digests of the data generated last
+time. A value that still has its digest follows the source; a value without it was changed by hand and stays. Lines of
+unchanged values are not touched, so that comments and layout stay.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Tree = dict[str, Any]
 """Digests by key: a string for a value, a Tree for a mapping that is merged key by key."""
 
 GENERATED = ("# guessed:", "# cut:", "# shortened", "# from the source", "# the source")
-"""How the comments begin that are generated; they go when their value goes."""
+"""How a generated comment begins. It is removed together with its value."""
 
 
 class Unreadable(CannotImport):
-    """A file on disk is not YAML that a record may be; `problems` says where."""
+    """A file on disk is not YAML that a record may consist of; `problems` says where."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -37,11 +37,11 @@ class Unreadable(CannotImport):
 
 @dataclass(slots=True)
 class Merged:
-    """The merged file, the digests for the next time, and what a person should know, as dotted paths.
+    """The merged file, the digests for the next import, and dotted paths that a person should know of.
 
-    `kept`     changed by hand and changed by the source too: the hand's value stands.
-    `removed`  methods whose operation the source no longer has: they stay.
-    `absent`   generated before and removed by hand: they stay away.
+    `kept`     values changed by hand and by the source; the value of the hand stays.
+    `removed`  methods whose operation the source no longer has; they stay.
+    `absent`   values that were generated before and removed by hand; they are not added again.
     `changed`  values that now follow the source.
     """
 
@@ -62,18 +62,18 @@ def tree(data: Mapping[str, Json], path: KeyPath = ()) -> Tree:
 
 
 def digest(value: Json) -> str:
-    """40 bits of SHA-256 over the canonical JSON: enough to tell two versions of one value apart."""
+    """40 bits of SHA-256 over the canonical JSON, which is enough to distinguish two versions of one value."""
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:10]
 
 
 def same(one: Json, other: Json) -> bool:
-    """Whether two values are the same JSON; to Python alone, 1 would be true."""
+    """Whether two values are equal as JSON. Python alone takes 1 and true for equal."""
     return bool(one == other) and digest(one) == digest(other)
 
 
 def merge(name: str, text: str, base: Tree, data: Mapping[str, Json], comments: Mapping[KeyPath, str]) -> Merged:
-    """The file `name` with content `text` brought up to `data`. Raises Unreadable."""
+    """The file `name` with content `text`, updated to `data`. Raises Unreadable."""
     source, problems = read(name, text)
     if problems or not isinstance(source.data, dict):
         raise Unreadable(problems or [Problem(name, 1, "must be a mapping")])
@@ -84,7 +84,7 @@ def merge(name: str, text: str, base: Tree, data: Mapping[str, Json], comments: 
         return merged
     merged.text = _spliced(text, source.data, result, comments)
     again, problems = read(name, merged.text)
-    if problems or not same(again.data, result):  # an unusual layout: the values matter more than the lines
+    if problems or not same(again.data, result):  # for an unusual layout, the values matter more than the lines
         merged.text = document(result, comments)
     return merged
 
@@ -125,7 +125,7 @@ def _three_way(
 
 
 def _with_used_schemas(result: dict[str, Json], own: Mapping[str, Json], base: Tree, merged: Merged) -> dict[str, Json]:
-    """`result` with the shared schemas that the source has no more but a method that stays still refers to."""
+    """`result` with the shared schemas that the source no longer has and a remaining method still refers to."""
     shared, left = own.get("schemas"), result.get("schemas", {})
     used = json.dumps(result.get("methods"))
     kept = {
@@ -152,7 +152,7 @@ def _is_method(path: KeyPath) -> bool:
 
 
 def _insert(result: dict[str, Json], key: str, value: Json, order: list[str]) -> None:
-    """Put `key` behind the nearest of the keys that stand before it in `order`; without one, at the end."""
+    """Insert `key` after the nearest of the keys before it in `order`, or at the end if there is none."""
     before = [known for known in order[: order.index(key)] if known in result]
     keys = list(result)
     at = keys.index(before[-1]) + 1 if before else len(keys)
@@ -166,12 +166,12 @@ def _digests(value: Json, path: KeyPath) -> Json:
 
 
 def _unchanged(own: Json, known: Json, path: KeyPath) -> bool:
-    """Whether `own` is still what was generated."""
+    """Whether `own` is still the generated value."""
     return bool(_digests(own, path) == known)
 
 
 def _remembered(base: Tree, data: Mapping[str, Json], own: Mapping[str, Json]) -> Tree:
-    """The digests of what is generated now, and of the methods that only the file still has."""
+    """The digests of the data generated now, and of the methods that only the file still has."""
     found = tree(data)
     methods, own_methods = base.get("methods"), own.get("methods")
     if isinstance(methods, dict) and isinstance(own_methods, dict) and isinstance(found.get("methods"), dict):
@@ -184,7 +184,7 @@ def _remembered(base: Tree, data: Mapping[str, Json], own: Mapping[str, Json]) -
 
 
 def _spliced(text: str, own: Mapping[str, Json], result: Mapping[str, Json], comments: Mapping[KeyPath, str]) -> str:
-    """`text` with the lines of the values that differ between `own` and `result` written anew."""
+    """`text` with new lines for the values that differ between `own` and `result`."""
     root = yaml.compose(text, Loader=getattr(yaml, "CBaseLoader", yaml.BaseLoader))
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         return document(result, comments)
@@ -195,7 +195,7 @@ def _spliced(text: str, own: Mapping[str, Json], result: Mapping[str, Json], com
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """The lines of a file, from which those of its new version are taken."""
+    """The lines of a file, from which the lines of its new version are taken."""
 
     file: list[str]
     comments: Mapping[KeyPath, str]
@@ -229,7 +229,7 @@ class _Lines:
 
 
 def _last_line(file: list[str], node: yaml.Node) -> int:
-    """The last line that `node` itself takes, without the comments and empty lines behind it."""
+    """The last line of `node`, without the comments and empty lines after it."""
     if isinstance(node, (yaml.MappingNode, yaml.SequenceNode)) and not node.flow_style and node.value:
         last = node.value[-1]
         return _last_line(file, last[1] if isinstance(last, tuple) else last)

@@ -1,4 +1,4 @@
-"""How far long work is, on standard error: a bar on a terminal, a line per tenth elsewhere, nothing for short work."""
+"""The progress of long work on standard error: a bar on a terminal, elsewhere a line for each tenth."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TextIO
 
 QUIET_SECONDS = 2.0
-"""Work that is done within this time shows nothing."""
+"""Seconds before anything is shown, so that short work shows nothing."""
 
 BAR = 30
-"""Characters of the bar."""
+"""Width of the bar in characters."""
 
 
 class Progress:
-    """One piece of work with a known number of steps. `clock` gives seconds and only ever rises."""
+    """One piece of work with a known number of steps. `clock` returns seconds and never goes back."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float]) -> None:
         self.stream = stream
@@ -24,7 +24,7 @@ class Progress:
         self.drawn = 0
 
     def step(self, label: str, done: int, total: int) -> None:
-        """Say that `done` of `total` steps of the stage `label` are done."""
+        """Report that `done` of `total` steps of the stage `label` are done."""
         tenths = done * (BAR if self.terminal else 10) // max(total, 1)
         if done == 0:
             self.shown = -1
@@ -40,7 +40,7 @@ class Progress:
         self.stream.flush()
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self.drawn:
             self.stream.write(f"\r{' ' * self.drawn}\r")
             self.stream.flush()

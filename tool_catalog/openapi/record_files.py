@@ -1,4 +1,4 @@
-"""The methods of an import as record files: one per resource, tools named, shared answers stated once."""
+"""The methods of an import become record files: one for each resource, with tool names and shared response schemas."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ _ORDER = {method: index for index, method in enumerate(STANDARD_METHODS)}
 
 @dataclass(slots=True)
 class RecordFile:
-    """One record file to be: its data, and the comments in it."""
+    """One record file that will be written: its data and its comments."""
 
     data: dict[str, Json]
     comments: dict[KeyPath, str] = field(default_factory=dict)
 
 
 def tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Placement]) -> dict[str, dict[str, str]]:
-    """Resource -> method -> tool name: by the rules, without "by id" where there is no id, short and never twice."""
+    """Resource -> method -> tool name. A name follows the rules, is short, is unique, and ends with "by id" only for an
+    operation with an id."""
     names: dict[str, dict[str, str]] = defaultdict(dict)
     taken: set[str] = set()
     for one in seen:
@@ -49,7 +50,7 @@ def tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Plac
 def resource_files(
     methods: Mapping[str, Draft], where: Mapping[str, Placement], found: Mapping[str, Response]
 ) -> dict[str, RecordFile]:
-    """One file per resource: its methods in their usual order, and the answers that several of them share."""
+    """One file for each resource: its methods in their usual order, and the response schemas that methods share."""
     by_resource: dict[str, dict[str, str]] = defaultdict(dict)
     for key in methods:
         by_resource[where[key].resource][where[key].method] = key
@@ -70,14 +71,14 @@ def resource_files(
 
 
 def instruct(document: Document, files: Mapping[str, RecordFile], target: Path) -> None:
-    """Write the instructions, which name the resources there are or will be in `target`, into integration.yaml."""
+    """Add the instructions to integration.yaml. They name the resources that `target` has or will have."""
     names = {*files, *(path.name for path in target.glob("*.yaml"))} - {INTEGRATION_FILE}
     resources = sorted(name.removesuffix(".yaml") for name in names)
     files[INTEGRATION_FILE].data["instructions"] = integration.instructions(document, resources)
 
 
 def _shared(resource: str, found: Iterable[Response]) -> dict[str, tuple[str, Json]]:
-    """Component -> name and schema, for components that are the answer (or a record of the answer) more than once."""
+    """Component -> name and schema, for components that more than one response (or list in a response) consists of."""
     uses: Counter[str] = Counter()
     schemas: dict[str, Json] = {}
     for answer in found:

@@ -1,4 +1,4 @@
-"""What an import did, as data and as the lines a person reads."""
+"""The report of an import, as data and as lines for a person."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from dataclasses import dataclass, field
 from tool_catalog.yaml_source import Problem
 
 SHOWN = 20
-"""Entries of each kind that are listed; the rest is counted, and the files and the compiler have all of them."""
+"""Entries listed of each kind. The rest is counted; the files and the compiler show all of them."""
 
 
 MORE_SHOWN = 40
-"""Problems that are listed; they are what a person came for."""
+"""Problems listed. There are more of them than of other entries, because a person has to work on them."""
 
 
 @dataclass(slots=True)
 class Report:
-    """Counts and findings of one import. Findings start with the file's name.
+    """Counts and findings of one import. Each finding starts with the name of its file.
 
-    `operations`  in the source, of those asked for; `skipped` holds the ones no tool can be made of, with the reason.
-    `methods`     in the records now that come from the source; `passed` of them have no problem with the gate.
-    `left_out`    methods that were not written because they do not pass.
-    `guesses`     how often each key was guessed; `cuts` what was cut short, and why.
+    `operations`  operations that were asked for; `skipped` holds those that no tool can be made of, with the reason.
+    `methods`     methods in the records that come from the source; `passed` of them pass the gate.
+    `left_out`    methods that were not written because they do not pass the gate.
+    `guesses`     how often each key was guessed; `cuts` holds what was cut short, and why.
     `changed`, `kept`, `removed`, `absent`  see `merge.Merged`.
     """
 
@@ -61,26 +61,26 @@ class Report:
             told = ", ".join(f"{key} {count}" for key, count in sorted(self.guesses.items()))
             yield f'guessed, look for "# guessed" in the files: {told}'
         yield from _section("cut", [f"{where}: {why}" for where, why in dict.fromkeys(self.cuts)])
-        yield from _section("left out, they do not pass the gate", self.left_out)
+        yield from _section("left out, because they do not pass the gate", self.left_out)
         if not self.first:
             yield from _section("follows the source", self.changed)
-            yield from _section("changed by hand and in the source, yours stays", self.kept)
+            yield from _section("changed by hand and in the source; your version stays", self.kept)
             yield from _section(
-                "gone from the source (or deprecated), still here; delete what is not wanted", self.removed
+                "gone from the source or deprecated, but still in your file; delete what you do not want", self.removed
             )
-            yield from _section("in the source, removed by hand, stays away", self.absent)
+            yield from _section("in the source, but removed by hand; it is not added again", self.absent)
         yield from self._to_write()
 
     def _to_write(self) -> Iterator[str]:
-        """The gate's problems, at most MORE_SHOWN of them, and how many there are of each kind."""
+        """At most MORE_SHOWN problems of the gate. If there are more, also a count of each kind."""
         if not self.problems:
             return
-        yield "to write, before this compiles:"
+        yield "write these before the records compile:"
         yield from (f"  {problem}" for problem in self.problems[:MORE_SHOWN])
         if len(self.problems) <= MORE_SHOWN:
             return
         kinds = Counter(_kind(problem) for problem in self.problems)
-        yield f"  ... and {len(self.problems) - MORE_SHOWN} more; `tool-catalog compile` lists all of them. Of all:"
+        yield f"  ... and {len(self.problems) - MORE_SHOWN} more; `tool-catalog compile` lists all of them. By kind:"
         yield from (f"  {count:7,}  {kind}" for kind, count in kinds.most_common())
 
 

@@ -1,4 +1,4 @@
-"""What an operation answers: its schema, where the records of a list stand in it, and how the list seems to page."""
+"""The documented response of an operation: its schema, the place of a list's objects in it, and how the list pages."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _OBJECTS = (
     "list",
     "objects",
 )
-"""Names under which APIs hand out the records of a list."""
+"""Names under which APIs return the objects of a list."""
 
 _AROUND_OBJECTS = re.compile(
     r"next|prev|previous|count|total|page|paging|pagination|links?|meta|metadata|has_?more|cursor"
 )
-"""Names beside the records of a list; with one of them, a single array in an answer is taken for the records."""
+"""Names of members next to the objects of a list. With one of them, a single array in a response is the list."""
 
 _POSITION: dict[str, tuple[str, ...]] = {
     "cursor": (
@@ -61,7 +61,7 @@ _NEXT: dict[str, tuple[str, ...]] = {
     "offset": ("next", "has_more", "hasMore", "links.next", "pagination.has_more", "meta.has_more"),
     "page": ("next", "next_page", "nextPage", "has_more", "hasMore", "links.next", "next_page_uri", "links.pages.next"),
 }
-"""Style -> where in an answer the next position (or that there is one) is usually said."""
+"""Style -> where a response usually states the next position, or that there is one."""
 
 _MOST = re.compile(
     r"\b(?:max(?:imum)?|up to|at most|between 1 and|1\s*(?:-|to|and)|no more than)\D{0,24}?(\d{1,5})\b", re.I
@@ -69,16 +69,16 @@ _MOST = re.compile(
 _USUAL = re.compile(r"\bdefaults?\D{0,16}?(\d{1,5})\b", re.IGNORECASE)
 
 GUESSED_SIZE = 25
-"""Records per page where the source states no default: small enough for every upstream."""
+"""Objects per page if the source states no default: small enough for every upstream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
     """The documented success.
 
-    `items`      JMESPath to the records of a list; `searched`: with signs of paging beside them, as a search answers.
-    `component`  the name under which the specification shares the schema, `item_component` that of one record.
-    `problem`    why the answer cannot be handed to a model.
+    `items`      JMESPath to the objects of a list; `searched`: the response also has signs of paging, like a search.
+    `component`  name under which the specification shares the schema; `item_component` is the name for one object.
+    `problem`    why a model cannot be given the response.
     """
 
     schema: Schema
@@ -92,14 +92,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """A guess: what `pagination` of the record holds, and the upstream parameters it stands for."""
+    """A guess: the key `pagination` of the method, and the upstream parameters it replaces."""
 
     record: dict[str, Json]
     replaces: tuple[str, ...]
 
 
 def documented(document: Document, operation: Operation) -> Response:
-    """The first 2xx answer (or "default") as a schema of at most OUTPUT_DEPTH levels. Raises Unresolvable."""
+    """The first 2xx response (or "default") as a schema of at most OUTPUT_DEPTH levels. Raises Unresolvable."""
     responses = operation.data.get("responses")
     responses = responses if isinstance(responses, Mapping) else {}
     successes = sorted(code for code in responses if re.fullmatch(r"2(\d\d|XX)", str(code), re.IGNORECASE))
@@ -113,8 +113,8 @@ def documented(document: Document, operation: Operation) -> Response:
         for media_type, media in content.items():
             if _JSON.match(media_type):
                 return _answer(document, operation, document.resolve(media).get("schema"))
-        return Response({}, problem=f"answers {', '.join(content)}; only JSON can be handed to a model")
-    return Response({"type": "object", "description": "Nothing but the status."} if empty else {}, empty=empty)
+        return Response({}, problem=f"returns {', '.join(content)}; a model can be given JSON only")
+    return Response({"type": "object", "description": "The answer has no body."} if empty else {}, empty=empty)
 
 
 def _answer(document: Document, operation: Operation, schema: Json) -> Response:
@@ -137,7 +137,7 @@ def _items(schema: Schema, operation: Operation) -> str | None:
     if schema.get("type") == "array":
         return "@"
     properties: dict[str, Schema] = schema.get("properties", {})
-    if "id" in properties:  # a record that holds a list, and no list of records
+    if "id" in properties:  # an object that holds a list, not a list of objects
         return None
     arrays = [name for name, part in properties.items() if part.get("type") == "array" and _IDENTIFIER.fullmatch(name)]
     words = [snake_case(part) for part in re.split(r"[/.]", operation.path) if part and "{" not in part]
@@ -163,7 +163,7 @@ def _around(schema: Schema) -> bool:
 
 
 def item_schema(answer: Response) -> Schema:
-    """The schema of one record of the list that an answer holds; {} when it holds none."""
+    """The schema of one object of the list in a response, or {} if there is no list."""
     schema: Json = answer.schema
     for step in answer.items.split(".") if answer.items not in (None, "@") else ():
         schema = schema.get("properties", {}).get(step, {})
@@ -172,7 +172,7 @@ def item_schema(answer: Response) -> Schema:
 
 
 def guessed_paging(document: Document, operation: Operation, answer: Response) -> Paging | None:
-    """How a list seems to page, from the names of its query parameters and of what its answer holds."""
+    """How a list seems to page, by the names of its query parameters and of its response's members."""
     if answer.items is None:
         return None
     query = {
@@ -214,7 +214,7 @@ def _following(style: str, parameter: str, answer: Response) -> str | None:
 
 
 def _sizes(document: Document, size: Mapping[str, Json] | None) -> tuple[int, int]:
-    """Records per page: the usual and the most, from the schema, else from the text, else GUESSED_SIZE."""
+    """Objects per page, default and maximum, from the schema, else from the text, else GUESSED_SIZE."""
     if size is None:
         return GUESSED_SIZE, GUESSED_SIZE
     schema = document.resolve(size.get("schema"))
@@ -235,7 +235,7 @@ def _said(pattern: re.Pattern[str], text: str) -> int | None:
 
 
 def _component(schema: Json) -> str:
-    """The name of the component a schema refers to, so that methods with the same answer can share it."""
+    """The name of the component that a schema refers to, so that methods with one response schema can share it."""
     reference = schema.get("$ref") if isinstance(schema, Mapping) else None
     return str(reference).rsplit("/", 1)[-1] if isinstance(reference, str) else ""
 

@@ -1,4 +1,4 @@
-"""Values that satisfy a schema: the source's own examples where they do, else the plainest value of the type."""
+"""A value that satisfies a schema: an example of the source if it does, else the plainest value of the type."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _TEXTS = (
     "US",
     "0" * 32,
 )
-"""Tried in turn where a pattern or a length rules out the first."""
+"""Texts that are tried in turn when a pattern or a length rules out the first."""
 
 
 def sample(schema: Json) -> Json:
-    """A value for `schema`; where none can be made up, one that the gate will refuse by name."""
+    """A value for `schema`. If none can be found, the value is one that the gate refuses by name."""
     if not isinstance(schema, dict):
         return None
     for value in (schema.get("const"), *schema.get("examples", ()), schema.get("default"), *schema.get("enum", ())[:1]):
@@ -77,16 +77,16 @@ def _text(schema: Schema) -> str:
 
 
 def spell(pattern: str) -> str:
-    """A text that a plain pattern allows ("^AC[0-9a-f]{32}$": "AC" and 32 zeros). A guess: the caller checks it.
+    """A text that a plain pattern allows, e.g. "AC" and 32 zeros for "^AC[0-9a-f]{32}$". The caller checks the guess.
 
-    Knows classes, groups (their first alternative), escapes and repetitions (as few as allowed, but one of `*`).
+    It knows classes, groups (their first alternative), escapes and repetitions (as few as allowed, but one of `*`).
     """
     text, end = _spell(pattern, 0)
     return text if end == len(pattern) else ""
 
 
 def _spell(pattern: str, at: int) -> tuple[str, int]:
-    """The text for `pattern` from `at` up to its end or to the ")" that closes a group, and where that is."""
+    """The text for `pattern` from `at` to its end or to the ")" that closes a group, and the index of that end."""
     parts: list[str] = []
     while at < len(pattern) and pattern[at] != ")":
         character = pattern[at]
@@ -122,7 +122,7 @@ def _spell(pattern: str, at: int) -> tuple[str, int]:
 
 
 def _of_class(inside: str) -> str:
-    """One character of a class; of a negated one, the first of some plain ones."""
+    """One character of a class. For a negated class, it is the first plain character outside it."""
     if inside.startswith("^"):
         return next((letter for letter in "a1-" if letter not in inside), "a")
     return _ESCAPES.get(inside[1:2], inside[1:2]) if inside.startswith("\\") else inside[:1]
@@ -142,7 +142,7 @@ def _number(schema: Schema, kind: str) -> int | float:
 
 
 def fits(schema: Schema, value: Json) -> bool:
-    """Whether `value` is valid, formats included; a schema that cannot be checked takes none."""
+    """Whether `value` is valid, formats included. Nothing fits a schema that cannot be checked."""
     try:
         return jsonschema_rs.is_valid(schema, value, validate_formats=True)
     except (jsonschema_rs.ValidationError, ValueError):

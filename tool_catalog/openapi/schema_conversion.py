@@ -1,6 +1,6 @@
-"""Schema objects of OpenAPI 3.0 and 3.1 -> JSON Schema 2020-12 as records hold it: no `$ref`, no `allOf`, bounded.
+"""Schema objects of OpenAPI 3.0 and 3.1 become JSON Schema 2020-12 as records hold it: no `$ref`, no `allOf`, bounded.
 
-Whatever is left out or cut short is a `Note` with its place, so that nothing disappears unseen.
+Whatever is left out or cut short becomes a `Note` with its path, so that nothing disappears unseen.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from tool_catalog.yaml_source import KeyPath
 Schema = dict[str, Json]
 
 INPUT_DEPTH = 5
-"""Levels of objects and arrays below an argument. A model gets little right below that; the compiler stops at 12."""
+"""Levels of objects and arrays below an argument. A model gets little right below them. The compiler allows 12."""
 
 OUTPUT_DEPTH = 3
-"""Levels of a documented answer: the object, what is in it, what is in that. It only says what to expect."""
+"""Levels of a documented response. The schema only says what to expect."""
 
 INPUT_NODES = 200
-"""Schemas in one method's body: some 5,000 tokens, as much as a model reads for one tool."""
+"""Schemas in the body of one method: some 5,000 tokens, as much as a model reads for one tool."""
 
 OUTPUT_NODES = 150
-"""Schemas in one documented answer."""
+"""Schemas in one documented response."""
 
 ENUM_VALUES = 100
-"""Most values of an enumeration: some 500 tokens. A longer one is a text whose values stand in the API's manual."""
+"""Values of an enumeration: some 500 tokens. Of a longer one, only the type is kept."""
 
 INNER_DESCRIPTION = 240
 """Characters of the description of something inside an argument."""
@@ -52,7 +52,7 @@ _SHAPES = {"properties": dict, "required": list, "enum": list, "oneOf": list, "a
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that was not carried over as it was: at `path` inside the converted schema, and why."""
+    """Something that was not carried over unchanged: its path in the converted schema, and the reason."""
 
     path: KeyPath
     text: str
@@ -78,7 +78,7 @@ class Converter:
         return self._bounded(lambda: self._input(schema, path, (), 0))
 
     def root(self, schema: Json, path: KeyPath = ()) -> Schema:
-        """The schema of a request body: alternatives at the root are merged, for model APIs refuse them there."""
+        """The schema of a request body. Alternatives at the root are merged, because model APIs refuse them there."""
         merged, above = self._flat(schema, ())
         return self._bounded(lambda: self._input(self._united(merged, path, above), path, above, -1))
 
@@ -98,7 +98,7 @@ class Converter:
 
     def _input(self, schema: Json, path: KeyPath, above: tuple[str, ...], depth: int) -> Schema:
         if isinstance(schema, dict) and schema.get("$ref") in above:
-            return self._cut(schema, path, f"{_name(schema['$ref'])} again, inside itself")
+            return self._cut(schema, path, f"{_name(schema['$ref'])} contains itself")
         merged, above = self._flat(schema, above)
         if any(key in merged for key in _ALTERNATIVES) and "properties" in merged:
             merged = self._united(merged, path, above)
@@ -159,11 +159,11 @@ class Converter:
                 # Always anyOf: what was cut in the branches may match two of them, and more hosts know it than oneOf.
                 result["anyOf"] = [*branches, *([{"type": "null"}] if null else [])]
                 if "type" in result and all("type" in branch for branch in branches):
-                    del result["type"]  # each branch says it, and more exactly
+                    del result["type"]  # each branch states its type more exactly
             return
 
     def _leaf(self, merged: Schema, kind: Json, path: KeyPath, limit: int | None) -> Schema:
-        """Everything about one value but what is inside it."""
+        """Everything about one value except what is inside it."""
         result: Schema = {"type": kind} if kind else {}
         if text := plain(merged.get("description")) or _telling(plain(merged.get("title")), path):
             result["description"] = fitted(text, limit) if limit else text
@@ -182,7 +182,9 @@ class Converter:
             if usable_pattern(pattern):
                 result["pattern"] = pattern
             else:
-                self.notes.append(Note(path, f'the pattern "{pattern}" is no regular expression of ECMA-262; left out'))
+                self.notes.append(
+                    Note(path, f'the pattern "{pattern}" is not a regular expression of ECMA-262; it is left out')
+                )
         if merged.get("uniqueItems") is True:
             result["uniqueItems"] = True
         if isinstance(values := merged.get("enum"), list) and values:
@@ -192,7 +194,7 @@ class Converter:
                 result["enum"] = values
             else:
                 self.notes.append(
-                    Note(path, f"{len(values)} allowed values; left out, {ENUM_VALUES} are too many to list")
+                    Note(path, f"{len(values)} allowed values are left out; at most {ENUM_VALUES} are listed")
                 )
         for key in ("const", "default"):
             if key in merged and (merged[key] is not None or "null" in listed(kind)):
@@ -239,7 +241,7 @@ class Converter:
     # ---- both
 
     def _flat(self, schema: Json, above: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
-        """`schema` with its own `$ref` and `allOf` merged into it, and the references that are open now."""
+        """`schema` with its own `$ref` and `allOf` merged into it, and the references that are now open."""
         if not isinstance(schema, dict):
             return {}, above
         parts: list[Schema] = []
@@ -265,7 +267,7 @@ class Converter:
         return self._dialect(result), above
 
     def _dialect(self, schema: Schema) -> Schema:
-        """`schema` with 3.0's `nullable` as 2020-12 says it, and without keywords that are not what they should be."""
+        """`schema` with the `nullable` of 3.0 as in 2020-12, and without keywords of a wrong shape."""
         for key, kind in _SHAPES.items():
             if key in schema and not isinstance(schema[key], kind):
                 schema = {name: value for name, value in schema.items() if name != key}
@@ -280,7 +282,7 @@ class Converter:
         return schema
 
     def _united(self, merged: Schema, path: KeyPath, above: tuple[str, ...], *, tell: bool = True) -> Schema:
-        """Alternatives that are objects as one object: every property of any, required what every one requires."""
+        """Merge alternatives that are objects: properties of any of them, required if every one requires them."""
         for key in _ALTERNATIVES:
             branches = [self._flat(part, above)[0] for part in as_list(merged.get(key))]
             branches = [branch for branch in branches if kind_of(branch) != "null" and branch]
@@ -319,7 +321,7 @@ class Converter:
         return merged
 
     def _hidden(self, part: Json, flag: str, above: tuple[str, ...]) -> bool:
-        """True for what is not part of a request (readOnly) or of an answer (writeOnly)."""
+        """True for a property that is not part of a request (readOnly) or of a response (writeOnly)."""
         if not isinstance(part, dict) or part.get(flag) is True:
             return isinstance(part, dict)
         if "$ref" in part or "allOf" in part:
@@ -327,7 +329,7 @@ class Converter:
         return False
 
     def _cut(self, schema: Schema, path: KeyPath, reason: str) -> Schema:
-        """What stands where a schema was cut: its type and text, and nothing of what is inside."""
+        """What replaces a schema that was cut: its type and description, and nothing inside it."""
         merged = self._flat(schema, ())[0] if "$ref" in schema else schema
         kind = kind_of(merged) or "object"
         self.notes.append(Note(path, f"{reason}; a plain {' or '.join(listed(kind))} from here on"))
@@ -340,7 +342,7 @@ def _name(reference: str) -> str:
 
 
 def _telling(title: str, path: KeyPath) -> str:
-    """A title that says more than the name of what it stands for; "" for one that was generated from it."""
+    """`title` if it says more than the name at the end of `path`, else an empty text."""
     return "" if not path or snake_case(title) == snake_case(str(path[-1])) else title
 
 

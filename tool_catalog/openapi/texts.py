@@ -1,4 +1,4 @@
-"""Prose of a specification (Markdown, HTML, whole manuals) -> the few plain sentences a model should read."""
+"""The prose of a specification (Markdown, HTML, whole manuals) becomes the few plain sentences a model should read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])")
 
 
 def plain(text: object) -> str:
-    """`text` in one line without markup; anything but a string is no text."""
+    """`text` in one line without markup. Anything but a string gives an empty text."""
     if not isinstance(text, str):
         return ""
     for pattern, replacement in (
@@ -42,7 +42,7 @@ def sentences(text: str) -> list[str]:
 
 
 def fitted(text: str, limit: int) -> str:
-    """As many whole sentences of `text` as fit into `limit` characters; of a first one that is longer, whole words."""
+    """As many whole sentences of `text` as fit into `limit` characters. A longer first sentence is cut at a word."""
     if len(text) <= limit:
         return text
     kept = ""
@@ -57,5 +57,5 @@ def fitted(text: str, limit: int) -> str:
 
 
 def ended(text: str) -> str:
-    """`text` as a sentence: with a full stop, unless it has an end of its own."""
+    """`text` with a full stop, unless it already ends like a sentence."""
     return text if not text or text[-1] in ".!?:" else f"{text}."

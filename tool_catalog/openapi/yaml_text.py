@@ -1,7 +1,7 @@
-"""Draft records as YAML that people like to edit: block style outside, one line per small schema, comments in place.
+"""Draft records become YAML that people like to edit: block style, one line for a small schema, comments in place.
 
-PyYAML writes no comments and takes minutes for what a large specification becomes; this writes the little that records
-need, and every text it writes is read back by `yaml_source` as the value it came from.
+PyYAML writes no comments and takes minutes for a large specification. This file writes the little that records need,
+and `yaml_source` reads every text it writes back as the value it came from.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tool_catalog.catalog import Json
 from tool_catalog.yaml_source import KeyPath
 
 WIDTH = 120
-"""Characters of a line, as everywhere in this project."""
+"""Characters of a line, the same limit as everywhere in this project."""
 
 _PLAIN = re.compile(r"[A-Za-z/$](?:[A-Za-z0-9_ ./()+='*?;!@%$-]|,(?= )|:(?=[^\s])|[{}])*")
 _PLAIN_IN_FLOW = re.compile(r"[A-Za-z/$](?:[A-Za-z0-9_ ./()+='*?;!@%$-])*")
@@ -38,7 +38,7 @@ def is_open(path: KeyPath) -> bool:
 
 
 def document(data: Mapping[str, Json], comments: Mapping[KeyPath, str]) -> str:
-    """A whole file; `comments` stand on a line of their own above the key at their path."""
+    """A whole file. Each comment stands on its own line above the key at its path."""
     return "\n".join(lines(data, (), 0, comments)) + "\n"
 
 
@@ -113,7 +113,7 @@ def _scalar(value: Json, *, flow: bool) -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` in double quotes; what cannot be printed is escaped as YAML does it."""
+    """`text` in double quotes. A character that cannot be printed is escaped as in YAML."""
     return '"' + "".join(map(_escaped, text)) + '"'
 
 
@@ -126,10 +126,10 @@ def _escaped(character: str) -> str:
         return "\\n"
     code = ord(character)
     if 0xD800 <= code <= 0xDFFF:
-        return "\\ufffd"  # half of a surrogate pair: no character
+        return "\\ufffd"  # half of a surrogate pair is not a character
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _folds(text: str) -> bool:
-    """Whether folding gives `text` back: one line, single spaces, nothing at its ends."""
+    """Whether a folded block reads back as `text`: one line, single spaces, no space at either end."""
     return text.isprintable() and text == " ".join(text.split(" ")) and "  " not in text and text.strip() == text

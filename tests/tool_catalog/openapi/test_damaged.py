@@ -35,17 +35,17 @@ JUNK: list[Json] = [
 ]
 
 
-def placements(value: Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+def places(value: Json, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """The path of every value in the specification."""
     steps: list[tuple[str | int, Json]] = []
     if isinstance(value, dict):
         steps = list(value.items())
     elif isinstance(value, list):
         steps = list(enumerate(value))
-    return [path, *(found for step, part in steps for found in placements(part, (*path, step)))]
+    return [path, *(found for step, part in steps for found in places(part, (*path, step)))]
 
 
-PLACES = [path for path in placements(WHOLE) if path]
+PLACES = [path for path in places(WHOLE) if path]
 
 
 def damaged(data: Json, path: tuple[str | int, ...], junk: Json) -> None:

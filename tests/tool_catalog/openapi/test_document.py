@@ -22,8 +22,8 @@ def written(folder: Path, content: str | bytes, name: str = "openapi.json") -> P
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "openapi.json: not an OpenAPI file: the root is no mapping"),
-        ("[]", "openapi.json: not an OpenAPI file: the root is no mapping"),
+        ("", "openapi.json: not an OpenAPI file: the root is not a mapping"),
+        ("[]", "openapi.json: not an OpenAPI file: the root is not a mapping"),
         ('{\n"openapi" "3.0.0"}', "openapi.json:2: not JSON: Expecting ':' delimiter"),
         ("openapi: 3.0.0\n  paths: x: y\n", "openapi.json:2: not YAML: mapping values are not allowed in this context"),
         (b"\xff\xfe{}", "openapi.json: not UTF-8 text (byte 0)"),
@@ -33,7 +33,7 @@ def written(folder: Path, content: str | bytes, name: str = "openapi.json") -> P
         ('{"openapi": "3.0.1", "paths": {}}', 'openapi.json: no operations: "paths" is missing or empty'),
         ("a: " + "[" * 5000, "openapi.json:1: nested deeper than 200 levels"),
         ('{"a": ' + "[" * 200_000, "openapi.json: nested too deeply to be read"),
-        ("? [a]\n: b\n", "openapi.json:1: not YAML: a key is no plain string"),
+        ("? [a]\n: b\n", "openapi.json:1: not YAML: a key is not a plain string"),
     ],
 )
 def test_a_file_that_is_no_specification_is_refused_with_what_is_wrong(
@@ -46,7 +46,7 @@ def test_a_file_that_is_no_specification_is_refused_with_what_is_wrong(
 
 @pytest.mark.parametrize("url", ["https://api.example.com/openapi.json", "http://127.0.0.1/x", "file:///etc/passwd"])
 def test_a_url_is_refused_because_nothing_is_fetched(url: str) -> None:
-    with pytest.raises(CannotImport, match=r"is a URL; nothing is fetched here: download it and give the file$"):
+    with pytest.raises(CannotImport, match=r"is a URL, and nothing is fetched; download the file, give its path$"):
         read(Path(url))
 
 
@@ -54,7 +54,7 @@ def test_a_file_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD)
     with path.open("r+b") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(CannotImport, match=r"^openapi.json: 67,108,865 bytes; at most 67,108,864 are read$"):
+    with pytest.raises(CannotImport, match=r"^openapi.json: 67,108,865 bytes; the limit is 67,108,864$"):
         read(path)
 
 
@@ -84,7 +84,7 @@ def test_references_are_followed_inside_the_file_only() -> None:
     assert found.resolve("nothing") == {}
     found.data["components"]["schemas"]["Loop"]["$ref"] = "#/components/schemas/Loop"
     for reference, message in (
-        ("#/components/schemas/Loop", "a chain of references without an end"),
+        ("#/components/schemas/Loop", "the chain of references never ends"),
         ("#/components/schemas/Gone", '"#/components/schemas/Gone" is not in this file'),
         ("other.yaml#/x", '"other.yaml#/x" is outside this file; bundle the files into one first'),
         ("https://x.example.com/y", '"https://x.example.com/y" is outside this file; bundle the files into one first'),

@@ -108,28 +108,28 @@ def test_the_record_in_the_path_is_called_id_and_says_where_ids_come_from() -> N
 
 def test_a_description_says_what_the_source_says_and_what_comes_back() -> None:
     said = drafted("GET", "/pets/x", "x", {"summary": "Find a pet", "description": "Looks in *all* <b>shops</b>."})
-    assert said.data["description"] == "Find a pet. Looks in *all* shops. Answers id and name."
+    assert said.data["description"] == "Find a pet. Looks in *all* shops. Returns id and name."
     once = drafted("GET", "/pets/x", "x", {"summary": "Find a pet.", "description": "Find a pet in all shops."})
-    assert once.data["description"] == "Find a pet in all shops. Answers id and name."
+    assert once.data["description"] == "Find a pet in all shops. Returns id and name."
     listing = drafted("GET", "/pets", "list", {"responses": answering({"type": "array", "items": OBJECT})})
     assert listing.data["description"].endswith(
-        "Answers result (items with id and name), next_cursor and result_count."
+        "Returns result (items with id and name), next_cursor and result_count."
     )
     gone = drafted("DELETE", "/pets/x", "delete", {"responses": {"204": {"description": "Gone"}}})
-    assert gone.data["description"].endswith("Answers the status only.")
+    assert gone.data["description"].endswith("Returns the status only.")
 
 
 def test_a_source_without_words_gets_none_so_that_the_gate_asks_for_them() -> None:
     made = drafted("GET", "/pets/x", "x", {"summary": ""})
     assert made.data["description"] == ""
-    assert made.comments["description",] == "# the source has none"
+    assert made.comments["description",] == "# the source has no description"
 
 
 def test_a_manual_is_cut_to_whole_sentences_and_says_so() -> None:
     made = drafted("GET", "/pets/x", "x", {"description": "A sentence of forty characters, no more. " * 60})
     text = made.data["description"]
     assert len(text) <= 1024
-    assert text.endswith("no more. Answers id and name.")
+    assert text.endswith("no more. Returns id and name.")
     assert made.comments["description",] == "# shortened from 2,486 characters"
 
 

@@ -149,21 +149,21 @@ def test_a_call_of_an_imported_tool_is_the_request_the_specification_describes(
 def test_an_operation_that_no_tool_can_be_made_of_is_named_with_the_reason(imports: Import) -> None:
     assert imports().skipped == [
         ("GET /shipments", "is deprecated"),
-        ("PUT /parcels/{parcelId}/photo", "takes multipart/form-data; json and form can be sent"),
+        ("PUT /parcels/{parcelId}/photo", "takes multipart/form-data; only JSON and forms can be sent"),
     ]
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"responses": {"200": {"content": {"text/csv": {}}}}}, "answers text/csv; only JSON can be handed to a model"),
+        ({"responses": {"200": {"content": {"text/csv": {}}}}}, "returns text/csv; a model can be given JSON only"),
         (
             {"servers": [{"url": "https://files.example.com"}]},
             "has a server of its own (https://files.example.com); tools never leave the base URL",
         ),
         (
             {"parameters": [{"name": "sid", "in": "cookie", "required": True, "schema": {"type": "string"}}]},
-            'needs "sid" in the cookie, which cannot be sent',
+            'needs "sid" in the cookie, where nothing can be sent',
         ),
         (
             {"parameters": [{"$ref": "common.yaml#/x"}]},
@@ -426,8 +426,8 @@ def test_a_broken_memory_is_named_and_not_guessed_at(imports: Import, into: Path
     with pytest.raises(CannotImport) as caught:
         imports()
     assert str(caught.value) == (
-        "parcels/.imported.json: not readable; restore it from version control, or delete it: "
-        "then everything in the folder counts as written by hand"
+        "parcels/.imported.json: cannot be read; restore it from version control. If you delete it, "
+        "everything in the folder counts as written by hand"
     )
 
 
@@ -452,20 +452,20 @@ def test_the_command_imports_and_the_result_compiles(into: Path, capsys: pytest.
     [
         (
             ["https://api.example.com/openapi.json", "--integration", "parcels"],
-            '"https://api.example.com/openapi.json" is a URL; nothing is fetched here: download it and give the file',
+            '"https://api.example.com/openapi.json" is a URL, and nothing is fetched; download the file, give its path',
         ),
-        (["nowhere.json", "--integration", "parcels"], 'no file "nowhere.json"'),
+        (["nowhere.json", "--integration", "parcels"], 'there is no file "nowhere.json"'),
         (
             [str(PARCELS), "--integration", "My Parcels"],
-            '"My Parcels" is no name of an integration; use lower-case letters, digits, single "_" or "-"',
+            '"My Parcels" is not an integration name; use lower-case letters, digits and single "_" or "-"',
         ),
         (
             [str(PARCELS), "--integration", "parcels", "--base-url", "http://a.example.com"],
-            '"http://a.example.com" is no base URL; give one that starts with https:// and has a host',
+            '"http://a.example.com" is not a base URL; give one that starts with https:// and has a host',
         ),
         (
             [str(PARCELS), "--integration", "parcels", "--path", "/nothing*"],
-            "parcels.yaml: no operation is left to import; see --path",
+            "parcels.yaml: there is no operation to import; check --path",
         ),
     ],
 )

@@ -113,8 +113,8 @@ def test_a_schema_inside_itself_is_cut_where_it_begins_again() -> None:
     assert result["properties"]["left"] == {"type": "object"}
     assert result["properties"]["all"] == {"type": "array", "items": {"type": "object"}}
     assert notes == [
-        "properties.left: Tree again, inside itself; a plain object from here on",
-        "properties.all.items: Tree again, inside itself; a plain object from here on",
+        "properties.left: Tree contains itself; a plain object from here on",
+        "properties.all.items: Tree contains itself; a plain object from here on",
     ]
 
 
@@ -142,11 +142,11 @@ def test_references_that_double_at_each_level_are_bounded_in_time_and_size() -> 
 def test_a_long_enumeration_and_a_pattern_nobody_can_use_are_left_out_and_told() -> None:
     assert converted({"type": "string", "enum": [str(n) for n in range(ENUM_VALUES + 1)]}) == (
         {"type": "string"},
-        [": 101 allowed values; left out, 100 are too many to list"],
+        [": 101 allowed values are left out; at most 100 are listed"],
     )
     assert converted({"type": "string", "pattern": "(?<"}) == (
         {"type": "string"},
-        [': the pattern "(?<" is no regular expression of ECMA-262; left out'],
+        [': the pattern "(?<" is not a regular expression of ECMA-262; it is left out'],
     )
 
 
