@@ -41,6 +41,10 @@ class Core:
         """The present, in stored microseconds."""
         return times.microseconds(self.settings.clock())
 
+    def today(self) -> str:
+        """The present day in UTC, YYYY-MM-DD."""
+        return self.settings.clock().date().isoformat()
+
     def new_id(self) -> str:
         """A random UUID."""
         return str(uuid.UUID(bytes=self.settings.random_bytes(16), version=4))

@@ -88,6 +88,12 @@ class Bench:
 
         return eventually(ended, f"event {event_id} ends")
 
+    def add(self, text: str, **options: Any) -> str:
+        """Queue one message of the user; the event's id."""
+        body = {"messages": [{"role": "user", "content": text}], **options}
+        event_id: str = self.call("POST", "/v3/memories/add/", body)["event_id"]
+        return event_id
+
     def infer(self, *messages: tuple[str, str], **options: Any) -> list[str]:
         """Add a conversation of (role, text) and wait; the texts that were remembered."""
         body = {"messages": [{"role": role, "content": text} for role, text in messages], **options}

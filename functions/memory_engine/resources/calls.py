@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from functions.memory_engine import words
+
 
 @dataclass(frozen=True)
 class Call:
@@ -140,6 +142,21 @@ def as_uuid(value: Any) -> str | None:
         return str(uuid.UUID(value)) if isinstance(value, str) else None
     except ValueError:
         return None
+
+
+MAX_ENTITY_ID = 512
+"""Characters of an entity id."""
+
+
+def entity_id_problem(value: Any) -> str | None:
+    """Why a value cannot be the id of a new entity, or None. Clients remove "." and ".." from paths."""
+    if not isinstance(value, str) or words.is_blank(value) or len(value) > MAX_ENTITY_ID:
+        return f"must be a string of 1 to {MAX_ENTITY_ID} characters"
+    if value == "*":
+        return "must not be '*', which means any in filters"
+    if value in (".", ".."):
+        return f"must not be '{value}', which no path can name"
+    return None
 
 
 def flag(value: Any) -> bool:

@@ -6,10 +6,10 @@ import json
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import times
+from functions.memory_engine import times, words
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
-from functions.memory_engine.resources.calls import Answer, Call, Refusal, envelope, page_of
+from functions.memory_engine.resources.calls import Answer, Call, Refusal, entity_id_problem, envelope, page_of
 from functions.memory_engine.resources.events import TYPES as EVENT_TYPES
 from functions.memory_engine.work import deleting
 
@@ -104,8 +104,10 @@ def create(core: Core, call: Call) -> Answer:
             problems[name] = ["This field is required."]
         elif not isinstance(body[name], str):
             problems[name] = ["Not a valid string."]
-        elif not body[name].strip():
+        elif words.is_blank(body[name]):
             problems[name] = ["This field may not be blank."]
+        elif name == f"{kind}_id" and (problem := entity_id_problem(body[name])):
+            problems[name] = [f"This field {problem}."]
     if not isinstance(body.get("metadata"), (dict, type(None))):
         problems["metadata"] = ["Must be an object."]
     if problems:

@@ -127,7 +127,7 @@ def list_v1(core: Core, call: Call) -> Answer:
 
 
 def _listed(core: Core, body: dict[str, Any], tree: filters.Filter, page: Page) -> tuple[int, list[sqlite3.Row]]:
-    where, values = _restricted(body, tree, _today(core))
+    where, values = _restricted(body, tree, core.today())
     with core.database.read() as connection:
         total = connection.execute(f"SELECT count(*) FROM memories m WHERE {where}", values).fetchone()[0]  # noqa: S608
         rows = connection.execute(
@@ -168,15 +168,11 @@ def _day(value: Any) -> str:
         raise Refusal(400, {"error": "start_date and end_date must be valid dates in YYYY-MM-DD format."}) from None
 
 
-def _today(core: Core) -> str:
-    return core.settings.clock().date().isoformat()
-
-
 def _reference_day(core: Core, body: dict[str, Any]) -> str:
     """The day that decides which memories have expired."""
     reference = body.get("reference_date")
     if reference is None:
-        return _today(core)
+        return core.today()
     try:
         numeric = isinstance(reference, (int, float)) and not isinstance(reference, bool)
         stored = times.parse_epoch(reference) if numeric else times.parse_moment(str(reference))

@@ -5,25 +5,32 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import times
+from functions.memory_engine import times, words
 from functions.memory_engine.core import Core
-from functions.memory_engine.resources.calls import Answer, Call, Refusal, as_uuid, flag, memory_id_of, query_options
+from functions.memory_engine.resources.calls import (
+    Answer,
+    Call,
+    Refusal,
+    as_uuid,
+    entity_id_problem,
+    flag,
+    memory_id_of,
+    query_options,
+)
 from functions.memory_engine.search import filters
 from functions.memory_engine.search.filters import ENTITY_FIELDS
 from functions.memory_engine.work import adding, categories, deleting, memories, project
+from functions.memory_engine.work.messages import MEDIA
 
 MAX_BATCH = 1_000
 """Memories in one batch."""
 MAX_MESSAGES = 1_000
 """Messages in one add."""
-MAX_ENTITY_ID = 512
-"""Characters of an entity id."""
 
 _INVALID_ADD = (
     "Invalid input data. Please refer to the memory creation documentation at "
     "https://docs.mem0.ai/platform/quickstart#4-1-create-memories for correct formatting and required fields."
 )
-_MULTIMODAL = ("image_url", "pdf_url", "txt_url", "mdx_url")
 
 
 # Adding
@@ -39,12 +46,20 @@ def add(core: Core, call: Call) -> Answer:
 def add_v1(core: Core, call: Call) -> Answer:
     """The deprecated add. Returns an array, or `{results, relations}` with `output_format` v1.1."""
     body = _checked_add(call)
+    not_stored: list[dict[str, Any]] = []
     if body.get("infer", True) is False:
-        items = adding.add_verbatim(core, body)["results"]
+        added = adding.add_verbatim(core, body)
+        items, not_stored = added["results"], added.get("not_stored", [])
     else:
         message = "Memory processing has been queued for background execution"
         items = [{"message": message, "status": "PENDING", "event_id": adding.add_later(core, body)}]
-    return Answer({"results": items, "relations": []} if body.get("output_format") == "v1.1" else items)
+    if body.get("output_format") == "v1.1":
+        return Answer({"results": items, "relations": [], **({"not_stored": not_stored} if not_stored else {})})
+    # A bare array has no other place for the texts that were not stored.
+    skipped = [
+        {"id": None, "data": {"memory": item["text"]}, "event": "NONE", "reason": item["reason"]} for item in not_stored
+    ]
+    return Answer([*items, *skipped])
 
 
 def _checked_add(call: Call) -> dict[str, Any]:
@@ -80,15 +95,20 @@ def _message_problems(messages: Any) -> list[str]:
             problems.append(f"messages[{place}].role must be user, assistant or system")
         content = message.get("content")
         parts = content if isinstance(content, list) else [content]
-        for part in parts:
-            if isinstance(part, dict) and (part.get("type") == "text" or part.get("type") in _MULTIMODAL):
-                continue
-            if not isinstance(part, str) or (isinstance(content, str) and not part.strip()):
-                problems.append(
-                    f"messages[{place}].content must be text, or an object of type {', '.join(_MULTIMODAL)}"
-                )
-                break
+        if not parts or not all(_is_part(part) for part in parts):
+            problems.append(
+                f"messages[{place}].content must be text, or an object of type {', '.join(('text', *MEDIA))}, "
+                "or a list of these; a text must not be empty"
+            )
     return problems
+
+
+def _is_part(part: Any) -> bool:
+    if isinstance(part, dict):
+        if part.get("type") in MEDIA:
+            return True
+        part = part.get("text") if part.get("type") == "text" else None
+    return isinstance(part, str) and not words.is_blank(part)
 
 
 def _option_problems(body: dict[str, Any]) -> list[str]:
@@ -97,10 +117,9 @@ def _option_problems(body: dict[str, Any]) -> list[str]:
         problems.append("at least one of user_id, agent_id, app_id, run_id is required")
     for name in ENTITY_FIELDS:
         value = body.get(name)
-        if value is not None and (not isinstance(value, str) or not value.strip() or len(value) > MAX_ENTITY_ID):
-            problems.append(f"{name} must be a string of 1 to {MAX_ENTITY_ID} characters")
-        elif value == "*":
-            problems.append(f"{name} must not be '*', which means any in filters")
+        problem = None if value is None else entity_id_problem(value)
+        if problem:
+            problems.append(f"{name} {problem}")
     if "metadata" in body and not isinstance(body["metadata"], dict):
         problems.append("metadata must be an object")
     kinds = {
@@ -135,17 +154,24 @@ def _option_problems(body: dict[str, Any]) -> list[str]:
 
 
 def update(core: Core, call: Call) -> Answer:
-    """`text`, `metadata` (replaces), `expiration_date` (null clears), `timestamp`. Absent fields stay as they are."""
+    """`text`, `metadata` (replaces), `expiration_date` and `replaced_by` (null clears), `timestamp`.
+
+    Absent fields stay as they are. `replaced_by` is the id of the memory that made this one out of date.
+    """
     memory_id, body = memory_id_of(call), call.fields()
     changes = _changes(core, body)
     if not changes:
-        raise Refusal(400, {"error": "Nothing to update: give text, metadata, expiration_date or timestamp"})
+        raise Refusal(
+            400, {"error": "Nothing to update: give text, metadata, expiration_date, timestamp or replaced_by"}
+        )
 
     def change(connection: sqlite3.Connection) -> sqlite3.Row:
         row = memories.by_id(connection, memory_id)
         if row is None:
             raise Refusal(404, memories.NOT_FOUND)
         _mutable(row)
+        if changes.get("replaced_by") is not None:
+            _may_replace(connection, row["id"], changes["replaced_by"])
         return memories.change(core, connection, row, **changes)
 
     return Answer(memories.single(core.database.write(change)))
@@ -155,7 +181,7 @@ def _changes(core: Core, body: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     text = body.get("text")
     if text is not None:
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str) or words.is_blank(text):
             raise Refusal(400, {"error": "text must be a non-empty string"})
         changes["text"] = text
         changes["categories"] = categories.of(text, project.custom_categories(project.options_of(core)))
@@ -169,6 +195,11 @@ def _changes(core: Core, body: dict[str, Any]) -> dict[str, Any]:
             changes["expiration_date"] = None if day is None else times.parse_day(day)
         except ValueError as problem:
             raise Refusal(400, {"error": str(problem)}) from None
+    if "replaced_by" in body:
+        newer = body["replaced_by"]
+        changes["replaced_by"] = None if newer is None else as_uuid(newer)
+        if newer is not None and changes["replaced_by"] is None:
+            raise Refusal(400, {"error": "replaced_by should be a valid UUID, or null"})
     stamp = body.get("timestamp")
     if stamp is not None:
         try:
@@ -177,6 +208,13 @@ def _changes(core: Core, body: dict[str, Any]) -> dict[str, Any]:
         except (ValueError, OverflowError):
             raise Refusal(400, {"error": "timestamp must be Unix seconds or an ISO 8601 date-time"}) from None
     return changes
+
+
+def _may_replace(connection: sqlite3.Connection, memory_id: str, newer: str) -> None:
+    if newer == memory_id or newer in {old["id"] for old in memories.superseded_by(connection, memory_id)}:
+        raise Refusal(400, {"error": f"Memory {memory_id} cannot be replaced by itself or by a memory it replaced"})
+    if memories.by_id(connection, newer) is None:
+        raise Refusal(400, {"error": f"replaced_by: no memory has the id {newer}"})
 
 
 def _mutable(row: sqlite3.Row) -> None:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import times
+from functions.memory_engine import times, words
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.resources.calls import Answer, Call, Refusal
@@ -64,7 +64,9 @@ def _check_user_settings(user: dict[str, Any]) -> None:
     bare = [
         name
         for name, part in properties.items()
-        if not isinstance(part, dict) or not isinstance(part.get("description"), str) or not part["description"].strip()
+        if not isinstance(part, dict)
+        or not isinstance(part.get("description"), str)
+        or words.is_blank(part["description"])
     ]
     if bare:
         raise Refusal(400, {"schema": [f"Every property needs a description; missing for: {', '.join(bare)[:200]}."]})

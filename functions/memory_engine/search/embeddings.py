@@ -118,7 +118,7 @@ def embed_missing(core: Core) -> int:
         return 0
     with core.database.read() as connection:
         rows = connection.execute(
-            "SELECT m.row, m.memory, m.hash FROM memories m LEFT JOIN vectors v ON v.row = m.row AND v.model = ?"
+            "SELECT m.row, m.memory FROM memories m LEFT JOIN vectors v ON v.row = m.row AND v.model = ?"
             " WHERE v.row IS NULL ORDER BY m.row LIMIT ?",
             (endpoint.model, BATCH),
         ).fetchall()
@@ -129,8 +129,8 @@ def embed_missing(core: Core) -> int:
     def change(connection: sqlite3.Connection) -> None:
         for row, vector in zip(rows, vectors, strict=True):
             connection.execute(
-                "INSERT OR REPLACE INTO vectors SELECT row, ?, ? FROM memories WHERE row = ? AND hash = ?",
-                (endpoint.model, vector.tobytes(), row["row"], row["hash"]),
+                "INSERT OR REPLACE INTO vectors SELECT row, ?, ? FROM memories WHERE row = ? AND memory = ?",
+                (endpoint.model, vector.tobytes(), row["row"], row["memory"]),
             )
 
     core.database.write(change)

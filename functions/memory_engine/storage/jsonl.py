@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from functions.memory_engine import words
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.storage import opening, word_index
 from functions.memory_engine.storage.database import Database
@@ -95,6 +96,8 @@ def _import(path: Path, connection: sqlite3.Connection, lines: Iterable[str]) ->
             raise ImportRefused(
                 f"line {number}: {table} has no column {', '.join(sorted(unknown))[:80]}; nothing was imported"
             )
+        if table == "memories" and isinstance(row.get("memory"), str):
+            row["hash"] = {"hex": words.sameness(row["memory"]).hex()}
         names = ", ".join(row)
         marks = ", ".join("?" * len(row))
         try:

@@ -11,7 +11,8 @@ from functions.memory_engine.settings import MEMORY_PATH
 
 APPLICATION_ID = 0x504D454D
 """Marks a SQLite file as an engine file ("PMEM"), so that no other program's file is ever touched."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Raised with every change of `schema.sql`, of the word index, or of `words.sameness`; older files are upgraded."""
 BUSY_TIMEOUT_SECONDS = 5.0
 """Seconds a statement waits for another process (an export, a backup) before it reports the file as locked."""
 READER_CACHE_KIB = 8_192
@@ -105,6 +106,7 @@ def _connect(path: str, cache_kib: int, busy_timeout_seconds: float) -> sqlite3.
     )
     connection.row_factory = sqlite3.Row
     connection.create_function("casefold", 1, _casefold, deterministic=True)
+    connection.create_function("sameness", 1, words.sameness, deterministic=True)
     connection.create_function("segmented", 1, words.segmented, deterministic=True)
     try:
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
@@ -172,8 +174,22 @@ def _prepare(connection: sqlite3.Connection, file: Path | str) -> sqlite3.Connec
             f"BEGIN IMMEDIATE; {_schema()} PRAGMA application_id = {APPLICATION_ID};"
             f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
+    elif version < SCHEMA_VERSION:
+        _upgrade(connection)
     connection.execute("SELECT count(*) FROM events WHERE status IN ('PENDING', 'RUNNING')").fetchone()
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Make the derived columns and tables of an older file again, all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("UPDATE memories SET hash = sameness(memory)")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
 
 
 def _schema() -> str:

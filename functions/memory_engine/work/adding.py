@@ -14,34 +14,58 @@ from functions.memory_engine import times, words
 from functions.memory_engine.core import Core
 from functions.memory_engine.search import filters, lexical
 from functions.memory_engine.search.filters import ENTITY_FIELDS
-from functions.memory_engine.work import categories, deliveries, events, extraction, memories, project
+from functions.memory_engine.work import categories, deliveries, events, extraction, memories, messages, project
+from functions.memory_engine.work.extraction import Fact, NotStored
 
-NEARBY = 500
-"""Existing memories that a new one is compared with."""
 KNOWN_SHOWN = 20
-"""Of those, how many a language model is given, so that it does not repeat them."""
+"""Existing memories that a language model is given for each role, so that it does not repeat them."""
+NOT_STORED_SHOWN = 100
+NOT_STORED_CHARS = 200
+"""Texts that were not stored which an event lists, and characters shown of each; the rest is counted."""
+
+NOTHING_STORED = "No memory was stored; not_stored names each text and the reason"
 
 
 def add_verbatim(core: Core, body: dict[str, Any]) -> dict[str, Any]:
     """`infer=false`: store the text of every message except system messages and exact repeats. Durable on return."""
     scope = {name: body[name] for name in ENTITY_FIELDS if body.get(name)}
-    texts = [m["content"] for m in body["messages"] if m["role"] != "system" and isinstance(m["content"], str)]
+    spoken = messages.read(body["messages"])
     custom = project.custom_categories(body) or project.custom_categories(project.options_of(core))
 
     def change(connection: sqlite3.Connection) -> dict[str, Any]:
         event_id = core.new_id()
-        results: list[dict[str, Any]] = []
-        for text in texts:
-            if memories.exists_exactly(connection, text, scope):
+        added = _Added()
+        for message in spoken:
+            added.skip(*(NotStored(kind, "only text is stored") for kind in message.media))
+            if words.is_blank(message.text):
                 continue
-            new = _new(core, body, text, scope, chosen=categories.of(text, custom), event_id=event_id)
-            results.append(_added(memories.insert(core, connection, new), text))
-        events.create(core, connection, "ADD", body, event_id=event_id, status="SUCCEEDED", results=results)
+            if message.role == "system":
+                added.skip(NotStored(message.text, "it is a system message"))
+                continue
+            known = memories.known_as(core, connection, message.text, scope, exactly=True)
+            if known:
+                added.skip(NotStored(message.text, f"memory {known} has this text"))
+                continue
+            chosen = categories.of(message.text, custom)
+            new = _new(core, body, message.text, scope, chosen=chosen, event_id=event_id)
+            added.store(memories.insert(core, connection, new), message.text)
+        events.create(
+            core,
+            connection,
+            "ADD",
+            body,
+            event_id=event_id,
+            status="SUCCEEDED",
+            results=added.results,
+            metadata=added.metadata(),
+        )
+        complete = len(added.results) == sum(message.role != "system" for message in spoken)
         return {
-            "message": "Memories stored successfully",
+            "message": "Memories stored successfully" if added.results else NOTHING_STORED,
             "status": "SUCCEEDED",
             "event_id": event_id,
-            "results": results,
+            "results": added.results,
+            **({} if complete else added.metadata() or {}),
         }
 
     return core.database.write(change)
@@ -60,21 +84,53 @@ def work(core: Core, queued: list[sqlite3.Row]) -> None:
     extracted = [_extract(core, body) for body in bodies]
 
     def change(connection: sqlite3.Connection) -> None:
-        for event, body, facts in zip(queued, bodies, extracted, strict=True):
-            results = []
-            for fact in facts:
-                scope = _scope_for(body, fact.role)
-                if _is_known(connection, fact.text, scope):
+        for event, body, found in zip(queued, bodies, extracted, strict=True):
+            if not events.exists(connection, event["id"]):
+                continue  # its project was deleted in the meantime
+            added = _Added()
+            for item in found:
+                if isinstance(item, NotStored):
+                    added.skip(item)
                     continue
-                new = _new(core, body, fact.text, scope, chosen=fact.categories, event_id=event["id"])
-                results.append(_added(memories.insert(core, connection, new), fact.text))
-            events.finish(core, connection, event["id"], results)
+                scope = _scope_for(body, item.role)
+                known = memories.known_as(core, connection, item.text, scope, exactly=False)
+                if known:
+                    added.skip(NotStored(item.text, f"memory {known} has this text"))
+                    continue
+                new = _new(core, body, item.text, scope, chosen=item.categories, event_id=event["id"])
+                added.store(memories.insert(core, connection, new), item.text)
+            events.finish(core, connection, event["id"], added.results, metadata=added.metadata())
             deliveries.enqueue_job(core, connection, event["id"], succeeded=True)
 
     core.database.write(change)
 
 
-def _extract(core: Core, body: dict[str, Any]) -> list[extraction.Fact]:
+class _Added:
+    """What one add stored, and what it did not."""
+
+    def __init__(self) -> None:
+        self.results: list[dict[str, Any]] = []
+        self._not_stored: list[NotStored] = []
+
+    def store(self, memory_id: str, text: str) -> None:
+        self.results.append({"id": memory_id, "data": {"memory": text}, "event": "ADD"})
+
+    def skip(self, *items: NotStored) -> None:
+        self._not_stored += items
+
+    def metadata(self) -> dict[str, Any] | None:
+        """The texts that were not stored, each with its reason; None when all were stored."""
+        shown = [
+            {"text": item.text[:NOT_STORED_CHARS], "reason": item.reason}
+            for item in self._not_stored[:NOT_STORED_SHOWN]
+        ]
+        more = len(self._not_stored) - len(shown)
+        if not shown:
+            return None
+        return {"not_stored": shown, **({"not_stored_further": more} if more else {})}
+
+
+def _extract(core: Core, body: dict[str, Any]) -> list[Fact | NotStored]:
     options = project.options_of(core)
     guidance = extraction.Guidance(
         instructions=body.get("custom_instructions") or options.get("custom_instructions"),
@@ -83,16 +139,14 @@ def _extract(core: Core, body: dict[str, Any]) -> list[extraction.Fact]:
         excludes=body.get("excludes"),
         categories=project.custom_categories(body) or project.custom_categories(options),
     )
-    roles = _roles(body)
+    roles, spoken = _roles(body), messages.read(body["messages"])
     if core.settings.llm is None:
-        return extraction.by_rule(body["messages"], roles, guidance)
+        return extraction.by_rule(spoken, roles, guidance)
     with core.database.read() as connection:
-        asked = " ".join(m["content"] for m in body["messages"] if isinstance(m["content"], str))
+        asked = " ".join(message.text for message in spoken)
         known = [text for role in roles for text in _nearby(connection, asked, _scope_for(body, role))]
     observed = body.get("observation_datetime") or body.get("observation_date") or times.iso(_created_at(core, body))
-    return extraction.by_model(
-        core.settings.llm, body["messages"], roles, guidance, known=known[:KNOWN_SHOWN], observed_at=observed
-    )
+    return extraction.by_model(core.settings.llm, spoken, roles, guidance, known=known, observed_at=observed)
 
 
 def _roles(body: dict[str, Any]) -> tuple[str, ...]:
@@ -108,21 +162,11 @@ def _scope_for(body: dict[str, Any], role: str) -> dict[str, str]:
     return scope
 
 
-def _is_known(connection: sqlite3.Connection, text: str, scope: dict[str, str]) -> bool:
-    if memories.exists_exactly(connection, text, scope):
-        return True
-    # Two texts that say the same differ in at most a fifth of their words. So among any `share + 1` words of the text
-    # there is a shared one; the longest words are the rarest.
-    asked = sorted(words.content_words(text), key=len, reverse=True)
-    few = asked[: int(len(asked) * (1 - extraction.SAME_SHARE)) + 1]
-    return any(extraction.says_the_same(text, other) for other in _nearby(connection, " ".join(few), scope))
-
-
 def _nearby(connection: sqlite3.Connection, text: str, scope: dict[str, str]) -> list[str]:
     """The memories of exactly these entities that share words with a text, those with most shared words first."""
     tree = filters.AllOf(tuple(filters.Condition(name, "eq", scope.get(name)) for name in ENTITY_FIELDS))
     found = lexical.candidates(
-        connection, text, filters.required_entities(tree), filters.to_sql(tree), NEARBY, tolerant=False
+        connection, text, filters.required_entities(tree), filters.to_sql(tree), KNOWN_SHOWN, tolerant=False
     )
     found.sort(key=lambda item: -item.bm25)
     return [memories.by_row(connection, item.row)["memory"] for item in found]
@@ -151,7 +195,3 @@ def _new(
 
 def _created_at(core: Core, body: dict[str, Any]) -> int:
     return times.parse_epoch(body["timestamp"]) if body.get("timestamp") is not None else core.now()
-
-
-def _added(memory_id: str, text: str) -> dict[str, Any]:
-    return {"id": memory_id, "data": {"memory": text}, "event": "ADD"}

@@ -17,7 +17,7 @@ DELETE_BATCH = 500
 
 
 def queue(core: Core, event_type: str, payload: dict[str, Any]) -> str:
-    """Queue, durably, the deletion of what is stored now. Returns the event's id.
+    """Queue, durably, the deletion of everything acknowledged so far, queued adds included. Returns the event's id.
 
     The payload is {"entity_type", "entity_id"}, or the filters of delete-all: entity ids ("*" is any) and "metadata".
     """
@@ -34,15 +34,20 @@ def queue(core: Core, event_type: str, payload: dict[str, Any]) -> str:
 
 
 def work(core: Core, event: sqlite3.Row) -> None:
-    """Delete what the event names, batch by batch. After an interruption the deletion continues where it stopped."""
+    """Delete what the event names, batch by batch. After an interruption the deletion continues where it stopped.
+
+    A memory is older than the deletion if its row was there at the request, or if its add was queued before. Adds that
+    were acknowledged later keep their memories.
+    """
     payload = json.loads(event["payload"])
     where, values = _condition(payload)
     last = json.loads(event["metadata"])["last_row"]
 
     def batch(connection: sqlite3.Connection) -> int:
         rows = connection.execute(
-            f"SELECT m.* FROM memories m WHERE m.row <= ? AND ({where}) LIMIT ?",  # noqa: S608 - compiled
-            [last, *values, DELETE_BATCH],
+            f"SELECT m.* FROM memories m WHERE ({where}) AND (m.row <= ? OR EXISTS"  # noqa: S608 - compiled
+            " (SELECT 1 FROM events e WHERE e.id = m.event_id AND e.seq < ?)) LIMIT ?",
+            [*values, last, event["seq"], DELETE_BATCH],
         ).fetchall()
         for row in rows:
             memories.delete(core, connection, row)

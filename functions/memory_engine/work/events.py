@@ -24,31 +24,46 @@ def create(
     event_id: str | None = None,
     status: str = "PENDING",
     results: list[Any] | None = None,
+    metadata: dict[str, Any] | None = None,
     started_at: int | None = None,
 ) -> str:
     """Store an event. The worker takes a PENDING one as soon as the write is durable and `core.work` is given."""
     event_id, now = event_id or core.new_id(), core.now()
     done = now if status in ("SUCCEEDED", "FAILED") else None
     connection.execute(
-        "INSERT INTO events (id, event_type, status, payload, results, created_at, updated_at, started_at,"
-        " completed_at) VALUES (?,?,?,?,?,?,?,?,?)",
+        "INSERT INTO events (id, event_type, status, payload, metadata, results, created_at, updated_at,"
+        " started_at, completed_at) VALUES (?,?,?,?,?,?,?,?,?,?)",
         (
-            *(event_id, event_type, status, encode(payload), encode(results or []), started_at or now, now),
-            *(started_at or (now if done else None), done),
+            *(event_id, event_type, status, encode(payload), None if metadata is None else encode(metadata)),
+            *(encode(results or []), started_at or now, now, started_at or (now if done else None), done),
         ),
     )
     count(connection, event_type)
     return event_id
 
 
+def exists(connection: sqlite3.Connection, event_id: str) -> bool:
+    return connection.execute("SELECT 1 FROM events WHERE id = ?", (event_id,)).fetchone() is not None
+
+
 def finish(
-    core: Core, connection: sqlite3.Connection, event_id: str, results: list[Any], error: str | None = None
+    core: Core,
+    connection: sqlite3.Connection,
+    event_id: str,
+    results: list[Any],
+    error: str | None = None,
+    *,
+    metadata: dict[str, Any] | None = None,
 ) -> None:
-    """End an event: FAILED with an error, otherwise SUCCEEDED."""
+    """End an event: FAILED with an error, otherwise SUCCEEDED. Without `metadata` the event keeps its own."""
     now = core.now()
     connection.execute(
-        "UPDATE events SET status = ?, results = ?, error = ?, updated_at = ?, completed_at = ? WHERE id = ?",
-        ("FAILED" if error else "SUCCEEDED", encode(results), error, now, now, event_id),
+        "UPDATE events SET status = ?, results = ?, error = ?, metadata = coalesce(?, metadata), updated_at = ?,"
+        " completed_at = ? WHERE id = ?",
+        (
+            *("FAILED" if error else "SUCCEEDED", encode(results), error),
+            *(None if metadata is None else encode(metadata), now, now, event_id),
+        ),
     )
 
 

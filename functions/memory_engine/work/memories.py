@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from functions.memory_engine import times
+from functions.memory_engine import times, words
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.search.filters import ENTITY_FIELDS
@@ -36,17 +35,20 @@ class NewMemory:
     event_id: str | None = None
 
 
-def digest(text: str) -> bytes:
-    """Equal for exact repeats."""
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+def known_as(
+    core: Core, connection: sqlite3.Connection, text: str, scope: dict[str, str], *, exactly: bool
+) -> str | None:
+    """The id of a memory of exactly these entities with this text, `exactly` or as `words.sameness` compares it.
 
-
-def exists_exactly(connection: sqlite3.Connection, text: str, scope: dict[str, str]) -> bool:
-    """Whether exactly this text is already stored for exactly these entities."""
+    Expired and replaced memories do not count: search and list do not show them.
+    """
     same = " AND ".join(f"{name} IS ?" for name in ENTITY_FIELDS)
-    values = [scope.get(name) for name in ENTITY_FIELDS]
-    sql = f"SELECT 1 FROM memories WHERE hash = ? AND {same} LIMIT 1"  # noqa: S608 - fixed column names
-    return connection.execute(sql, [digest(text), *values]).fetchone() is not None
+    rows = connection.execute(
+        f"SELECT id, memory FROM memories WHERE hash = ? AND {same} AND replaced_by IS NULL"  # noqa: S608 - fixed names
+        " AND (expiration_date IS NULL OR expiration_date >= ?)",
+        [words.sameness(text), *(scope.get(name) for name in ENTITY_FIELDS), core.today()],
+    )
+    return next((row["id"] for row in rows if not exactly or row["memory"] == text), None)
 
 
 def insert(core: Core, connection: sqlite3.Connection, new: NewMemory) -> str:
@@ -58,7 +60,7 @@ def insert(core: Core, connection: sqlite3.Connection, new: NewMemory) -> str:
         "INSERT INTO memories (id, memory, hash, user_id, agent_id, app_id, run_id, metadata, categories, immutable,"
         " expiration_date, created_at, updated_at, event_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
-            *(memory_id, new.memory, digest(new.memory), *scope, metadata, encode(list(new.categories))),
+            *(memory_id, new.memory, words.sameness(new.memory), *scope, metadata, encode(list(new.categories))),
             *(int(new.immutable), new.expiration_date, new.created_at, new.created_at, new.event_id),
         ),
     ).lastrowid
@@ -91,11 +93,11 @@ def change(
     metadata: dict[str, Any] | None = None,
     categories: tuple[str, ...] | None = None,
     created_at: int | None = None,
-    **expiration: str | None,
+    **nullable: str | None,
 ) -> Row:
     """Change a memory in place and add a history entry. Absent arguments change nothing.
 
-    `expiration_date=None` clears the expiration date.
+    `nullable` may hold `expiration_date` and `replaced_by`; None clears them.
     """
     memory = old["memory"] if text is None else text
     if memory != old["memory"]:
@@ -103,14 +105,15 @@ def change(
         connection.execute("DELETE FROM vectors WHERE row = ?", (old["row"],))
     connection.execute(
         "UPDATE memories SET memory = ?, hash = ?, metadata = ?, categories = ?, expiration_date = ?, created_at = ?,"
-        " updated_at = ? WHERE row = ?",
+        " replaced_by = ?, updated_at = ? WHERE row = ?",
         (
             memory,
-            digest(memory),
+            words.sameness(memory),
             old["metadata"] if metadata is None else encode(metadata),
             old["categories"] if categories is None else encode(list(categories)),
-            expiration.get("expiration_date", old["expiration_date"]),
+            nullable.get("expiration_date", old["expiration_date"]),
             old["created_at"] if created_at is None else created_at,
+            nullable.get("replaced_by", old["replaced_by"]),
             core.now(),
             old["row"],
         ),

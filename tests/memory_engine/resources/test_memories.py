@@ -52,7 +52,7 @@ def test_an_update_changes_what_it_names_and_nothing_else(memory: Bench) -> None
     assert memory.call("PUT", path, {"expiration_date": None})["expiration_date"] is None
     assert memory.call("PUT", path, {"timestamp": 0})["created_at"] == "1970-01-01T00:00:00.000000Z"
     assert memory.call("PUT", path, {}, 400) == {
-        "error": "Nothing to update: give text, metadata, expiration_date or timestamp"
+        "error": "Nothing to update: give text, metadata, expiration_date, timestamp or replaced_by"
     }
     assert memory.call("PUT", path, {"text": " "}, 400) == {"error": "text must be a non-empty string"}
     assert memory.call("PUT", path, {"expiration_date": "01.02.2030"}, 400) == {
@@ -163,7 +163,12 @@ def test_the_older_lists_and_adds_answer_in_their_own_shapes(memory: Bench) -> N
     )
     memory.event(queued["event_id"])
     wrapped = memory.call("POST", "/v1/memories/", {**body, "infer": False, "version": "v2", "output_format": "v1.1"})
-    assert set(wrapped) == {"results", "relations"}
+    known = memory.call("GET", "/v1/memories/?user_id=alice")[0]
+    reason = f"memory {known['id']} has this text"
+    assert wrapped == {"results": [], "relations": [], "not_stored": [{"text": "I like tea.", "reason": reason}]}
+    assert memory.call("POST", "/v1/memories/", {**body, "infer": False}) == [
+        {"id": None, "data": {"memory": "I like tea."}, "event": "NONE", "reason": reason}
+    ]
     (v1,) = memory.call("GET", "/v1/memories/?user_id=alice")
     (v2,) = memory.call("POST", "/v2/memories/", {"filters": {"user_id": "alice"}})
     assert v1["memory"] == v2["memory"] == "I like tea."
@@ -176,6 +181,22 @@ def test_the_older_lists_and_adds_answer_in_their_own_shapes(memory: Bench) -> N
     assert memory.call("POST", "/v2/memories/", {}, 400) == {
         "message": "One of the filters: app_id, user_id, agent_id, run_id is required!"
     }
+
+
+def test_a_memory_can_be_marked_as_replaced_by_a_newer_one(memory: Bench) -> None:
+    oldest, old, new = memory.remember("Lives in Berlin", "Lives in Porto", "Lives in Faro")
+    path = "/v1/memories/{}/"
+    assert memory.call("PUT", path.format(oldest), {"replaced_by": old})["replaced_by"] == old
+    assert memory.call("PUT", path.format(old), {"replaced_by": new})["lifecycle_state"] == "superseded"
+    assert memory.texts(latest_only=True) == ["Lives in Faro"]
+    for memory_id, newer, error in (
+        (new, new, f"Memory {new} cannot be replaced by itself or by a memory it replaced"),
+        (new, oldest, f"Memory {new} cannot be replaced by itself or by a memory it replaced"),
+        (new, str(uuid.UUID(int=7)), f"replaced_by: no memory has the id {uuid.UUID(int=7)}"),
+        (new, "newest", "replaced_by should be a valid UUID, or null"),
+    ):
+        assert memory.call("PUT", path.format(memory_id), {"replaced_by": newer}, 400) == {"error": error}
+    assert memory.call("PUT", path.format(oldest), {"replaced_by": None})["lifecycle_state"] == "active"
 
 
 def test_the_memories_of_an_entity_carry_their_input(memory: Bench) -> None:

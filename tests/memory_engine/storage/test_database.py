@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.memory_engine.storage import opening
 from functions.memory_engine.storage.database import Database
 from functions.memory_engine.storage.opening import DatabaseUnavailable
 from tests.memory_engine.conftest import Bench, bench
@@ -64,9 +65,22 @@ def test_a_file_of_a_newer_version_is_refused(file: Path) -> None:
     later.execute("PRAGMA user_version = 99")
     later.close()
     assert _refusal(file) == (
-        f"{file} was written by a newer version (schema 99; this one knows 1); "
+        f"{file} was written by a newer version (schema 99; this one knows {opening.SCHEMA_VERSION}); "
         "it was left as it is. Upgrade, or name another file (POSTERN_MEMORY_PATH)"
     )
+
+
+def test_a_file_of_an_older_version_is_upgraded(file: Path) -> None:
+    with bench(path=file) as memory:
+        (known,) = memory.remember("Likes tea.")
+    earlier = sqlite3.connect(file)
+    earlier.execute("UPDATE memories SET hash = x'00'")
+    earlier.execute("PRAGMA user_version = 1")
+    earlier.commit()
+    earlier.close()
+    with bench(path=file) as memory:
+        assert [item["id"] for item in memory.search("tea")] == [known]
+        assert memory.infer(("user", "likes tea"), user_id="alice") == []
 
 
 def test_a_second_engine_on_the_same_file_is_refused(file: Path) -> None:

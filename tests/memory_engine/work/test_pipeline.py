@@ -14,11 +14,16 @@ from typing import Any
 import httpx
 import pytest
 
+from functions.memory_engine.work import adding
 from tests.memory_engine.conftest import KEY, Bench, bench, eventually
 
 INVALID = (
     "Invalid input data. Please refer to the memory creation documentation at "
     "https://docs.mem0.ai/platform/quickstart#4-1-create-memories for correct formatting and required fields."
+)
+WRONG_CONTENT = (
+    "messages[0].content must be text, or an object of type text, image_url, pdf_url, txt_url, mdx_url, or a list of "
+    "these; a text must not be empty"
 )
 NO_MESSAGES = 'messages is required: a non-empty list such as [{"role": "user", "content": "I like tea."}]'
 
@@ -58,10 +63,115 @@ def test_inference_keeps_statements_and_drops_questions_and_small_talk(memory: B
     assert remembered == ["I live in Porto.", "My cat is called Miso."]
 
 
-def test_a_near_duplicate_ends_succeeded_with_empty_results(memory: Bench) -> None:
-    assert memory.infer(("user", "I really love strong black coffee in the morning."), user_id="alice")
-    assert memory.infer(("user", "In the morning I really love strong black coffee!"), user_id="alice") == []
-    assert memory.infer(("user", "I really love strong black coffee in the morning."), user_id="bob")
+@pytest.mark.parametrize(
+    "again",
+    [
+        "i really love strong black coffee in the morning",
+        "I really  love strong black coffee\u200b in the morning!",
+        "I really love ｓｔｒｏｎｇ black coffee in the morning.",
+    ],
+)
+def test_a_text_that_differs_in_form_alone_is_known_and_the_event_names_it(memory: Bench, again: str) -> None:
+    said = "I really love strong black coffee in the morning."
+    assert memory.infer(("user", said), user_id="alice") == [said]
+    (known,) = memory.search("coffee")
+    event = memory.event(memory.add(again, user_id="alice"))
+    assert (event["status"], event["results"]) == ("SUCCEEDED", [])
+    assert event["metadata"] == {"not_stored": [{"text": again, "reason": f"memory {known['id']} has this text"}]}
+    assert memory.infer(("user", again), user_id="bob") == [again]
+
+
+CASES = json.loads((Path(__file__).parents[1] / "cases.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("first", "second"), CASES["second_statement_was_dropped_as_known"])
+def test_another_statement_in_the_same_words_is_stored(memory: Bench, first: str, second: str) -> None:
+    assert memory.infer(("user", first), user_id="alice") == [first]
+    assert memory.infer(("user", second), user_id="alice") == [second]
+
+
+def test_each_text_that_is_not_stored_is_named_with_its_reason(memory: Bench) -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi there! I vote green. I like tea. What time is it?"},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]},
+        {"role": "assistant", "content": "Noted."},
+    ]
+    event = memory.event(
+        memory.call("POST", "/v3/memories/add/", {"messages": messages, "user_id": "alice", "excludes": "vote"})[
+            "event_id"
+        ]
+    )
+    assert [item["data"]["memory"] for item in event["results"]] == ["I like tea."]
+    assert [(item["text"], item["reason"]) for item in event["metadata"]["not_stored"]] == [
+        ("Be brief.", "it is a system message"),
+        ("Hi there!", "it is small talk"),
+        ("I vote green.", "excludes names it"),
+        ("What time is it?", "it is a question"),
+        ("image_url", "only text is stored"),
+        ("Noted.", "the assistant said it, and the add has no agent_id to store it for"),
+    ]
+
+
+def test_a_verbatim_add_that_stores_nothing_says_so(memory: Bench) -> None:
+    (known,) = memory.remember("Likes tea.")
+    body = {"messages": [{"role": "user", "content": "Likes tea."}], "user_id": "alice", "infer": False}
+    answer = memory.call("POST", "/v3/memories/add/", body)
+    assert answer["message"] == "No memory was stored; not_stored names each text and the reason"
+    assert answer["not_stored"] == [{"text": "Likes tea.", "reason": f"memory {known} has this text"}]
+    assert len(memory.remember("likes tea")) == 1
+
+
+@pytest.mark.parametrize("infer", [True, False])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"type": "text", "text": "I like tea."},
+        [{"type": "text", "text": "I like tea."}],
+        ["I like tea.", {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}],
+    ],
+)
+def test_the_text_of_content_in_parts_is_stored(memory: Bench, content: Any, infer: bool) -> None:
+    body = {"messages": [{"role": "user", "content": content}], "user_id": "alice", "infer": infer}
+    memory.event(memory.call("POST", "/v3/memories/add/", body)["event_id"])
+    assert memory.texts() == ["I like tea."]
+
+
+def test_a_fact_that_expired_or_was_replaced_is_stored_when_it_is_told_again(memory: Bench) -> None:
+    memory.remember("I live in Porto.", expiration_date="2020-01-01")
+    assert memory.infer(("user", "I live in Porto."), user_id="alice") == ["I live in Porto."]
+    old, new = memory.remember("I drive a Fiat.", "I drive a Seat.")
+    memory.call("PUT", f"/v1/memories/{old}/", {"replaced_by": new})
+    assert memory.infer(("user", "I drive a Fiat. I drive a Seat."), user_id="alice") == ["I drive a Fiat."]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_deletion_covers_the_adds_queued_before_it_and_none_after(file: Path, restarted: bool) -> None:
+    with bench(path=file) as memory:
+        memory.engine.stop()
+        memory.add("I keep bees.", user_id="alice")
+        memory.add("I keep bees.", user_id="bob")
+        memory.remember("Has a dog.")
+        deletion = memory.call("DELETE", "/v1/memories/?user_id=alice")["event_id"]
+        last = memory.add("I keep hens.", user_id="alice")
+        memory.remember("Has a cat.")
+        if not restarted:
+            memory.engine.start()
+            memory.event(deletion)
+    with bench(path=file) as memory:
+        memory.event(last)
+        assert sorted(memory.texts()) == ["Has a cat.", "I keep hens."]
+        assert memory.texts({"user_id": "bob"}) == ["I keep bees."]
+
+
+def test_an_add_that_was_being_worked_on_stores_nothing_in_a_deleted_project(memory: Bench) -> None:
+    memory.engine.stop()
+    memory.add("I keep bees.", user_id="alice")
+    with memory.engine.core.database.read() as connection:
+        queued = connection.execute("SELECT * FROM events").fetchall()
+    memory.call("DELETE", "/api/v1/orgs/organizations/org_local/projects/proj_local/")
+    adding.work(memory.engine.core, queued)
+    assert memory.texts() == []
 
 
 @pytest.mark.parametrize(
@@ -145,13 +255,24 @@ def test_multimodal_content_is_accepted_and_only_text_is_remembered(memory: Benc
         ({"messages": []}, NO_MESSAGES),
         ({"messages": ["hi"]}, "messages[0] must be an object with role and content"),
         ({"messages": [{"role": "bot", "content": "x"}]}, "messages[0].role must be user, assistant or system"),
-        (
-            {"messages": [{"role": "user", "content": " "}]},
-            "messages[0].content must be text, or an object of type image_url, pdf_url, txt_url, mdx_url",
+        *(
+            ({"messages": [{"role": "user", "content": content}]}, WRONG_CONTENT)
+            for content in (
+                " ",
+                "\u200b",
+                "\x00 \u3164",
+                [],
+                [" "],
+                [{"type": "text"}],
+                {"type": "text", "text": ""},
+                7,
+            )
         ),
         ({"user_id": None}, "at least one of user_id, agent_id, app_id, run_id is required"),
         ({"user_id": 7}, "user_id must be a string of 1 to 512 characters"),
+        ({"user_id": "\u200b"}, "user_id must be a string of 1 to 512 characters"),
         ({"user_id": "*"}, "user_id must not be '*', which means any in filters"),
+        ({"agent_id": ".."}, "agent_id must not be '..', which no path can name"),
         ({"metadata": []}, "metadata must be an object"),
         ({"infer": "no"}, "infer must be true or false"),
         ({"expiration_date": "soon"}, "expiration_date must be a valid date in YYYY-MM-DD format."),
