@@ -62,6 +62,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.memory_engine.resources",
     ),
     "functions.local": (
+        "functions.local",
         "functions.admin_api",
         "functions.gateway",
         "functions.mcp_endpoint",

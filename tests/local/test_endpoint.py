@@ -18,6 +18,7 @@ from mcp import Client
 from functions import local
 from functions.gateway.settings import Settings
 from functions.local import LocalError, Ready
+from functions.local.web_server import listen
 
 
 def call(url: str, tool: str, arguments: dict[str, Any]) -> Any:
@@ -135,7 +136,7 @@ def test_a_mem0_key_that_is_refused_stops_the_start_and_is_not_shown(tmp_path: P
     with local.start(Settings(state_dir=str(tmp_path / "other")), {}) as other:
         environment = {"MEM0_API_KEY": "m0-wrong-key", "MEM0_BASE_URL": other.memory_url}
         with (
-            pytest.raises(LocalError, match="could not connect") as refused,
+            pytest.raises(LocalError, match="could not connect the account") as refused,
             local.start(Settings(state_dir=str(tmp_path / "mine")), environment),
         ):
             pass
@@ -150,14 +151,17 @@ def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
         with pytest.raises(LocalError) as refused, local.start(Settings(state_dir=str(tmp_path)), {}, port):
             pass
     assert str(refused.value).startswith(f"port {port} of 127.0.0.1 is taken (")
-    assert str(refused.value).endswith(f"or choose another: postern serve --port {port + 1}")
+    assert str(refused.value).endswith(f"or choose another port: postern serve --port {port + 1}")
 
 
 def test_a_broken_state_file_is_told_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "local.json").write_text("{", encoding="utf-8")
     with pytest.raises(LocalError) as refused, local.start(Settings(state_dir=str(tmp_path)), {}):
         pass
-    expected = f"{tmp_path / 'local.json'} cannot be read (JSONDecodeError); move it away to start anew"
+    expected = (
+        f"{tmp_path / 'local.json'} is not valid JSON (Expecting property name enclosed in double quotes at line 1, "
+        "column 2); move the file away to start with new secrets"
+    )
     assert str(refused.value) == expected
     assert (tmp_path / "local.json").read_text(encoding="utf-8") == "{"
 
@@ -173,5 +177,5 @@ def test_every_call_leaves_one_line_without_values(tmp_path: Path) -> None:
 
 
 def test_answers_are_sent_at_once_and_not_held_for_an_acknowledgement() -> None:
-    with local._listen(0) as listener:
+    with listen(0) as listener:
         assert listener.proto == socket.IPPROTO_TCP

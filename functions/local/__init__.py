@@ -1,0 +1,17 @@
+"""The laptop: the whole of Postern in one process on 127.0.0.1, with its state in one folder.
+
+Rule of the room: it composes both planes and the embedded memory, and decides nothing that a deployment decides too. It
+uses the account and the servers over HTTP, like any client. Only the command line imports it.
+
+    endpoint.py       start and run: what is built, in which order
+    planes.py         one ASGI app out of the data plane, the management API and the memory
+    first_server.py   the account and the MCP server that `postern serve` prints
+    state_file.py     local.json: what a restart needs to print the same URL
+    web_server.py     the listening socket and the web server's thread
+"""
+
+from functions.local.endpoint import PORT, Ready, run, start
+from functions.local.errors import LocalError
+from functions.local.web_server import HOST
+
+__all__ = ["HOST", "PORT", "LocalError", "Ready", "run", "start"]

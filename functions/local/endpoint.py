@@ -1,0 +1,203 @@
+"""Start and run the endpoint: what is built, in which order, and what closes it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+from urllib.parse import urlsplit
+
+import httpx
+from starlette.types import ASGIApp
+
+from functions.admin_api.accounts.keys import LocalKeys
+from functions.admin_api.api_tokens import service as api_tokens
+from functions.admin_api.app import create_app as create_admin_api
+from functions.gateway.audit import Audit
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender
+from functions.local import first_server, state_file
+from functions.local.planes import one_app
+from functions.local.state_file import StateFile
+from functions.local.web_server import HOST, START_SECONDS, listen, serving
+from functions.mcp_endpoint.app import Endpoint
+from functions.memory_engine.app import create_app as create_memory_engine
+from functions.memory_engine.settings import EngineSettings
+from functions.stores.sqlite import SqliteStore
+from tool_catalog import catalog
+
+PORT = 8765
+"""Where `postern serve` listens by default. A fixed port keeps a pasted URL valid."""
+
+SWEEP_SECONDS = 30
+"""How often expired items are removed: within the minute that the schedules of a deployment keep too."""
+
+QUIET = ("httpx", "httpcore", "httpx2", "mcp", "uvicorn.error", "uvicorn.access", "botocore", "urllib3")
+"""Loggers that write whole URLs at INFO, and with them tokens and credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What `serve` prints. `connected_to` names the upstream: the embedded memory and its file, or a Mem0 URL."""
+
+    base_url: str
+    mcp_url: str = field(repr=False)
+    api_token: str = field(repr=False)
+    account_id: str
+    server_id: str
+    connected_to: str
+    memory_url: str
+    memory_api_key: str = field(repr=False)
+
+
+def run(settings: Settings, environment: Mapping[str, str], port: int, on_ready: Callable[[Ready], None]) -> None:
+    """Serve until SIGINT or SIGTERM. Raises LocalError."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with start(settings, environment, port) as ready:
+        on_ready(ready)
+        stop.wait()
+
+
+@contextlib.contextmanager
+def start(
+    settings: Settings,
+    environment: Mapping[str, str],
+    port: int = 0,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    audit_stream: TextIO | None = None,
+) -> Iterator[Ready]:
+    """Serve on a background thread while the context is open. Port 0 takes any free port.
+
+    `environment` may hold MEM0_API_KEY and MEM0_BASE_URL (the account is then the real Mem0) and POSTERN_MEMORY_*.
+    `audit_stream` receives one line per tool call; None writes the lines to `calls.jsonl` in the state folder.
+    Raises LocalError.
+    """
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    folder = Path(settings.state_dir)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = StateFile.read(folder / state_file.NAME)
+    engine_settings = _engine_settings(environment, folder, state, clock)
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(port))
+        base_url = f"http://{HOST}:{listener.getsockname()[1]}"
+        settings = replace(
+            settings,
+            private_upstreams=True,
+            public_url=settings.public_url or base_url,
+            allowed_hosts=settings.allowed_hosts or _own_hosts(settings.public_url),
+        )
+        stream = audit_stream or stack.enter_context(_call_lines(folder / "calls.jsonl"))
+        store = SqliteStore(folder / "postern.sqlite")
+        stack.callback(store.close)
+        api_tokens.bootstrap(store, clock(), secrets.token_bytes, state.api_token)
+        app = _compose(settings, engine_settings, store=store, clock=clock, stream=stream, folder=folder)
+        stack.enter_context(serving(app, listener))
+        with httpx.Client(
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {state.api_token}"},
+            timeout=START_SECONDS,
+            trust_env=False,
+        ) as management:
+            upstream = first_server.upstream(environment, base_url, engine_settings)
+            server = first_server.connect(management, state, upstream)
+        ready = Ready(
+            base_url=base_url,
+            mcp_url=f"{settings.public_url}/mcp/{server['token']}",
+            api_token=state.api_token,
+            account_id=server["account_id"],
+            server_id=server["server_id"],
+            connected_to=upstream.label,
+            memory_url=f"{base_url}/memory",
+            memory_api_key=engine_settings.api_keys[0],
+        )
+        state.write(
+            {
+                "base_url": ready.base_url,
+                "mcp_url": ready.mcp_url,
+                "account_id": ready.account_id,
+                "server_id": ready.server_id,
+                "connected_to": ready.connected_to,
+                "memory_url": ready.memory_url,
+            }
+        )
+        yield ready
+
+
+def _engine_settings(
+    environment: Mapping[str, str], folder: Path, state: StateFile, clock: Callable[[], datetime]
+) -> EngineSettings:
+    """The settings of the embedded memory. What the environment leaves open comes from the state folder."""
+    settings = EngineSettings.from_environment(environment)
+    if "POSTERN_MEMORY_PATH" not in environment:
+        settings = replace(settings, path=folder / "memory.sqlite")
+    if not settings.api_keys:
+        settings = replace(settings, api_keys=(state.memory_api_key,))
+    return replace(settings, clock=clock)
+
+
+def _compose(
+    settings: Settings,
+    engine_settings: EngineSettings,
+    *,
+    store: SqliteStore,
+    clock: Callable[[], datetime],
+    stream: TextIO,
+    folder: Path,
+) -> ASGIApp:
+    """Both planes and the memory as one app."""
+    sender = Sender(settings)
+    audit = Audit(settings, store, stream)
+    data_plane = Endpoint(settings=settings, store=store, sender=sender, audit=audit, clock=clock)
+    control_plane = create_admin_api(
+        settings,
+        store,
+        {name: catalog.load(name) for name in catalog.available()},
+        LocalKeys(folder / "account-keys.key", secrets.token_bytes),
+        sender,
+        audit=audit,
+        clock=clock,
+    )
+    memory = create_memory_engine(engine_settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with memory.router.lifespan_context(memory):
+            sweeper = asyncio.create_task(_sweep(store, clock))
+            try:
+                yield
+            finally:
+                sweeper.cancel()
+                await sender.close()
+
+    return one_app(data_plane=data_plane, control_plane=control_plane, memory=memory, lifespan=lifespan)
+
+
+async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:
+    """Remove expired items, as the TTL of DynamoDB does in a deployment."""
+    while True:
+        await asyncio.to_thread(store.sweep, int(clock().timestamp()))
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+def _own_hosts(public_url: str) -> tuple[str, ...]:
+    """The host names that requests may name. A web page that points its own name at 127.0.0.1 is refused."""
+    public = urlsplit(public_url).hostname
+    return (HOST, "localhost", *([public] if public else []))
+
+
+def _call_lines(path: Path) -> TextIO:
+    """The file with one line per call, opened for appending and readable by its owner alone."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")

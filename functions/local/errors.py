@@ -1,0 +1,7 @@
+"""The one error of this room."""
+
+from __future__ import annotations
+
+
+class LocalError(Exception):
+    """The local endpoint cannot start. The message says why and what to do."""

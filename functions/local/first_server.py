@@ -1,0 +1,73 @@
+"""The account and the MCP server that `postern serve` prints, made through the management API like any other.
+
+An upstream that was connected before keeps its account and its server, so its URL survives a restart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from functions.gateway.json_text import Json
+from functions.local.errors import LocalError
+from functions.local.state_file import StateFile
+from functions.memory_engine.settings import EngineSettings
+
+PLATFORM_URL = "https://api.mem0.ai"
+"""Where Mem0 is when MEM0_API_KEY is set and MEM0_BASE_URL is not."""
+
+MAX_NAME_CHARS = 100
+"""Characters of an account's name, the limit of the management API."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What the account connects to. `key` identifies the upstream across restarts; `label` is for people."""
+
+    key: str
+    label: str
+    base_url: str
+    api_key: str = field(repr=False)
+
+
+def upstream(environment: Mapping[str, str], base_url: str, engine_settings: EngineSettings) -> Upstream:
+    """Mem0 when MEM0_API_KEY is set, else the embedded memory behind `base_url`."""
+    api_key = environment.get("MEM0_API_KEY", "").strip()
+    if not api_key:
+        label = f"the embedded memory in {engine_settings.path}"
+        return Upstream("embedded", label, f"{base_url}/memory", engine_settings.api_keys[0])
+    mem0_url = environment.get("MEM0_BASE_URL", "").strip().rstrip("/") or PLATFORM_URL
+    return Upstream(mem0_url, f"Mem0 at {mem0_url}", mem0_url, api_key)
+
+
+def connect(management: httpx.Client, state: StateFile, upstream: Upstream) -> dict[str, str]:
+    """The account and the MCP server of this upstream: those of an earlier start if they still exist, else new ones.
+
+    Adds them to `state`, which the caller writes. Raises LocalError.
+    """
+    seen = hashlib.sha256(f"{upstream.base_url} {upstream.api_key}".encode()).hexdigest()[:16]
+    account = {"base_url": upstream.base_url, "credentials": {"api_key": upstream.api_key}}
+    kept = state.servers.get(upstream.key)
+    if kept is not None:
+        path = f"/integrated-account/{kept['account_id']}"
+        if management.get(f"{path}/mcp/{kept['server_id']}").status_code == 200:
+            if kept["seen"] != seen:
+                _ask(management, "PATCH", path, account)
+                kept["seen"] = seen
+            return kept
+    body = {"integration": "mem0", "name": upstream.label[:MAX_NAME_CHARS], **account}
+    account_id = _ask(management, "POST", "/integrated-account", body)["id"]
+    server = _ask(management, "POST", f"/integrated-account/{account_id}/mcp", {"name": "My memory"})
+    made = {"account_id": account_id, "server_id": server["id"], "token": server["token"], "seen": seen}
+    state.servers[upstream.key] = made
+    return made
+
+
+def _ask(management: httpx.Client, verb: str, path: str, body: Json) -> Json:
+    response = management.request(verb, path, json=body)
+    if response.status_code >= 400:
+        raise LocalError(f"could not connect the account: {response.json().get('message', response.status_code)}")
+    return response.json()

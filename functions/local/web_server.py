@@ -1,0 +1,56 @@
+"""The listening socket, and uvicorn on a background thread."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from functions.local.errors import LocalError
+
+HOST = "127.0.0.1"
+
+START_SECONDS = 30
+"""A start that takes longer has failed; it normally takes well under two seconds."""
+
+
+def listen(port: int) -> socket.socket:
+    """A socket bound to a port of this machine; port 0 takes any free one. Raises LocalError."""
+    # With the protocol named, asyncio switches Nagle's algorithm off. Otherwise each answer waits 40 ms for an ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise LocalError(
+            f"port {port} of {HOST} is taken ({error.strerror}); stop the program that listens there, or choose "
+            f"another port: postern serve --port {port + 1}"
+        ) from error
+    return listener
+
+
+@contextlib.contextmanager
+def serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
+    """Serve the app on a background thread while the context is open. Raises LocalError when the start fails."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none")
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="postern", daemon=True)
+    thread.start()
+    give_up = datetime.now(UTC).timestamp() + START_SECONDS
+    pause = threading.Event()
+    while not server.started:
+        if not thread.is_alive() or datetime.now(UTC).timestamp() > give_up:
+            raise LocalError("the endpoint did not start; the log above says why")
+        pause.wait(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(START_SECONDS)
