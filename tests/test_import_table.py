@@ -105,6 +105,13 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
 """Room -> third-party packages imported as soon as one of its files is; the rest waits for the call that needs it."""
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
+    "json": (
+        "functions.gateway.json_text",
+        "functions.gateway.credentials",
+        "functions.memory_engine",
+        "tool_catalog",
+    ),
+    "difflib": ("functions.gateway.wording", "tool_catalog"),
     "httpx": (
         "functions.gateway.upstream",
         "functions.local",

@@ -6,7 +6,6 @@ shown once. What a route does is in the file of its subject; here is only how HT
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
@@ -31,20 +30,20 @@ from functions.admin_api.api_tokens.service import ApiTokens, Operator
 from functions.admin_api.ids import ID
 from functions.admin_api.log import service as call_log
 from functions.admin_api.log.service import CallLog
-from functions.admin_api.reading import nearest, show
 from functions.admin_api.servers.contract import Preview, Rotate, ServerCreate, ServerUpdate
 from functions.admin_api.servers.schedules import NoSchedules, Scheduler
 from functions.admin_api.servers.service import Servers
 from functions.admin_api.tools import listing
 from functions.admin_api.tools.idempotency import Idempotency
 from functions.admin_api.tools.proxy import Proxy, ProxyRequest
-from functions.gateway import errors
+from functions.gateway import errors, json_text
 from functions.gateway.audit import Audit
 from functions.gateway.errors import Invalid, NotFound, PosternError, TooLarge, WrongMediaType
 from functions.gateway.grants import read_time
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from functions.gateway.wording import did_you_mean, shown
 from functions.stores.store import Store, StoreError, StoreUnavailable
 from tool_catalog.catalog import Catalog
 
@@ -117,7 +116,7 @@ def create_app(
         there = accounts.delete(account_id)
         removed_servers = servers.account_removed(account_id)
         if not there and not removed_servers:
-            raise NotFound(f"no integrated account {show(account_id)}; GET /integrated-account lists them")
+            raise NotFound(f"no integrated account {shown(account_id)}; GET /integrated-account lists them")
         removed_tokens = api_tokens.account_removed(account_id)
         return _json(
             RemovedAccount(id=account_id, removed={"mcp_servers": removed_servers, "api_tokens": removed_tokens})
@@ -157,7 +156,7 @@ def create_app(
         query = _query(request, ("methods", "tags", "format", "has_description"))
         shape = query.get("format", [""])[-1]
         if shape and shape not in listing.FORMATS:
-            raise Invalid(f"query: format is {show(shape)}{nearest(shape, list(listing.FORMATS))}")
+            raise Invalid(f"query: format is {shown(shape)}{did_you_mean(shape, list(listing.FORMATS))}")
         catalog = accounts.catalog(accounts.load(account_id))
         found = listing.tools(catalog, _words(query, "methods"), _words(query, "tags"))
         return _json({"result": [listing.FORMATS[shape](tool) if shape else tool.model_dump() for tool in found]})
@@ -210,7 +209,7 @@ def create_app(
         if account_id is not None:
             operator.check_account(account_id)
             if not ID.fullmatch(account_id):
-                raise Invalid(f"query: integrated_account_id is {show(account_id)}, which is no account's id")
+                raise Invalid(f"query: integrated_account_id is {shown(account_id)}, which is no account's id")
         wanted = call_log.Wanted(
             account_ids=[account_id] if account_id else operator.account_ids or accounts.ids(),
             since=since or now - timedelta(days=settings.log_retention_days),
@@ -309,7 +308,7 @@ def _unrouted(routes: Sequence[Route]) -> Callable[[Request, Exception], Respons
 
 def _json(body: BaseModel | Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     document = body.model_dump() if isinstance(body, BaseModel) else body
-    content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    content = json_text.encode(document)
     dressed = {"cache-control": "no-store", "x-content-type-options": "nosniff", **(headers or {})}
     return Response(content, status, dressed, media_type="application/json")
 
@@ -333,7 +332,7 @@ async def _body(request: Request, settings: Settings, *, may_be_empty: bool) -> 
     if media_type != "application/json" and not (
         media_type.startswith("application/") and media_type.endswith("+json")
     ):
-        raise WrongMediaType(f"the request body is {show(media_type)}; send Content-Type: application/json")
+        raise WrongMediaType(f"the request body is {shown(media_type)}; send Content-Type: application/json")
     return body
 
 
@@ -356,7 +355,7 @@ def _query(request: Request, known: Sequence[str] | None) -> dict[str, list[str]
     for name, value in request.query_params.multi_items():
         bare = name.removesuffix("[]")
         if known is not None and bare not in known:
-            raise Invalid(f"query: unknown parameter {show(name)}{nearest(bare, known)}")
+            raise Invalid(f"query: unknown parameter {shown(name)}{did_you_mean(bare, known)}")
         query.setdefault(bare, []).append(value)
     return query
 
@@ -379,7 +378,7 @@ def _limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_PAGE
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_PAGE):
-        raise Invalid(f"query: limit is {show(text)}; it must be a whole number from 1 to {MAX_PAGE}")
+        raise Invalid(f"query: limit is {shown(text)}; it must be a whole number from 1 to {MAX_PAGE}")
     return int(text)
 
 
@@ -390,7 +389,7 @@ def _query_time(query: dict[str, str], name: str) -> datetime | None:
     try:
         return read_time(text.replace(" ", "+"))  # a plus sign that was not percent-encoded arrives as a space
     except (ValueError, OverflowError):
-        raise Invalid(f"query: {name} is {show(text)}; write a time in UTC, as 2026-12-31T23:59:59Z") from None
+        raise Invalid(f"query: {name} is {shown(text)}; write a time in UTC, as 2026-12-31T23:59:59Z") from None
 
 
 def _mcp_url(request: Request, settings: Settings) -> str:

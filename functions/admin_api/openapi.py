@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from functions.admin_api.servers.contract import (
     ServerUpdate,
 )
 from functions.admin_api.tools.contract import AgentTool
+from functions.gateway import json_text
 from functions.gateway.errors import phrase
 from functions.gateway.json_text import Json
 
@@ -275,5 +275,4 @@ def _response(description: str, schema: Mapping[str, Json]) -> dict[str, Json]:
 if __name__ == "__main__":
     import sys
 
-    json.dump(document("https://postern.example"), sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    sys.stdout.write(json_text.readable(document("https://postern.example")) + "\n")

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from functions.admin_api.contract import Body
 from functions.admin_api.servers.contract import MAX_GRACE_SECONDS
+from functions.gateway import json_text
 from functions.gateway.errors import Invalid, invalid
 from functions.gateway.json_text import Json
-
-SHOWN_CHARS = 80
-"""Characters of an offending value that a message repeats."""
+from functions.gateway.wording import did_you_mean, shown
 
 Read = TypeVar("Read", bound=Body)
 
@@ -40,30 +37,9 @@ def read_object(raw: bytes) -> dict[str, Json]:
 def read_json(raw: bytes) -> Json:
     """Any JSON value that UTF-8 can hold. Raises Invalid."""
     try:
-        document = json.loads(raw, parse_constant=_no_constant)
-        json.dumps(document, ensure_ascii=False).encode()
-    except UnicodeError:
-        raise Invalid("the request body is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise Invalid(
-            f"the request body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from None
-    except (ValueError, RecursionError):
-        raise Invalid("the request body is not JSON: a number is out of range, or it is nested too deep") from None
-    return document
-
-
-def nearest(word: str, valid: Sequence[str]) -> str:
-    """`; did you mean "x"? valid: a, x` for the words that would have been valid."""
-    close = get_close_matches(word, valid, n=1, cutoff=0.6)
-    suggestion = f'; did you mean "{close[0]}"?' if close else ";"
-    return f"{suggestion} valid: {', '.join(valid) or 'none'}"
-
-
-def show(value: Json) -> str:
-    """A value as a message repeats it."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "..."
+        return json_text.decode(raw)
+    except json_text.NotJson as error:
+        raise Invalid(f"the request body is not valid JSON: {error}") from None
 
 
 _MUST_BE = {
@@ -81,15 +57,15 @@ def _problem(model: type[Body], error: Mapping[str, Any]) -> str:
     path = [str(step) for step in error["loc"] if step != "[key]"]
     where = ".".join(path)
     kind, context = error["type"], error.get("ctx", {})
-    value = "not right" if path[:1] == ["credentials"] else show(error["input"])
+    value = "not right" if path[:1] == ["credentials"] else shown(error["input"])
     match kind:
         case "extra_forbidden":
-            return f"{where}: unknown key{nearest(path[-1], _keys(model, path[:-1]))}"
+            return f"{where}: unknown key{did_you_mean(path[-1], _keys(model, path[:-1]))}"
         case "missing":
             return f"{where}: missing; {_purpose(model, where)}"
         case "literal_error":
             options = [option for option in ("manage", "connect") if option in context["expected"]]
-            return f"{where} is {value}{nearest(str(error['input']), options)}"
+            return f"{where} is {value}{did_you_mean(str(error['input']), options)}"
         case "string_too_short" | "too_short":
             return f"{where} is empty; it needs at least one {'character' if kind[0] == 's' else 'entry'}"
         case "string_too_long":
@@ -138,7 +114,3 @@ def _is_model(kind: Any) -> bool:
 def _kind(value: Json) -> str:
     names = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(name)

@@ -7,7 +7,6 @@ placeholder marks what to fill in. The formats were checked in November 2026.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from functions.cli.invocation import UsageError
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
 PLACEHOLDER = "PASTE_THE_API_TOKEN_HERE"
@@ -61,7 +61,7 @@ def snippet(client: str, url: str, name: str = "postern", api_token_env: str | N
 
 
 def _json(document: Json) -> str:
-    return json.dumps(document, indent=2)
+    return json_text.readable(document)
 
 
 def _with_headers(entry: dict[str, Json], value: str | None) -> dict[str, Json]:
@@ -149,13 +149,13 @@ def _cline(url: str, name: str, env: str | None) -> Snippet:
 
 def _continue(url: str, name: str, env: str | None) -> Snippet:
     lines = [
-        f"name: {json.dumps(name)}",
+        f"name: {json_text.spaced(name)}",
         "version: 0.0.1",
         "schema: v1",
         "mcpServers:",
-        f"  - name: {json.dumps(name)}",
+        f"  - name: {json_text.spaced(name)}",
         "    type: streamable-http",
-        f"    url: {json.dumps(url)}",
+        f"    url: {json_text.spaced(url)}",
     ]
     if env is not None:
         lines += [
@@ -168,9 +168,9 @@ def _continue(url: str, name: str, env: str | None) -> Snippet:
 
 
 def _codex(url: str, name: str, env: str | None) -> Snippet:
-    lines = [f"[mcp_servers.{name}]", f"url = {json.dumps(url)}"]
+    lines = [f"[mcp_servers.{name}]", f"url = {json_text.spaced(url)}"]
     if env is not None:
-        lines.append(f"bearer_token_env_var = {json.dumps(env)}")
+        lines.append(f"bearer_token_env_var = {json_text.spaced(env)}")
     return Snippet("codex", "toml", "~/.codex/config.toml", "\n".join(lines))
 
 

@@ -9,13 +9,13 @@ A token from local.json is sent only to the endpoint of local.json.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from functions.cli.invocation import Failed, Invocation, UsageError
+from functions.gateway import json_text
 
 LOCAL = "local.json"
 """A file in the state folder: {"base_url", "api_token", "mcp_url", "account_id", "server_id"}, mode 0600."""
@@ -59,7 +59,7 @@ def read_local(environment: Mapping[str, str]) -> Connection | None:
     """The local endpoint, if one was ever started with this state folder. Raises Failed for an unreadable file."""
     path = local_file(environment)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json_text.decode(path.read_bytes())
         return Connection(found["base_url"], found["api_token"], found["account_id"], found["mcp_url"])
     except FileNotFoundError:
         return None

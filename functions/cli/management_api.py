@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import quote, urlsplit
@@ -13,6 +12,7 @@ import httpx
 from functions.cli.connection import Connection, connection
 from functions.cli.invocation import Failed, Invocation
 from functions.cli.terminal import Terminal, printable
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -143,7 +143,7 @@ def refusal(status: int, body: Json) -> Failed:
     else:
         text += "\n  ".join(printable(line) for line in str(body["message"]).split("\n"))
     if isinstance(details, dict) and (others := {k: v for k, v in details.items() if k != "problems"}):
-        text += f"\n  {printable(json.dumps(others, ensure_ascii=False))}"
+        text += f"\n  {printable(json_text.spaced(others))}"
     limits = body.get("rate_limit")
     if isinstance(limits, dict) and limits.get("retry_after_seconds") is not None:
         text += f"\n  retry in {limits['retry_after_seconds']} s"

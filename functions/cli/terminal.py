@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
 PATIENCE = 2.0
@@ -27,7 +27,7 @@ class Terminal:
 
     def result(self, document: Json, text: str) -> None:
         """Print the result: `document` as JSON with `--json`, else `text`."""
-        print(json.dumps(document, indent=2, ensure_ascii=False) if self.as_json else text, file=self.out, flush=True)
+        print(json_text.readable(document) if self.as_json else text, file=self.out, flush=True)
 
     def line(self, text: str) -> None:
         """Print one line of a result that has several parts."""
@@ -41,7 +41,7 @@ class Terminal:
     def failure(self, message: str, body: Json = None) -> None:
         """Print why the command failed. With `--json` this is the error object of the endpoint, if there is one."""
         if self.as_json:
-            print(json.dumps(body or {"message": message}, indent=2, ensure_ascii=False), file=self.err, flush=True)
+            print(json_text.readable(body or {"message": message}), file=self.err, flush=True)
         else:
             print(f"postern: {message}", file=self.err, flush=True)
 

@@ -7,11 +7,11 @@ key:=JSON       exactly this JSON, e.g. infer:=false or messages:=[{"role": "use
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 
 from functions.cli.invocation import UsageError
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
 _WORD = re.compile(r"([^=:]+?)(:=|=)(.*)", re.DOTALL)
@@ -62,7 +62,7 @@ def _typed(text: str, name: str, schema: Mapping[str, Json]) -> Json:
             raise UsageError(f"{name} is {text!r}; it must be a list of objects, e.g. {name}:='[{{\"{first}\": ...}}]'")
         return [_typed(part.strip(), name, items) for part in text.split(",")]
     try:
-        return json.loads(text)
+        return json_text.decode(text)
     except ValueError:
         raise UsageError(f"{name} is {text!r}; it must be {_expected(name, kinds, schema)}") from None
 
@@ -80,7 +80,7 @@ def _expected(name: str, kinds: Sequence[str], schema: Mapping[str, Json]) -> st
 
 def _json(text: str, name: str) -> Json:
     try:
-        return json.loads(text)
+        return json_text.decode(text)
     except ValueError as error:
         raise UsageError(f"{name} is {text!r}, which is not JSON: {error}") from None
 

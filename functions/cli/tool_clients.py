@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from urllib.parse import quote
 from functions.cli.invocation import Failed
 from functions.cli.management_api import CLIENT_NAME, ManagementApi, is_loopback, path, version
 from functions.cli.terminal import printable
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ async def call_tool(client: Client, name: str, arguments: Mapping[str, Json]) ->
     if body is None:
         text = "".join(block.text for block in result.content if block.type == "text")
         try:
-            body = json.loads(text)
+            body = json_text.decode(text)
         except ValueError:
             body = text
     return ToolResult(body, bool(result.is_error), (result.meta or {}).get(RATE_LIMIT))
@@ -96,7 +96,7 @@ def proxied_call(
     query = {"integrated_account_id": account_id}
     body: Json = None
     if verb in ("GET", "DELETE"):
-        query |= {name: value if isinstance(value, str) else json.dumps(value) for name, value in left.items()}
+        query |= {name: value if isinstance(value, str) else json_text.text(value) for name, value in left.items()}
     else:
         body = left
     answer, headers = api.request(verb, place, query=query, body=body)

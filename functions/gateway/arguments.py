@@ -6,26 +6,18 @@ will be sent.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from functions.gateway.json_text import Json, well_formed
+from functions.gateway import json_text
+from functions.gateway.json_text import MAX_DEPTH, Json, well_formed
 from functions.gateway.scope import Offer
+from functions.gateway.wording import MAX_PROBLEMS, did_you_mean, listed, one_of, shown
 from tool_catalog.catalog import Catalog, Tool
 
-SHOWN_VALUE_CHARS = 80
-"""Characters of an offending value that a message repeats."""
-
-MAX_PROBLEMS = 20
-"""Problems told in one answer; more would not help and could be made to grow without bound."""
-
-MAX_DEPTH = 100
-"""Levels of objects and arrays in the arguments; the validator's own limit is 255."""
-
-LARGE_CHARS = 100_000
-"""Arguments of more JSON characters than this are told their first problem only: collecting 300,000 problems of 1 MB of
+LARGE_BYTES = 100_000
+"""Arguments of more JSON bytes than this are told their first problem only: collecting 300,000 problems of 1 MB of
 arguments takes seconds."""
 
 
@@ -49,31 +41,29 @@ def _problems(
     validator: Any, schema: Mapping[str, Json], tool: Tool, catalog: Catalog, arguments: Mapping[str, Json]
 ) -> list[str]:
     try:
-        encoded = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
-        chars = len(encoded.encode())
-        if encoded.count("[") + encoded.count("{") > MAX_DEPTH and (too_deep := _unsendable(arguments, ())):
+        encoded = json_text.encode_strictly(arguments)
+        total = len(encoded)
+        if encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH and (too_deep := _unsendable(arguments, ())):
             return too_deep[:1]
         if validator.is_valid(arguments):
             return []
-        errors = validator.iter_errors(arguments) if chars <= LARGE_CHARS else [_first(validator, arguments)]
+        errors = validator.iter_errors(arguments) if total <= LARGE_BYTES else [_first(validator, arguments)]
     except (ValueError, RecursionError):
         unsendable = dict.fromkeys(_unsendable(arguments, ()))
         return list(unsendable)[:MAX_PROBLEMS] or ["the arguments object has no form in JSON"]
-    shown = schema["properties"]
+    properties = schema["properties"]
     nested = {
         name
         for name in arguments
-        if name in catalog.pinnable and name not in shown and "filters" in _all_arguments(tool)
+        if name in catalog.pinnable and name not in properties and "filters" in _all_arguments(tool)
     }
     problems: list[str] = []
     for error in sorted(errors, key=_place):
         if nested and error.kind.name == "required" and error.kind.as_dict()["property"] == "filters":
             continue  # told by the line that shows the nested form
-        problems += _tell(error, tool, shown, catalog, arguments)
-    problems = list(dict.fromkeys(problems))
-    if len(problems) > MAX_PROBLEMS:
-        problems[MAX_PROBLEMS:] = [f"and {len(problems) - MAX_PROBLEMS} more problems"]
-    if chars > LARGE_CHARS:
+        problems += _tell(error, tool, properties, catalog, arguments)
+    problems = listed(list(dict.fromkeys(problems)))
+    if total > LARGE_BYTES:
         problems.append("the arguments are large, so that there may be more problems than these")
     return problems
 
@@ -103,7 +93,7 @@ def _unsendable(value: Json, path: tuple[str | int, ...]) -> list[str]:
     if isinstance(value, list):
         return [line for index, entry in enumerate(value) for line in _unsendable(entry, (*path, index))]
     if isinstance(value, float) and not isfinite(value):
-        return [f"{where} is {value}, which is no JSON number"]
+        return [f"{where} is {value}, which is not a JSON number"]
     return []
 
 
@@ -118,46 +108,42 @@ def _all_arguments(tool: Tool) -> Mapping[str, Json]:
 
 
 def _tell(
-    error: Any, tool: Tool, shown: Mapping[str, Json], catalog: Catalog, arguments: Mapping[str, Json]
+    error: Any, tool: Tool, properties: Mapping[str, Json], catalog: Catalog, arguments: Mapping[str, Json]
 ) -> list[str]:
     """One error of the validator as problems; the branches of an anyOf or oneOf are told by the nearest branch."""
     kind = error.kind.as_dict()
     path = list(error.instance_path)
-    where = _path(path)
+    where, value = _path(path), shown(error.instance)
     if error.kind.name in ("anyOf", "oneOf") and kind.get("context"):
         branch = min(kind["context"], key=lambda errors: _distance(errors, len(path)))
-        return [
-            line for nested in sorted(branch, key=_place) for line in _tell(nested, tool, shown, catalog, arguments)
-        ]
+        nested = (_tell(error, tool, properties, catalog, arguments) for error in sorted(branch, key=_place))
+        return [line for lines in nested for line in lines]
     match error.kind.name:
         case "additionalProperties" | "unevaluatedProperties":
             unexpected = kind["unexpected"][: MAX_PROBLEMS + 1]
             if not path:
-                return [_unknown_argument(name, tool, shown, catalog, arguments) for name in unexpected]
-            valid = sorted(_properties_at(error, shown))
-            return [
-                f'{where} has no member "{_cut(name, SHOWN_VALUE_CHARS)}"{_hint(name, valid)}' for name in unexpected
-            ]
+                return [_unknown_argument(name, tool, properties, catalog, arguments) for name in unexpected]
+            valid = sorted(_properties_at(error, properties))
+            return [f"{where} has no member {shown(name)}{did_you_mean(name, valid)}" for name in unexpected]
         case "falseSchema":  # how the validator tells an object that is closed and has no members
-            return [f"{where} is {_show(error.instance)}; nothing is taken there"]
+            return [f"{where} is {value}; nothing is taken there"]
         case "required":
             name = kind["property"]
             if not path:
-                return [f'missing argument "{name}"{_about(shown.get(name))}']
+                return [f'missing argument "{name}"{_about(properties.get(name))}']
             return [f'{where} lacks "{name}"']
         case "type":
-            return [f"{where} is {_show(error.instance)}; it must be {_or(kind['types'])}"]
+            return [f"{where} is {value}; it must be {_or(kind['types'])}"]
         case "enum":
-            options = [json.dumps(option, ensure_ascii=False) for option in kind["options"]]
-            return [f"{where} is {_show(error.instance)}; valid: {', '.join(options)}"]
+            return [f"{where} is {value}; valid: {one_of([shown(option) for option in kind['options']])}"]
         case "const":
-            return [f"{where} is {_show(error.instance)}; it must be {json.dumps(kind['expected_value'])}"]
+            return [f"{where} is {value}; it must be {shown(kind['expected_value'])}"]
         case "maximum" | "exclusiveMaximum":
             strictly = "below" if error.kind.name == "exclusiveMaximum" else "at most"
-            return [f"{where} is {_show(error.instance)}; it must be {strictly} {kind['limit']}"]
+            return [f"{where} is {value}; it must be {strictly} {kind['limit']}"]
         case "minimum" | "exclusiveMinimum":
             strictly = "above" if error.kind.name == "exclusiveMinimum" else "at least"
-            return [f"{where} is {_show(error.instance)}; it must be {strictly} {kind['limit']}"]
+            return [f"{where} is {value}; it must be {strictly} {kind['limit']}"]
         case "maxLength":
             return [f"{where} has {len(error.instance)} characters; at most {kind['limit']} are taken"]
         case "minLength":
@@ -169,13 +155,13 @@ def _tell(
         case "minItems":
             return [f"{where} has {len(error.instance)} entries; at least {kind['limit']} are needed"]
         case "minProperties":
-            return [f"{where} is {_show(error.instance)}; it needs at least {kind['limit']} of its members"]
+            return [f"{where} is {value}; it needs at least {kind['limit']} of its members"]
         case "maxProperties":
             return [f"{where} has {len(error.instance)} members; at most {kind['limit']} are taken"]
         case "pattern":
-            return [f"{where} is {_show(error.instance)}; it must match {kind['pattern']}"]
+            return [f"{where} is {value}; it must match {kind['pattern']}"]
         case "format":
-            return [f"{where} is {_show(error.instance)}; it must be a {kind['format']}"]
+            return [f"{where} is {value}; it must be a {kind['format']}"]
         case _:
             return [f"{where}: {error.message[:300]}"]
 
@@ -193,43 +179,32 @@ def _distance(errors: Sequence[Any], depth: int) -> tuple[int, int, int]:
 
 
 def _unknown_argument(
-    name: str, tool: Tool, shown: Mapping[str, Json], catalog: Catalog, arguments: Mapping[str, Json]
+    name: str, tool: Tool, properties: Mapping[str, Json], catalog: Catalog, arguments: Mapping[str, Json]
 ) -> str:
     every = _all_arguments(tool)
     if name in every:
         return f'"{name}" is fixed by this server; leave it out'
     if name in catalog.pinnable:
-        if "filters" in shown:
-            form = json.dumps({"filters": {name: arguments[name]}}, ensure_ascii=False)
-            return f'"{name}" is not a top-level argument; nest it: {_cut(form, 200)}'
+        if "filters" in properties:
+            form = shown({"filters": {name: arguments[name]}})
+            return f'"{name}" is not a top-level argument; nest it: {form}'
         if tool.pin is not None and tool.pin.required:
             return f'"{name}" is fixed by this server; leave it out'
-    if name == "filters" and any(entity in shown for entity in catalog.pinnable):
-        entities = ", ".join(entity for entity in catalog.pinnable if entity in shown)
+    if name == "filters" and any(entity in properties for entity in catalog.pinnable):
+        entities = ", ".join(entity for entity in catalog.pinnable if entity in properties)
         return f'"filters" is not an argument of this tool; give {entities} at the top level'
-    return f'unknown argument "{_cut(name, SHOWN_VALUE_CHARS)}"{_hint(name, list(shown))}'
+    return f"unknown argument {shown(name)}{did_you_mean(name, properties)}"
 
 
-def _properties_at(error: Any, shown: Mapping[str, Json]) -> list[str]:
+def _properties_at(error: Any, properties: Mapping[str, Json]) -> list[str]:
     """Names that are valid where the error stands, found by following its schema path from the input schema."""
-    node: Json = {"properties": shown}
+    node: Json = {"properties": properties}
     for step in list(error.schema_path)[:-1]:
         try:
             node = node[step]
         except (KeyError, IndexError, TypeError):
             return []
-    properties = node.get("properties", {}) if isinstance(node, Mapping) else {}
-    return list(properties)
-
-
-def _hint(name: str, valid: Sequence[str]) -> str:
-    if not valid:
-        return ""
-    from difflib import get_close_matches  # a refusal is rare, and the import is a tenth of a cold start
-
-    close = get_close_matches(name, valid, n=1, cutoff=0.6)
-    suggestion = f'; did you mean "{close[0]}"?' if close else ""
-    return f"{suggestion or ';'} valid: {', '.join(valid)}"
+    return list(node.get("properties", {})) if isinstance(node, Mapping) else []
 
 
 def _about(schema: Json) -> str:
@@ -250,11 +225,3 @@ def _path(steps: Sequence[str | int]) -> str:
 def _or(types: Sequence[str]) -> str:
     named = ["null" if name == "null" else f"an {name}" if name[0] in "aio" else f"a {name}" for name in types]
     return " or ".join(named)
-
-
-def _show(value: Json) -> str:
-    return _cut(json.dumps(value, ensure_ascii=False), SHOWN_VALUE_CHARS)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + "..."

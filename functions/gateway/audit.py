@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol, TextIO
 
+from functions.gateway import json_text
 from functions.gateway.grants import Grant, write_time
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
@@ -94,7 +94,7 @@ class Audit:
     def record(self, call: CallRecord) -> None:
         """Write one record everywhere. A store that cannot take it is logged and never fails the call."""
         body = call.to_json()
-        self._stream.write(json.dumps({**body, **self._metrics(call)}, separators=(",", ":")) + "\n")
+        self._stream.write(json_text.text({**body, **self._metrics(call)}) + "\n")
         self._stream.flush()
         day = call.time.astimezone(UTC).date().isoformat()
         kept_until = call.time + timedelta(days=self._settings.log_retention_days)
@@ -164,7 +164,7 @@ def argument_hash(arguments: Mapping[str, Json], key: bytes) -> str:
     """HMAC-SHA256 of the arguments' canonical JSON under `key`, its first 16 hex digits; "" for arguments that are
     nested too deep to be written."""
     try:
-        canonical = json.dumps(arguments, sort_keys=True, separators=(",", ":")).encode()
+        canonical = json_text.canonical(arguments)
     except RecursionError:
         return ""
     return hmac.new(key, canonical, hashlib.sha256).hexdigest()[:16]

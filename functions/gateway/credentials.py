@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from functions.gateway import json_text
 from functions.gateway.errors import UpstreamUnreachable
 from functions.gateway.json_text import well_formed
 from functions.gateway.requests import UNSENDABLE, UpstreamRequest
@@ -95,12 +96,12 @@ def seal_credential(
     credential: Mapping[str, str], data_key: bytes, account_id: str, random: Callable[[int], bytes]
 ) -> bytes:
     """A credential under its account's data key."""
-    return seal(json.dumps(dict(credential)).encode(), data_key, account_id, random)
+    return seal(json_text.encode(dict(credential)), data_key, account_id, random)
 
 
 def open_credential(sealed: bytes, data_key: bytes, account_id: str) -> Credential:
     """Inverse of `seal_credential`. Raises SealError."""
-    return Credential(json.loads(open_sealed(sealed, data_key, account_id)))
+    return Credential(json_text.decode_lenient(open_sealed(sealed, data_key, account_id)))
 
 
 def open_with_token(sealed_credential: bytes, sealed_data_key: bytes, token: str, account_id: str) -> Credential:

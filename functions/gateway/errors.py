@@ -33,14 +33,12 @@ from http import HTTPStatus
 
 from functions.gateway.json_text import Json, well_formed
 from functions.gateway.rate_limits import RateLimit
+from functions.gateway.wording import listed
 
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
 _RENAMED = {413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
-
-MAX_PROBLEMS = 20
-"""Problems of one input that are told; beyond, how many more there are."""
 
 
 class PosternError(Exception):
@@ -204,11 +202,9 @@ class TooLargeAnswer(ToolFailure):
 
 def invalid(problems: Sequence[str]) -> Invalid:
     """The error of input with these problems: the message tells them, `details.problems` lists them."""
-    told = [*problems[:MAX_PROBLEMS]]
-    if len(problems) > MAX_PROBLEMS:
-        told.append(f"and {len(problems) - MAX_PROBLEMS} more problems")
-    message = told[0] if len(told) == 1 else f"{len(problems)} problems: " + "; ".join(told)
-    return Invalid(message, details={"problems": told})
+    shown = listed(problems)
+    message = shown[0] if len(shown) == 1 else f"{len(problems)} problems: " + "; ".join(shown)
+    return Invalid(message, details={"problems": shown})
 
 
 def http(error: PosternError) -> tuple[int, dict[str, Json], dict[str, str]]:

@@ -1,8 +1,8 @@
 """JSON text, read and written in one place: what may be in it, and how it looks.
 
 `decode` is for what a caller or a person wrote: it refuses whatever could not be written again as JSON in UTF-8.
-`decode_foreign` is for an upstream's answer. It accepts what the shaping of a result mends later: infinite numbers and
-halves of surrogate pairs.
+`decode_lenient` is for an upstream's answer, whose shaping mends infinite numbers and halves of surrogate pairs later,
+and for what our own store kept.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ class NotJson(ValueError):
     """The text is not JSON that we accept. The message completes the sentence "The text is not valid JSON: ..."."""
 
 
+class TooDeep(NotJson):
+    """The text has more levels than are read."""
+
+    def __init__(self) -> None:
+        super().__init__(f"it is nested more than {MAX_DEPTH} levels deep")
+
+
 def decode(body: bytes | str) -> Json:
     """The value of a strict JSON document.
 
@@ -38,9 +45,9 @@ def decode(body: bytes | str) -> Json:
     half of a surrogate pair, which UTF-8 cannot hold.
     """
     text = _text(body)
-    value = _parsed(text, parse_float=_finite)
+    value = _parsed(text, parse_constant=_no_constant, parse_float=_finite)
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
-        raise NotJson(f"it is nested more than {MAX_DEPTH} levels deep")
+        raise TooDeep
     if "\\u" in text or (isinstance(body, str) and not text.isascii()):
         try:
             encode_strictly(value)
@@ -49,9 +56,12 @@ def decode(body: bytes | str) -> Json:
     return value
 
 
-def decode_foreign(body: bytes | str) -> Json:
-    """The value of a JSON document that an upstream wrote, with or without a byte-order mark. Raises NotJson."""
-    return _parsed(_text(body, "utf-8-sig"))
+def decode_lenient(body: bytes | str, *, any_number: bool = False) -> Json:
+    """The value of a JSON document that an upstream or we wrote, with or without a byte-order mark. Raises NotJson.
+
+    `any_number` accepts NaN and Infinity as well: for an error body, which is shown however it is written.
+    """
+    return _parsed(_text(body, "utf-8-sig"), parse_constant=float if any_number else _no_constant)
 
 
 def encode(value: Json) -> bytes:
@@ -106,15 +116,15 @@ def _text(body: bytes | str, encoding: str = "utf-8") -> str:
 
 def _parsed(text: str, **hooks: Any) -> Json:
     try:
-        return json.loads(text, parse_constant=_no_constant, **hooks)
+        return json.loads(text, **hooks)
     except NotJson:
         raise
     except JSONDecodeError as error:
         raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
-        raise NotJson(f"it is nested more than {MAX_DEPTH} levels deep") from None
+        raise TooDeep from None
     except ValueError:  # the number of too many digits, which Python's own message does not count
-        json.loads(text, parse_constant=_no_constant, parse_int=_whole)
+        json.loads(text, **hooks, parse_int=_whole)
         raise
 
 

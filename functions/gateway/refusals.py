@@ -5,8 +5,7 @@ Error bodies have no common shape even within one API; the words are looked for 
 
 from __future__ import annotations
 
-import json
-
+from functions.gateway import json_text
 from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable
 from functions.gateway.json_text import Json
 from functions.gateway.rate_limits import RateLimit
@@ -89,8 +88,8 @@ def _document(response: UpstreamResponse) -> Json:
     """The body as JSON, else as text; of an HTML page nothing, for it is written for browsers."""
     text = response.body[:READ_BYTES].decode("utf-8", "replace").strip()
     try:
-        return capped(json.loads(text), RAW_BYTES, RAW_BYTES, Cut()) if text else None
-    except (ValueError, RecursionError, UpstreamUnreadable):
+        return capped(json_text.decode_lenient(text, any_number=True), RAW_BYTES, RAW_BYTES, Cut()) if text else None
+    except (json_text.NotJson, UpstreamUnreadable):
         is_html = "html" in response.headers.get("content-type", "") or text[:1] == "<"
         return None if is_html else text[:SAID_CHARS]
 

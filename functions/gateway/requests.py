@@ -6,18 +6,18 @@ could still move the path, for an upstream or a proxy that decodes first ("", ".
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, urlencode, urlsplit
 
+from functions.gateway import json_text
 from functions.gateway.errors import WrongArguments
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
+from functions.gateway.wording import shown
 from tool_catalog.catalog import Parameter, Tool
 
-SHOWN_CHARS = 80
 """Characters of an offending value that a message repeats."""
 
 MAX_URL_CHARS = 65_000
@@ -109,7 +109,7 @@ def build(
         media_type, content = "application/x-www-form-urlencoded", urlencode(_form(body)).encode()
     else:
         media_type = "application/json"
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        content = json_text.encode(body)
     return replace(request, headers=(*headers, ("Content-Type", media_type)), body=content)
 
 
@@ -143,9 +143,8 @@ def _path_problem(parameter: Parameter, value: Json) -> str:
         return f"{where}; it is part of the path"
     text = _text(value)
     if not text or not text.isprintable() or {".", ".."} & set(re.split(r"[/\\]", text)):
-        shown = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "..."
         return (
-            f'"{parameter.argument or parameter.name}" is {json.dumps(shown, ensure_ascii=False)}; it is part of a '
+            f'"{parameter.argument or parameter.name}" is {shown(text)}; it is part of a '
             'path and must name one thing: not empty, no control characters, no "." or ".." between slashes'
         )
     return ""
@@ -156,7 +155,7 @@ def _query(parameter: Parameter, value: Json) -> list[tuple[str, str]]:
     name = parameter.name
     match parameter.style:
         case "json":
-            return [(name, json.dumps(value, ensure_ascii=False, separators=(",", ":")))]
+            return [(name, json_text.text(value))]
         case "spread" if isinstance(value, Mapping):
             return [(key, _text(entry)) for key, entry in value.items() if entry is not None]
         case "deep" if isinstance(value, Mapping):
@@ -200,4 +199,4 @@ def _text(value: Json) -> str:
         return value
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json_text.text(value)

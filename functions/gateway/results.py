@@ -6,14 +6,14 @@ remains is valid JSON. Sizes are UTF-8 bytes of compact JSON.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil, isfinite
 
+from functions.gateway import json_text
 from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import BadExpression, Fields, search
-from functions.gateway.json_text import Json, well_formed
+from functions.gateway.json_text import MAX_DEPTH, Json, size, well_formed
 from functions.gateway.paging import Position
 from functions.gateway.scope import Offer
 from functions.gateway.settings import Settings
@@ -23,9 +23,6 @@ from tool_catalog.catalog import Tool
 BYTES_PER_TOKEN = 4
 """How `max_tokens` is counted: the usual estimate for English text in JSON. Text in other scripts takes more bytes per
 character, so the estimate errs towards fewer characters there."""
-
-MAX_DEPTH = 100
-"""Levels of objects and arrays in a result: what recursive readers take, and far beyond what APIs answer."""
 
 TOO_DEEP = f"the answer is nested more than {MAX_DEPTH} levels deep and cannot be handed on"
 
@@ -59,10 +56,10 @@ def read(tool: Tool, response: UpstreamResponse) -> Json:
     if not response.body.strip() and (tool.result.items is None or response.status == 204):
         return None
     try:
-        return json.loads(response.body.decode("utf-8-sig"), parse_constant=_no_constant)
-    except RecursionError as error:  # what one version of Python reads another does not
+        return json_text.decode_lenient(response.body)
+    except json_text.TooDeep as error:  # what one version of Python reads another does not
         raise UpstreamUnreadable(TOO_DEEP) from error
-    except ValueError as error:
+    except json_text.NotJson as error:
         media_type = response.headers.get("content-type", "no content type").split(";")[0]
         effect = (
             "nothing was changed" if tool.access == "read" else "look whether it was carried out before you repeat it"
@@ -204,16 +201,6 @@ def check_documented(offer: Offer, body: Mapping[str, Json], status: int) -> Non
         )
 
 
-def size(value: Json) -> int:
-    """UTF-8 bytes of the value as compact JSON."""
-    return len(text(value).encode())
-
-
-def text(value: Json) -> str:
-    """The value as compact JSON: what a result's text block holds."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def capped(value: Json, strings: int, arrays: int, cut: Cut, depth: int = 0) -> Json:
     """The value with long strings and long arrays shortened, counting what it leaves out, and with everything in a form
     that JSON in UTF-8 has: U+FFFD for half of a surrogate pair, null for a number that is not finite. Raises
@@ -236,10 +223,6 @@ def capped(value: Json, strings: int, arrays: int, cut: Cut, depth: int = 0) -> 
 
 _FULL = Cut(10**9, 10**9, 10**9)
 """More than is ever left out: the note about it is the longest there can be."""
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _objects(document: Json) -> list[dict[str, Json]]:

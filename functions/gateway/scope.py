@@ -6,23 +6,20 @@ the caller sees. A pin holds for reading and writing alike: a record is inside w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from functions.gateway import json_text
 from functions.gateway.errors import OutOfScope
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.wording import shown
 from tool_catalog.catalog import Tool
 
 OFFERS_KEPT = 512
 """Prepared tools kept per process: a few servers' worth, about 10 kB each."""
-
-
-SHOWN_CHARS = 80
-"""Characters of a caller's value that a message repeats."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +38,7 @@ class Offer:
     @cached_property
     def wire(self) -> bytes:
         """The definition as compact UTF-8 JSON."""
-        return json.dumps(self.definition, ensure_ascii=False, separators=(",", ":")).encode()
+        return json_text.encode(self.definition)
 
     @cached_property
     def validator(self) -> Any:
@@ -72,7 +69,7 @@ def offer(tool: Tool, config: ServerConfig) -> Offer:
         _Shown(tool),
         tuple(config.pins.items()) if tool.pin else (),
         tuple(sorted({*config.fixed.get("*", {}), *config.fixed.get(tool.name, {})})),
-        json.dumps(defaults, sort_keys=True),
+        json_text.canonical(defaults),
     )
 
 
@@ -167,9 +164,9 @@ class _Shown:
 
 
 @lru_cache(maxsize=OFFERS_KEPT)
-def _offer(key: _Shown, pins: tuple[tuple[str, str], ...], fixed: tuple[str, ...], defaults: str) -> Offer:
+def _offer(key: _Shown, pins: tuple[tuple[str, str], ...], fixed: tuple[str, ...], defaults: bytes) -> Offer:
     tool = key.tool
-    given: dict[str, Json] = json.loads(defaults)
+    given: dict[str, Json] = json_text.decode_lenient(defaults)
     schema: dict[str, Json] = tool.definition["inputSchema"]
     pinned: set[str] = set()
     if pins and tool.pin is not None:
@@ -318,15 +315,10 @@ def entity_type(name: str) -> str:
 
 def _foreign(tool: Tool, name: str, value: Json, pins: Mapping[str, str]) -> OutOfScope:
     return OutOfScope(
-        f"{tool.name}: {name} {_cut(value)} is outside this server's scope; it is pinned to {_pins(pins)}. "
+        f"{tool.name}: {name} {shown(value)} is outside this server's scope; it is pinned to {_pins(pins)}. "
         "Leave the pinned ids out: they are filled in"
     )
 
 
-def _cut(value: Json) -> str:
-    shown = json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= SHOWN_CHARS else shown[:SHOWN_CHARS] + "..."
-
-
 def _pins(pins: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in pins.items())
+    return ", ".join(f"{name}={shown(value)}" for name, value in pins.items())

@@ -15,10 +15,8 @@ from functions.gateway import arguments as argument_rules
 from functions.gateway import scope
 from functions.gateway.errors import Invalid, OutOfScope, UnknownTool, invalid
 from functions.gateway.grants import ServerConfig
+from functions.gateway.wording import did_you_mean, one_of, shown
 from tool_catalog.catalog import Catalog, Tool
-
-SHOWN_CHARS = 80
-"""Characters of a name from outside that a message repeats."""
 
 PIN_CHARS = 256
 """Longest id of an entity that a server can be pinned to."""
@@ -38,8 +36,8 @@ def find(catalog: Catalog, config: ServerConfig, name: str) -> Tool:
     if tool is not None and _passes(tool, config):
         return tool
     names = [tool.name for tool in visible(catalog, config)]
-    hint = _nearest(name, names) or "call tools/list for the tools of this server"
-    raise UnknownTool(f'no tool "{name[:SHOWN_CHARS]}" on this server; {hint}')
+    hint = did_you_mean(name, names, instead="call tools/list for the tools of this server")
+    raise UnknownTool(f"no tool {shown(name)} on this server{hint}")
 
 
 def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
@@ -136,8 +134,7 @@ def _enforceable(tool: Tool, pins: Mapping[str, str]) -> bool:
 def _unknown(field: str, entries: Sequence[str], valid: Sequence[str], also: Iterable[str] = ()) -> list[str]:
     named = [*valid, *also]
     return [
-        f'config.{field}: "{entry[:SHOWN_CHARS]}" is unknown; '
-        + (_nearest(entry, named) or "valid: " + ", ".join(valid))
+        f"config.{field}: {shown(entry)} is unknown{did_you_mean(entry, named, instead=f'valid: {one_of(valid)}')}"
         for entry in entries
         if entry not in named
     ]
@@ -147,14 +144,14 @@ def _unknown_arguments(field: str, rules: Mapping[str, Mapping[str, Any]], catal
     problems = []
     for name, arguments in rules.items():
         if name != "*" and name not in catalog.tools:
-            hint = _nearest(name, catalog.tools) or 'valid: "*" or a tool name'
-            problems.append(f'config.{field}: no tool "{name[:SHOWN_CHARS]}"; {hint}')
+            hint = did_you_mean(name, catalog.tools, instead='valid: "*" or a tool name')
+            problems.append(f"config.{field}: no tool {shown(name)}{hint}")
             continue
         tools = catalog.tools.values() if name == "*" else [catalog.tools[name]]
         known = sorted({argument for tool in tools for argument in tool.definition["inputSchema"]["properties"]})
+        valid = f"valid: {one_of(known)}"
         problems += [
-            f'config.{field}.{name}: no argument "{argument[:SHOWN_CHARS]}"; '
-            + (_nearest(argument, known) or "valid: " + ", ".join(known))
+            f"config.{field}.{name}: no argument {shown(argument)}{did_you_mean(argument, known, instead=valid)}"
             for argument in arguments
             if argument not in known
         ]
@@ -191,10 +188,3 @@ def _contradictions(config: ServerConfig, tools: Sequence[Tool]) -> list[str]:
         except OutOfScope as foreign:
             problems.append(f"config.fixed or config.defaults: {foreign.message}")
     return problems
-
-
-def _nearest(word: str, valid: Any) -> str:
-    from difflib import get_close_matches  # a refusal is rare, and the import is a tenth of a cold start
-
-    close = get_close_matches(word, list(valid), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(close)}?" if close else ""

@@ -27,7 +27,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from functions.gateway import errors
+from functions.gateway import errors, json_text
 from functions.gateway.audit import Audit
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, is_live
 from functions.gateway.settings import Settings
@@ -150,7 +150,7 @@ class Endpoint:
             case [".well-known", "openai-apps-challenge"] if self.settings.openai_apps_challenge:
                 return Response(self.settings.openai_apps_challenge, media_type="text/plain")
         status, body, _ = errors.http(errors.NotFound("There is nothing here; the endpoint is POST /mcp/{token}"))
-        return _json(status, protocol.dumps(body))
+        return _json(status, json_text.encode(body))
 
     async def _post(self, request: Request, path_token: str | None) -> Response:
         """From a request at the endpoint to its answer: every refusal in its order, then the method."""

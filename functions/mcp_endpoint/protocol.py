@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
+from functions.gateway.wording import shown
 
 RequestId = str | int
 Headers = Sequence[tuple[str, str]]
@@ -57,9 +57,6 @@ MODERN_STATUS = {
     UNSUPPORTED_VERSION: 400,
 }
 """HTTP status of a modern JSON-RPC error (2026-07-28, transports and basic/index); any other code: 200, as the SDK."""
-
-MAX_DEPTH = 100
-"""Levels of nesting read. Deeper JSON would break recursive code behind us; no tool's arguments come near."""
 
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
@@ -137,8 +134,8 @@ class RpcError(Exception):
 def read(headers: Headers, body: bytes) -> Call | Notification | Refusal:
     """What one POST asks for. Never raises, whatever the bytes are."""
     try:
-        message = _decode(body)
-    except ValueError as unreadable:
+        message = json_text.decode(body)
+    except json_text.NotJson as unreadable:
         return Refusal(400, PARSE_ERROR, f"Parse error: {unreadable}")
     if not isinstance(message, dict):
         shape = "a batch (an array)" if isinstance(message, list) else "not an object"
@@ -164,8 +161,8 @@ def read(headers: Headers, body: bytes) -> Call | Notification | Refusal:
 def request_id(body: bytes) -> RequestId | None:
     """The id of whatever request these bytes hold, to be echoed in a refusal; None where there is none to read."""
     try:
-        message = _decode(body)
-    except ValueError:
+        message = json_text.decode(body)
+    except json_text.NotJson:
         return None
     return _id(message) if isinstance(message, dict) else None
 
@@ -175,10 +172,10 @@ def result(call: Call, members: Mapping[str, Json], *, title: str, tools: bytes 
     if call.modern:
         meta = {SERVER_KEY: server_info(title), **members.get("_meta", {})}
         members = {"resultType": "complete", **members, "_meta": meta}
-    encoded = dumps(members)
+    encoded = json_text.encode(members)
     if tools is not None:
         encoded = b'{"tools":[%b]%b%b' % (tools, b"," if members else b"", encoded[1:])
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (dumps(call.id), encoded)
+    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (json_text.encode(call.id), encoded)
 
 
 def error(code: int, message: str, id: RequestId | None = None, data: Json = None) -> bytes:
@@ -187,7 +184,7 @@ def error(code: int, message: str, id: RequestId | None = None, data: Json = Non
     content: dict[str, Json] = {"code": code, "message": message}
     if data is not None:
         content["data"] = data
-    return dumps({"jsonrpc": "2.0", "id": id, "error": content})
+    return json_text.encode({"jsonrpc": "2.0", "id": id, "error": content})
 
 
 def status(call: Call, code: int) -> int:
@@ -222,11 +219,6 @@ def server_info(title: str) -> dict[str, str]:
     return {"name": SERVER_NAME, "title": title, "version": SERVER_VERSION}
 
 
-def dumps(value: Json) -> bytes:
-    """Compact UTF-8 JSON. A lone surrogate that an upstream sent becomes a question mark: it has no UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-
-
 def decode_header(value: str) -> str | None:
     """A header value as its sender meant it: plain, or `=?base64?...?=` over UTF-8. None where that does not decode."""
     value = value.strip(" \t")
@@ -240,60 +232,6 @@ def decode_header(value: str) -> str | None:
         return None
     # One value has one encoding: another reader of the header must not see something else than we do.
     return text if base64.b64encode(decoded).decode() == payload else None
-
-
-def _decode(body: bytes) -> Json:
-    """The JSON of a body. Raises ValueError in words for the caller."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as problem:
-        raise ValueError(f"the body is not UTF-8 (byte {problem.start})") from None
-    try:
-        message = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
-    except json.JSONDecodeError as problem:
-        raise ValueError(f"{problem.msg} at line {problem.lineno} column {problem.colno}") from None
-    except RecursionError:
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels") from None
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth_exceeds(message, MAX_DEPTH):
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    if b"\\u" in body:
-        try:
-            json.dumps(message, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise ValueError("a string holds half of a surrogate pair") from None
-    return message
-
-
-def _no_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"a number of {len(text)} digits is too long") from None
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise ValueError(f"the number {text[:40]} is out of range")
-    return number
-
-
-def _depth_exceeds(value: Json, most: int) -> bool:
-    level: Iterable[Json] = [value]
-    for _ in range(most):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, (dict, list))
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def _is_modern(version: str | None, message: Mapping[str, Json]) -> bool:
@@ -358,17 +296,17 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
     if missing := [key for key in (VERSION_KEY, CAPABILITIES_KEY) if key not in meta]:
         return Refusal(400, INVALID_PARAMS, f"Invalid params: params._meta lacks {' and '.join(missing)}", id)
     if version is None:
-        return mismatch(f"mcp-protocol-version is missing; send {_shown(meta[VERSION_KEY])} as in params._meta")
+        return mismatch(f"mcp-protocol-version is missing; send {shown(meta[VERSION_KEY])} as in params._meta")
     if version != meta[VERSION_KEY]:
-        return mismatch(f'mcp-protocol-version is "{version}", params._meta has {_shown(meta[VERSION_KEY])}')
+        return mismatch(f'mcp-protocol-version is "{version}", params._meta has {shown(meta[VERSION_KEY])}')
     if given.get("mcp-method") != method:
-        return mismatch(f"mcp-method is {_header(given.get('mcp-method'))}, the body's method is {_shown(method)}")
+        return mismatch(f"mcp-method is {_header(given.get('mcp-method'))}, the body's method is {shown(method)}")
     name_parameter = NAME_PARAMETERS.get(method)
     named = params.get(name_parameter) if name_parameter else None
     if named is not None:
         header = given.get("mcp-name")
         if header is None or decode_header(header) != named:
-            return mismatch(f"mcp-name is {_header(header)}, params.{name_parameter} is {_shown(named)}")
+            return mismatch(f"mcp-name is {_header(header)}, params.{name_parameter} is {shown(named)}")
     if version not in MODERN_VERSIONS:
         return _unsupported(version, id)
     if method not in MODERN_METHODS:
@@ -385,7 +323,7 @@ def _unsupported(version: str | None, id: RequestId | None) -> Refusal:
 
 
 def _unknown(method: str, served: Sequence[str]) -> str:
-    return f"Method not found: {_shown(method)}; this server has {', '.join(served)}"
+    return f"Method not found: {shown(method)}; this server has {', '.join(served)}"
 
 
 def _meta_problem(meta: Mapping[str, Json]) -> str:
@@ -435,10 +373,4 @@ def _id(message: Mapping[str, Json]) -> RequestId | None:
 
 
 def _header(value: str | None) -> str:
-    return "missing" if value is None else _shown(value)
-
-
-def _shown(value: Json) -> str:
-    """A value in a message, as JSON, cut to what a person reads."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 100 else text[:100] + "..."
+    return "missing" if value is None else shown(value)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from functions.gateway import audit, credentials, errors, results, scope, selection
+from functions.gateway import audit, credentials, errors, json_text, scope, selection
 from functions.gateway.call import Caller, call
 from functions.gateway.grants import Grant, write_time
 from functions.gateway.json_text import Json
@@ -202,7 +202,7 @@ async def execute(tool_call: ToolCall) -> Outcome:
     except errors.ToolFailure as failed:
         failure = failed
         body, rate_limit = errors.tool_result(failed), failed.rate_limit
-    text = "" if isinstance(failure, errors.UnknownTool) else results.text(body)
+    text = "" if isinstance(failure, errors.UnknownTool) else json_text.text(body)
     _record(tool_call, caller, failure, len(text.encode("utf-8", "replace")), tool_call.monotonic() - started)
     if isinstance(failure, errors.UnknownTool):
         fault = errors.jsonrpc(failure)

@@ -11,7 +11,6 @@ How an item lies in the table (README.md) is written here too, because both halv
 from __future__ import annotations
 
 import http.client
-import json
 import select
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from functions.gateway import json_text
 from functions.stores.sigv4 import Credentials, Signer
 from functions.stores.store import (
     Change,
@@ -143,7 +143,7 @@ class DynamoReads:
 
     def _send(self, operation: str, request: dict[str, Any], *, again: bool) -> dict[str, Any]:
         """One operation. `again`: it may be sent twice, so a connection that dies under it is replaced once."""
-        body = json.dumps(request, separators=(",", ":")).encode()
+        body = json_text.encode(request)
         headers = self._signer.headers(self._endpoint.netloc, f"DynamoDB_20120810.{operation}", body, self._utc_now())
         kept = self._is_alive()
         try:
@@ -160,7 +160,7 @@ class DynamoReads:
                 f"DynamoDB store: no answer from {self._endpoint.netloc} ({type(error).__name__})"
             ) from error
         if status == 200:
-            decoded: dict[str, Any] = json.loads(answer)
+            decoded: dict[str, Any] = json_text.decode_lenient(answer)
             return decoded
         raise failure(*_read_error(status, answer), status=status)
 
@@ -211,7 +211,7 @@ def to_item(attributes: Mapping[str, Any]) -> Item:
     expires_at = attributes.get("expires_at")
     return Item(
         Key(attributes["pk"]["S"], attributes["sk"]["S"]),
-        json.loads(attributes["body"]["S"]),
+        json_text.decode_lenient(attributes["body"]["S"]),
         int(expires_at["N"]) if expires_at else None,
         int(attributes["version"]["N"]),
     )
@@ -262,7 +262,7 @@ def failure(code: str, message: str, *, status: int = 400) -> StoreError:
 def _read_error(status: int, answer: bytes) -> tuple[str, str]:
     """Code and message of an error answer, which is JSON unless something between us and DynamoDB made it."""
     try:
-        decoded = json.loads(answer)
+        decoded = json_text.decode_lenient(answer)
         return decoded["__type"].rpartition("#")[2], decoded.get("message") or decoded.get("Message") or ""
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"status {status}", "the answer is not DynamoDB's"

@@ -7,7 +7,6 @@ microseconds); other processes may have the file open too.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 import threading
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from functions.gateway import json_text
 from functions.stores.store import (
     Change,
     Delete,
@@ -134,7 +134,7 @@ class SqliteStore:
         with self._lock, self._errors():
             rows = self._connection.execute(statement, (*values, limit)).fetchall()
         return [
-            Item(Key(partition, sort), json.loads(body), expires_at, version)
+            Item(Key(partition, sort), json_text.decode_lenient(body), expires_at, version)
             for sort, body, expires_at, version in rows
         ]
 
@@ -171,7 +171,7 @@ class SqliteStore:
         row = self._connection.execute(
             "SELECT body, expires_at, version FROM items WHERE partition = ? AND sort = ?", (key.partition, key.sort)
         ).fetchone()
-        return Item(key, json.loads(row[0]), row[1], row[2]) if row else None
+        return Item(key, json_text.decode_lenient(row[0]), row[1], row[2]) if row else None
 
     def _apply(self, change: Change, body: str) -> None:
         where = (change.key.partition, change.key.sort)

@@ -6,10 +6,11 @@ An item's `body` is JSON; what it means is the business of whoever wrote it. Eve
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from functions.gateway import json_text
 
 MAX_KEYS_PER_GET = 100
 """Keys in one `get`; the limit of DynamoDB's BatchGetItem."""
@@ -122,10 +123,9 @@ def check_changes(store: str, changes: Sequence[Change]) -> None:
 def encode(store: str, body: Mapping[str, Any]) -> str:
     """A body as it is stored: compact JSON text. Raises StoreError when it is no JSON, or over MAX_BODY_BYTES."""
     try:
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        size = len(text.encode())
+        content = json_text.encode_strictly(body)
     except (TypeError, ValueError) as error:  # UnicodeEncodeError (a lone surrogate) is a ValueError
         raise StoreError(f"{store} store: a body is not JSON that UTF-8 can hold") from error
-    if size > MAX_BODY_BYTES:
-        raise StoreError(f"{store} store: a body of {size:,} bytes; at most {MAX_BODY_BYTES:,}")
-    return text
+    if len(content) > MAX_BODY_BYTES:
+        raise StoreError(f"{store} store: a body of {len(content):,} bytes; at most {MAX_BODY_BYTES:,}")
+    return content.decode()

@@ -101,8 +101,8 @@ def test_has_description_is_taken_because_every_tool_has_one(plane: Plane, accou
     ("query", "parts"),
     [
         ("?method=read", ['query: unknown parameter "method"; did you mean "methods"?']),
-        ("?methods=raed", ['"raed" is unknown; did you mean read?']),
-        ("?tags=memorys", ['"memorys" is unknown; did you mean memories']),
+        ("?methods=raed", ['"raed" is unknown; did you mean "read"?']),
+        ("?tags=memorys", ['"memorys" is unknown; did you mean "memories"']),
         ("?methods=bulk_update&tags=events", ["the filters match no tool"]),
         ("?format=openia", ['query: format is "openia"; did you mean "openai"? valid: openai, anthropic']),
     ],

@@ -24,16 +24,16 @@ def raw(plane: Plane, content: bytes, media_type: str | None = "application/json
     [
         (b"", "the request body is empty; send a JSON object"),
         (b"  ", "the request body is empty; send a JSON object"),
-        (b'{"name": ', "the request body is not JSON: Expecting value at line 1, column 10"),
+        (b'{"name": ', "the request body is not valid JSON: Expecting value at line 1, column 10"),
         (b"[]", "the request body is a list; it must be a JSON object"),
         (b"null", "the request body is null; it must be a JSON object"),
         (b'"x"', "the request body is a string; it must be a JSON object"),
-        (b'{"name": NaN}', "the request body is not JSON: a number is out of range, or it is nested too deep"),
-        (b'{"name": "\xff"}', "the request body is not UTF-8 text"),
-        (b'{"name": "\\ud800"}', "the request body is not UTF-8 text"),
+        (b'{"name": NaN}', "the request body is not valid JSON: NaN is not a JSON number"),
+        (b'{"name": "\xff"}', "the request body is not valid JSON: byte 10 is not UTF-8"),
+        (b'{"name": "\\ud800"}', "the request body is not valid JSON: a string holds half of a surrogate pair"),
         (b'{"name": ' + b"1" * 5000 + b"}",
-         "the request body is not JSON: a number is out of range, or it is nested too deep"),
-        (b"[" * 100_000, "the request body is not JSON: a number is out of range, or it is nested too deep"),
+         "the request body is not valid JSON: a number of 5,000 digits is too long; at most 4,300 are taken"),
+        (b"[" * 100_000, "the request body is not valid JSON: it is nested more than 100 levels deep"),
     ],
 )  # fmt: skip
 def test_a_body_that_is_no_json_object_is_a_400_that_says_where(plane: Plane, content: bytes, message: str) -> None:

@@ -184,7 +184,7 @@ def test_a_filter_that_is_misspelt_is_refused_with_the_nearest_word(local: Local
     ran = local("server", "create", "--methods", "raed")
     assert ran.code == 1
     assert ran.out == ""
-    assert 'config.methods: "raed" is unknown; did you mean read?' in ran.err
+    assert 'config.methods: "raed" is unknown; did you mean "read"?' in ran.err
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,7 @@ def test_a_broken_state_file_is_told_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "local.json").write_text('{"base_url": ', encoding="utf-8")
     ran = run("account", "list", environment={"POSTERN_STATE_DIR": str(tmp_path)})
     assert ran.code == 1
-    assert ran.err.startswith(
-        f"postern: {tmp_path}/local.json cannot be read (JSONDecodeError); `postern serve` replaces"
-    )
+    assert ran.err.startswith(f"postern: {tmp_path}/local.json cannot be read (NotJson); `postern serve` replaces")
 
 
 def test_an_endpoint_that_is_not_there_is_told_as_such(empty: dict[str, str]) -> None:

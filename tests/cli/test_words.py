@@ -140,7 +140,7 @@ def test_words_are_added_to_a_whole_object() -> None:
             None,
             """turns is 'I like tea'; it must be a list of objects, e.g. turns:='[{"role": ...}]'""",
         ),
-        (["infer:=yes"], None, "infer is 'yes', which is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (["infer:=yes"], None, "infer is 'yes', which is not JSON: Expecting value at line 1, column 1"),
         (["query=a", "query.b=c"], None, '"query.b": "query" already has a value; it cannot also hold "b"'),
         ([], "[1]", "--arguments is [1]; it must be a JSON object"),
         ([], "{", None),

@@ -10,6 +10,7 @@ from functions.gateway import arguments as argument_rules
 from functions.gateway import scope
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.wording import MAX_PROBLEMS
 from tests.gateway.calling import MEM0, catalog_of, tool
 from tool_catalog.catalog import Parameter
 
@@ -113,8 +114,8 @@ def test_an_argument_the_server_fixes_is_told_as_such() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"query": float("nan")}, ['"query" is nan, which is no JSON number']),
-        ({"query": float("-inf")}, ['"query" is -inf, which is no JSON number']),
+        ({"query": float("nan")}, ['"query" is nan, which is not a JSON number']),
+        ({"query": float("-inf")}, ['"query" is -inf, which is not a JSON number']),
         (
             {"query": "half \ud83d"},
             ['"query" holds half of a surrogate pair, as of an emoji cut in two; send whole characters'],
@@ -153,7 +154,7 @@ def test_a_megabyte_of_wrong_entries_is_told_by_the_first_of_them_alone() -> Non
 
 def test_more_problems_than_a_model_can_use_are_counted() -> None:
     told = problems(CREATE, {"messages": [0] * 50})
-    assert len(told) == argument_rules.MAX_PROBLEMS + 1
+    assert len(told) == MAX_PROBLEMS + 1
     assert told[-1] == "and 30 more problems"
 
 

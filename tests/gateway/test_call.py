@@ -315,7 +315,7 @@ def test_a_hidden_tool_and_one_that_is_not_there_are_told_apart_by_nothing(upstr
     for loaded in (THINGS, catalog_of(READ)):
         with pytest.raises(errors.UnknownTool) as unknown:
             call_once(loaded, upstream.origin, "create_a_thing", {"text": "x"}, config=config)
-        assert unknown.value.message == 'no tool "create_a_thing" on this server; did you mean list_all_things?'
+        assert unknown.value.message == 'no tool "create_a_thing" on this server; did you mean "list_all_things"?'
     assert upstream.requests == []
 
 
@@ -323,7 +323,7 @@ def test_a_tool_name_of_a_megabyte_is_repeated_in_80_characters(upstream: Upstre
     with pytest.raises(errors.UnknownTool) as unknown:
         call_once(THINGS, upstream.origin, "x" * 1_000_000, {})
     assert unknown.value.message == (
-        f'no tool "{"x" * 80}" on this server; call tools/list for the tools of this server'
+        f'no tool "{"x" * 80}..." on this server; call tools/list for the tools of this server'
     )
 
 

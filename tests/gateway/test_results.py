@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.gateway import errors, results, scope
+from functions.gateway import errors, json_text, results, scope
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
@@ -37,8 +37,8 @@ def shaped(
         position=Position("1", 10) if entry.pagination else None,
         after=None,
     )
-    assert results.size(body) <= settings.max_result_bytes
-    assert json.loads(results.text(body)) == body
+    assert json_text.size(body) <= settings.max_result_bytes
+    assert json.loads(json_text.text(body)) == body
     return body
 
 
@@ -109,7 +109,7 @@ def test_a_token_budget_bounds_the_whole_result() -> None:
     records = [{"id": n, "text": "x" * 100} for n in range(50)]
     for tokens in (200, 500, 1_000):
         body = shaped(records, settings=Settings(), max_tokens=tokens)
-        assert results.size(body) <= tokens * 4
+        assert json_text.size(body) <= tokens * 4
         assert body["result"]
         assert body["truncated"]["how_to_get_the_rest"].startswith("raise max_tokens; ")
     assert "truncated" not in shaped(records, settings=Settings(), max_tokens=5_000)
@@ -120,7 +120,7 @@ def test_what_stands_beside_the_records_is_kept_and_cut_too() -> None:
     body = results.shape_list(
         FOUND, document, document["results"], {}, SMALL, projection=None, position=None, after=None
     )
-    assert results.size(body) <= 1_000
+    assert json_text.size(body) <= 1_000
     assert body["results"] == [{"id": 1}]
     assert body["total"] == 7
     assert body["truncated"]["array_entries_left_out"] >= 47
@@ -172,7 +172,7 @@ def test_an_answer_nested_too_deep_is_told() -> None:
 
 def test_an_object_over_the_cap_is_shortened_and_says_so() -> None:
     body = results.shape_object(ONE, {"id": "a", "text": "x" * 90_000}, 200, Settings(max_result_bytes=2_000))
-    assert results.size(body) <= 2_000
+    assert json_text.size(body) <= 2_000
     assert body["id"] == "a"
     assert body["truncated"]["strings_cut"] == 1
 

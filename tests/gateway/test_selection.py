@@ -105,13 +105,13 @@ PROBLEMS: list[tuple[Mapping[str, Any], list[str]]] = [
     (
         {"methods": ("reed", "xyzzy")},
         [
-            'config.methods: "reed" is unknown; did you mean read or create?',
+            'config.methods: "reed" is unknown; did you mean "read" or "create"?',
             'config.methods: "xyzzy" is unknown; valid: read, write, custom, create, delete, list, search, touch',
         ],
     ),
-    ({"tags": ("thing",)}, ['config.tags: "thing" is unknown; did you mean things?']),
-    ({"tags": ("x" * 5_000,)}, [f'config.tags: "{"x" * 80}" is unknown; valid: things']),
-    ({"pins": {"userid": "u"}}, ['config.pins: "userid" is unknown; did you mean user_id?']),
+    ({"tags": ("thing",)}, ['config.tags: "thing" is unknown; did you mean "things"?']),
+    ({"tags": ("x" * 5_000,)}, [f'config.tags: "{"x" * 80}..." is unknown; valid: things']),
+    ({"pins": {"userid": "u"}}, ['config.pins: "userid" is unknown; did you mean "user_id"?']),
     *(
         (
             {"pins": {"user_id": pin}},
@@ -124,9 +124,12 @@ PROBLEMS: list[tuple[Mapping[str, Any], list[str]]] = [
     ),
     (
         {"fixed": {"list_al_things": {"limit": 1}}},
-        ['config.fixed: no tool "list_al_things"; did you mean list_all_things or delete_a_thing or create_a_thing?'],
+        [
+            'config.fixed: no tool "list_al_things"; '
+            'did you mean "list_all_things" or "delete_a_thing" or "create_a_thing"?'
+        ],
     ),
-    ({"defaults": {"*": {"q": 1}}}, ['config.defaults.*: no argument "q"; valid: ']),
+    ({"defaults": {"*": {"q": 1}}}, ['config.defaults.*: no argument "q"; valid: none']),
 ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from functions.gateway import results
+from functions.gateway import json_text, results
 from functions.gateway.settings import Settings, SettingsError
 from tests.gateway.calling import tool
 
@@ -74,7 +74,7 @@ def test_the_largest_result_fits_a_lambda_answer_however_it_is_escaped(text: str
     [most] = [setting.metadata["most"] for setting in fields(Settings) if setting.name == "max_result_bytes"]
     settings = Settings(max_result_bytes=most, max_string_chars=most)
     body = results.shape_object(tool(method="get"), {"text": text}, 200, settings)
-    assert most // 3 < results.size(body) <= most
-    answer = {"content": [{"type": "text", "text": results.text(body)}], "structuredContent": body}
+    assert most // 3 < json_text.size(body) <= most
+    answer = {"content": [{"type": "text", "text": json_text.text(body)}], "structuredContent": body}
     event = json.dumps({"statusCode": 200, "body": json.dumps(answer, ensure_ascii=False)})
     assert len(event.encode()) <= LAMBDA_ANSWER_BYTES

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 from functions.mcp_endpoint import protocol
 from functions.mcp_endpoint.protocol import Call, Notification, Refusal
@@ -74,14 +75,14 @@ REFUSED: list[tuple[str, Request, int, int, str]] = [
     (JSON_RPC, Request(LIST.lines, b"[]"), 400, -32600, "The body is a batch (an array)"),
     (JSON_RPC, Request(LIST.lines, b"7"), 400, -32600, "The body is not an object"),
     (JSON_RPC, Request(LIST.lines, b"{"), 400, -32700, "Parse error: Expecting property name"),
-    (JSON_RPC, Request(LIST.lines, b""), 400, -32700, "Parse error: Expecting value at line 1 column 1"),
-    (JSON_RPC, Request(LIST.lines, b"\xff"), 400, -32700, "the body is not UTF-8 (byte 0)"),
-    (JSON_RPC, Request(LIST.lines, b'{"a": NaN}'), 400, -32700, "NaN is not JSON"),
+    (JSON_RPC, Request(LIST.lines, b""), 400, -32700, "Parse error: Expecting value at line 1, column 1"),
+    (JSON_RPC, Request(LIST.lines, b"\xff"), 400, -32700, "byte 0 is not UTF-8"),
+    (JSON_RPC, Request(LIST.lines, b'{"a": NaN}'), 400, -32700, "NaN is not a JSON number"),
     (JSON_RPC, Request(LIST.lines, b'{"a": 1e999}'), 400, -32700, "the number 1e999 is out of range"),
-    (JSON_RPC, Request(LIST.lines, b"9" * 5_000), 400, -32700, "a number of 5000 digits is too long"),
+    (JSON_RPC, Request(LIST.lines, b"9" * 5_000), 400, -32700, "a number of 5,000 digits is too long"),
     (JSON_RPC, Request(LIST.lines, b'{"a": "\\ud800"}'), 400, -32700, "half of a surrogate pair"),
-    (JSON_RPC, Request(LIST.lines, b'{"a": ' + b"[" * 101 + b"]" * 101 + b"}"), 400, -32700, "nested deeper than 100"),
-    (JSON_RPC, Request(LIST.lines, b"[" * 90_000), 400, -32700, "nested deeper than 100 levels"),
+    (JSON_RPC, Request(LIST.lines, b'{"a": ' + b"[" * 101 + b"]" * 101 + b"}"), 400, -32700, "more than 100 levels"),
+    (JSON_RPC, Request(LIST.lines, b"[" * 90_000), 400, -32700, "nested more than 100 levels deep"),
 ]
 
 
@@ -328,7 +329,7 @@ def test_the_client_and_its_trace_are_read_from_the_envelope() -> None:
 
 
 def test_half_a_surrogate_pair_of_an_upstream_does_not_break_the_answer() -> None:
-    assert protocol.dumps({"a": "\ud800"}) == b'{"a":"?"}'
+    assert json_text.encode({"a": "\ud800"}) == b'{"a":"?"}'
 
 
 def test_the_version_is_the_one_of_the_product() -> None:

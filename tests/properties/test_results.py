@@ -8,7 +8,7 @@ import jmespath
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from functions.gateway import results
+from functions.gateway import json_text, results
 from functions.gateway.errors import TooLargeAnswer, ToolFailure, WrongArguments
 from functions.gateway.expressions import Fields
 from functions.gateway.json_text import Json, well_formed
@@ -48,8 +48,8 @@ ONE = tool(name="get", method="get")
 
 
 def check(body: dict[str, Json], caps: Settings) -> None:
-    encoded = results.text(body).encode()
-    assert len(encoded) == results.size(body) <= caps.max_result_bytes
+    encoded = json_text.text(body).encode()
+    assert len(encoded) == json_text.size(body) <= caps.max_result_bytes
     assert json.loads(encoded, parse_constant=lambda name: 1 / 0) == body
     if "truncated" in body:
         cut = body["truncated"]
@@ -93,7 +93,7 @@ def test_a_page_is_within_its_caps_and_accounts_for_all_it_leaves_out(
         return
     check(body, caps)
     if tokens is not None:
-        assert results.size(body) <= tokens * results.BYTES_PER_TOKEN
+        assert json_text.size(body) <= tokens * results.BYTES_PER_TOKEN
     due = records[skip:]
     kept = body["result"]
     assert len(kept) == body["result_count"]

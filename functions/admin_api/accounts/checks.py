@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from functions.admin_api.accounts.contract import MAX_CREDENTIAL_CHARS
-from functions.admin_api.reading import nearest, show
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import Invalid, invalid
 from functions.gateway.json_text import Json
 from functions.gateway.upstream import is_public, public_address
+from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import Catalog
 
 MAX_CONTEXT_CHARS = 500
@@ -21,7 +21,7 @@ MAX_CONTEXT_CHARS = 500
 def check_credential(catalog: Catalog, fields: Mapping[str, Json]) -> Credential:
     """The credential, when its fields are those of the integration. Raises Invalid, which repeats no value."""
     known = list(catalog.credentials)
-    problems = [f"credentials.{name}: unknown{nearest(name, known)}" for name in fields if name not in known]
+    problems = [f"credentials.{name}: unknown{did_you_mean(name, known)}" for name in fields if name not in known]
     for name, described in catalog.credentials.items():
         where = f"credentials.{name}"
         if name not in fields:
@@ -48,10 +48,10 @@ def check_context(catalog: Catalog, values: Mapping[str, Json], *, removable: bo
     problems = []
     for name, value in values.items():
         if name not in known:
-            problems.append(f"context.{name}: unknown{nearest(name, known)}")
+            problems.append(f"context.{name}: unknown{did_you_mean(name, known)}")
         elif not (removable and value is None) and not (isinstance(value, str) and 0 < len(value) <= MAX_CONTEXT_CHARS):
             problems.append(
-                f"context.{name} is {show(value)}; it must be a string of 1 to {MAX_CONTEXT_CHARS} characters"
+                f"context.{name} is {shown(value)}; it must be a string of 1 to {MAX_CONTEXT_CHARS} characters"
             )
     if problems:
         raise invalid(problems)
@@ -66,18 +66,18 @@ def check_base_url(text: str, *, private: bool) -> str:
         host, port = url.hostname or "", url.port
     except ValueError:
         raise Invalid(
-            f"base_url: not a URL; write it as https://api.example.com, {show(text)} cannot be read"
+            f"base_url: not a URL; write it as https://api.example.com, {shown(text)} cannot be read"
         ) from None
     if "@" in url.netloc:
         raise Invalid("base_url: it holds a user name or password; leave it out and send the secret under credentials")
     if url.scheme not in schemes or not host:
         raise Invalid(
-            f"base_url is {show(text)}; it must start with {' or '.join(f'{name}://' for name in schemes)} and a host"
+            f"base_url is {shown(text)}; it must start with {' or '.join(f'{name}://' for name in schemes)} and a host"
         )
     if url.query or url.fragment or "?" in text or "#" in text:
         raise Invalid("base_url: it has a query or a fragment; leave them out")
     if not (text.isascii() and text.isprintable()) or " " in text or "\\" in text or port == 0:
-        raise Invalid(f"base_url is {show(text)}; it must be a plain ASCII URL with a valid port")
+        raise Invalid(f"base_url is {shown(text)}; it must be a plain ASCII URL with a valid port")
     if not private and _is_private(host):
         raise _private(host, "is not on the public internet")
     return text.rstrip("/")

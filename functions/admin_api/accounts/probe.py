@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from functions.admin_api.accounts.checks import MAX_CONTEXT_CHARS
-from functions.gateway import credentials
+from functions.gateway import credentials, json_text
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import Invalid, PosternError
 from functions.gateway.requests import UpstreamRequest
@@ -69,7 +68,7 @@ def _found(catalog: Catalog, response: UpstreamResponse, asked: str) -> dict[str
 
     assert catalog.probe is not None
     try:
-        document = json.loads(response.body) if catalog.probe.context else None
+        document = json_text.decode_lenient(response.body) if catalog.probe.context else None
     except ValueError:
         media_type = response.headers.get("content-type", "no content type").split(";")[0]
         raise ProbeFailed(

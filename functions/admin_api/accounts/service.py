@@ -19,7 +19,6 @@ from functions.admin_api.accounts.probe import probe
 from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
 from functions.admin_api.ids import ID, new_id
-from functions.admin_api.reading import nearest, show
 from functions.gateway import credentials
 from functions.gateway.credentials import KEY_BYTES
 from functions.gateway.errors import Conflict, Invalid, NotFound
@@ -27,6 +26,7 @@ from functions.gateway.grants import read_time, write_time
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from functions.gateway.wording import did_you_mean, shown
 from functions.stores import layout
 from functions.stores.store import Delete, Item, Put, Store, StoreConflict
 from tool_catalog.catalog import Catalog
@@ -58,7 +58,8 @@ class Accounts:
         """Prove the credential, then keep it sealed. Raises Invalid, Conflict (the id is taken), ProbeFailed."""
         catalog = self._catalogs.get(body.integration)
         if catalog is None:
-            raise Invalid(f'no integration "{body.integration}"{nearest(body.integration, sorted(self._catalogs))}')
+            hint = did_you_mean(body.integration, sorted(self._catalogs))
+            raise Invalid(f"no integration {shown(body.integration)}{hint}")
         credential = check_credential(catalog, body.credentials)
         given = check_context(catalog, body.context)
         base_url = await self._base_url(catalog, body.base_url)
@@ -120,7 +121,7 @@ class Accounts:
         """The stored record. Raises NotFound."""
         [item] = self._store.get([layout.account(account_id)]) if ID.fullmatch(account_id) else [None]
         if item is None:
-            raise NotFound(f"no integrated account {show(account_id)}; GET /integrated-account lists them")
+            raise NotFound(f"no integrated account {shown(account_id)}; GET /integrated-account lists them")
         return AccountItem.from_item(item)
 
     def catalog(self, account: AccountItem) -> Catalog:

@@ -17,7 +17,6 @@ from functions.admin_api.aws import error_code
 from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
 from functions.admin_api.ids import ID, new_id
-from functions.admin_api.reading import show
 from functions.gateway.errors import Forbidden, Invalid, NotFound, Unauthenticated, Unavailable, invalid
 from functions.gateway.grants import (
     API_TOKEN_PREFIX,
@@ -28,6 +27,7 @@ from functions.gateway.grants import (
     mint_api_token,
     write_time,
 )
+from functions.gateway.wording import shown
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store, StoreConflict
 
@@ -58,7 +58,7 @@ class Operator:
         if self.account_ids and account_id not in self.account_ids:
             raise Forbidden(
                 f"this API token is limited to the accounts {', '.join(self.account_ids)}; it may not touch "
-                f"{show(account_id)}"
+                f"{shown(account_id)}"
             )
 
     def check_unlimited(self, what: str) -> None:
@@ -186,7 +186,7 @@ class ApiTokens:
         """Raises Invalid for an account that is not there: a limit for an id that somebody takes later is no limit."""
         accounts = self._store.get([layout.account(account_id) for account_id in account_ids]) if account_ids else []
         problems = [
-            f"account_ids.{index}: no integrated account {show(account_id)}; GET /integrated-account lists them"
+            f"account_ids.{index}: no integrated account {shown(account_id)}; GET /integrated-account lists them"
             for index, (account_id, item) in enumerate(zip(account_ids, accounts, strict=True))
             if item is None
         ]
@@ -196,7 +196,7 @@ class ApiTokens:
     def _load(self, token_id: str) -> Item:
         [item] = self._store.get([layout.api_token_entry(token_id)]) if ID.fullmatch(token_id) else [None]
         if item is None or not is_live(ApiToken.from_json(item.body), self._clock()):
-            raise NotFound(f"no API token {show(token_id)} (an expired one is gone); GET /api-token lists them")
+            raise NotFound(f"no API token {shown(token_id)} (an expired one is gone); GET /api-token lists them")
         return item
 
     def _all(self) -> list[Item]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import heapq
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from functions.admin_api.reading import nearest, show
+from functions.gateway import json_text
 from functions.gateway.errors import Invalid
 from functions.gateway.grants import read_time
 from functions.gateway.json_text import Json
+from functions.gateway.wording import did_you_mean, shown
 from functions.stores import layout
 from functions.stores.store import Item, Store
 
@@ -114,7 +114,7 @@ def read_filters(query: Mapping[str, str]) -> dict[str, str]:
     for name in query:
         if name not in FILTERS:
             valid = [*FILTERS, "integrated_account_id", "created_at[gt]", "created_at[lt]", "limit", "next_cursor"]
-            raise Invalid(f"query: unknown parameter {show(name)}{nearest(name, valid)}")
+            raise Invalid(f"query: unknown parameter {shown(name)}{did_you_mean(name, valid)}")
     return {FILTERS[name]: value for name, value in query.items()}
 
 
@@ -132,12 +132,12 @@ def _equal(value: Json, text: str) -> bool:
 
 
 def _write_cursor(day: date, before: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([day.isoformat(), before]).encode()).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(json_text.encode([day.isoformat(), before])).rstrip(b"=").decode()
 
 
 def _read_cursor(cursor: str) -> tuple[date, str]:
     try:
-        day, before = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        day, before = json_text.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         before.encode()
         return date.fromisoformat(day), before
     except (ValueError, TypeError, AttributeError):

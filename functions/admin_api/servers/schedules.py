@@ -8,13 +8,13 @@ table's TTL removes the items later.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from functions.admin_api.aws import aws_client, error_code
+from functions.gateway import json_text
 from functions.gateway.grants import write_time
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class EventBridgeSchedules:
             "Target": {
                 "Arn": self._target_arn,
                 "RoleArn": self._role_arn,
-                "Input": json.dumps(event),
+                "Input": json_text.text(event),
                 "RetryPolicy": RETRY,
             },
         }

@@ -7,7 +7,6 @@ change of the account that came in between is either in the copy or makes the wr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,15 +16,15 @@ from functions.admin_api.accounts.service import Accounts
 from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
 from functions.admin_api.ids import ID, new_id
-from functions.admin_api.reading import show
 from functions.admin_api.servers import contract
 from functions.admin_api.servers.item import LiveToken, ServerItem, epoch, written
 from functions.admin_api.servers.schedules import Scheduler
-from functions.gateway import selection
+from functions.gateway import json_text, selection
 from functions.gateway.credentials import seal, token_key
 from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
 from functions.gateway.grants import Grant, ServerConfig, digest, mint_token, write_time
 from functions.gateway.json_text import Json
+from functions.gateway.wording import shown
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store
 
@@ -236,7 +235,7 @@ class Servers:
         control = ServerItem.from_item(item) if item is not None else None
         if control is None or not _is_live(control, self._clock()):
             raise NotFound(
-                f"no MCP server {show(server_id)} on account {show(account_id)} (an expired one is gone); "
+                f"no MCP server {shown(server_id)} on account {shown(account_id)} (an expired one is gone); "
                 f"GET /integrated-account/ACCOUNT_ID/mcp lists them"
             )
         return control
@@ -311,7 +310,7 @@ def _config(body: contract.Config | None, before: ServerConfig) -> ServerConfig:
     changed: Mapping[str, Json] = body.model_dump(exclude_unset=True) if body is not None else {}
     config = ServerConfig.from_json({**before.to_json(), **changed})
     document = config.to_json()
-    size = len(json.dumps(document, ensure_ascii=False).encode())
+    size = json_text.size(document)
     if size > contract.MAX_CONFIG_BYTES:
         raise Invalid(f"config: {size:,} bytes as JSON; at most {contract.MAX_CONFIG_BYTES:,} are taken")
     both = [

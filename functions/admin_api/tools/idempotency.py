@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from functions.gateway import json_text
 from functions.gateway.credentials import open_sealed, seal
 from functions.gateway.errors import Conflict, Invalid
 from functions.gateway.json_text import Json
@@ -60,8 +60,8 @@ class Idempotency:
             0 < len(idempotency_key) <= MAX_KEY_CHARS and idempotency_key.isascii() and idempotency_key.isprintable()
         ):
             raise Invalid(f"Idempotency-Key: it must be 1 to {MAX_KEY_CHARS} printable ASCII characters")
-        canonical = json.dumps([tool, arguments], sort_keys=True, separators=(",", ":"))
-        request = hmac.new(data_key, canonical.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        canonical = json_text.canonical([tool, arguments])
+        request = hmac.new(data_key, canonical, hashlib.sha256).hexdigest()
         key = layout.idempotency(account_id, hashlib.sha256(idempotency_key.encode()).hexdigest())
         now = self._clock()
         [item] = self._store.get([key])
@@ -74,7 +74,7 @@ class Idempotency:
                     "new call, and the same key only to repeat the same one"
                 )
             if body["answer"] is not None:
-                kept = json.loads(open_sealed(base64.b64decode(body["answer"]), data_key, account_id))
+                kept = json_text.decode_lenient(open_sealed(base64.b64decode(body["answer"]), data_key, account_id))
                 return Kept(kept["status"], kept["body"], kept["headers"])
             if body["state"] == "running" and now.timestamp() < body["until"]:
                 raise _still_running()
@@ -110,7 +110,7 @@ class Claim:
 
     def keep(self, answer: Kept) -> None:
         """Keep the answer; of one that is too large, that there was one."""
-        plain = json.dumps({"status": answer.status, "body": answer.body, "headers": dict(answer.headers)}).encode()
+        plain = json_text.encode({"status": answer.status, "body": answer.body, "headers": dict(answer.headers)})
         sealed = base64.b64encode(seal(plain, self.data_key, self.account_id, self.random)).decode()
         fits = len(sealed) < MAX_BODY_BYTES - 1_000
         self.write("done", answer=sealed if fits else None)

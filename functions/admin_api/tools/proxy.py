@@ -19,15 +19,16 @@ from datetime import datetime
 
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.service import Accounts
-from functions.admin_api.reading import nearest, read_json, show
+from functions.admin_api.reading import read_json
 from functions.admin_api.tools.idempotency import Idempotency, Kept
-from functions.gateway import audit, credentials, errors, results
+from functions.gateway import audit, credentials, errors, json_text
 from functions.gateway.call import Caller, call
 from functions.gateway.errors import Invalid, NotFound
 from functions.gateway.grants import Grant, ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import Catalog, Tool
 
 LOGGED_CLIENT_CHARS = 64
@@ -167,7 +168,7 @@ class Proxy:
                     upstream_requests=caller.upstream.requests,
                     duration_ms=(self._monotonic() - started) * 1000,
                     upstream_ms=caller.upstream.seconds * 1000,
-                    result_bytes=results.size(body),
+                    result_bytes=json_text.size(body),
                     client_name=name[:LOGGED_CLIENT_CHARS],
                     client_version=version.split(" ")[0][:LOGGED_CLIENT_CHARS],
                     argument_hash=audit.argument_hash(arguments, data_key),
@@ -203,7 +204,7 @@ def find(catalog: Catalog, verb: str, resource: str, tail: str) -> Tool:
     tools = [tool for tool in catalog.tools.values() if tool.resource == resource]
     if not tools:
         resources = sorted({tool.resource for tool in catalog.tools.values()})
-        raise NotFound(f"no resource {show(resource)}{nearest(resource, resources)}")
+        raise NotFound(f"no resource {shown(resource)}{did_you_mean(resource, resources)}")
     verb = {"PUT": "PATCH", "HEAD": "GET"}.get(verb, verb)
     for tool in tools:
         own_verb, path = address(tool)
@@ -227,7 +228,7 @@ def read_arguments(tool: Tool, request: ProxyRequest) -> dict[str, Json]:
     if path.endswith("}") and request.verb != "POST":  # behind POST stands the method's name, not an id
         name = id_argument(tool) or ""
         if arguments.get(name, request.tail) != request.tail:
-            raise Invalid(f'"{name}" is {show(arguments[name])} and {show(request.tail)} in the path; send it once')
+            raise Invalid(f'"{name}" is {shown(arguments[name])} and {shown(request.tail)} in the path; send it once')
         arguments[name] = request.tail
     return arguments
 
@@ -251,7 +252,7 @@ def _query_arguments(tool: Tool, pairs: Sequence[tuple[str, str]]) -> dict[str, 
         match = _KEY.fullmatch(key)
         steps = _STEP.findall(match[2]) if match else []
         if match is None or len(steps) > MAX_KEY_STEPS:
-            raise Invalid(f"query: {show(key)} cannot be read; nest as filters[user_id]=u1, list as ids[]=a&ids[]=b")
+            raise Invalid(f"query: {shown(key)} cannot be read; nest as filters[user_id]=u1, list as ids[]=a&ids[]=b")
         _place(texts, [match[1], *steps], text, key)
     return {name: _typed(value, properties.get(name, {})) for name, value in texts.items()}
 
@@ -266,10 +267,10 @@ def _place(root: dict[str, Json], steps: Sequence[str], text: str, key: str) -> 
     for step in parents:
         node = node.setdefault(step, {})
         if not isinstance(node, dict) or step == "":
-            raise Invalid(f"query: {show(key)} does not fit the other parameters; send nested values as JSON instead")
+            raise Invalid(f"query: {shown(key)} does not fit the other parameters; send nested values as JSON instead")
     before = node.get(last)
     if isinstance(before, dict):
-        raise Invalid(f"query: {show(key)} does not fit the other parameters; send nested values as JSON instead")
+        raise Invalid(f"query: {shown(key)} does not fit the other parameters; send nested values as JSON instead")
     if append or before is not None:
         node[last] = [*(before if isinstance(before, list) else [] if before is None else [before]), text]
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import threading
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from functions.cli.invocation import Invocation
 from functions.cli.management_api import ManagementApi, open_api
 from functions.cli.tables import cell, table
+from functions.gateway import json_text
 from functions.gateway.grants import read_time, write_time
 from functions.gateway.json_text import Json
 
@@ -91,7 +91,7 @@ def _follow(invocation: Invocation, api: ManagementApi, query: dict[str, str], r
         terminal.line(_line(COLUMNS).upper())
     while True:
         for entry in recent:
-            terminal.line(json.dumps(entry, ensure_ascii=False) if terminal.as_json else _line(_row(entry)))
+            terminal.line(json_text.spaced(entry) if terminal.as_json else _line(_row(entry)))
             seen[_key(entry)] = entry["time"]
         horizon = invocation.clock() - OVERLAP
         seen = {key: time for key, time in seen.items() if read_time(time) > horizon}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import logging
 import shlex
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from functions.cli.client_formats import CLIENTS, is_public, snippet
 from functions.cli.invocation import Failed, Invocation
+from functions.gateway import json_text
 from functions.gateway.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ def _serve(invocation: Invocation) -> None:
 def greeting(ready: Ready, state_dir: str) -> str:
     """What a person needs when the endpoint runs: the upstream, the secrets, and what to paste into each client."""
     url = ready.mcp_url
-    cursor = json.dumps({"mcpServers": {"postern": {"url": url}}})
-    vscode = shlex.quote(json.dumps({"name": "postern", "type": "http", "url": url}))
+    cursor = json_text.spaced({"mcpServers": {"postern": {"url": url}}})
+    vscode = shlex.quote(json_text.spaced({"name": "postern", "type": "http", "url": url}))
     chatgpt = (
         f"Plugins, +, Add custom MCP server, No authentication: {url}"
         if is_public(url)

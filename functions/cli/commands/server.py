@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from functions.cli.commands.account import pairs
@@ -11,6 +10,7 @@ from functions.cli.durations import duration, expiry, until
 from functions.cli.invocation import Invocation, UsageError
 from functions.cli.management_api import ManagementApi, open_api, path
 from functions.cli.tables import count, details, table
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
 
@@ -124,7 +124,7 @@ def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:
         if not dot or not tool or not argument:
             raise UsageError(f'{option} {place}: write TOOL.ARGUMENT=VALUE, e.g. "*.infer=false"')
         try:
-            value = json.loads(text)
+            value = json_text.decode(text)
         except ValueError:
             value = text
         found.setdefault(tool, {})[argument] = value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from typing import Any
 
 from functions.cli import tool_arguments, tool_clients
@@ -12,6 +11,7 @@ from functions.cli.connection import read_local
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.management_api import open_api
 from functions.cli.tables import count, table
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
 
@@ -81,7 +81,7 @@ def _tools(invocation: Invocation) -> None:
         query = {"methods": options.methods, "tags": options.tags, "format": options.format}
         tools = tool_clients.account_tools(api, account_id, **query)
     if options.format:
-        invocation.terminal.line(json.dumps(tools, indent=2, ensure_ascii=False))
+        invocation.terminal.line(json_text.readable(tools))
         return
     shown = ("name", "method", "access", "tags", "call")
     rows = [[tool[name] for name in shown] for tool in tools]
@@ -97,7 +97,7 @@ async def _list_through_mcp(invocation: Invocation, url: str) -> list[dict[str, 
 def _call(invocation: Invocation) -> int:
     url = mcp_url(invocation)
     answer = asyncio.run(_call_through_mcp(invocation, url)) if url else _call_through_proxy(invocation)
-    text = answer.body if isinstance(answer.body, str) else json.dumps(answer.body, indent=2, ensure_ascii=False)
+    text = answer.body if isinstance(answer.body, str) else json_text.readable(answer.body)
     invocation.terminal.result(answer.body, text)
     limits = answer.rate_limit
     if limits and limits.get("remaining") is not None:
