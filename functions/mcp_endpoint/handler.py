@@ -23,9 +23,9 @@ QUIET = ("mangum", "httpx", "httpcore")
 
 def _store(settings: Settings) -> Journal:
     if settings.store == "dynamodb":
-        from functions.stores.dynamodb_reads import DynamoReads
+        from functions.stores.dynamodb_light import LightDynamoStore
 
-        return DynamoReads(settings.table, os.environ)
+        return LightDynamoStore(settings.table, os.environ)
     from pathlib import Path
 
     from functions.stores.sqlite import SqliteStore

@@ -1,4 +1,4 @@
-"""The target of one-time schedules: removes a server that has expired.
+"""The function that one-time schedules start: it removes a server that has expired.
 
 Rule of the room: imports `gateway` and `stores`; neither plane.
 """

@@ -1,4 +1,4 @@
-"""Lambda entry of the purge function: the target of one-time schedules."""
+"""The Lambda handler of the purge function, which one-time schedules start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 def _open(settings: Settings) -> Store:
     if settings.store != "dynamodb":
-        raise SettingsError(f"POSTERN_STORE is {settings.store!r}; the purge function serves dynamodb only")
+        raise SettingsError(f"POSTERN_STORE is {settings.store!r}; the purge function works only with dynamodb")
     return DynamoStore(settings.table)
 
 
@@ -29,7 +29,7 @@ _store = _open(_settings)
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, str]:
-    """What it raises, Lambda repeats twice and then puts into the dead-letter queue."""
+    """On an exception Lambda retries twice, then sends the event to the dead-letter queue."""
     now = datetime.now(UTC)
     outcome = purge(event, _store, now)
     logger.info("server %s: %s at %s", event["server_id"], outcome, write_time(now))

@@ -1,5 +1,5 @@
-"""Where records live: one contract (`store.py`), SQLite or DynamoDB behind it, the files and the table in README.md.
+"""Where items are stored: one contract (`store.py`), with SQLite or DynamoDB behind it. README.md describes the table.
 
-Rule of the room: imports the standard library, its own driver and `gateway.json_text`; knows keys and bodies, never
-what they mean.
+Rule of the room: it imports the standard library, its driver and `gateway.json_text`. It knows keys and bodies, and
+never what they mean.
 """

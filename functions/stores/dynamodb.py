@@ -1,8 +1,7 @@
-"""The store in AWS: one DynamoDB table, through boto3. The control plane and the purge function use it; the data plane
-has a lighter half of its own (dynamodb_reads.py).
+"""The store in AWS: one DynamoDB table, through boto3, for the control plane and the purge function.
 
-Throttling is waited out here, with full jitter, because an operator's request may take a second; boto3's own retries
-are off, so that there is one policy and it is written down.
+The data plane uses `dynamodb_light.py` instead. This store retries when it is throttled, with full jitter, because the
+request of an operator may take a second. The retries of boto3 are off, so this file holds the only retry policy.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from functions.stores.dynamodb_reads import (
+from functions.stores.dynamodb_items import (
     THROTTLED,
     condition,
     failure,
@@ -36,20 +35,20 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ATTEMPTS = 6
-"""Tries of one operation before it is StoreUnavailable: with the waits below 1.6 s at most, 0.8 s on average."""
+"""Attempts of one operation before StoreUnavailable. The waits between them are 1.6 s at most, 0.8 s on average."""
 
 FIRST_WAIT = 0.05
-"""Upper bound of the first wait, in seconds; each further bound is twice the one before."""
+"""Upper bound of the first wait, in seconds. Each further bound is twice the previous one."""
 
 CONNECT_SECONDS, READ_SECONDS = 2, 5
-"""Longest waits for a connection and for an answer."""
+"""Longest waits for a connection and for a response."""
 
 
 class DynamoStore:
-    """The Store contract (store.py) on table `table`; safe for several threads.
+    """The Store contract (store.py) on the table `table`. Several threads may use it.
 
-    `client`  a boto3 DynamoDB client without retries of its own; None makes one from the environment.
-    `sleep`   waits that many seconds. `jitter` gives a number in [0, 1).
+    `client`  a boto3 DynamoDB client whose retries are off; None makes one from the environment.
+    `sleep`   waits that many seconds. `jitter` returns a number in [0, 1).
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class DynamoStore:
             items = [to_item(attributes) for attributes in answer["Responses"].get(self._table, ())]
             found |= {item.key: item for item in items}
             pending = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-            # Keys are left over when the answer is full (16 MB): go on at once. Or when throttled: nothing came, wait.
+            # Keys are left when the response is full (16 MB): ask for them at once. When throttled, no item came: wait.
             if pending and not items:
                 fruitless += 1
                 if fruitless == ATTEMPTS:
@@ -86,8 +85,8 @@ class DynamoStore:
         return [found.get(key) for key in keys]
 
     def write(self, changes: Sequence[Change]) -> None:
-        """See Store. Several changes are one TransactWriteItems, 4 MB at most; one is a plain UpdateItem or DeleteItem
-        at half its price. After a StoreUnavailable for want of an answer it may have been written."""
+        """See Store. Several changes are a TransactWriteItems (4 MB at most). One is an UpdateItem or DeleteItem,
+        at half the price. After a StoreUnavailable, the changes may or may not have been written."""
         check_changes("DynamoDB", changes)
         requests = [(isinstance(change, Delete), {"TableName": self._table, **_request(change)}) for change in changes]
         if len(requests) == 1:
@@ -106,7 +105,7 @@ class DynamoStore:
         limit: int = 100,
         descending: bool = False,
     ) -> list[Item]:
-        """See Store. A key condition takes one bound on `sk`, so the side the listing starts from is its start key."""
+        """See Store. A key condition allows one bound on `sk`, so the other bound becomes the exclusive start key."""
         if limit < 1:
             raise StoreError(f"DynamoDB store: limit {limit} in a query; at least 1")
         if before == "" or (after is not None and before is not None and after >= before):
@@ -135,7 +134,7 @@ class DynamoStore:
                 return items
 
     def _call(self, operation: str, *, again: bool, **request: Any) -> dict[str, Any]:
-        """One operation, retried while DynamoDB says "later"; and, where `again`, when it says nothing at all."""
+        """One operation, retried while DynamoDB throttles it and, with `again`, when there is no response."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         attempt = 0
@@ -172,7 +171,7 @@ def _client() -> DynamoDBClient:
 
 
 def _request(change: Change) -> dict[str, Any]:
-    """The members of an UpdateItem or DeleteItem, which are the same inside a transaction."""
+    """The members of an UpdateItem or DeleteItem. They are the same inside a transaction."""
     if not isinstance(change, Delete):
         return update(change)
     request: dict[str, Any] = {"Key": key_attributes(change.key)}
@@ -186,13 +185,13 @@ def _request(change: Change) -> dict[str, Any]:
 
 
 def _failure(response: Any) -> StoreError:
-    """The contract's error for boto3's; of a cancelled transaction, the reason that decides."""
+    """The error of the contract for an error of boto3. For a cancelled transaction, its reasons decide."""
     code, status = response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
     if code != "TransactionCanceledException":
         return failure(code, response["Error"].get("Message", ""), status=status)
     reasons = {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())} - {"None"}
     if "ConditionalCheckFailed" in reasons:
-        return StoreConflict("DynamoDB store: an item is not at the version that was asked for")
+        return StoreConflict("DynamoDB store: an item does not have the expected version")
     if reasons and reasons <= THROTTLED | {"TransactionConflict", "ProvisionedThroughputExceeded"}:
         return StoreUnavailable(f"DynamoDB store: throttled ({', '.join(sorted(reasons))})")
     return StoreError(f"DynamoDB store: a transaction was cancelled: {', '.join(sorted(reasons)) or 'no reason given'}")

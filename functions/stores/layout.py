@@ -1,7 +1,7 @@
-"""Keys of every kind of item; the attributes are in README.md.
+"""The key of every kind of item. README.md lists the attributes and the members of each body.
 
-Only the control plane writes accounts, servers, tokens and API tokens. The data plane writes what tells of calls (use,
-log, account state), so its role may write nothing else.
+Only the control plane writes accounts, servers, tokens and API tokens. The data plane writes only what reports calls
+(last use, log entries, account states), and its role permits nothing else.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def servers(account_id: str) -> str:
 
 
 def server(account_id: str, server_id: str) -> Key:
-    """The control plane's record of an MCP server."""
+    """The item that the control plane keeps of an MCP server."""
     return Key(servers(account_id), server_id)
 
 
 def token(digest: str) -> Key:
-    """What the data plane reads: the server behind a token, found by the token's digest."""
+    """The grant: what one token opens. The data plane finds it by the digest of the token."""
     return Key(f"TOKEN#{digest}")
 
 
@@ -48,15 +48,15 @@ def use(server_id: str) -> Key:
 
 
 def account_state(account_id: str) -> Key:
-    """What a call showed about an account (`needs_reauth` after an upstream 401)."""
+    """What a call showed about an account, e.g. `needs_reauth` after a 401 from the upstream."""
     return Key(f"STATE#{account_id}")
 
 
 def log(account_id: str, day: str) -> str:
-    """Partition of an account's calls of one UTC day (2026-12-31)."""
+    """Partition of the log entries of an account on one UTC day, e.g. 2026-12-31."""
     return f"LOG#{account_id}#{day}"
 
 
 def idempotency(account_id: str, digest: str) -> Key:
-    """The kept answer of a write with an idempotency key."""
+    """The stored answer of a write with an idempotency key."""
     return Key(f"IDEMPOTENCY#{account_id}#{digest}")

@@ -1,8 +1,8 @@
 """The store on a laptop and in CI: one SQLite file, the same contract as the table in AWS.
 
-Write-ahead log with `synchronous=normal`: a killed process loses nothing; a power cut may lose the last writes but
-never breaks the file. One connection behind a lock serves every thread of the process (an operation takes
-microseconds); other processes may have the file open too.
+The file has a write-ahead log with `synchronous=normal`: a killed process loses nothing, and a power cut may lose the
+last writes but never damages the file. One connection behind a lock serves every thread of the process, because an
+operation takes microseconds. Other processes may have the file open too.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from functions.stores.store import (
 )
 
 APPLICATION_ID = 0x5073746E
-"""`PRAGMA application_id` of our files ("Pstn"): another program's SQLite file is refused, not used."""
+"""`PRAGMA application_id` of our files ("Pstn"). An SQLite file of another program is refused."""
 
 FORMAT = 1
-"""`PRAGMA user_version` of our files; raised when an older version of this code would misread a newer file."""
+"""`PRAGMA user_version` of our files. It increases when older code would misread a newer file."""
 
 LOCK_SECONDS = 2.0
-"""How long an operation waits for another process's write before it is StoreUnavailable."""
+"""How long an operation waits for a write of another process before it raises StoreUnavailable."""
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -58,9 +58,9 @@ _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class SqliteStore:
-    """The Store contract (store.py) on the file `path`, made with its folder when it is not there.
+    """The Store contract (store.py) on the file `path`, which is created with its folder when it does not exist.
 
-    Raises StoreError when the file is not one of ours or is damaged, and leaves it as it is.
+    Raises StoreError when the file is damaged or belongs to another program, and leaves it unchanged.
     `lock_seconds`  see LOCK_SECONDS.
     """
 
@@ -83,7 +83,7 @@ class SqliteStore:
             raise
 
     def close(self) -> None:
-        """Close the file; the store must not be used after."""
+        """Close the file. The store must not be used afterwards."""
         with self._lock:
             self._connection.close()
 
@@ -139,28 +139,28 @@ class SqliteStore:
         ]
 
     def sweep(self, now: int) -> int:
-        """Remove every item whose `expires_at` is at or before `now` (epoch seconds); how many there were.
+        """Remove every item whose `expires_at` is at or before `now` (epoch seconds), and return their number.
 
-        What DynamoDB's TTL does by itself. Correctness never rests on it: readers compare with the clock.
+        In DynamoDB the TTL does this. Correctness does not depend on it: readers compare with the clock.
         """
         with self._lock, self._errors():
             return self._connection.execute("DELETE FROM items WHERE expires_at <= ?", (now,)).rowcount
 
     def _prepare(self) -> None:
-        self._connection.execute("BEGIN")  # one snapshot: another process may be making the same file right now
+        self._connection.execute("BEGIN")  # one snapshot, because another process may be creating the file right now
         (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         self._connection.execute("COMMIT")
         if tables and application_id != APPLICATION_ID:
             raise StoreError(
-                f"SQLite store {self.path}: an SQLite file of another program; it was left as it is. "
+                f"SQLite store {self.path}: an SQLite file of another program; it was left unchanged. "
                 "Set POSTERN_STATE_DIR to another folder, or move the file away"
             )
         if version > FORMAT:
             raise StoreError(
                 f"SQLite store {self.path}: written by a newer version (format {version}, this one knows {FORMAT}); "
-                "it was left as it is. Run the newer version, or set POSTERN_STATE_DIR to another folder"
+                "it was left unchanged. Run the newer version, or set POSTERN_STATE_DIR to another folder"
             )
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -189,18 +189,18 @@ class SqliteStore:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """The driver's errors as the contract's."""
+        """Errors of the driver as errors of the contract."""
         try:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary result code
             if code in _BUSY:
                 raise StoreUnavailable(
-                    f"SQLite store {self.path}: locked by another process; end it or try again"
+                    f"SQLite store {self.path}: locked by another process; stop it, or retry"
                 ) from error
             if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
                 raise StoreError(
-                    f"SQLite store {self.path}: damaged, or not an SQLite file ({error}); it was left as it is. "
-                    "Restore it, or move it away and a new one is made"
+                    f"SQLite store {self.path}: damaged, or not an SQLite file ({error}); it was left unchanged. "
+                    "Restore the file, or move it away to start with an empty one"
                 ) from error
             raise StoreError(f"SQLite store {self.path}: {error}") from error

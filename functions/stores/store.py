@@ -1,7 +1,7 @@
 """The store contract: one table of items, addressed by two keys.
 
-An item's `body` is JSON; what it means is the business of whoever wrote it. Every implementation passes
-`tests/contracts`. The operations are what one DynamoDB table does well, and nothing else: there is no scan.
+The `body` of an item is JSON; only its writer and its readers know what it means. Every implementation passes
+`tests/contracts`. The operations are only what one DynamoDB table does well: there is no scan.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from typing import Any, Protocol
 from functions.gateway import json_text
 
 MAX_KEYS_PER_GET = 100
-"""Keys in one `get`; the limit of DynamoDB's BatchGetItem."""
+"""Keys in one `get`: the limit of BatchGetItem in DynamoDB."""
 
 MAX_CHANGES_PER_WRITE = 100
-"""Changes in one `write`; the limit of DynamoDB's TransactWriteItems."""
+"""Changes in one `write`: the limit of TransactWriteItems in DynamoDB."""
 
 MAX_BODY_BYTES = 380_000
-"""UTF-8 bytes of one body as JSON; a DynamoDB item may hold 400 KB with its keys and attribute names."""
+"""UTF-8 bytes of one body as JSON. A DynamoDB item may have 400 KB, including keys and attribute names."""
 
 
 class StoreError(Exception):
-    """The store could not do it; the message names the store and the reason, never an item's body."""
+    """The operation failed. The message names the store and the reason, never the body of an item."""
 
 
 class StoreConflict(StoreError):
-    """A condition of a `write` did not hold; nothing of that write was applied."""
+    """A condition of a `write` did not hold. No change of that write was applied."""
 
 
 class StoreUnavailable(StoreError):
-    """The store is throttling or out of reach. `retry_after` is in whole seconds."""
+    """The store is throttled or cannot be reached. `retry_after` is in whole seconds."""
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ class StoreUnavailable(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """`partition` groups items that are listed together; `sort` orders them (by code point) and is unique within."""
+    """`partition` groups items that are listed together. `sort` orders them by code point and is unique within it."""
 
     partition: str
     sort: str = "-"
@@ -50,9 +50,9 @@ class Key:
 class Item:
     """One stored item.
 
-    `expires_at`  epoch seconds after which the store may remove the item by itself, late; None = never. Readers that
-                  care compare it with the clock: a store returns an expired item for as long as it still has it.
-    `version`     1 on creation, one more on each write; what conditions compare.
+    `expires_at`  epoch seconds after which the store may remove the item, possibly late; None = never. A store returns
+                  an expired item until it is removed, so readers compare `expires_at` with the clock.
+    `version`     1 on creation, one more on each write. Conditions compare it.
     """
 
     key: Key
@@ -73,7 +73,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove an item, present or not. `if_version` n = it must be there at version n."""
+    """Remove an item, whether or not it exists. `if_version` n = it must exist at version n."""
 
     key: Key
     if_version: int | None = None
@@ -83,13 +83,13 @@ Change = Put | Delete
 
 
 class Store(Protocol):
-    """Reads are strongly consistent. Raises StoreUnavailable when throttled or out of reach, StoreError otherwise."""
+    """Reads are strongly consistent. Raises StoreUnavailable when throttled or unreachable, else StoreError."""
 
     def get(self, keys: Sequence[Key]) -> list[Item | None]:
-        """The items of these keys in their order, None where there is none; one round trip, MAX_KEYS_PER_GET keys."""
+        """The items of these keys, in order; None for a key without an item. At most MAX_KEYS_PER_GET keys."""
 
     def write(self, changes: Sequence[Change]) -> None:
-        """Apply all changes or none (distinct keys, MAX_CHANGES_PER_WRITE at most). Raises StoreConflict."""
+        """Apply all changes or none. At most MAX_CHANGES_PER_WRITE, all keys distinct. Raises StoreConflict."""
 
     def query(
         self,
@@ -100,20 +100,20 @@ class Store(Protocol):
         limit: int = 100,
         descending: bool = False,
     ) -> list[Item]:
-        """Items of a partition in order of `sort`, with after < sort < before, `limit` at most (fewer = no more)."""
+        """At most `limit` items of a partition in the order of `sort`, with after < sort < before. Fewer = no more."""
 
 
-# What every store refuses; `store` is its name in the message.
+# What every store refuses. `store` is its name in the message.
 
 
 def check_keys(store: str, keys: Sequence[Key]) -> None:
-    """Raises StoreError when they are more than one `get` takes."""
+    """Raises StoreError for more keys than one `get` accepts."""
     if len(keys) > MAX_KEYS_PER_GET:
         raise StoreError(f"{store} store: {len(keys)} keys in one get; at most {MAX_KEYS_PER_GET}")
 
 
 def check_changes(store: str, changes: Sequence[Change]) -> None:
-    """Raises StoreError when they are more than one `write` takes, or change a key twice."""
+    """Raises StoreError for more changes than one `write` accepts, and for two changes of one key."""
     if len(changes) > MAX_CHANGES_PER_WRITE:
         raise StoreError(f"{store} store: {len(changes)} changes in one write; at most {MAX_CHANGES_PER_WRITE}")
     if len({change.key for change in changes}) < len(changes):

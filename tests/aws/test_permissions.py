@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from functions.stores.dynamodb import DynamoStore
-from functions.stores.dynamodb_reads import DynamoReads
+from functions.stores.dynamodb_light import LightDynamoStore
 from functions.stores.store import Delete, Key, Put, StoreError
 from tests.aws import standins
 from tests.infra import template
@@ -56,8 +56,8 @@ def client_of(keys: dict[str, str]) -> Iterator[Any]:
     client.close()
 
 
-def data_plane(table: str, keys: dict[str, str]) -> DynamoReads:
-    return DynamoReads(
+def data_plane(table: str, keys: dict[str, str]) -> LightDynamoStore:
+    return LightDynamoStore(
         table,
         {
             "AWS_REGION": standins.REGION,

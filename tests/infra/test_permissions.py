@@ -34,7 +34,7 @@ def granting(role: str, action: str, partition: str) -> str | None:
 
 
 class Guarded:
-    """A store behind a role: what DynamoStore or DynamoReads would ask AWS for must be allowed."""
+    """A store behind a role: what DynamoStore or LightDynamoStore would ask AWS for must be allowed."""
 
     def __init__(self, store: Store, role: str) -> None:
         self._store = store

@@ -151,5 +151,5 @@ def test_a_purge_that_is_beaten_every_time_is_left_to_be_repeated(plane: Plane, 
     ids=["empty", "list", "no time", "no time at all", "no offset", "null"],
 )
 def test_another_event_is_refused_with_the_shape_of_a_right_one(plane: Plane, wrong: Any) -> None:
-    with pytest.raises(ValueError, match=r'not an event of a schedule .* valid: {"account_id": "acc_\.\.\.", '):
+    with pytest.raises(ValueError, match=r'not the event of a schedule .* valid: {"account_id": "acc_\.\.\.", '):
         purge(wrong, plane.store, plane.clock.now)

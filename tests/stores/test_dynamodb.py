@@ -137,6 +137,6 @@ def test_every_read_is_strongly_consistent_and_none_is_a_scan() -> None:
 def test_a_missing_table_is_told_as_such() -> None:
     with (
         store(error("ResourceNotFoundException", "Requested resource not found")) as (dynamo, _, _waits),
-        pytest.raises(StoreError, match="there is no such table; POSTERN_TABLE names it, in AWS_REGION"),
+        pytest.raises(StoreError, match="the table does not exist; check POSTERN_TABLE and AWS_REGION"),
     ):
         dynamo.query("p")

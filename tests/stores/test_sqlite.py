@@ -49,8 +49,8 @@ def test_a_file_that_is_not_sqlite_is_refused_and_left_as_it_is(path: Path) -> N
     with pytest.raises(StoreError) as caught:
         SqliteStore(path)
     assert str(caught.value) == (
-        f"SQLite store {path}: damaged, or not an SQLite file (file is not a database); it was left as it is. "
-        "Restore it, or move it away and a new one is made"
+        f"SQLite store {path}: damaged, or not an SQLite file (file is not a database); it was left unchanged. "
+        "Restore the file, or move it away to start with an empty one"
     )
     assert path.read_bytes() == b"my precious notes\n" * 100
 
@@ -62,7 +62,7 @@ def test_another_programs_sqlite_file_is_refused_and_left_as_it_is(path: Path) -
     other.commit()
     other.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="an SQLite file of another program; it was left as it is"):
+    with pytest.raises(StoreError, match="an SQLite file of another program; it was left unchanged"):
         SqliteStore(path)
     assert path.read_bytes() == before
 
@@ -102,7 +102,7 @@ def test_a_file_locked_by_another_writer_is_unavailable_and_works_again_after(pa
     store = SqliteStore(path, lock_seconds=0.05)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreUnavailable, match="locked by another process; end it or try again") as caught:
+    with pytest.raises(StoreUnavailable, match="locked by another process; stop it, or retry") as caught:
         store.write([Put(A, {})])
     assert caught.value.retry_after == 1
     assert store.get([A]) == [None]

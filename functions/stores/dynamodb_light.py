@@ -1,11 +1,8 @@
-"""The data plane's half of the DynamoDB store: one read before a call, one small write after it, and no SDK.
+"""The store of the data plane: `get`, and `write` of one put, on the DynamoDB table without an SDK.
 
-boto3 costs a cold start 150 ms and every read another 0.5 ms; http.client and a hand-made signature cost 20 and 0.1.
-What is left out with it is left out on purpose: nothing here waits or retries, except that a read goes out again, once,
-when a kept connection turns out to be dead. A caller who is told to come back in a second is better off than one whose
-function sleeps.
-
-How an item lies in the table (README.md) is written here too, because both halves need it.
+Importing boto3 costs 150 ms of a cold start, and 0.5 ms per read. http.client and a signature made by hand cost 20 ms
+and 0.1 ms. This store never waits and never retries, with one exception: a read is sent once more when a kept
+connection has died. A caller that gets 503 with `retry-after` is better served than one whose function sleeps.
 """
 
 from __future__ import annotations
@@ -19,53 +16,35 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from functions.gateway import json_text
+from functions.stores.dynamodb_items import failure, key_attributes, to_item, update
 from functions.stores.sigv4 import Credentials, Signer
 from functions.stores.store import (
     Change,
     Item,
     Key,
     Put,
-    StoreConflict,
     StoreError,
     StoreUnavailable,
     check_keys,
-    encode,
 )
 
 CONNECT_SECONDS = 1.0
-"""Longest wait for a connection. DynamoDB in the same region answers the handshake in a few ms."""
+"""Longest wait for a connection, in seconds. A handshake with DynamoDB in the same region takes a few ms."""
 
 READ_SECONDS = 2.0
-"""Longest wait for an answer; a GetItem that needs longer is an outage."""
+"""Longest wait for a response, in seconds. A GetItem that takes longer is an outage."""
 
 IDLE_SECONDS = 50.0
-"""A connection unused for longer is closed and made anew: the far side may have dropped it without our noticing."""
-
-THROTTLED = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-        "ThrottlingError",
-    }
-)
-"""Error codes that mean "slower", in answers and in the reasons of a cancelled transaction."""
-
-UNAVAILABLE = frozenset(
-    {"InternalServerError", "InternalFailure", "ServiceUnavailable", "TransactionInProgressException"}
-)
-"""Error codes that mean "not now"; all but the last come with a 5xx status."""
-
-_NAMES = {"#body": "body", "#version": "version", "#expires_at": "expires_at"}
+"""A connection that was idle for longer is replaced: the other side may have dropped it unnoticed."""
 
 
-class DynamoReads:
-    """`get` and `write` of the Store contract on table `table`, for one thread at a time.
+class LightDynamoStore:
+    """`get` and `write` of the Store contract on the table `table`. Only one thread may use it at a time.
 
     `environment`  AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, as Lambda sets them;
                    AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL name another endpoint (a local stand-in).
-    `utc_now`      the clock of the signature; `monotonic` the one of idle connections, in seconds.
-    Raises StoreError naming the variable that is missing.
+    `utc_now`      the clock for signatures; `monotonic` the clock for idle connections, in seconds.
+    Raises StoreError naming the variables that are missing.
     """
 
     def __init__(
@@ -80,7 +59,7 @@ class DynamoReads:
             name for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environment.get(name)
         ]
         if missing:
-            raise StoreError(f"DynamoDB store: {', '.join(missing)} not set; Lambda sets them, a laptop must")
+            raise StoreError(f"DynamoDB store: {', '.join(missing)} not set; Lambda sets them, on a laptop you must")
         region = environment["AWS_REGION"]
         endpoint = (
             environment.get("AWS_ENDPOINT_URL_DYNAMODB")
@@ -104,8 +83,8 @@ class DynamoReads:
         self._used_at = 0.0
 
     def get(self, keys: Sequence[Key]) -> list[Item | None]:
-        """See Store. One key is one GetItem, more are one BatchGetItem; keys that DynamoDB leaves unprocessed make the
-        whole read StoreUnavailable."""
+        """See Store. One key is a GetItem, several are a BatchGetItem. Raises StoreUnavailable when DynamoDB leaves
+        any key unprocessed."""
         check_keys("DynamoDB", keys)
         wanted = list(dict.fromkeys(keys))
         if not wanted:
@@ -127,22 +106,22 @@ class DynamoReads:
         return [found.get(key) for key in keys]
 
     def write(self, changes: Sequence[Change]) -> None:
-        """See Store, for one Put. Several changes would be a transaction and a Delete another permission; the data
-        plane needs neither. After a StoreUnavailable it may have been written."""
+        """See Store, for exactly one Put. The data plane has no permission for transactions and deletes. After a
+        StoreUnavailable, the item may or may not have been written."""
         match changes:
             case [Put() as put]:
                 self._send("UpdateItem", {"TableName": self._table, **update(put)}, again=False)
             case _:
-                raise StoreError("DynamoDB store: the data plane writes one Put at a time, and nothing else")
+                raise StoreError("DynamoDB store: the data plane can write one Put at a time and nothing else")
 
     def close(self) -> None:
-        """Close the connection; the next operation makes another."""
+        """Close the connection. The next operation opens another one."""
         if self._connection:
             self._connection.close()
             self._connection = None
 
     def _send(self, operation: str, request: dict[str, Any], *, again: bool) -> dict[str, Any]:
-        """One operation. `again`: it may be sent twice, so a connection that dies under it is replaced once."""
+        """One operation. With `again`, it may be sent twice: a kept connection that has died is replaced once."""
         body = json_text.encode(request)
         headers = self._signer.headers(self._endpoint.netloc, f"DynamoDB_20120810.{operation}", body, self._utc_now())
         kept = self._is_alive()
@@ -165,9 +144,9 @@ class DynamoReads:
         raise failure(*_read_error(status, answer), status=status)
 
     def _is_alive(self) -> bool:
-        """Whether there is a kept connection that is worth using; one that is not is closed.
+        """True when a kept connection can be used. A connection that cannot be used is closed.
 
-        An idle connection that has something to read was closed by the far side.
+        An idle connection with something to read was closed by the other side.
         """
         if self._connection is None:
             return False
@@ -201,68 +180,10 @@ class DynamoReads:
         return connection
 
 
-def key_attributes(key: Key) -> dict[str, Any]:
-    """A key as DynamoDB attributes."""
-    return {"pk": {"S": key.partition}, "sk": {"S": key.sort}}
-
-
-def to_item(attributes: Mapping[str, Any]) -> Item:
-    """An item from its DynamoDB attributes."""
-    expires_at = attributes.get("expires_at")
-    return Item(
-        Key(attributes["pk"]["S"], attributes["sk"]["S"]),
-        json_text.decode_lenient(attributes["body"]["S"]),
-        int(expires_at["N"]) if expires_at else None,
-        int(attributes["version"]["N"]),
-    )
-
-
-def update(put: Put) -> dict[str, Any]:
-    """The members of an UpdateItem that carries `put` out: an update and not a put, because only it can count the
-    version up without reading it first."""
-    values: dict[str, Any] = {":body": {"S": encode("DynamoDB", put.body)}, ":zero": {"N": "0"}, ":one": {"N": "1"}}
-    assignments = "#body = :body, #version = if_not_exists(#version, :zero) + :one"
-    if put.expires_at is None:
-        expression = f"SET {assignments} REMOVE #expires_at"
-    else:
-        expression = f"SET {assignments}, #expires_at = :expires_at"
-        values[":expires_at"] = {"N": str(put.expires_at)}
-    request = {
-        "Key": key_attributes(put.key),
-        "UpdateExpression": expression,
-        "ExpressionAttributeNames": dict(_NAMES),
-        "ExpressionAttributeValues": values,
-    }
-    if put.if_version is not None:
-        request["ConditionExpression"] = condition(put.if_version, values)
-    return request
-
-
-def condition(if_version: int, values: dict[str, Any]) -> str:
-    """The condition expression "the item is at this version"; adds what it compares with to `values`."""
-    if if_version == 0:
-        return "attribute_not_exists(#version)"
-    values[":if_version"] = {"N": str(if_version)}
-    return "#version = :if_version"
-
-
-def failure(code: str, message: str, *, status: int = 400) -> StoreError:
-    """The contract's error for one of DynamoDB's. `message` is DynamoDB's own; it names tables and rules, no values."""
-    if code == "ConditionalCheckFailedException":
-        return StoreConflict("DynamoDB store: an item is not at the version that was asked for")
-    if code in THROTTLED:
-        return StoreUnavailable(f"DynamoDB store: throttled ({code})")
-    if code in UNAVAILABLE or status >= 500:
-        return StoreUnavailable(f"DynamoDB store: {code} (status {status})")
-    if code == "ResourceNotFoundException":
-        return StoreError("DynamoDB store: there is no such table; POSTERN_TABLE names it, in AWS_REGION")
-    return StoreError(f"DynamoDB store: {code}: {message}")
-
-
 def _read_error(status: int, answer: bytes) -> tuple[str, str]:
-    """Code and message of an error answer, which is JSON unless something between us and DynamoDB made it."""
+    """Code and message of an error response, which is JSON unless a proxy in between wrote it."""
     try:
         decoded = json_text.decode_lenient(answer)
         return decoded["__type"].rpartition("#")[2], decoded.get("message") or decoded.get("Message") or ""
     except (ValueError, KeyError, TypeError, AttributeError):
-        return f"status {status}", "the answer is not DynamoDB's"
+        return f"status {status}", "the response is not from DynamoDB"

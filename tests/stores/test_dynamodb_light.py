@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from functions.stores.dynamodb import DynamoStore
-from functions.stores.dynamodb_reads import IDLE_SECONDS, DynamoReads
+from functions.stores.dynamodb_light import IDLE_SECONDS, LightDynamoStore
 from functions.stores.store import (
     MAX_BODY_BYTES,
     MAX_KEYS_PER_GET,
@@ -44,16 +44,16 @@ STORED = {
 }
 
 
-Reads = Callable[..., DynamoReads]
+Reads = Callable[..., LightDynamoStore]
 
 
 @pytest.fixture
 def reads() -> Iterator[Reads]:
     """Makes the half under test on a script; its connections are closed after the test."""
-    made: list[DynamoReads] = []
+    made: list[LightDynamoStore] = []
 
-    def make(script: Script, **arguments: Any) -> DynamoReads:
-        made.append(DynamoReads("postern", {**ENVIRONMENT, "AWS_ENDPOINT_URL": script.endpoint}, **arguments))
+    def make(script: Script, **arguments: Any) -> LightDynamoStore:
+        made.append(LightDynamoStore("postern", {**ENVIRONMENT, "AWS_ENDPOINT_URL": script.endpoint}, **arguments))
         return made[-1]
 
     yield make
@@ -65,17 +65,17 @@ def reads() -> Iterator[Reads]:
 
 
 @pytest.fixture(params=["ministack", "moto"])
-def both(request: pytest.FixtureRequest) -> Iterator[tuple[DynamoReads, Store]]:
+def both(request: pytest.FixtureRequest) -> Iterator[tuple[LightDynamoStore, Store]]:
     """Both halves on one table."""
     endpoint = {"ministack": standins.ministack, "moto": standins.moto}[request.param]()
     with standins.table(endpoint) as (client, table):
-        half = DynamoReads(table, {**ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": endpoint})
+        half = LightDynamoStore(table, {**ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": endpoint})
         yield half, DynamoStore(table, client=client)
         half.close()
 
 
 @pytest.mark.aws
-def test_what_one_half_writes_the_other_reads(both: tuple[DynamoReads, Store]) -> None:
+def test_what_one_half_writes_the_other_reads(both: tuple[LightDynamoStore, Store]) -> None:
     half, store = both
     store.write([Put(A, {"text": "naïve 🗝"}, expires_at=4_000_000_000), Put(B, {"n": 1})])
     half.write([Put(B, {"n": 2})])
@@ -91,7 +91,7 @@ def test_what_one_half_writes_the_other_reads(both: tuple[DynamoReads, Store]) -
 
 
 @pytest.mark.aws
-def test_a_conditional_put_is_refused_as_in_the_whole_store(both: tuple[DynamoReads, Store]) -> None:
+def test_a_conditional_put_is_refused_as_in_the_whole_store(both: tuple[LightDynamoStore, Store]) -> None:
     half, store = both
     half.write([Put(A, {"first": True}, if_version=0)])
     with pytest.raises(StoreConflict, match="not at the version"):
@@ -104,8 +104,8 @@ def test_a_conditional_put_is_refused_as_in_the_whole_store(both: tuple[DynamoRe
 
 @pytest.mark.aws
 def test_a_missing_table_is_told_as_such() -> None:
-    half = DynamoReads("no-such-table", {**ENVIRONMENT, "AWS_ENDPOINT_URL": standins.ministack()})
-    with pytest.raises(StoreError, match="there is no such table; POSTERN_TABLE names it"):
+    half = LightDynamoStore("no-such-table", {**ENVIRONMENT, "AWS_ENDPOINT_URL": standins.ministack()})
+    with pytest.raises(StoreError, match="the table does not exist; check POSTERN_TABLE"):
         half.get([A])
     half.close()
 
@@ -126,10 +126,10 @@ def test_a_wrong_secret_is_refused_by_an_emulator_that_checks_signatures_and_the
             "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
         }
-        right = DynamoReads(table, environment)
+        right = LightDynamoStore(table, environment)
         assert right.get([A]) == [None]
         right.close()
-        wrong = DynamoReads(table, {**environment, "AWS_SECRET_ACCESS_KEY": "0" * 40})
+        wrong = LightDynamoStore(table, {**environment, "AWS_SECRET_ACCESS_KEY": "0" * 40})
         with pytest.raises(StoreError, match="Signature") as caught:
             wrong.get([A])
         wrong.close()
@@ -249,7 +249,7 @@ def test_a_connection_that_was_idle_for_too_long_is_not_trusted(reads: Reads) ->
 def test_an_answer_that_does_not_come_is_unavailable_and_not_asked_for_again(
     reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("functions.stores.dynamodb_reads.READ_SECONDS", 0.2)
+    monkeypatch.setattr("functions.stores.dynamodb_light.READ_SECONDS", 0.2)
     with scripted({}, SILENCE) as script:
         half = reads(script)
         half.get([A])
@@ -259,7 +259,7 @@ def test_an_answer_that_does_not_come_is_unavailable_and_not_asked_for_again(
 
 
 def test_nobody_listening_is_unavailable() -> None:
-    half = DynamoReads("postern", {**ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{standins.free_port()}"})
+    half = LightDynamoStore("postern", {**ENVIRONMENT, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{standins.free_port()}"})
     with pytest.raises(StoreUnavailable, match="ConnectionRefusedError"):
         half.get([A])
 
@@ -275,8 +275,8 @@ def test_an_error_that_waiting_does_not_cure_is_not_called_unavailable(reads: Re
 
 @pytest.mark.parametrize("changes", [[], [Delete(A)], [Put(A, {}), Put(B, {})]], ids=["none", "delete", "two"])
 def test_anything_but_one_put_is_refused_unsent(changes: list[Change]) -> None:
-    with pytest.raises(StoreError, match="writes one Put at a time, and nothing else"):
-        DynamoReads("postern", ENVIRONMENT).write(changes)
+    with pytest.raises(StoreError, match="can write one Put at a time and nothing else"):
+        LightDynamoStore("postern", ENVIRONMENT).write(changes)
 
 
 def test_a_put_counts_the_version_up_and_never_reads(reads: Reads) -> None:
@@ -291,12 +291,12 @@ def test_a_put_counts_the_version_up_and_never_reads(reads: Reads) -> None:
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_a_missing_variable_is_named(name: str) -> None:
     environment = {key: value for key, value in ENVIRONMENT.items() if key != name}
-    with pytest.raises(StoreError, match=f"^DynamoDB store: {name} not set; Lambda sets them, a laptop must$"):
-        DynamoReads("postern", environment)
+    with pytest.raises(StoreError, match=f"^DynamoDB store: {name} not set; Lambda sets them, on a laptop you must$"):
+        LightDynamoStore("postern", environment)
 
 
 def test_limits_are_kept_without_asking_the_table() -> None:
-    half = DynamoReads("postern", ENVIRONMENT)
+    half = LightDynamoStore("postern", ENVIRONMENT)
     assert half.get([]) == []
     with pytest.raises(StoreError, match=f"{MAX_KEYS_PER_GET + 1} keys in one get; at most {MAX_KEYS_PER_GET}"):
         half.get([Key(str(n)) for n in range(MAX_KEYS_PER_GET + 1)])
@@ -314,11 +314,11 @@ def test_limits_are_kept_without_asking_the_table() -> None:
     ],
 )
 def test_a_region_has_its_own_endpoint_over_https(region: str, host: str) -> None:
-    half = DynamoReads("postern", {**ENVIRONMENT, "AWS_REGION": region})
+    half = LightDynamoStore("postern", {**ENVIRONMENT, "AWS_REGION": region})
     assert (half._endpoint.scheme, half._endpoint.netloc) == ("https", host)
 
 
 def test_no_sdk_is_imported_by_it() -> None:
-    program = "import sys, functions.stores.dynamodb_reads; print(*sys.modules)"
+    program = "import sys, functions.stores.dynamodb_light; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=standins.ROOT)
     assert not {"boto3", "botocore", "httpx", "urllib3"} & set(done.stdout.decode().split())
