@@ -124,7 +124,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "httpcore": ("functions.gateway.upstream", "functions.admin_api.accounts.checks"),
     "nacl": ("functions.gateway.credentials",),
     "jmespath": ("functions.gateway.expressions", "functions.admin_api", "tool_catalog"),
-    "jsonschema_rs": ("functions.gateway.arguments", "functions.gateway.scope", "tool_catalog"),
+    "jsonschema_rs": (
+        "functions.memory_engine.resources.schemas",
+        "functions.gateway.arguments",
+        "functions.gateway.scope",
+        "tool_catalog",
+    ),
     "yaml": ("tool_catalog",),
     "mcp": ("functions.cli",),
     "shtab": ("functions.cli.commands.completion",),

@@ -20,6 +20,9 @@ class Signal:
     def give(self) -> None:
         self._given.set()
 
+    def given(self) -> bool:
+        return self._given.is_set()
+
     def clear(self) -> None:
         self._given.clear()
 

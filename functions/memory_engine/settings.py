@@ -15,6 +15,10 @@ MAX_BODY_BYTES = 2_621_440
 """Bytes of one request body. Mem0 publishes no limit; this is Django's default, the framework it runs on."""
 
 
+MAX_LLM_WORKERS = 64
+"""Threads that may wait for a language model; more would be unkind to any endpoint."""
+
+
 class SettingsError(ValueError):
     """A setting that cannot be used. The text names it, the bad value, and what is valid."""
 
@@ -48,6 +52,7 @@ class EngineSettings:
     rate_limit_per_minute: requests per minute and key before 429; None is no limit.
     latency_ms: added before every answer. failure_rate: share (0..1) of requests that answer 503.
     llm: extracts facts and writes summaries; None uses rules. embedder: adds search by meaning; None uses words only.
+    llm_workers: adds that wait for the language model at one time, at most one per user.
     webhook_retry_seconds: the pauses before each further attempt to deliver; after the last attempt it is dropped.
     model_retry_seconds: the pause before a failed language model is asked again, times the attempts so far.
     busy_timeout_seconds: how long a statement waits for another process that holds the file (a backup, say).
@@ -64,6 +69,7 @@ class EngineSettings:
     latency_ms: int = 0
     failure_rate: float = 0.0
     llm: ModelEndpoint | None = None
+    llm_workers: int = 4
     embedder: ModelEndpoint | None = None
     webhook_retry_seconds: tuple[float, ...] = (1.0, 5.0, 30.0, 120.0)
     model_retry_seconds: float = 1.0
@@ -81,6 +87,8 @@ class EngineSettings:
             raise SettingsError(f"latency_ms is {self.latency_ms}; give milliseconds from 0")
         if not 0.0 <= self.failure_rate <= 1.0:
             raise SettingsError(f"failure_rate is {self.failure_rate}; give a share from 0 to 1")
+        if not 1 <= self.llm_workers <= MAX_LLM_WORKERS:
+            raise SettingsError(f"llm_workers is {self.llm_workers}; give a whole number from 1 to {MAX_LLM_WORKERS}")
         if any(not key.strip() for key in self.api_keys):
             raise SettingsError("api_keys holds a blank key; remove it, or leave api_keys empty to accept any key")
 
@@ -130,5 +138,6 @@ class EngineSettings:
             latency_ms=int(number("LATENCY_MS", 0)),
             failure_rate=number("FAILURE_RATE", 0.0),
             llm=endpoint("LLM"),
+            llm_workers=int(number("LLM_WORKERS", cls.llm_workers)),
             embedder=endpoint("EMBEDDER"),
         )

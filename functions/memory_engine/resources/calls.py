@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,14 +57,20 @@ class Refusal(Exception):
 
 @dataclass(frozen=True)
 class Page:
-    """`page` starts at 1. Mem0 has page numbers only."""
+    """`page` starts at 1. `after` is the position of the last object of the page before, where the caller sent it.
+
+    A page number alone counts objects, so objects that come or go between two pages are skipped or repeated. The links
+    of an envelope therefore carry `after`, and the next page begins behind that object.
+    """
 
     page: int
     size: int
+    after: tuple[int, ...] | None = None
 
     @property
     def offset(self) -> int:
-        return (self.page - 1) * self.size
+        """Objects before this page, for a page without `after`."""
+        return 0 if self.after else (self.page - 1) * self.size
 
 
 MAX_PAGE = 1_000_000_000
@@ -83,25 +90,56 @@ def page_of(call: Call, default: int = 100, maximum: int = 200, size_name: str =
             raise Refusal(400, {name: [f"{name} must be a whole number from 1 to {limit}, not {str(raw)[:40]!r}."]})
         return int(raw)
 
-    return Page(number("page", 1, MAX_PAGE), number(size_name, default, maximum))
+    return Page(number("page", 1, MAX_PAGE), number(size_name, default, maximum), _after(call))
 
 
-def envelope(call: Call, page: Page, count: int, results: list[Any], **more: Any) -> dict[str, Any]:
-    """A page in Django REST's shape. Refusal 404 for a page past the end, as Django REST does."""
-    if page.page > 1 and page.offset >= count:
+def _after(call: Call) -> tuple[int, ...] | None:
+    raw = call.first("after")
+    if raw is None:
+        return None
+    if not re.fullmatch(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", raw, re.ASCII):
+        raise Refusal(400, {"after": [f"after must come from the link of the page before, not {raw[:40]!r}."]})
+    return tuple(int(part) for part in raw.split("."))
+
+
+def envelope(
+    call: Call, page: Page, count: int, results: list[Any], last: tuple[int, ...] | None, **more: Any
+) -> dict[str, Any]:
+    """A page in Django REST's shape. Refusal 404 for a page past the end, as Django REST does.
+
+    `last` is the position of the last result if more results follow, otherwise None.
+    """
+    if page.page > 1 and not results and page.after is None:
         raise Refusal(404, {"detail": "Invalid page."})
 
-    def link(number: int) -> str:
-        others = [(key, value) for key, value in call.query if key not in ("page", "page_size")]
-        return f"{call.url}?{urlencode([*others, ('page', number), ('page_size', page.size)])}"
+    def link(number: int, after: tuple[int, ...] | None = None) -> str:
+        others = [(key, value) for key, value in call.query if key not in ("page", "page_size", "after")]
+        place = [] if after is None else [("after", ".".join(map(str, after)))]
+        return f"{call.url}?{urlencode([*others, ('page', number), ('page_size', page.size), *place])}"
 
     return {
         "count": count,
-        "next": link(page.page + 1) if page.offset + page.size < count else None,
+        "next": None if last is None else link(page.page + 1, last),
         "previous": link(page.page - 1) if page.page > 1 else None,
         "results": results,
         **more,
     }
+
+
+def behind(page: Page, *columns: str, newest_first: bool = True) -> tuple[str, list[int]]:
+    """The SQL condition on rows that come after the page before, in the order of these columns."""
+    if page.after is None:
+        return "1", []
+    if len(page.after) != len(columns):
+        raise Refusal(400, {"after": ["after must come from the link of the page before."]})
+    marks = ", ".join("?" * len(columns))
+    return f"({', '.join(columns)}) {'<' if newest_first else '>'} ({marks})", list(page.after)
+
+
+def cut(rows: list[sqlite3.Row], page: Page, *columns: str) -> tuple[list[sqlite3.Row], tuple[int, ...] | None]:
+    """Drops the one row too many that a page is read with. Returns the last row's position if it was there."""
+    shown = rows[: page.size]
+    return shown, tuple(shown[-1][name] for name in columns) if len(rows) > page.size else None
 
 
 def query_pairs(raw: bytes) -> tuple[tuple[str, str], ...]:

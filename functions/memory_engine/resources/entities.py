@@ -9,7 +9,16 @@ from typing import Any
 from functions.memory_engine import times, words
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
-from functions.memory_engine.resources.calls import Answer, Call, Refusal, entity_id_problem, envelope, page_of
+from functions.memory_engine.resources.calls import (
+    Answer,
+    Call,
+    Refusal,
+    behind,
+    cut,
+    entity_id_problem,
+    envelope,
+    page_of,
+)
 from functions.memory_engine.resources.events import TYPES as EVENT_TYPES
 from functions.memory_engine.work import deleting
 
@@ -38,9 +47,12 @@ def list_all(core: Core, call: Call) -> Answer:
     with core.database.read() as connection:
         counts = dict.fromkeys(TYPES, 0)
         counts.update(connection.execute("SELECT type, count(*) FROM entities GROUP BY type").fetchall())
+        after, position = behind(page, "seq", newest_first=False)
         rows = connection.execute(
-            "SELECT * FROM entities ORDER BY seq LIMIT ? OFFSET ?", (page.size, page.offset)
+            f"SELECT * FROM entities WHERE {after} ORDER BY seq LIMIT ? OFFSET ?",  # noqa: S608 - fixed condition
+            (*position, page.size + 1, page.offset),
         ).fetchall()
+        rows, last = cut(rows, page, "seq")
         if len(rows) > 100:
             sizes = {
                 (kind, entity_id): size
@@ -53,7 +65,7 @@ def list_all(core: Core, call: Call) -> Answer:
             sizes = {(row["type"], row["entity_id"]): size(connection, row["type"], row["entity_id"]) for row in rows}
     results = [shape(core, row, sizes.get((row["type"], row["entity_id"]), 0)) for row in rows]
     totals = {f"total_{kind}s": counts[kind] for kind in TYPES}
-    return Answer(envelope(call, page, sum(counts.values()), results, **totals))
+    return Answer(envelope(call, page, sum(counts.values()), results, last, **totals))
 
 
 def size(connection: sqlite3.Connection, entity_type: str, entity_id: str) -> int:

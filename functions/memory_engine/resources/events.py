@@ -8,7 +8,7 @@ from typing import Any
 
 from functions.memory_engine import times
 from functions.memory_engine.core import Core
-from functions.memory_engine.resources.calls import Answer, Call, Refusal, envelope, page_of
+from functions.memory_engine.resources.calls import Answer, Call, Refusal, behind, cut, envelope, page_of
 
 TYPES = ("ADD", "UPDATE", "DELETE", "SEARCH", "GET_ALL", "GET", "DELETE_ALL", "DELETE_USER")
 STATUSES = ("PENDING", "RUNNING", "SUCCEEDED", "FAILED")
@@ -44,13 +44,15 @@ def list_all(core: Core, call: Call) -> Answer:
         where.append(f"{name} = ?")
         values.append(wanted)
     condition = " AND ".join(where)
+    after, position = behind(page, "seq")
     with core.database.read() as connection:
         total = connection.execute(f"SELECT count(*) FROM events WHERE {condition}", values).fetchone()[0]  # noqa: S608
         rows = connection.execute(
-            f"SELECT * FROM events WHERE {condition} ORDER BY seq DESC LIMIT ? OFFSET ?",  # noqa: S608
-            [*values, page.size, page.offset],
+            f"SELECT * FROM events WHERE {condition} AND {after} ORDER BY seq DESC LIMIT ? OFFSET ?",  # noqa: S608
+            [*values, *position, page.size + 1, page.offset],
         ).fetchall()
-    return Answer(envelope(call, page, total, [shape(row) for row in rows]))
+    shown, last = cut(rows, page, "seq")
+    return Answer(envelope(call, page, total, [shape(row) for row in shown], last))
 
 
 def read(core: Core, call: Call) -> Answer:

@@ -8,6 +8,7 @@ import sqlite3
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.resources.calls import Answer, Call, Refusal
+from functions.memory_engine.resources.schemas import schema_problem
 from functions.memory_engine.search import filters
 from functions.memory_engine.search.filters import ENTITY_FIELDS
 
@@ -22,6 +23,9 @@ def create(core: Core, call: Call) -> Answer:
             schema = None
     if not isinstance(schema, dict) or not schema:
         raise Refusal(400, {"message": "Schema is required and must be a valid object"})
+    problem = schema_problem(schema)
+    if problem:
+        raise Refusal(400, {"message": "Schema is required and must be a valid object", "reason": problem})
     wanted = body.get("filters")
     if not isinstance(wanted, dict) or not set(wanted) & {"AND", "OR"}:
         raise Refusal(
@@ -45,10 +49,10 @@ def create(core: Core, call: Call) -> Answer:
             "INSERT INTO exports (id, schema, filters, instructions, status, created_at) VALUES (?,?,?,?,'PENDING',?)",
             (export_id, encode(schema), encode(wanted), instructions, core.now()),
         )
+        core.database.after_commit(core.work.give)
         return export_id
 
     export_id = core.database.write(change)
-    core.work.give()
     message = "Memory export request received. The export will be ready in a few seconds."
     return Answer({"message": message, "id": export_id}, 201)
 

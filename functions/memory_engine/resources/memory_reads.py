@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ from functions.memory_engine.resources.calls import (
     Call,
     Page,
     Refusal,
+    behind,
+    cut,
     envelope,
     flag,
     memory_id_of,
@@ -32,6 +35,7 @@ DEFAULT_TOP_K = 10
 SUMMARY_MEMORIES = 100
 """Memories that one summary is made from, the newest ones."""
 
+_ORDERED_BY = ("m.created_at", "m.row")
 _ORDER = "ORDER BY m.created_at DESC, m.row DESC"
 
 
@@ -94,8 +98,8 @@ def list_v3(core: Core, call: Call) -> Answer:
     tree = _parsed(body.get("filters"))
     _scoped(tree)
     page = page_of(call)
-    total, rows = _listed(core, body, tree, page)
-    return Answer(envelope(call, page, total, [_only(body, memories.listed(row)) for row in rows]))
+    total, rows, last = _listed(core, body, tree, page)
+    return Answer(envelope(call, page, total, [_only(body, memories.listed(row)) for row in rows], last))
 
 
 def list_v2(core: Core, call: Call) -> Answer:
@@ -105,7 +109,7 @@ def list_v2(core: Core, call: Call) -> Answer:
         raise Refusal(400, {"message": message})
     tree = _parsed(body["filters"])
     _named_entity(tree, message)
-    _, rows = _listed(core, body, tree, page_of(call))
+    _, rows, _ = _listed(core, body, tree, page_of(call))
     return Answer([_only(body, memories.listed(row)) for row in rows])
 
 
@@ -121,20 +125,24 @@ def list_v1(core: Core, call: Call) -> Answer:
     tree = _parsed(given)
     paged = call.first("page") is not None or call.first("page_size") is not None
     page = page_of(call) if paged or limit is None else Page(1, max(1, int(limit)))
-    total, rows = _listed(core, options, tree, page)
+    total, rows, last = _listed(core, options, tree, page)
     found = [_only(options, memories.single(row)) for row in rows]
-    return Answer(envelope(call, page, total, found) if paged else found)
+    return Answer(envelope(call, page, total, found, last) if paged else found)
 
 
-def _listed(core: Core, body: dict[str, Any], tree: filters.Filter, page: Page) -> tuple[int, list[sqlite3.Row]]:
+def _listed(
+    core: Core, body: dict[str, Any], tree: filters.Filter, page: Page
+) -> tuple[int, list[sqlite3.Row], tuple[int, ...] | None]:
+    """The number of matches, the rows of the page, and the position of the last row if more follow."""
     where, values = _restricted(body, tree, core.today())
     with core.database.read() as connection:
         total = connection.execute(f"SELECT count(*) FROM memories m WHERE {where}", values).fetchone()[0]  # noqa: S608
+        after, position = behind(page, *_ORDERED_BY)
         rows = connection.execute(
-            f"SELECT m.* FROM memories m WHERE {where} {_ORDER} LIMIT ? OFFSET ?",  # noqa: S608 - compiled
-            [*values, page.size, page.offset],
+            f"SELECT m.* FROM memories m WHERE {where} AND {after} {_ORDER} LIMIT ? OFFSET ?",  # noqa: S608 - compiled
+            [*values, *position, page.size + 1, page.offset],
         ).fetchall()
-    return total, rows
+    return total, *cut(rows, page, "created_at", "row")
 
 
 def _restricted(body: dict[str, Any], tree: filters.Filter, today: str) -> filters.Sql:
@@ -274,10 +282,10 @@ def history(core: Core, call: Call) -> Answer:
     """Oldest first. A deleted memory has a history too."""
     memory_id = memory_id_of(call)
     with core.database.read() as connection:
-        found = memories.history_of(connection, "h.memory_id = ?", [memory_id])
-    if not found:
+        rows = memories.history_rows(connection, "h.memory_id = ?", [memory_id])
+    if not rows:
         raise Refusal(404, memories.NOT_FOUND)
-    return Answer(found)
+    return Answer([memories.history_entry(row) for row in rows])
 
 
 # Many memories
@@ -288,8 +296,11 @@ def all_history(core: Core, call: Call) -> Answer:
     page = page_of(call, size_name="limit")
     with core.database.read() as connection:
         total = connection.execute("SELECT count(*) FROM history").fetchone()[0]
-        found = memories.history_of(connection, "1", [page.size, page.offset], "DESC LIMIT ? OFFSET ?")
-    return Answer(envelope(call, page, total, found))
+        after, position = behind(page, "h.seq")
+        tail = "DESC LIMIT ? OFFSET ?"
+        rows = memories.history_rows(connection, after, [*position, page.size + 1, page.offset], tail)
+    shown, last = cut(rows, page, "seq")
+    return Answer(envelope(call, page, total, [memories.history_entry(row) for row in shown], last))
 
 
 def of_entity(core: Core, call: Call) -> Answer:
@@ -297,24 +308,27 @@ def of_entity(core: Core, call: Call) -> Answer:
     kind, entity_id = call.path["entity_type"], call.path["entity_id"]
     if kind not in entities.TYPES:
         raise Refusal(400, {"error": "Invalid entity type"})
-    page = Page(page_of(call).page, 100)
+    page = replace(page_of(call), size=100)
     with core.database.read() as connection:
         total = entities.size(connection, kind, entity_id)
+        after, position = behind(page, *_ORDERED_BY)
         rows = connection.execute(
             "SELECT m.*, json_extract(e.payload, '$.messages') AS input,"  # noqa: S608 - one of TYPES
             " EXISTS (SELECT 1 FROM history h WHERE h.memory_id = m.id AND h.event = 'UPDATE') AS is_updated"
-            f" FROM memories m LEFT JOIN events e ON e.id = m.event_id WHERE m.{kind}_id = ? {_ORDER} LIMIT ? OFFSET ?",
-            (entity_id, page.size, page.offset),
+            f" FROM memories m LEFT JOIN events e ON e.id = m.event_id WHERE m.{kind}_id = ? AND {after}"
+            f" {_ORDER} LIMIT ? OFFSET ?",
+            (entity_id, *position, page.size + 1, page.offset),
         ).fetchall()
+    shown, last = cut(rows, page, "created_at", "row")
     found = [
         {
             **memories.listed(row),
             "input": json.loads(row["input"]) if row["input"] else [],
             "is_updated": bool(row["is_updated"]),
         }
-        for row in rows
+        for row in shown
     ]
-    return Answer(envelope(call, page, total, found))
+    return Answer(envelope(call, page, total, found, last))
 
 
 # About memories
@@ -324,7 +338,7 @@ def summary(core: Core, call: Call) -> Answer:
     """An array of one object: the newest memories in one text, or a language model's summary of them."""
     body = call.fields()
     tree = _parsed(body.get("filters"))
-    total, rows = _listed(core, body, tree, Page(1, SUMMARY_MEMORIES))
+    total, rows, _ = _listed(core, body, tree, Page(1, SUMMARY_MEMORIES))
     if not rows:
         return Answer([])
     texts = [row["memory"] for row in rows]

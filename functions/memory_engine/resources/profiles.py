@@ -10,6 +10,7 @@ from functions.memory_engine import times, words
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.resources.calls import Answer, Call, Refusal
+from functions.memory_engine.resources.schemas import schema_problem
 from functions.memory_engine.work import events, profiles
 
 SAMPLE_DEFAULT, SAMPLE_MAX = 5, 10
@@ -68,6 +69,9 @@ def _check_user_settings(user: dict[str, Any]) -> None:
         or not isinstance(part.get("description"), str)
         or words.is_blank(part["description"])
     ]
+    problem = schema_problem(schema)
+    if problem:
+        raise Refusal(400, {"schema": [problem]})
     if bare:
         raise Refusal(400, {"schema": [f"Every property needs a description; missing for: {', '.join(bare)[:200]}."]})
 
@@ -169,9 +173,7 @@ def create_job(core: Core, call: Call) -> Answer:
             chosen = [row[0] for row in rows]
         return _open_job(core, connection, key=key, request=request, operation=operation, chosen=chosen)
 
-    answer = core.database.write(change)
-    core.work.give()
-    return Answer(answer, 202)
+    return Answer(core.database.write(change), 202)
 
 
 def _open_job(

@@ -37,6 +37,7 @@ class Database:
         self._shared_lock = threading.RLock()
         self._changes: queue.SimpleQueue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None]
         self._changes = queue.SimpleQueue()
+        self._after_commit: list[Callable[[], None]] = []
         self._closed = False
         self._closing = threading.Lock()
         if path == MEMORY_PATH:
@@ -85,6 +86,10 @@ class Database:
             self._changes.put((change, future))
         return future
 
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """To be called inside a change: run `action` once the change is durable. A change that fails drops it."""
+        self._after_commit.append(action)
+
     def close(self) -> None:
         """Finish the changes handed in so far, fold the log into the file, and close."""
         with self._closing:
@@ -121,14 +126,17 @@ class Database:
 
     def _write_group(self, group: list[tuple[Callable[[sqlite3.Connection], Any], Future[Any]]]) -> None:
         settled: list[Callable[[], None]] = []
+        self._after_commit = []
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             for change, future in group:
                 self._writer.execute("SAVEPOINT change")
+                committed = len(self._after_commit)
                 try:
                     result = change(self._writer)
                 except Exception as problem:
                     self._writer.execute("ROLLBACK TO change")
+                    del self._after_commit[committed:]
                     settled.append(lambda future=future, problem=problem: future.set_exception(problem))  # type: ignore[misc]
                 else:
                     settled.append(lambda future=future, result=result: future.set_result(result))  # type: ignore[misc]
@@ -140,5 +148,5 @@ class Database:
             for _, future in group:
                 future.set_exception(problem)
             return
-        for settle in settled:
-            settle()
+        for done in (*self._after_commit, *settled):
+            done()

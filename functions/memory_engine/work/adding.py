@@ -73,9 +73,7 @@ def add_verbatim(core: Core, body: dict[str, Any]) -> dict[str, Any]:
 
 def add_later(core: Core, body: dict[str, Any]) -> str:
     """`infer=true`: queue the add durably for the worker. Returns the event's id."""
-    event_id = core.database.write(lambda connection: events.create(core, connection, "ADD", body))
-    core.work.give()
-    return event_id
+    return core.database.write(lambda connection: events.create(core, connection, "ADD", body))
 
 
 def work(core: Core, queued: list[sqlite3.Row]) -> None:

@@ -28,9 +28,7 @@ def queue(core: Core, event_type: str, payload: dict[str, Any]) -> str:
         connection.execute("UPDATE events SET metadata = ? WHERE id = ?", (encode({"last_row": last}), event_id))
         return event_id
 
-    event_id = core.database.write(change)
-    core.work.give()
-    return event_id
+    return core.database.write(change)
 
 
 def work(core: Core, event: sqlite3.Row) -> None:

@@ -63,7 +63,7 @@ def _enqueue(core: Core, connection: sqlite3.Connection, event_type: str, detail
             (hook["webhook_id"], encode({"event_details": details}), core.now()),
         )
         waiting += 1
-    core.deliveries.give()
+    core.database.after_commit(core.deliveries.give)
 
 
 # Delivering

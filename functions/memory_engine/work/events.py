@@ -27,7 +27,7 @@ def create(
     metadata: dict[str, Any] | None = None,
     started_at: int | None = None,
 ) -> str:
-    """Store an event. The worker takes a PENDING one as soon as the write is durable and `core.work` is given."""
+    """Store an event. A PENDING one wakes the worker as soon as the write is durable."""
     event_id, now = event_id or core.new_id(), core.now()
     done = now if status in ("SUCCEEDED", "FAILED") else None
     connection.execute(
@@ -39,6 +39,8 @@ def create(
         ),
     )
     count(connection, event_type)
+    if done is None:
+        core.database.after_commit(core.work.give)
     return event_id
 
 

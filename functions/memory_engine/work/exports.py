@@ -55,7 +55,7 @@ def work_next(core: Core) -> bool:
         lambda connection: (
             connection.execute(
                 "UPDATE exports SET status = ?, error = ?, result = ? WHERE id = ?",
-                (status, error, None if result is None else encode(result), row["id"]),
+                (status, error, encode(result), row["id"]),
             )
             and None
         )

@@ -170,33 +170,32 @@ def _add_history(
     )
 
 
-def history_of(
-    connection: sqlite3.Connection, where: str, values: Iterable[Any], tail: str = ""
-) -> list[dict[str, Any]]:
-    """History entries in Mem0's shape. `input` holds the messages of the add; the embedding fields are always null."""
-    rows = connection.execute(
+def history_rows(connection: sqlite3.Connection, where: str, values: Iterable[Any], tail: str = "") -> list[Row]:
+    """History entries, oldest first, each with the messages of its add as `input`."""
+    return connection.execute(
         "SELECT h.*, json_extract(e.payload, '$.messages') AS input FROM history h"  # noqa: S608 - fixed conditions
         f" LEFT JOIN events e ON e.id = h.event_id WHERE {where} ORDER BY h.seq {tail}",
         list(values),
-    )
-    return [
-        {
-            "id": row["id"],
-            "memory_id": row["memory_id"],
-            "input": json.loads(row["input"]) if row["input"] else [],
-            "old_memory": row["old_memory"],
-            "new_memory": row["new_memory"],
-            **_scope(row, "session_id"),
-            "categories": json.loads(row["categories"]),
-            "event": row["event"],
-            "metadata": _json(row["metadata"]),
-            "created_at": times.iso(row["created_at"]),
-            "updated_at": times.iso(row["updated_at"]),
-            "previous_embedding_qwen": None,
-            "embedding_qwen": None,
-        }
-        for row in rows
-    ]
+    ).fetchall()
+
+
+def history_entry(row: Row) -> dict[str, Any]:
+    """A history entry in Mem0's shape. The embedding fields are always null."""
+    return {
+        "id": row["id"],
+        "memory_id": row["memory_id"],
+        "input": json.loads(row["input"]) if row["input"] else [],
+        "old_memory": row["old_memory"],
+        "new_memory": row["new_memory"],
+        **_scope(row, "session_id"),
+        "categories": json.loads(row["categories"]),
+        "event": row["event"],
+        "metadata": _json(row["metadata"]),
+        "created_at": times.iso(row["created_at"]),
+        "updated_at": times.iso(row["updated_at"]),
+        "previous_embedding_qwen": None,
+        "embedding_qwen": None,
+    }
 
 
 def _scope(row: Row, run_name: str) -> dict[str, Any]:

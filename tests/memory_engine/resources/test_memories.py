@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import uuid
 from functools import partial
@@ -125,7 +126,9 @@ def test_lists_are_paged_newest_first_and_the_query_wins_over_the_body(memory: B
     page = memory.call("POST", "/v3/memories/?page=2&page_size=2", body)
     assert [item["memory"] for item in page["results"]] == ["Memory 2", "Memory 1"]
     assert page["count"] == 5
-    assert page["next"] == "http://testserver/v3/memories/?page=3&page_size=2"
+    last = memory.call("POST", "/v3/memories/?page=4&page_size=1", body)["results"][0]
+    assert last["memory"] == "Memory 1"
+    assert re.fullmatch(r"http://testserver/v3/memories/\?page=3&page_size=2&after=[0-9]+\.2", page["next"])
     assert page["previous"] == "http://testserver/v3/memories/?page=1&page_size=2"
     assert memory.call("POST", "/v3/memories/?page=4&page_size=2", body, 404) == {"detail": "Invalid page."}
     empty = memory.call("POST", "/v3/memories/", {"filters": {"user_id": "nobody"}})
@@ -134,6 +137,41 @@ def test_lists_are_paged_newest_first_and_the_query_wins_over_the_body(memory: B
         name = bad.split("=")[0]
         answer = memory.call("POST", f"/v3/memories/?{bad}", body, 400)
         assert answer[name][0].startswith(f"{name} must be a whole number from 1 to ")
+
+
+@pytest.mark.parametrize("moment", ["same", "different"])
+def test_pages_by_their_links_neither_skip_nor_repeat_while_memories_come_and_go(memory: Bench, moment: str) -> None:
+    for number in range(40):
+        memory.remember(f"Memory {number}")
+        memory.clock.forward(seconds=0 if moment == "same" else 1)
+    first = [f"Memory {number}" for number in range(40)]
+    seen, path = [], "/v3/memories/?page_size=10"
+    while path:
+        page = memory.call("POST", path, {"filters": {"user_id": "alice"}})
+        for item in page["results"]:
+            seen.append(item["memory"])
+            memory.call("DELETE", f"/v1/memories/{item['id']}/")
+            memory.remember(f"New {item['memory']}")
+        path = page["next"]
+    assert seen == first[::-1]
+    assert memory.call("POST", "/v3/memories/?after=x", {"filters": {"user_id": "alice"}}, 400) == {
+        "after": ["after must come from the link of the page before, not 'x'."]
+    }
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/memories/events/?limit=3", "/v1/events/?page_size=3", "/v1/entities/?page_size=3", "/v1/memories/user/u0/"],
+)
+def test_every_list_is_read_whole_by_its_links(memory: Bench, path: str) -> None:
+    for number in range(7):
+        memory.remember(f"Memory {number}", user_id="u0", run_id=f"r{number}")
+    seen, link = [], path
+    while link:
+        page = memory.call("GET", link)
+        seen += [item["id"] for item in page["results"]]
+        link = page["next"]
+    assert len(seen) == len(set(seen)) == page["count"]
 
 
 def test_lists_narrow_by_dates_categories_keywords_and_fields(memory: Bench) -> None:
@@ -449,3 +487,34 @@ def test_flat_profile_settings_are_unsupported(memory: Bench) -> None:
     memory.call("POST", "/v2/profiles/settings/", told)
     cleared = memory.call("POST", "/v2/profiles/settings/", {"entities": {"user": {"custom_instructions": None}}})
     assert (cleared["enabled"], cleared["entities"]["user"]["custom_instructions"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("schema", "reason"),
+    [
+        ({"type": "nonsense"}, 'not a valid JSON Schema at "type": "nonsense" is not valid under any of'),
+        ({"properties": {"a": {"type": 3}}}, 'not a valid JSON Schema at "properties/a/type": 3 is not valid under'),
+        ({"$schema": "http://127.0.0.1:9/mine"}, "$schema must be one of https://json-schema.org/draft/2020-12/schema"),
+        ({"$schema": 7}, "$schema must be one of https://json-schema.org/draft/2020-12/schema"),
+    ],
+)
+def test_a_schema_that_is_not_valid_is_refused_before_it_is_stored(memory: Bench, schema: Any, reason: str) -> None:
+    body = {"schema": schema, "filters": {"AND": [{"user_id": "alice"}]}}
+    answer = memory.call("POST", "/v1/exports/", body, 400)
+    assert answer["message"] == "Schema is required and must be a valid object"
+    assert answer["reason"].startswith(reason)
+    user = {
+        "schema": {**schema, "properties": {"a": {"description": "x", **schema.get("properties", {}).get("a", {})}}}
+    }
+    assert "schema" in memory.call("POST", "/v2/profiles/settings/", {"entities": {"user": user}}, 400)
+
+
+def test_an_export_that_nothing_matches_is_null(memory: Bench) -> None:
+    body = {"schema": {"type": "string", "title": "shoe size"}, "filters": {"AND": [{"user_id": "alice"}]}}
+    request = {"memory_export_id": memory.call("POST", "/v1/exports/", body, 201)["id"]}
+
+    def ready() -> bool:
+        return memory.client.post("/v1/exports/get/", json=request).status_code == 200
+
+    eventually(ready, "the export is filled")
+    assert memory.call("POST", "/v1/exports/get/", request) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -189,6 +190,27 @@ def test_deliveries_survive_a_restart(file: Path) -> None:
             assert target.received == []
         with bench(path=file):
             eventually(lambda: len(target.received) == 1, "the delivery")
+
+
+def test_a_delivery_wakes_its_thread_after_the_commit_and_not_before(memory: Bench) -> None:
+    memory.engine.stop()
+    signal = memory.engine.core.deliveries
+    _register(memory, "http://127.0.0.1:9/", ["memory_add"])
+    signal.clear()
+
+    def change(connection: sqlite3.Connection) -> None:
+        deliveries.enqueue_memory(memory.engine.core, connection, "memory_add", "id", "text")
+        assert not signal.given()
+
+    def fails(connection: sqlite3.Connection) -> None:
+        change(connection)
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        memory.engine.core.database.write(fails)
+    assert not signal.given()
+    memory.engine.core.database.write(change)
+    assert signal.given()
 
 
 def test_the_queue_is_bounded(memory: Bench, caplog: pytest.LogCaptureFixture) -> None:

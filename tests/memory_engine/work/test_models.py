@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from functions.memory_engine.settings import ModelEndpoint, SettingsError
-from tests.memory_engine.conftest import Bench, bench, eventually, served
+from tests.memory_engine.conftest import DEADLINE_SECONDS, Bench, bench, eventually, served
 
 KEY = "model-secret"
 SENSES = [("pizza", "food", "dinner", "eat"), ("car", "drive", "vehicle"), ("cat", "pet", "animal")]
@@ -43,6 +46,8 @@ class Models:
         asked = json.loads(body["messages"][1]["content"])
         self.chats.append(asked)
         answer = self.answer(asked)
+        if inspect.isawaitable(answer):
+            answer = await answer
         if isinstance(answer, Response):
             return answer
         content = answer if isinstance(answer, str) else json.dumps(answer)
@@ -68,11 +73,11 @@ def _stub() -> Iterator[tuple[Models, str]]:
 
 
 @contextmanager
-def with_llm(stub: tuple[Models, str], answer: Callable[[Any], Any]) -> Iterator[Bench]:
+def with_llm(stub: tuple[Models, str], answer: Callable[[Any], Any], **options: Any) -> Iterator[Bench]:
     models, url = stub
     models.chats.clear()
     models.answer = answer
-    with bench(llm=ModelEndpoint(url, "stub", KEY, timeout_seconds=5), model_retry_seconds=0.0) as memory:
+    with bench(llm=ModelEndpoint(url, "stub", KEY, timeout_seconds=5), model_retry_seconds=0.0, **options) as memory:
         yield memory
 
 
@@ -149,6 +154,32 @@ def test_a_model_that_recovers_is_tried_again(stub: tuple[Models, str]) -> None:
     answers = iter([Response(status_code=503), '```json\n{"memories": [{"text": "Alice keeps bees"}]}\n```'])
     with with_llm(stub, lambda request: next(answers)) as memory:
         assert memory.infer(("user", "I keep bees"), user_id="alice") == ["Alice keeps bees"]
+
+
+def test_several_adds_wait_for_the_model_at_one_time_and_one_per_user(stub: tuple[Models, str]) -> None:
+    release = threading.Event()
+
+    async def slow(request: Any) -> Any:
+        await asyncio.to_thread(release.wait, DEADLINE_SECONDS)
+        return {"memories": [{"text": f"Said: {request['conversation'][0]['content']}"}]}
+
+    def asked() -> set[str]:
+        return {chat["conversation"][0]["content"] for chat in stub[0].chats}
+
+    with with_llm(stub, slow, llm_workers=2) as memory:
+        events = [memory.add(f"a{n}", user_id="alice") for n in range(3)]
+        events += [memory.add("b0", user_id="bob"), memory.add("c0", user_id="carol")]
+        eventually(lambda: asked() >= {"a0", "b0"}, "two owners' adds are with the model")
+        deletion = memory.call("DELETE", "/v1/memories/?user_id=alice")["event_id"]
+        events.append(memory.add("a3", user_id="alice"))
+        assert asked() == {"a0", "b0"}
+        release.set()
+        for event in (*events, deletion):
+            assert memory.event(event)["status"] == "SUCCEEDED"
+        order = [chat["conversation"][0]["content"] for chat in stub[0].chats]
+        assert [said for said in order if said.startswith("a")] == ["a0", "a1", "a2", "a3"]
+        assert memory.texts() == ["Said: a3"]
+        assert memory.texts({"user_id": "bob"}) == ["Said: b0"]
 
 
 def test_summaries_exports_and_profiles_are_written_by_the_model(stub: tuple[Models, str]) -> None:

@@ -306,7 +306,7 @@ def test_events_are_listed_newest_first_and_narrowed(memory: Bench) -> None:
     memory.event(event_id)
     listed = memory.call("GET", "/v1/events/?event_type=ADD&status=SUCCEEDED&page_size=1")
     assert (listed["count"], listed["results"][0]["id"], listed["previous"]) == (2, event_id, None)
-    assert listed["next"].endswith("/v1/events/?event_type=ADD&status=SUCCEEDED&page=2&page_size=1")
+    assert listed["next"].endswith("/v1/events/?event_type=ADD&status=SUCCEEDED&page=2&page_size=1&after=2")
     assert set(listed["results"][0]) == {
         *("id", "event_type", "status", "payload", "metadata", "results", "created_at", "updated_at"),
         *("started_at", "completed_at", "latency"),
