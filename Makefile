@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help run demo test check bench catalog clients conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help run demo test check bench bench-quick instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -39,8 +39,14 @@ check: $(VENV)/.dev ## Types, lint, fresh catalogue, import table, the template'
 	@$(RUN) -m pytest tests/test_import_table.py
 	@infra/check
 
-bench: $(VENV)/.dev ## Measure: cold start, listing, a call, the memory engine
+bench: $(VENV)/.dev ## Measure: cold and warm beside the peers, a call, the memory engine
 	@$(RUN) -m tests.benchmarks $(ARGS)
+
+bench-quick: $(VENV)/.dev ## The comparison with the peers, in under two minutes
+	@$(RUN) -m tests.benchmarks peers --quick
+
+instructions: $(VENV)/.dev ## Instructions of a warm call, counted with valgrind; fails above the ceiling
+	@$(RUN) -m tests.benchmarks.instructions
 
 catalog: $(VENV)/.ready ## Compile the documentation records
 	@$(VENV)/bin/tool-catalog compile

@@ -1,0 +1,479 @@
+"""Postern beside its peers and a bare floor, in one run.
+
+**Interleaved.** A round starts or asks every contender once, in an order that rotates; a ratio is taken within each
+round, and the table shows the median of the rounds' ratios and their quartiles. A machine that is busy for a while is
+busy for all of a round.
+
+**Cold** is a fresh process, from before its spawn to its first listing and on to its first call, wall clock and CPU.
+**Warm** is one request after another in a process that stays, through the Lambda handler with an API Gateway event.
+**Load** is `make run`, and the peers' ASGI applications under uvicorn with one worker, under kept connections.
+
+What stands around a contender (world.py) is the same for all: an upstream and a table on loopback, without TLS, in a
+process of their own. Every contender runs on one Python, in an environment of its own with locked versions; Postern is
+the modules of its artefact. "As it is" peers read no token, open no credential and write no log line; "our work" does
+all of that with the floor's code (contenders/work.py). FastMCP and awslabs are measured as they are only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from tests.benchmarks import preparing, synthetic, world
+from tests.benchmarks.contenders import CONTENDERS, FLOOR, POSTERN, Contender
+from tests.benchmarks.preparing import CACHE, ROOT, NotInstalled, Prepared
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
+
+COUNT = 60
+"""Tools of the main table: as many as the Mem0 integration has."""
+
+START_SECONDS = 120
+"""Longest wait for one answer of a worker; FastMCP with 3,000 tools needs some ten seconds to start."""
+
+ASGI = ("sdk_low", "sdk_high", "fastmcp")
+"""Peers under load. In their same-work form they serve one request at a time."""
+
+
+class Size(NamedTuple):
+    """How much is measured. Rounds of starts; rounds and requests of one round when warm; seconds under load."""
+
+    starts: int
+    rounds: int
+    requests: int
+    growth: tuple[int, ...]
+    growth_starts: int
+    growth_rounds: int
+    connections: tuple[int, ...]
+    load_rounds: int
+    load_seconds: float
+
+
+FULL = Size(10, 20, 50, (10, 600, 3000), 3, 3, (1, 32, 256), 3, 2.0)
+QUICK = Size(3, 6, 20, (3000,), 1, 1, (32,), 1, 1.0)
+
+Samples = dict[str, dict[str, list[float]]]
+"""Contender -> figure -> one value per round."""
+
+
+class Worker:
+    """One contender's process."""
+
+    def __init__(self, contender: Contender, python: Path, setup: dict[str, str], mode: str) -> None:
+        self.started = time.monotonic()
+        command = [str(python), "-m", "tests.benchmarks.contenders.worker", contender.module, str(contender.same_work)]
+        self._process = subprocess.Popen(
+            [*command, mode, json.dumps(setup)],
+            cwd=CACHE,
+            env=preparing.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if mode == "cold" else subprocess.DEVNULL,
+            text=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin: IO[str] = self._process.stdin
+        self._stdout: IO[str] = self._process.stdout
+        self.report = self._read()
+
+    def ask(self, event: str, times: int) -> dict[str, Any]:
+        """Send `times` requests, one after the other."""
+        self._stdin.write(json.dumps([event, times]) + "\n")
+        self._stdin.flush()
+        return self._read()
+
+    def close(self) -> None:
+        """End the process."""
+        self._stdin.close()
+        self._process.wait(START_SECONDS)
+        self._stdout.close()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+
+    def _read(self) -> dict[str, Any]:
+        line = self._stdout.readline()
+        if not line:
+            said = self._process.stderr.read() if self._process.stderr else ""
+            raise RuntimeError(f"a worker ended: {said[-2000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def cold(contender: Contender, python: Path, setup: dict[str, str]) -> dict[str, float]:
+    """One start: milliseconds, MB and modules."""
+    worker = Worker(contender, python, setup, "cold")
+    worker.close()
+    report = worker.report
+    return {
+        "first list": (report["list_at"] - worker.started) * 1000,
+        "first call": (report["call_at"] - worker.started) * 1000,
+        "first list CPU": report["list_cpu"] * 1000,
+        "first call CPU": report["call_cpu"] * 1000,
+        "RSS": report["rss"],
+        "modules": report["call_modules"],
+    }
+
+
+def measure(
+    prepared: Prepared,
+    installed: Sequence[tuple[Contender, Path]],
+    *,
+    starts: int,
+    rounds: int,
+    requests: int,
+    discarded: int = 1,
+) -> Samples:
+    """Cold and warm figures of every contender, interleaved. The first `discarded` starts of each do not count: they
+    write bytecode and fill the page cache."""
+    samples: Samples = defaultdict(lambda: defaultdict(list))
+    setups = {contender.name: prepared.setup(contender) for contender, _ in installed}
+    for number in range(starts + discarded):
+        for contender, python in _rotated(installed, number):
+            figures = cold(contender, python, setups[contender.name])
+            if number >= discarded:
+                for name, value in figures.items():
+                    samples[contender.name][name].append(value)
+    with ExitStack() as stack:
+        workers = []
+        for contender, python in installed:
+            worker = Worker(contender, python, setups[contender.name], "obey")
+            stack.callback(worker.close)
+            workers.append((contender, worker))
+        for number in range(rounds + 1):
+            for contender, worker in _rotated(workers, number):
+                for era in contender.eras:
+                    for method in ("list", "call"):
+                        answer = worker.ask(f"{era} {method}", requests)
+                        if number == 0:
+                            continue
+                        taken = sorted(answer["ms"])
+                        found = samples[contender.name]
+                        found[f"{era} {method} p50"].append(statistics.median(taken))
+                        found[f"{era} {method} p95"].append(taken[int(len(taken) * 0.95)])
+                        found[f"{era} {method} CPU"].append(answer["cpu_ms"])
+    return samples
+
+
+def _rotated(entries: Sequence[Any], number: int) -> list[Any]:
+    start = number % len(entries)
+    return [*entries[start:], *entries[:start]]
+
+
+def load(prepared: Prepared, installed: Sequence[tuple[Contender, Path]], size: Size, upstream: str) -> Samples:
+    """Requests per second of `make run` and of the ASGI peers; figures are named "32 call" and "32 list"."""
+    samples: Samples = defaultdict(lambda: defaultdict(list))
+    with ExitStack() as stack:
+        servers: list[tuple[str, int, str, dict[str, Any]]] = []
+        for contender, python in installed:
+            if contender.name == POSTERN:
+                port, token = stack.enter_context(_make_run(python, upstream))
+                call = {"name": "list_all_mem_0_memories", "arguments": {"filters": {"user_id": "usr_1"}}}
+                servers.append((POSTERN, port, f"/mcp/{token}", call))
+            elif contender.name in ASGI:
+                worker = Worker(contender, python, prepared.setup(contender), "serve")
+                stack.callback(worker.close)
+                call = {
+                    "name": synthetic.operation_name(synthetic.CALLED),
+                    "arguments": {"item_id": "item-1", **synthetic.ENTRY},
+                }
+                servers.append((contender.name, worker.report["port"], "/mcp", call))
+        for number in range(size.load_rounds):
+            for connections in size.connections:
+                for method in ("list", "call"):
+                    for name, port, path, call in _rotated(servers, number):
+                        message = synthetic.request("modern", f"tools/{method}", call if method == "call" else {})
+                        words = synthetic.FOUND if method == "call" else '"tools"'
+                        figure = _loaded(
+                            port=port,
+                            path=path,
+                            connections=connections,
+                            seconds=size.load_seconds,
+                            words=words,
+                            message=message,
+                        )
+                        for what, value in figure.items():
+                            samples[name][f"{connections} {method} {what}"].append(value)
+    return samples
+
+
+def _loaded(*, port: int, path: str, connections: int, seconds: float, words: str, message: Any) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.load", str(port), path, str(connections), str(seconds), words]
+    done = subprocess.run(command, cwd=ROOT, input=json.dumps(message), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"under load on {path[:8]}: {done.stderr[-1000:]}")
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+@contextmanager
+def _make_run(python: Path, upstream: str) -> Iterator[tuple[int, str]]:
+    """`postern serve`, its account connected to the bench's upstream; port and token."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {
+            **preparing.environment(),
+            "POSTERN_STATE_DIR": folder,
+            "MEM0_API_KEY": "bench-key",
+            "MEM0_BASE_URL": upstream,
+        }
+        command = [str(python), "-m", "functions.cli", "serve", "--port", "0"]
+        with (Path(folder) / "output.txt").open("wb") as output:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+        try:
+            state = Path(folder) / "local.json"
+            give_up = time.monotonic() + START_SECONDS
+            while not state.exists():
+                if process.poll() is not None or time.monotonic() > give_up:
+                    raise RuntimeError((Path(folder) / "output.txt").read_text()[-2000:])
+                time.sleep(0.05)
+            origin, _, token = json.loads(state.read_text())["mcp_url"].rpartition("/mcp/")
+            yield int(origin.rpartition(":")[2]), token
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def run(*, quick: bool = False, write: bool = False) -> None:
+    """Measure, print, and with `write` put the tables into docs/benchmarks.md."""
+    size = QUICK if quick else FULL
+    missing: dict[str, str] = {}
+    installed: list[tuple[Contender, Path]] = []
+    for contender in CONTENDERS:
+        try:
+            installed.append((contender, preparing.python_of(contender.environment)))
+        except NotInstalled as error:
+            missing[contender.name] = str(error)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    report = Report(missing, size)
+    with world.running() as around:
+        minted = preparing.mint("bench", around.upstream)
+        preparing.put(around.table, minted)
+        prepared = {count: Prepared(count, around, minted) for count in sorted({COUNT, *size.growth})}
+        installed = [entry for entry in installed if report.starts(entry, prepared[COUNT])]
+        report.main = measure(
+            prepared[COUNT], installed, starts=size.starts, rounds=size.rounds, requests=size.requests
+        )
+        report.growth[COUNT] = report.main
+        for count in size.growth:
+            report.growth[count] = measure(
+                prepared[count],
+                installed,
+                starts=size.growth_starts,
+                rounds=size.growth_rounds,
+                requests=min(10, size.requests),
+                discarded=0,
+            )
+        report.load = load(prepared[COUNT], installed, size, around.upstream)
+        for contender, python in installed:
+            ours = sorted(prepared[COUNT].stage.rglob("*.py")) if contender.name == POSTERN else ()
+            report.zip[contender.name] = preparing.zipped(contender, python, ours)
+    report.artefact = None if quick else preparing.artefact()
+    report.seconds = time.monotonic() - began
+    text = report.text()
+    print(text)
+    (CACHE / "results.json").write_text(
+        json.dumps({"main": report.main, "growth": report.growth, "load": report.load, "zip": report.zip})
+    )
+    if write:
+        before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+class Report:
+    """The figures, and the tables made of them."""
+
+    def __init__(self, missing: dict[str, str], size: Size) -> None:
+        self.missing = missing
+        self.size = size
+        self.main: Samples = {}
+        self.growth: dict[int, Samples] = {}
+        self.load: Samples = {}
+        self.zip: dict[str, float] = {}
+        self.artefact: float | None = None
+        self.seconds = 0.0
+
+    def starts(self, entry: tuple[Contender, Path], prepared: Prepared) -> bool:
+        """Whether a contender does; the reason why not is kept for the table."""
+        contender, python = entry
+        try:
+            cold(contender, python, prepared.setup(contender))
+        except RuntimeError as error:
+            self.missing[contender.name] = str(error).strip().splitlines()[-1][:200]
+            return False
+        return True
+
+    def text(self) -> str:
+        """Ratios first."""
+        return "\n\n".join(
+            [self._conditions(), self._ratios(), self._figures(), self._growth(), self._load_table(), self._missing()]
+        ).rstrip()
+
+    def _conditions(self) -> str:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            processor = next(
+                (line.partition(":")[2].strip() for line in file if line.startswith("model name")), "unknown"
+            )
+        share = os.getloadavg()[0] / (os.cpu_count() or 1)
+        noise = "" if share < 0.7 else " The machine was busy with other work: compare the ratios, not the figures."
+        return (
+            f"Measured {datetime.now(UTC):%Y-%m-%d} in {self.seconds / 60:.0f} minutes on {os.cpu_count()} cores "
+            f"({processor}), Python {preparing.RUNTIME}, load average per core {share:.1f} at the end.{noise}"
+        )
+
+    def _ratios(self) -> str:
+        figures = {
+            "start to first list": "first list",
+            "CPU of it": "first list CPU",
+            "start to first call": "first call",
+            "CPU of it ": "first call CPU",
+            "warm list": "modern list p50",
+            "warm call": "modern call p50",
+            "CPU of a warm call": "modern call CPU",
+            "RSS": "RSS",
+        }
+        lines = [
+            "### Postern as a multiple of each",
+            "",
+            "Median of the rounds' own ratios, quartiles in brackets; under 1 Postern is faster or smaller. "
+            f"{COUNT} tools.",
+            "",
+            f"| against | {' | '.join(figures)} |",
+            f"|---|{'---|' * len(figures)}",
+        ]
+        for contender in CONTENDERS:
+            if contender.name != POSTERN:
+                cells = [self._ratio(contender, figure) for figure in figures.values()]
+                lines.append(f"| {contender.title} | {' | '.join(cells)} |")
+        return "\n".join(lines)
+
+    def _ratio(self, contender: Contender, figure: str) -> str:
+        ours, theirs = self.main[POSTERN], self.main.get(contender.name)
+        if theirs is None:
+            return "not measured"
+        if not theirs.get(figure) and figure.startswith("modern"):
+            figure = figure.replace("modern", "legacy")
+        if not theirs.get(figure):
+            return "-"
+        ratios = [mine / other for mine, other in zip(ours[figure], theirs[figure], strict=True)]
+        if len(ratios) < 3:
+            return f"{statistics.median(ratios):.2f}"
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        return f"**{middle:.2f}** ({low:.2f}-{high:.2f})"
+
+    def _figures(self) -> str:
+        lines = [
+            f"### Figures, {COUNT} tools",
+            "",
+            "Milliseconds, medians; a start as wall / CPU, a warm request as p50 / p95. MB of peak memory and of the "
+            "zip without bytecode.",
+            "",
+            "| contender | first list | first call | list 2026-07-28 | call 2026-07-28 | list 2025-11-25 | call "
+            "2025-11-25 | RSS | modules | zip |",
+            "|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for contender in CONTENDERS:
+            found = self.main.get(contender.name)
+            if found is None:
+                lines.append(f"| {contender.title} | not measured, see below |{' |' * 8}")
+                continue
+            cells = [
+                self._pair(found, "first list", "first list CPU", "{:.0f}"),
+                self._pair(found, "first call", "first call CPU", "{:.0f}"),
+                *(
+                    self._pair(found, f"{era} {method} p50", f"{era} {method} p95", "{:.2f}")
+                    for era in ("modern", "legacy")
+                    for method in ("list", "call")
+                ),
+                f"{statistics.median(found['RSS']):.0f}",
+                f"{statistics.median(found['modules']):.0f}",
+                f"{self.zip[contender.name]:.1f}",
+            ]
+            lines.append(f"| {contender.title} | {' | '.join(cells)} |")
+        if self.artefact is not None:
+            lines += ["", f"The artefact of `make build` for this machine, with bytecode: {self.artefact:.1f} MB."]
+        return "\n".join(lines)
+
+    @staticmethod
+    def _pair(found: dict[str, list[float]], first: str, second: str, form: str) -> str:
+        if not found.get(first):
+            return "-"
+        return " / ".join(form.format(statistics.median(found[name])) for name in (first, second))
+
+    def _growth(self) -> str:
+        counts = sorted(self.growth)
+        lines = [
+            "### Growth with the number of tools",
+            "",
+            "Milliseconds: start to first list / warm list / warm call, era 2026-07-28 (awslabs: 2025-11-25).",
+            "",
+            f"| contender | {' | '.join(f'{count:,} tools' for count in counts)} |",
+            f"|---|{'---|' * len(counts)}",
+        ]
+        for contender in CONTENDERS:
+            cells = []
+            for count in counts:
+                found = self.growth[count].get(contender.name)
+                if found is None:
+                    cells.append("not measured")
+                    continue
+                era = contender.eras[0]
+                cold_ms = statistics.median(found["first list"])
+                warm = [found.get(f"{era} {method} p50") for method in ("list", "call")]
+                cells.append(
+                    " / ".join([f"{cold_ms:.0f}", *(f"{statistics.median(one):.2f}" if one else "-" for one in warm)])
+                )
+            lines.append(f"| {contender.title} | {' | '.join(cells)} |")
+        ratios = []
+        for name in (POSTERN, FLOOR):
+            few, many = self.growth[COUNT].get(name), self.growth[max(counts)].get(name)
+            if few and many:
+                for title, figure in (("cold", "first list CPU"), ("call", "modern call CPU")):
+                    ratio = statistics.median(many[figure]) / statistics.median(few[figure])
+                    ratios.append(f"{name} {title} {ratio:.2f}")
+        return "\n".join([*lines, "", f"CPU of {max(counts):,} tools over {COUNT}: {', '.join(ratios)}."])
+
+    def _load_table(self) -> str:
+        lines = [
+            "### `make run` under load",
+            "",
+            "Requests per second (p50 ms), era 2026-07-28, one process each; `make run` also reads the token, checks "
+            "arguments and writes the log. The load client and the upstream share the cores.",
+            "",
+        ]
+        columns = [f"{connections} {method}" for connections in self.size.connections for method in ("list", "call")]
+        titles = [f"{method}s, {number} connections" for number, method in (column.split() for column in columns)]
+        lines += [f"| server | {' | '.join(titles)} |", f"|---|{'---|' * len(columns)}"]
+        for contender in CONTENDERS:
+            if contender.name != POSTERN and contender.name not in ASGI:
+                continue
+            found = self.load.get(contender.name)
+            title = "**`make run`**" if contender.name == POSTERN else contender.title
+            if found is None:
+                lines.append(f"| {title} | {' | '.join('not measured' for _ in columns)} |")
+                continue
+            cells = [
+                f"{statistics.median(found[f'{column} per_second']):,.0f} "
+                f"({statistics.median(found[f'{column} p50']):.1f})"
+                for column in columns
+            ]
+            lines.append(f"| {title} | {' | '.join(cells)} |")
+        return "\n".join(lines)
+
+    def _missing(self) -> str:
+        if not self.missing:
+            return ""
+        lines = [f"- {name}: {reason}" for name, reason in self.missing.items()]
+        return "\n".join(["### Not measured", "", *lines])

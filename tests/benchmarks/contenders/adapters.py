@@ -1,0 +1,58 @@
+"""What the ASGI peers share: an application whose lifespan is entered once, behind Mangum."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tests.benchmarks.contenders import Built, Event
+from tests.benchmarks.contenders.work import Refused, Work, token_of
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+
+class CurrentCall:
+    """The grant and token of the request in progress, for the tool that it calls. One request at a time, as on
+    Lambda."""
+
+    def __init__(self) -> None:
+        self.grant: dict[str, Any] = {}
+        self.token = ""
+
+
+def behind_mangum(app: Starlette, work: Work | None, call: CurrentCall) -> Built:
+    """The application as a Lambda handler, in its best case: plain Mangum fails at the second invocation, because the
+    SDK's session manager starts once. With `work`, each request reads its token first."""
+    from mangum import Mangum
+
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    living: list[asyncio.Task[None]] = []
+    mangum: Callable[[Event, Any], dict[str, Any]] = Mangum(app, lifespan="off")
+
+    async def live(started: asyncio.Event) -> None:
+        async with app.router.lifespan_context(app):
+            started.set()
+            await asyncio.Event().wait()
+
+    async def enter() -> None:
+        started = asyncio.Event()
+        living.append(asyncio.create_task(live(started)))
+        await started.wait()
+
+    def handle(event: Event, context: Any) -> dict[str, Any]:
+        if not living:
+            loop.run_until_complete(enter())
+        if work is not None:
+            try:
+                call.token = token_of(event)
+                call.grant = work.admit(call.token)
+            except Refused:
+                return {"statusCode": 404, "headers": {}, "body": "{}", "isBase64Encoded": False}
+        path = "/mcp"
+        http = {**event["requestContext"]["http"], "path": path}
+        return mangum({**event, "rawPath": path, "requestContext": {**event["requestContext"], "http": http}}, context)
+
+    return Built(handle, app)
