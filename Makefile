@@ -37,7 +37,7 @@ check: $(VENV)/.dev ## Types, lint, fresh catalogue, import table, the template'
 	@$(RUN) -m mypy
 	@$(VENV)/bin/tool-catalog check
 	@$(RUN) -m pytest tests/test_import_table.py
-	@infra/check
+	@infra/check.sh
 
 bench: $(VENV)/.dev ## Measure: cold and warm beside the peers, a call, the memory engine
 	@$(RUN) -m tests.benchmarks $(ARGS)
@@ -60,13 +60,13 @@ conformance: $(VENV)/.dev ## The official conformance suite; fails when docs/con
 	@$(RUN) -m tests.conformance.run $(if $(CI),--check)
 
 test-aws: $(VENV)/.dev ## Build, Lambda runtime, DynamoDB and a whole deployment, on local stand-ins
-	@infra/test-aws $(ARGS)
+	@infra/test-aws.sh $(ARGS)
 
 build: $(VENV)/.ready ## The three Lambda artefacts, into .aws-sam/build
-	@infra/build
+	@infra/build.sh
 
 deploy: $(VENV)/.ready ## make deploy ENV=dev|staging|prod|ephemeral-NAME [ARGS="Parameter=value ..."]
-	@infra/deploy $(ENV) $(ARGS)
+	@infra/deploy.sh $(ENV) $(ARGS)
 
 smoke: $(VENV)/.ready ## Check a deployment from outside: make smoke ENV=dev
 	@$(RUN) infra/smoke.py $(ENV)
@@ -75,7 +75,7 @@ destroy: $(VENV)/.ready ## Remove a deployment, whatever state it is in: make de
 	@$(RUN) infra/destroy.py $(ENV) $(ARGS)
 
 lock: $(VENV)/.dev ## Lock the dependencies with hashes; ARGS=--upgrade moves to the newest versions
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" infra/lock $(ARGS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" infra/lock.sh $(ARGS)
 
 clean: ## Remove what can be made again (never your data in .postern)
 	rm -rf $(VENV) .cache .aws-sam .mypy_cache .ruff_cache .hypothesis

@@ -1,10 +1,10 @@
-"""Removes one environment, whatever state its stack is in: complete, half deployed, rolled back, half deleted.
+"""Remove one environment, in any state of its stack: complete, half deployed, rolled back or half deleted.
 
     python infra/destroy.py ENVIRONMENT [--yes STACK]
 
-Asks for the stack's name, or takes it from --yes. Everything goes: table, key, functions, schedules, logs. (The KMS key
-can be had back for 30 days; a durable table is gone with its recovery points, so export it first.)
-Exit code 1 when something is left; the message says what and why.
+Asks for the name of the stack, or takes it from --yes. Removes everything: table, key, functions, schedules and logs.
+The KMS key can be restored for 30 days. A durable table is removed with its recovery points, so export it first.
+Exit code 1 when anything is left; the message says what and why.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from typing import Any
 
 POLL_SECONDS, POLLS = 5, 240
-"""Every 5 s for 20 minutes: a CloudFront distribution takes most of that."""
+"""Every 5 s for 20 minutes. A CloudFront distribution takes most of that time."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Remove one environment; returns the exit code."""
+    """Remove one environment and return the exit code."""
     parser = argparse.ArgumentParser(prog="destroy.py", description="Remove a deployment.")
     parser.add_argument("environment", help="dev, staging, prod or ephemeral-NAME")
-    parser.add_argument("--yes", metavar="STACK", help="the stack's name, so that nothing is asked")
+    parser.add_argument("--yes", metavar="STACK", help="the name of the stack, as confirmation")
     options = parser.parse_args(arguments)
 
     import boto3
@@ -33,11 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cloudformation = boto3.client("cloudformation")
         state = state_of(cloudformation, stack)
         if state is None:
-            print(f"{stack}: there is none")
+            print(f"{stack} does not exist")
             return 0
-        said = options.yes if options.yes is not None else input(f"{stack} is {state}. Its name, to remove it all: ")
+        said = (
+            options.yes
+            if options.yes is not None
+            else input(f"{stack} is {state}. To remove everything, enter the name of the stack: ")
+        )
         if said != stack:
-            print(f'that is "{said}", not "{stack}"; nothing was removed', file=sys.stderr)
+            print(f'"{said}" is not "{stack}"; nothing was removed', file=sys.stderr)
             return 1
         unprotect(cloudformation, boto3.client("dynamodb"), stack)
         return remove(cloudformation, stack)
@@ -47,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def state_of(cloudformation: Any, stack: str) -> str | None:
-    """CloudFormation's word for the stack's state; None when there is no such stack."""
+    """The state of the stack as CloudFormation names it; None when the stack does not exist."""
     from botocore.exceptions import ClientError
 
     try:
@@ -60,7 +64,7 @@ def state_of(cloudformation: Any, stack: str) -> str | None:
 
 
 def unprotect(cloudformation: Any, dynamodb: Any, stack: str) -> None:
-    """Take the deletion protection off the stack's table, if it has got that far."""
+    """Switch off the deletion protection of the table, if the table exists."""
     resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
     for resource in resources:
         name = resource.get("PhysicalResourceId")
@@ -74,7 +78,7 @@ def unprotect(cloudformation: Any, dynamodb: Any, stack: str) -> None:
 
 
 def remove(cloudformation: Any, stack: str) -> int:
-    """Delete the stack and wait; returns the exit code."""
+    """Delete the stack, wait, and return the exit code."""
     from botocore.exceptions import WaiterError
 
     cloudformation.delete_stack(StackName=stack)
@@ -88,8 +92,11 @@ def remove(cloudformation: Any, stack: str) -> int:
             for resource in cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
             if resource["ResourceStatus"] != "DELETE_COMPLETE"
         ]
-        print(f"{stack} is {state_of(cloudformation, stack)}; left:\n" + "\n".join(left), file=sys.stderr)
-        print("mend what the reasons say, then run this again", file=sys.stderr)
+        print(
+            f"{stack} is {state_of(cloudformation, stack)}; these resources are left:\n" + "\n".join(left),
+            file=sys.stderr,
+        )
+        print("fix what the reasons say, then run this command again", file=sys.stderr)
         return 1
     print(f"{stack}: removed")
     return 0

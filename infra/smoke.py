@@ -1,9 +1,9 @@
-"""Is a deployment what it should be? Looks at the table, then at both functions from outside; changes nothing.
+"""Check a deployment from outside: its table, then both functions. Changes nothing.
 
     python infra/smoke.py ENVIRONMENT [--mcp-url URL] [--admin-url URL]
 
-Uses the AWS credentials and region of the shell. The URLs come from the stack's outputs unless they are given, as for a
-stand-in whose host names nobody resolves. Exit code 1 when something is wrong; each line says what to do.
+Uses the AWS credentials and the region of the shell. The URLs come from the outputs of the stack unless they are given,
+e.g. for a stand-in whose host names do not resolve. Exit code 1 when anything is wrong; each line says what to do.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 Json = Any
 
 TIMEOUT_SECONDS = 30
-"""Of one request; the first one after a deploy starts a function."""
+"""Limit of one request. The first request after a deployment starts a function."""
 
 SAMPLE_TOKEN = "0" * 43
-"""The form of a token, and nobody's."""
+"""Has the form of a token, but opens nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check one environment; returns the exit code."""
+    """Check one environment and return the exit code."""
     parser = argparse.ArgumentParser(prog="smoke.py", description="Check a deployment from outside.")
     parser.add_argument("environment", help="dev, staging, prod or ephemeral-NAME")
-    parser.add_argument("--mcp-url", help="instead of the stack's output")
-    parser.add_argument("--admin-url", help="instead of the stack's output")
+    parser.add_argument("--mcp-url", help="use this URL instead of the output of the stack")
+    parser.add_argument("--admin-url", help="use this URL instead of the output of the stack")
     options = parser.parse_args(arguments)
 
     import boto3
@@ -50,47 +50,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BotoCoreError, ClientError) as error:
         problems = [f"{stack}: {error}"]
     except KeyError as missing:
-        problems = [f"{stack} has no output {missing}; finish the deployment: infra/deploy {options.environment}"]
+        problems = [f"{stack} has no output {missing}; finish the deployment: infra/deploy.sh {options.environment}"]
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"{stack}: {f'{len(problems)} to fix' if problems else 'all is well'}")
+    print(f"{stack}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
     return 1 if problems else 0
 
 
 def read_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
-    """The outputs of a stack. Raises ClientError when there is no such stack, KeyError naming a state to finish."""
+    """The outputs of a stack. Raises ClientError when the stack does not exist."""
     [described] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", ())}
 
 
 def table_problems(dynamodb: Any, table: str) -> Iterator[str]:
-    """What is wrong with the table: its key, its billing, its TTL."""
+    """Problems of the table: its key and its TTL."""
     described = dynamodb.describe_table(TableName=table)["Table"]
     key = {part["AttributeName"]: part["KeyType"] for part in described["KeySchema"]}
     kinds = {part["AttributeName"]: part["AttributeType"] for part in described["AttributeDefinitions"]}
     if key != {"pk": "HASH", "sk": "RANGE"} or (kinds.get("pk"), kinds.get("sk")) != ("S", "S"):
         yield (
-            f"table {table}: its key is {key}, it must be pk (string, HASH) and sk (string, RANGE); "
-            "a key cannot be changed: deploy the template's own table"
+            f"table {table}: the key is {key}; it must be pk (string, HASH) and sk (string, RANGE). "
+            "A key cannot be changed: deploy the table of the template"
         )
     ttl = dynamodb.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
     if ttl.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING") or ttl.get("AttributeName") != "expires_at":
         yield (
-            f"table {table}: TTL is {ttl.get('TimeToLiveStatus')} on {ttl.get('AttributeName', 'no attribute')}, it "
+            f"table {table}: TTL is {ttl.get('TimeToLiveStatus')} on {ttl.get('AttributeName', 'no attribute')}; it "
             f"must be on expires_at; run: aws dynamodb update-time-to-live --table-name {table} "
             "--time-to-live-specification Enabled=true,AttributeName=expires_at"
         )
 
 
 def endpoint_problems(mcp_url: str) -> Iterator[str]:
-    """What is wrong with the data plane at `mcp_url` (it ends in /mcp/): health, and the answer to a dead token."""
+    """Problems of the data plane at `mcp_url`, which ends in /mcp/: its health, and its answer to a dead token."""
     yield from _expect("the MCP endpoint", mcp_url.removesuffix("mcp/") + "health", 200, "ok")
     message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
     yield from _expect("the MCP endpoint, for an unknown token,", mcp_url + SAMPLE_TOKEN, 404, "expired", body=message)
 
 
 def api_problems(admin_url: str, root_token: str) -> Iterator[str]:
-    """What is wrong with the control plane at `admin_url`: who comes in, and who does not."""
+    """Problems of the control plane at `admin_url`: it must refuse without an API token and accept the root token."""
     accounts = admin_url.removesuffix("/") + "/integrated-account"
     yield from _expect("the management API, without an API token,", accounts, 401, "")
     yield from _expect("the management API, with the root API token,", accounts, 200, "result", token=root_token)
@@ -109,12 +109,12 @@ def _expect(
     except urllib.error.HTTPError as error:
         found, answer = error.code, error.read().decode(errors="replace")
     except OSError as error:
-        yield f"{what} does not answer at {_host(url)} ({error}); look at its log group"
+        yield f"{what} does not answer at {_host(url)} ({error}); read its log group"
         return
     if found != status or text not in answer:
         yield (
-            f"{what} answers {found}, not {status}{f' with {text!r}' if text else ''}; look at its log group "
-            f"(it said: {answer[:200]})"
+            f"{what} answers {found}, not {status}{f' with {text!r}' if text else ''}; read its log group "
+            f"(the answer began: {answer[:200]})"
         )
 
 

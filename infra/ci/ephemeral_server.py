@@ -1,11 +1,11 @@
-"""Mint an MCP server that expires by itself, and revoke it: standard library only, so that any runner can.
+"""Mint an MCP server that expires by itself, and revoke it. Needs only the standard library, so any runner can.
 
-    python3 ephemeral_server.py mint      -> id and url into $GITHUB_OUTPUT, both secrets masked in the log
-    python3 ephemeral_server.py revoke    POSTERN_SERVER_ID; harmless when it is gone already
+    python3 ephemeral_server.py mint      writes id and url to $GITHUB_OUTPUT, and masks both secrets in the log
+    python3 ephemeral_server.py revoke    revokes POSTERN_SERVER_ID; harmless when it is already removed
 
-Both read POSTERN_ENDPOINT (origin of the management API), POSTERN_API_TOKEN (scope manage) and POSTERN_ACCOUNT; mint
-reads POSTERN_METHODS and POSTERN_TAGS (separated by spaces or commas), POSTERN_PINS (a JSON object),
-POSTERN_EXPIRES_IN (seconds) and POSTERN_NAME as well.
+Both read POSTERN_ENDPOINT (origin of the management API), POSTERN_API_TOKEN (scope manage) and POSTERN_ACCOUNT. `mint`
+also reads POSTERN_METHODS and POSTERN_TAGS (separated by spaces or commas), POSTERN_PINS (a JSON object),
+POSTERN_EXPIRES_IN (seconds) and POSTERN_NAME.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from typing import Any
 from urllib.parse import quote
 
 DEFAULT_SECONDS = 900
-"""Life of a server nobody gave a life: long enough for a test run, short enough to be forgotten."""
+"""Default life of a server: long enough for a test run, short enough to need no clean-up."""
 
 MAX_SECONDS = 86_400
-"""Longest life of a server for a test run: a day."""
+"""Longest life of a server for a test run: one day."""
 
 TIMEOUT_SECONDS = 30
-"""Of one request to the management API."""
+"""Limit of one request to the management API."""
 
 
 class CiError(Exception):
-    """Something that stops the run; the message says what was wrong, what is valid and what to do."""
+    """The run cannot continue. The message says what is wrong, what is valid and what to do."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def mint(
     pins: Mapping[str, str] | None = None,
     expires_in: int = DEFAULT_SECONDS,
 ) -> Server:
-    """A new server; empty `methods` and `tags` filter nothing. `expires_in` is in seconds. Raises CiError."""
+    """A new server. Empty `methods` and `tags` select all tools. `expires_in` is in seconds. Raises CiError."""
     if not 1 <= expires_in <= MAX_SECONDS:
         raise CiError(f"expires_in is {expires_in}; valid: 1 to {MAX_SECONDS} seconds")
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=expires_in)
@@ -80,7 +80,7 @@ def mint(
 
 
 def revoke(endpoint: Endpoint, server_id: str) -> None:
-    """Remove a server; one that is gone already is fine. Raises CiError."""
+    """Remove a server. A server that is already removed is not an error. Raises CiError."""
     account, server = quote(endpoint.account_id, safe=""), quote(server_id, safe="")
     try:
         _request(endpoint, "DELETE", f"/integrated-account/{account}/mcp/{server}")
@@ -90,7 +90,7 @@ def revoke(endpoint: Endpoint, server_id: str) -> None:
 
 
 def endpoint_from(environment: Mapping[str, str]) -> Endpoint:
-    """The endpoint that the environment names. Raises CiError naming what is missing."""
+    """The endpoint that the environment names. Raises CiError, naming what is missing."""
     names = ("POSTERN_ENDPOINT", "POSTERN_API_TOKEN", "POSTERN_ACCOUNT")
     missing = [name for name in names if not environment.get(name)]
     if missing:
@@ -127,7 +127,7 @@ def _mint(environment: Mapping[str, str]) -> None:
         if not isinstance(pins, dict):
             raise ValueError
     except ValueError:
-        raise CiError('pins is not a JSON object; write it as {"user_id": "usr_1"}') from None
+        raise CiError('pins is not a JSON object; write e.g. {"user_id": "usr_1"}') from None
     try:
         expires_in = int(environment.get("POSTERN_EXPIRES_IN") or DEFAULT_SECONDS)
     except ValueError:
@@ -152,7 +152,7 @@ def _words(text: str) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    """As a workflow command's message wants it."""
+    """The text encoded for the message of a workflow command."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
@@ -171,7 +171,7 @@ def _request(endpoint: Endpoint, verb: str, path: str, body: Any = None) -> Any:
 
 
 def _said(answer: bytes) -> str:
-    """The message of an error answer, with what is valid; or its beginning."""
+    """The message and the details of an error response, or its first characters."""
     try:
         document = json.loads(answer)
         details = document.get("details")

@@ -1,13 +1,13 @@
-"""pytest plugin: an MCP server for each test that asks for one. `pytest -p infra.ci.pytest_postern`
+"""A pytest plugin with an MCP server for each test that requests one. `pytest -p infra.ci.pytest_postern`
 
     @pytest.mark.postern(methods=["read"], tags=["memories"], pins={"user_id": "usr_1"}, expires_in=300)
     def test_the_agent_reads_only(postern_server):
         names = [tool.name for tool in postern_server.list_tools()]
         result = postern_server.call_tool("mem_0_memories_search", {"query": "tea"})
 
-The server is minted before the test, revoked after it, and expires anyway. It lives on the endpoint that
-POSTERN_ENDPOINT, POSTERN_API_TOKEN and POSTERN_ACCOUNT name; without POSTERN_ENDPOINT, on an embedded endpoint with an
-embedded memory, started once for the whole run and gone with it.
+The server is minted before the test, revoked after it, and expires in any case. It is on the endpoint that
+POSTERN_ENDPOINT, POSTERN_API_TOKEN and POSTERN_ACCOUNT name. Without POSTERN_ENDPOINT, the plugin starts an embedded
+endpoint with an embedded memory once for the whole run, and removes it afterwards.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ARGUMENTS = ("methods", "tags", "pins", "expires_in")
 
 @dataclass(frozen=True)
 class PosternServer:
-    """The server of one test. `url` is all that an agent needs."""
+    """The server of one test. An agent needs only `url`."""
 
     url: str = field(repr=False)
     id: str
@@ -60,7 +60,7 @@ class PosternServer:
         return asyncio.run(listed())
 
     def call_tool(self, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
-        """One call; a failed one comes back with `is_error`, an unknown tool raises."""
+        """One call. A failed call returns a result with `is_error`; an unknown tool raises."""
 
         async def called() -> CallToolResult:
             async with self.client() as client:
@@ -76,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def postern_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """Where servers are minted: the deployment that the environment names, or an embedded one."""
+    """Where servers are minted: the deployment that the environment names, or an embedded endpoint."""
     if os.environ.get("POSTERN_ENDPOINT"):
         try:
             yield endpoint_from(os.environ)
@@ -93,7 +93,7 @@ def postern_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpo
 
 @pytest.fixture
 def postern_server(postern_endpoint: Endpoint, request: pytest.FixtureRequest) -> Iterator[PosternServer]:
-    """An MCP server of this test's own."""
+    """The MCP server of this test."""
     marker = request.node.get_closest_marker("postern")
     wanted = dict(marker.kwargs) if marker else {}
     unknown = [*(str(value) for value in (marker.args if marker else ())), *(set(wanted) - set(ARGUMENTS))]

@@ -1,19 +1,18 @@
-"""Builds the artefact of one Lambda function: locked packages, our modules that the handler reaches, nothing else.
+"""Build the artefact of one Lambda function: locked packages and the modules that the handler can load.
 
     python infra/package/build.py FUNCTION FOLDER [--architecture arm64|x86_64] [--python 3.13]
 
-`sam build` runs it through the Makefile beside it. The same sources give the same bytes:
+`sam build` runs this file through the Makefile in this folder. Equal sources give equal bytes:
 
-- packages come from infra/requirements/FUNCTION.txt: exact versions, checked by hash, wheels only, for the platform of
-  the function and not of this machine. Nothing is compiled, so any Python 3.11+ with pip builds for arm64;
-- our modules are those that the handler's imports lead to, also the imports inside functions, so a module that no
-  function uses is in no artefact;
-- bytecode is compiled in, because Lambda's /var/task is read-only and a cold start would compile every module again.
-  It is "unchecked-hash" bytecode: the file times that Lambda gives to unpacked files would make any other kind stale.
-  It needs an interpreter of the function's own version (python3.13); where there is none the artefact is made
-  without, works, and starts slower, and a line says so.
+- Packages come from infra/requirements/FUNCTION.txt: exact versions, checked by hash, only wheels, for the platform of
+  the function. Nothing is compiled, so any Python 3.11 or newer with pip can build for arm64.
+- Modules of ours are those that the imports of the handler reach, including imports inside functions.
+- The artefact contains bytecode, because /var/task on Lambda is read-only and every cold start would compile again. The
+  bytecode is "unchecked-hash": the file times that Lambda sets would make any other kind stale. It needs an interpreter
+  of the version of the function (python3.13). Without one the artefact has no bytecode and starts slower, and a
+  message says so.
 
-The gate comes first: a catalogue that does not compile, or is not what the records say, stops the build.
+The gate comes first: a catalogue that does not compile, or differs from its records, stops the build.
 """
 
 from __future__ import annotations
@@ -35,27 +34,27 @@ PLATFORMS = {
     "arm64": ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64"),
     "x86_64": ("manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux_2_28_x86_64", "manylinux_2_34_x86_64"),
 }
-"""Wheel platforms that run on Lambda's Amazon Linux 2023 (glibc 2.34)."""
+"""Wheel platforms that run on Amazon Linux 2023 (glibc 2.34), the system of Lambda."""
 
 AWS_SERVICES = ("dynamodb", "kms", "scheduler", "secretsmanager")
-"""Services whose model files stay in botocore; all of them together are 25 of its 30 MB."""
+"""Services whose model files stay in botocore. The model files of all services are 25 of its 30 MB."""
 
 UNUSED = ("*.pyi", "py.typed", "bin", "tests", "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED")
-"""What packages bring along and no function reads. Licences stay."""
+"""Files of packages that no function reads. Licences stay."""
 
 TASK_ROOT = "/var/task"
-"""Where Lambda unpacks an artefact; the file names in tracebacks."""
+"""Where Lambda unpacks an artefact. Tracebacks show this path."""
 
 
 class BuildError(Exception):
-    """The artefact cannot be built; the message says why and what to do."""
+    """The artefact cannot be built. The message says why and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build one artefact; returns the exit code."""
+    """Build one artefact and return the exit code."""
     parser = argparse.ArgumentParser(prog="build.py", description="Build the artefact of one Lambda function.")
     parser.add_argument("function", choices=FUNCTIONS)
-    parser.add_argument("folder", type=Path, help="emptied first")
+    parser.add_argument("folder", type=Path, help="the target; it is emptied first")
     parser.add_argument("--architecture", choices=PLATFORMS, default=os.environ.get("POSTERN_ARCHITECTURE", "arm64"))
     parser.add_argument("--python", default=os.environ.get("POSTERN_PYTHON", "3.13"), help="version of the runtime")
     options = parser.parse_args(arguments)
@@ -73,7 +72,7 @@ def build(function: str, folder: Path, architecture: str, python: str) -> None:
     serves_tools = ROOT / "tool_catalog" / "catalog.py" in modules
     check = [sys.executable, "-m", "tool_catalog.cli", "check"]
     if serves_tools and subprocess.run(check, cwd=ROOT, check=False).returncode:
-        raise BuildError("the catalogue is not what the records say (above); run `make catalog` and read its diff")
+        raise BuildError("the catalogue differs from its records (see above); run `make catalog` and read the diff")
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -97,7 +96,7 @@ def build(function: str, folder: Path, architecture: str, python: str) -> None:
 
 
 def reached(module: str) -> list[Path]:
-    """Our source files that importing `module` and calling into it can load, sorted; with their packages' __init__."""
+    """The source files of ours that `module` can load, sorted, including the `__init__` files of their packages."""
     found: set[Path] = set()
     pending = [module]
     while pending:
@@ -109,12 +108,12 @@ def reached(module: str) -> list[Path]:
         pending += [name.rpartition(".")[0]] if "." in name else []
         pending += _imports(ast.parse(path.read_bytes(), str(path)))
     if not found:
-        raise BuildError(f"{module.replace('.', '/')}.py is not there; run this in a complete checkout")
+        raise BuildError(f"{module.replace('.', '/')}.py does not exist; run this command in a complete checkout")
     return sorted(found)
 
 
 def _source(name: str) -> Path | None:
-    """The file of one of our modules; None for anybody else's, and for a name inside a module."""
+    """The file of a module of ours; None for other modules, and for a name inside a module."""
     if name.partition(".")[0] not in OURS:
         return None
     base = ROOT.joinpath(*name.split("."))
@@ -122,7 +121,7 @@ def _source(name: str) -> Path | None:
 
 
 def _imports(tree: ast.AST) -> Iterator[str]:
-    """Absolute names that a module's imports may mean, in functions too, but not under `if TYPE_CHECKING`."""
+    """Absolute names that a module may import, also in functions, but not under `if TYPE_CHECKING`."""
     for node in ast.iter_child_nodes(tree):
         match node:
             case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=other):
@@ -144,7 +143,7 @@ def _install(lock: Path, folder: Path, architecture: str, python: str) -> None:
     for platform in PLATFORMS[architecture]:
         command += ["--platform", platform]
     if subprocess.run(command, check=False).returncode:
-        raise BuildError(f"the packages of {lock.relative_to(ROOT)} could not be installed (pip says why above)")
+        raise BuildError(f"the packages of {lock.relative_to(ROOT)} could not be installed; see the messages above")
     locked = [line for line in lock.read_text().splitlines() if "==" in line]
     if locked and not any(folder.iterdir()):
         raise BuildError(f"pip installed nothing of {lock.relative_to(ROOT)}")
@@ -165,17 +164,20 @@ def _prune_botocore(folder: Path) -> None:
 def _compile(folder: Path, python: str) -> None:
     compiler = interpreter(python)
     if compiler is None:
-        print(f"no Python {python} here: the artefact has no bytecode, so its cold starts take longer", file=sys.stderr)
+        print(
+            f"Python {python} is not installed: the artefact has no bytecode, so its cold starts take longer",
+            file=sys.stderr,
+        )
         return
     command = [compiler, "-I", "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
     if subprocess.run([*command, "-s", str(folder), "-p", TASK_ROOT, str(folder)], check=False).returncode:
-        raise BuildError("a module does not compile (above)")
+        raise BuildError("a module does not compile (see above)")
 
 
 def interpreter(python: str) -> str | None:
-    """An interpreter that is of this version, not merely called so."""
+    """An interpreter that really has this version; its name is not proof."""
     ask = "import sys; print('{}.{}'.format(*sys.version_info))"
-    aside = sorted(Path.home().glob(f".pyenv/versions/{python}.*/bin/python{python}"))  # its shims may be switched off
+    aside = sorted(Path.home().glob(f".pyenv/versions/{python}.*/bin/python{python}"))
     for candidate in (sys.executable, shutil.which(f"python{python}"), *map(str, aside)):
         if candidate is not None:
             answer = subprocess.run([candidate, "-I", "-c", ask], capture_output=True, text=True, check=False)

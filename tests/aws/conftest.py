@@ -43,9 +43,9 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """All three functions through infra/build, for the interpreter that the stand-ins run functions with.
+    """All three functions through infra/build.sh, for the interpreter that the stand-ins run functions with.
 
-    `infra/test-aws` has built them already, into POSTERN_BUILT.
+    `infra/test-aws.sh` has built them already, into POSTERN_BUILT.
     """
     interpreter = standins.tool("standins/bin/python")
     ask = [str(interpreter), "-c", "import sys; print('{}.{}'.format(*sys.version_info))"]
@@ -54,7 +54,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
         return Built(Path(ready), python)
     folder = tmp_path_factory.mktemp("build") / "functions"
     architecture = ARCHITECTURES[platform.machine()]
-    done = run("infra/build", str(folder), POSTERN_ARCHITECTURE=architecture, POSTERN_PYTHON=python)
+    done = run("infra/build.sh", str(folder), POSTERN_ARCHITECTURE=architecture, POSTERN_PYTHON=python)
     assert done.returncode == 0, done.stdout + done.stderr
     return Built(folder, python)
 

@@ -1,8 +1,8 @@
 """Local stand-ins for AWS, started once per test process on loopback ports and stopped with it.
 
-`infra/aws-tools` installs them. Where they are missing, tests that need them are skipped with that command as the
-reason; under POSTERN_AWS_TESTS=required (as `infra/test-aws` sets it) they fail instead. Only Lambda's runtime client
-may be missing then, too: it needs a Python 3.13, which a machine may not have.
+`infra/aws-tools.sh` installs them. Where they are missing, tests that need them are skipped with that command as the
+reason. With POSTERN_AWS_TESTS=required, which `infra/test-aws.sh` sets, they fail instead. Only the runtime client of
+Lambda may still be missing: it needs a Python 3.13, which a machine may not have.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def tool(path: str) -> Path:
     """A program of the stand-ins, as "sam/bin/sam". Skips the test, or fails it, when it is not installed."""
     found = TOOLS / path
     if not found.exists():
-        missing = f"{found.relative_to(ROOT)} is not installed; run infra/aws-tools"
+        missing = f"{found.relative_to(ROOT)} is not installed; run infra/aws-tools.sh"
         if path.startswith("runtime/"):
             pytest.skip(f"{missing} (on a machine with Python 3.13)")
         if os.environ.get("POSTERN_AWS_TESTS") == "required":

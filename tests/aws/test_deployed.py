@@ -1,4 +1,4 @@
-"""`infra/deploy` against a local CloudFormation, and the product used through the Function URLs that come of it."""
+"""`infra/deploy.sh` against a local CloudFormation, and the product used through the Function URLs that come of it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Deployed:
 
 def deploy(endpoint: str, build: str, environment: str, *parameters: str) -> Deployed:
     variables = {"AWS_ENDPOINT_URL": endpoint, "POSTERN_BUILD": build, **standins.CREDENTIALS}
-    done = run("infra/deploy", environment, *parameters, **variables)
+    done = run("infra/deploy.sh", environment, *parameters, **variables)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     [stack] = standins.client("cloudformation", endpoint).describe_stacks(StackName=f"postern-{environment}")["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -177,12 +177,12 @@ def test_the_smoke_test_names_a_missing_ttl_with_the_command_that_sets_it_and_pa
     assert first.returncode == 1
     assert f"table {table}: TTL is DISABLED on no attribute, it must be on expires_at" in first.stderr
     assert "aws dynamodb update-time-to-live --table-name" in first.stderr
-    assert "1 to fix" in first.stdout
+    assert "1 problem\n" in first.stdout
     standins.client("dynamodb", deployed.endpoint).update_time_to_live(
         TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
     )
     second = smoke(deployed)
-    assert (second.returncode, second.stdout, second.stderr) == (0, "postern-dev: all is well\n", "")
+    assert (second.returncode, second.stdout, second.stderr) == (0, "postern-dev: no problems\n", "")
 
 
 def test_the_smoke_test_of_an_environment_that_is_not_there_says_so(deployed: Deployed) -> None:
@@ -212,7 +212,7 @@ def test_two_environments_share_no_name_and_one_goes_without_the_other(
     assert 'that is "postern-dev", not "postern-ephemeral-ci-1"; nothing was removed' in refused.stderr
     command = [sys.executable, "infra/destroy.py", "ephemeral-ci-1", "--yes", "postern-ephemeral-ci-1"]
     assert run(*command, **deployed.variables).stdout == "postern-ephemeral-ci-1: removed\n"
-    assert run(*command, **deployed.variables).stdout == "postern-ephemeral-ci-1: there is none\n"
+    assert run(*command, **deployed.variables).stdout == "postern-ephemeral-ci-1 does not exist\n"
     assert deployed.api("GET", "/integrated-account").status_code == 200
 
 
@@ -233,7 +233,7 @@ def test_a_half_deployed_stack_goes_with_one_command(
             (tmp_path / function.name).symlink_to(function)
     template = (built.folder / "template.yaml").read_text()
     (tmp_path / "template.yaml").write_text(template.replace("Resources:\n", BROKEN, 1))
-    broken = run("infra/deploy", "ephemeral-half", **{**deployed.variables, "POSTERN_BUILD": str(tmp_path)})
+    broken = run("infra/deploy.sh", "ephemeral-half", **{**deployed.variables, "POSTERN_BUILD": str(tmp_path)})
     assert broken.returncode != 0
     [stack] = standins.client("cloudformation", cloud).describe_stacks(StackName="postern-ephemeral-half")["Stacks"]
     assert stack["StackStatus"] in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED")
@@ -255,13 +255,13 @@ def test_a_durable_table_is_protected_and_still_goes_with_the_environment(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["production"], 'no environment "production"; usage: infra/deploy dev|staging|prod|ephemeral-NAME'),
+        (["production"], 'unknown environment "production"; usage: infra/deploy.sh dev|staging|prod|ephemeral-NAME'),
         (["dev", "Durable"], '"Durable" is not Parameter=value'),
-        ([], "usage: infra/deploy dev|staging|prod|ephemeral-NAME"),
+        ([], "usage: infra/deploy.sh dev|staging|prod|ephemeral-NAME"),
     ],
     ids=["environment", "parameter", "nothing"],
 )
 def test_a_wrong_command_line_deploys_nothing_and_says_what_is_right(arguments: list[str], said: str) -> None:
-    done = run("infra/deploy", *arguments)
+    done = run("infra/deploy.sh", *arguments)
     assert done.returncode != 0
     assert said in done.stderr

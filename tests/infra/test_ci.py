@@ -226,7 +226,7 @@ def test_the_action_revokes_also_when_the_commands_fail(endpoint: Endpoint, tmp_
     ("inputs", "said"),
     [
         ({"methods": "reed"}, "::error title=Postern::the management API answers 400: "),
-        ({"pins": "usr_1"}, '::error title=Postern::pins is not a JSON object; write it as {"user_id": "usr_1"}'),
+        ({"pins": "usr_1"}, '::error title=Postern::pins is not a JSON object; write e.g. {"user_id": "usr_1"}'),
         ({"expires_in": "soon"}, "::error title=Postern::expires-in is not a number of seconds; valid: 1 to 86400"),
         ({"api_token": "pst_" + "x" * 43}, "::error title=Postern::the management API answers 401: "),
         ({"account": "acc_other"}, "::error title=Postern::the management API answers 404: "),

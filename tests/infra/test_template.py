@@ -206,5 +206,5 @@ def test_a_catalogue_that_is_not_what_the_records_say_stops_the_build(tmp_path: 
         check=False,
     )
     assert done.returncode == 1
-    assert "mcp_endpoint: the catalogue is not what the records say (above); run `make catalog`" in done.stderr
+    assert "mcp_endpoint: the catalogue differs from its records (see above); run `make catalog`" in done.stderr
     assert not out.exists()

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Installs what builds, checks and tries out the deployment, from locked files, into .cache/aws: nothing else is touched.
+# Installs the tools that build, check and test the deployment, from lock files, into .cache/aws and nowhere else.
 #
-#   infra/aws-tools [sam|standins|checkov|runtime ...]      all of them when none is named
+#   infra/aws-tools.sh [sam|standins|checkov|runtime ...]   (default: all)
 #
-#   sam        SAM CLI; carries the Lambda runtime interface emulator
-#   standins   ministack and moto, which stand in for AWS on loopback; cfn-lint
+#   sam        SAM CLI, with the Lambda runtime interface emulator
+#   standins   ministack and moto, which replace AWS on loopback, and cfn-lint
 #   checkov    checks the template against security rules
-#   runtime    AWS's runtime interface client, alone with a Python of the functions' version (3.13)
+#   runtime    the runtime interface client of AWS, which needs the Python version of the functions (3.13)
 #
-# Each has an environment of its own, because their requirements contradict each other. Without Python 3.13 the first
-# three use another Python 3.11+, and `runtime` is left out with a message.
+# Each tool has its own environment, because their requirements conflict. Without Python 3.13, the first three use
+# another Python 3.11 or newer, and `runtime` is skipped with a message.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 TOOLS=.cache/aws
@@ -33,10 +33,10 @@ install() { # environment, interpreter
   echo "$stamp" > "$folder/.installed"
 }
 
-RUNTIME=$(infra/python313 || true)
+RUNTIME=$(infra/python313.sh || true)
 PYTHON=$([ -n "$RUNTIME" ] && echo "$RUNTIME" || { [ -x .venv/bin/python ] && echo .venv/bin/python; } || command -v python3 || true)
 "${PYTHON:-false}" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-  { echo "infra/aws-tools: needs Python 3.11 or newer as python3" >&2; exit 1; }
+  { echo "infra/aws-tools.sh: needs Python 3.11 or newer as python3" >&2; exit 1; }
 
 install uv "$PYTHON"
 for tool in "${@:-sam}" $([ $# -gt 0 ] || echo standins checkov runtime); do
@@ -44,8 +44,8 @@ for tool in "${@:-sam}" $([ $# -gt 0 ] || echo standins checkov runtime); do
     sam | standins | checkov) install "$tool" "$PYTHON" ;;
     runtime)
       if [ -n "$RUNTIME" ]; then install runtime "$PYTHON"; else
-        echo "no Python 3.13 here: built functions cannot be run as Lambda runs them, and those tests are skipped" >&2
+        echo "Python 3.13 is not installed: tests that run the built functions like Lambda does are skipped" >&2
       fi ;;
-    *) echo "infra/aws-tools: unknown tool $tool; valid: sam standins checkov runtime" >&2; exit 2 ;;
+    *) echo "infra/aws-tools.sh: unknown tool $tool; valid: sam standins checkov runtime" >&2; exit 2 ;;
   esac
 done

@@ -2,13 +2,13 @@
 # Locks every dependency in infra/requirements/*.txt: exact versions with hashes, in pip's format, for every platform
 # and Python 3.11 or newer, without download addresses.
 #
-#   infra/lock              keeps the locked versions and adds what is missing
-#   infra/lock --upgrade    moves every version to the newest one that is allowed
+#   infra/lock.sh              keeps the locked versions and adds what is missing
+#   infra/lock.sh --upgrade    moves every version to the newest one that is allowed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case ${1:-} in
   "" | --upgrade) ;;
-  *) echo "infra/lock: unknown option \"$1\"; usage: infra/lock [--upgrade]" >&2; exit 2 ;;
+  *) echo "infra/lock.sh: unknown option \"$1\"; usage: infra/lock.sh [--upgrade]" >&2; exit 2 ;;
 esac
 upgrade=("$@")
 command -v uv >/dev/null || python -m pip install --quiet uv
