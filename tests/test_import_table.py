@@ -41,7 +41,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tool_catalog.catalog",
     ),
     "functions.admin_api": ("functions.admin_api", "functions.gateway", "functions.stores", "tool_catalog.catalog"),
-    "functions.purge": ("functions.purge", "functions.gateway", "functions.stores"),
+    "functions.purge": (
+        "functions.purge",
+        "functions.admin_api.servers.item",
+        "functions.gateway",
+        "functions.stores",
+    ),
     "functions.memory_engine": ("functions.memory_engine",),
     "functions.memory_engine.storage": (
         "functions.memory_engine.json_text",

@@ -1,4 +1,4 @@
-"""How the control plane speaks to AWS: how long one request may take, how often it is tried, how an error is told.
+"""How the control plane calls AWS: how long one request may take, how often it is tried, how an error is named.
 
 boto3 is imported by the call that needs it.
 """
@@ -11,7 +11,7 @@ CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 2, 5, 3
 """Longest waits, and tries, of one request: an operator is waiting for the answer."""
 
 
-def aws_client(service: Literal["kms", "scheduler"]) -> Any:
+def aws_client(service: Literal["kms", "scheduler", "secretsmanager"]) -> Any:
     """A boto3 client with these limits; region and credentials are the environment's."""
     import boto3
     from botocore.config import Config
@@ -25,6 +25,6 @@ def aws_client(service: Literal["kms", "scheduler"]) -> Any:
 
 
 def error_code(error: Exception) -> str:
-    """A botocore error as AWS's code, or as its kind where AWS gave none: messages may repeat the request."""
+    """A botocore error as AWS's code, or as its class where AWS gave none. Messages may repeat the request."""
     response: dict[str, Any] = getattr(error, "response", {})
     return str(response.get("Error", {}).get("Code") or type(error).__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 from mangum import Mangum
 
 from functions.admin_api.accounts.keys import Keys, KmsKeys, LocalKeys
-from functions.admin_api.api_tokens.service import SecretsManagerRoot
+from functions.admin_api.api_tokens.root import SecretsManagerRoot
 from functions.admin_api.app import create_app
 from functions.admin_api.servers.schedules import EventBridgeSchedules, NoSchedules, Scheduler
 from functions.gateway.audit import Audit

@@ -1,4 +1,4 @@
-"""Ids of accounts, servers and API tokens: what one may look like, and how one is made."""
+"""Ids of accounts, servers and API tokens: what an id may look like, and how a new one is made."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """Ids of accounts, servers and API tokens."""
+
+ID_RULE = "an id has 1 to 64 letters, digits, - and _, and starts with a letter or a digit"
+"""ID in words."""
 
 
 def new_id(prefix: str, random: Callable[[int], bytes]) -> str:

@@ -1,20 +1,43 @@
-"""Request bodies: from bytes to a checked model, and the words for what is wrong with one."""
+"""Request bodies: from bytes to a checked model, and the words for what is wrong with one.
+
+A message names what is valid. It reads ranges, words and descriptions from the model's own JSON Schema, which is part
+of the OpenAPI document. A value under `credentials` is never repeated.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, get_args
+from functools import cache
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from functions.admin_api.contract import Body
-from functions.admin_api.servers.contract import MAX_GRACE_SECONDS
-from functions.gateway import json_text
+from functions.admin_api.contract import Body, in_a_sentence
 from functions.gateway.errors import Invalid, invalid
-from functions.gateway.json_text import Json
+from functions.gateway.json_text import Json, NotJson, decode
 from functions.gateway.wording import did_you_mean, shown
 
 Read = TypeVar("Read", bound=Body)
+
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+_MUST_BE = {
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+}
+"""pydantic's error types -> what the value must be."""
 
 
 def read(model: type[Read], raw: bytes) -> Read:
@@ -27,57 +50,42 @@ def read(model: type[Read], raw: bytes) -> Read:
 
 
 def read_object(raw: bytes) -> dict[str, Json]:
-    """A JSON object that UTF-8 can hold. Raises Invalid."""
+    """A request body that is a JSON object. Raises Invalid."""
     document = read_json(raw)
     if not isinstance(document, dict):
-        raise Invalid(f"the request body is {_kind(document)}; it must be a JSON object")
+        raise Invalid(f"the request body is {_KINDS[type(document)]}; it must be a JSON object")
     return document
 
 
 def read_json(raw: bytes) -> Json:
-    """Any JSON value that UTF-8 can hold. Raises Invalid."""
+    """A request body that is any JSON value. Raises Invalid."""
     try:
-        return json_text.decode(raw)
-    except json_text.NotJson as error:
+        return decode(raw)
+    except NotJson as error:
         raise Invalid(f"the request body is not valid JSON: {error}") from None
 
 
-_MUST_BE = {
-    "string_type": "a string",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-}
-
-
 def _problem(model: type[Body], error: Mapping[str, Any]) -> str:
-    """One pydantic error in our words."""
-    path = [str(step) for step in error["loc"] if step != "[key]"]
-    where = ".".join(path)
-    kind, context = error["type"], error.get("ctx", {})
-    value = "not right" if path[:1] == ["credentials"] else shown(error["input"])
+    """One error of pydantic in our words."""
+    path = [step for step in error["loc"] if step != "[key]"]
+    where = ".".join(map(str, path))
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    value = "not valid" if path[:1] == ["credentials"] else shown(given)
     match kind:
         case "extra_forbidden":
-            return f"{where}: unknown key{did_you_mean(path[-1], _keys(model, path[:-1]))}"
+            return f"{where}: unknown key{did_you_mean(str(path[-1]), _schema_at(model, path[:-1])['properties'])}"
         case "missing":
-            return f"{where}: missing; {_purpose(model, where)}"
+            return f"{where} is missing; it is required: {in_a_sentence(_schema_at(model, path)['description'])}"
         case "literal_error":
-            options = [option for option in ("manage", "connect") if option in context["expected"]]
-            return f"{where} is {value}{did_you_mean(str(error['input']), options)}"
+            return f"{where} is {value}{did_you_mean(str(given), _schema_at(model, path)['enum'])}"
         case "string_too_short" | "too_short":
-            return f"{where} is empty; it needs at least one {'character' if kind[0] == 's' else 'entry'}"
-        case "string_too_long":
-            return f"{where} is {len(error['input'])} characters long; at most {context['max_length']} are taken"
-        case "too_long":
-            return f"{where} has {len(error['input'])} entries; at most {context['max_length']} are taken"
+            return f"{where} is empty; it needs at least one {'character' if isinstance(given, str) else 'entry'}"
+        case "string_too_long" | "too_long":
+            counted = "characters" if isinstance(given, str) else "entries"
+            return f"{where} has {len(given):,} {counted}; at most {context['max_length']:,} are allowed"
         case "greater_than_equal" | "less_than_equal":
-            return f"{where} is {value}; it must be a whole number from 0 to {MAX_GRACE_SECONDS}"
-        case "string_pattern_mismatch":
-            return (
-                f"{where} is {value}; an id is letters, digits, - and _, at most 64, and starts with a letter or digit"
-            )
+            schema = _schema_at(model, path)
+            return f"{where} is {value}; it must be a whole number from {schema['minimum']} to {schema['maximum']}"
         case "value_error":
             return f"{where} is {value}; {context['error']}"
         case _ if kind in _MUST_BE:
@@ -86,31 +94,29 @@ def _problem(model: type[Body], error: Mapping[str, Any]) -> str:
             return f"{where} is {value}; {error['msg']}"
 
 
-_PURPOSES = {
-    "integration": "which API this account is of, as mem0",
-    "credentials": 'the integration\'s credential fields, as {"api_key": "..."}',
-    "name": "any text that tells it from the others",
-    "scopes": 'what the token is for, as ["connect"]; valid: manage, connect',
-}
-
-
-def _purpose(model: type[Body], where: str) -> str:
-    assert model.model_fields[where].is_required()
-    return _PURPOSES[where]
-
-
-def _keys(model: type[BaseModel], path: Sequence[str]) -> list[str]:
-    """Valid keys of the object at `path`."""
+def _schema_at(model: type[Body], path: Sequence[str | int]) -> dict[str, Json]:
+    """What the model's JSON Schema says of the value at `path`."""
+    root = _schema(model)
+    found = root
     for step in path:
-        annotation = model.model_fields[step].annotation
-        model = next(kind for kind in (annotation, *get_args(annotation)) if _is_model(kind))
-    return list(model.model_fields)
+        if isinstance(step, int):
+            found = _resolved(root, found["items"])
+        else:
+            found = _resolved(root, found.get("properties", {}).get(step) or found["additionalProperties"])
+    return found
 
 
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+def _resolved(root: Mapping[str, Json], schema: Mapping[str, Json]) -> dict[str, Json]:
+    """The schema without a reference and without the alternative null; the members beside them stay."""
+    found = dict(schema)
+    if "$ref" in found:
+        found = {**root["$defs"][found.pop("$ref").rpartition("/")[2]], **found}
+    if "anyOf" in found:
+        [other] = [branch for branch in found.pop("anyOf") if branch != {"type": "null"}]
+        found = {**_resolved(root, other), **found}
+    return found
 
 
-def _kind(value: Json) -> str:
-    names = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-    return names.get(type(value), "null")
+@cache
+def _schema(model: type[Body]) -> dict[str, Json]:
+    return model.model_json_schema()

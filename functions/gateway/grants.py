@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from functions.gateway.json_text import Json
 
@@ -129,7 +131,7 @@ class Grant:
 class ApiToken:
     """An operator's API token as stored under its digest.
 
-    `scopes`      "manage" (the management API) and "connect" (second factor of a server).
+    `scopes`      "read", "call" and "manage" (operations of the management API), "connect" (servers that require one).
     `account_ids`, `server_ids`  where it is valid; empty = everywhere.
     """
 
@@ -167,7 +169,7 @@ class ApiToken:
         )
 
     def covers(self, server: Grant) -> bool:
-        """True when this token may be the second factor of `server`."""
+        """True when this token opens `server`, which requires one."""
         return (
             "connect" in self.scopes
             and (not self.account_ids or server.account_id in self.account_ids)
@@ -190,9 +192,22 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def is_live(record: Grant | ApiToken, now: datetime) -> bool:
+class Expiring(Protocol):
+    """What may expire: a grant, a server, one of its tokens, an API token."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """None = never."""
+
+
+def is_live(item: Expiring, now: datetime) -> bool:
     """False from the very second of `expires_at` on, whatever the store still holds."""
-    return record.expires_at is None or now < record.expires_at
+    return item.expires_at is None or now < item.expires_at
+
+
+def epoch(moment: datetime | None) -> int | None:
+    """A time of expiry as the store keeps it: whole seconds, and never before the moment. None = never."""
+    return None if moment is None else math.ceil(moment.timestamp())
 
 
 def write_time(moment: datetime) -> str:

@@ -20,7 +20,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from functions.admin_api.accounts.keys import LocalKeys
-from functions.admin_api.api_tokens import service as api_tokens
+from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app as create_admin_api
 from functions.gateway.audit import Audit
 from functions.gateway.settings import Settings
@@ -102,7 +102,7 @@ def start(
         stream = audit_stream or stack.enter_context(_call_lines(folder / "calls.jsonl"))
         store = SqliteStore(folder / "postern.sqlite")
         stack.callback(store.close)
-        api_tokens.bootstrap(store, clock(), secrets.token_bytes, state.api_token)
+        bootstrap(store, clock(), secrets.token_bytes, state.api_token)
         app = _compose(settings, engine_settings, store=store, clock=clock, stream=stream, folder=folder)
         stack.enter_context(serving(app, listener))
         with httpx.Client(

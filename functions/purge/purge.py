@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from functions.gateway.grants import read_time, write_time
+from functions.admin_api.servers.item import ServerItem
+from functions.gateway.grants import is_live, read_time, write_time
 from functions.stores import layout
-from functions.stores.store import Delete, Store, StoreConflict, StoreUnavailable
+from functions.stores.store import Store, StoreConflict, StoreUnavailable
 
 ATTEMPTS = 5
 """Attempts of one removal. Each reads again, because a conflict means that the server was just changed."""
@@ -46,14 +47,15 @@ def purge(event: Mapping[str, Any], store: Store, now: datetime) -> Outcome:
         [item] = store.get([layout.server(account_id, server_id)])
         if item is None:
             return "gone"
-        expires_at = read_time(item.body["expires_at"]) if item.body["expires_at"] else None
-        if expires_at is None or now < expires_at:
-            if expires_at == scheduled_for:
-                raise TooEarly(f"server {server_id} expires at {write_time(expires_at)}, it is {write_time(now)}")
+        server = ServerItem.from_item(item)
+        if is_live(server, now):
+            if server.expires_at == scheduled_for:
+                raise TooEarly(
+                    f"server {server_id} expires at {write_time(scheduled_for)}; it is {write_time(now)} now"
+                )
             return "kept"
-        tokens = [Delete(layout.token(token["digest"])) for token in item.body["tokens"]]
         try:
-            store.write([Delete(item.key, if_version=item.version), *tokens, Delete(layout.use(server_id))])
+            store.write(server.removal())
         except StoreConflict:
             continue
         return "purged"

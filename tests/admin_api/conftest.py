@@ -20,7 +20,7 @@ import uvicorn
 from starlette.testclient import TestClient
 
 from functions.admin_api.accounts.keys import LocalKeys
-from functions.admin_api.api_tokens.service import bootstrap
+from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app
 from functions.gateway.audit import Audit
 from functions.gateway.credentials import Credential, open_with_token

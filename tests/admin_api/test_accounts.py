@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from functions.admin_api.accounts.checks import check_base_url
 from functions.admin_api.accounts.keys import LocalKeys
-from functions.admin_api.api_tokens.service import bootstrap
+from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app
 from functions.gateway.errors import Invalid
 from functions.gateway.grants import write_time
@@ -59,7 +59,7 @@ def test_an_id_is_short_prefixed_and_lower_case(plane: Plane, account: str) -> N
 def test_a_chosen_id_is_kept_and_taken_only_once(plane: Plane, upstream: ScriptedUpstream) -> None:
     assert plane.ok("POST", "/integrated-account", connect(upstream, id="mem0_acc_12345"))["id"] == "mem0_acc_12345"
     error = plane.refused("POST", "/integrated-account", connect(upstream, id="mem0_acc_12345"), status=409)
-    assert error["message"] == "there is an account mem0_acc_12345 already; PATCH it, or choose another id"
+    assert error["message"] == "there is already an account mem0_acc_12345; PATCH it, or choose another id"
 
 
 def test_the_given_context_goes_before_the_one_found(plane: Plane, upstream: ScriptedUpstream) -> None:
@@ -81,35 +81,37 @@ def test_nothing_that_is_stored_or_answered_holds_the_credential(plane: Plane, a
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({}, "2 problems: integration: missing; which API this account is of, as mem0; credentials: missing; "
-             'the integration\'s credential fields, as {"api_key": "..."}'),
-        ({"integration": "mem", "credentials": {}}, 'no integration "mem"; did you mean "mem0"? valid: mem0'),
-        ({"integration": "salesforce", "credentials": {}}, 'no integration "salesforce"; valid: mem0'),
+        ({},
+         "2 problems: integration is missing; it is required: the API that the account belongs to, e.g. mem0; "
+         'credentials is missing; it is required: the credential fields of the integration, e.g. {"api_key": "..."}'),
+        ({"integration": "mem", "credentials": {}}, 'there is no integration "mem"; did you mean "mem0"? valid: mem0'),
+        ({"integration": "salesforce", "credentials": {}}, 'there is no integration "salesforce"; valid: mem0'),
         ({"integration": "mem0", "credentials": {}},
-         "credentials.api_key: missing; API key of a Mem0 project, from the Mem0 dashboard under API keys."),
+         "credentials.api_key is missing; it is required: API key of a Mem0 project, from the Mem0 dashboard under "
+         "API keys."),
         ({"integration": "mem0", "credentials": {"apikey": "x"}},
-         '2 problems: credentials.apikey: unknown; did you mean "api_key"? valid: api_key; credentials.api_key: '
-         "missing; API key of a Mem0 project, from the Mem0 dashboard under API keys."),
-        ({"integration": "mem0", "credentials": {"api_key": 5}}, "credentials.api_key: it must be a non-empty string"),
+         '2 problems: credentials.apikey: unknown key; did you mean "api_key"? valid: api_key; credentials.api_key '
+         "is missing; it is required: API key of a Mem0 project, from the Mem0 dashboard under API keys."),
+        ({"integration": "mem0", "credentials": {"api_key": 5}}, "credentials.api_key must be a non-empty string"),
         ({"integration": "mem0", "credentials": {"api_key": f"{API_KEY}\n"}},
-         "credentials.api_key: it starts or ends with a space or a line break; remove it"),
+         "credentials.api_key starts or ends with a space or a line break; remove it"),
         ({"integration": "mem0", "credentials": {"api_key": "schlüssel"}},
-         "credentials.api_key: it holds characters that cannot be sent in a header; it must be printable ASCII"),
-        ({"integration": "mem0", "credentials": "m0-x"}, "credentials is not right; it must be an object"),
+         "credentials.api_key holds characters that a header cannot carry; it must be printable ASCII"),
+        ({"integration": "mem0", "credentials": "m0-x"}, "credentials is not valid; it must be an object"),
         ({"integration": "mem0", "credential": {"api_key": "x"}, "credentials": {"api_key": "x"}},
          'credential: unknown key; did you mean "credentials"? '
          "valid: integration, name, credentials, context, base_url, id"),
         ({"integration": "mem0", "credentials": {"api_key": "x"}, "context": {"orgid": "o"}},
-         'context.orgid: unknown; did you mean "org_id"? valid: org_id, project_id'),
+         'context.orgid: unknown key; did you mean "org_id"? valid: org_id, project_id'),
         ({"integration": "mem0", "credentials": {"api_key": "x"}, "context": {"org_id": ""}},
          'context.org_id is ""; it must be a string of 1 to 500 characters'),
         ({"integration": "mem0", "credentials": {"api_key": "x"}, "name": ""},
          "name is empty; it needs at least one character"),
         ({"integration": "mem0", "credentials": {"api_key": "x"}, "name": "n" * 201},
-         "name is 201 characters long; at most 200 are taken"),
+         "name has 201 characters; at most 200 are allowed"),
         ({"integration": "mem0", "credentials": {"api_key": "x"}, "name": 5}, "name is 5; it must be a string"),
         ({"integration": "mem0", "credentials": {"api_key": "x"}, "id": "../x"},
-         'id is "../x"; an id is letters, digits, - and _, at most 64, and starts with a letter or digit'),
+         'id is "../x"; an id has 1 to 64 letters, digits, - and _, and starts with a letter or a digit'),
         ({"integration": "mem0", "credentials": {"api_key": "x"}, "base_url": "ftp://api.mem0.ai"},
          'base_url is "ftp://api.mem0.ai"; it must start with https:// or http:// and a host'),
     ],
@@ -128,8 +130,8 @@ def test_a_credential_that_the_upstream_rejects_is_refused_without_being_repeate
     error = plane.refused("POST", "/integrated-account", body, status=400)
     host = upstream.url.removeprefix("http://")
     assert error["message"] == (
-        f'credentials: Mem0 rejected them (GET {host}/v1/ping/ answered 401: {{"detail": "Invalid token ***"}}); '
-        "check the value and that it is for this API"
+        f'credentials: Mem0 rejected them (GET {host}/v1/ping/ returned 401: {{"detail": "Invalid token ***"}}); '
+        "check the value, and that it belongs to this API"
     )
     assert error["details"] == {"upstream_status": 401}
     assert NEW_KEY not in json.dumps(error)
@@ -139,17 +141,17 @@ def test_a_credential_that_the_upstream_rejects_is_refused_without_being_repeate
     ("answer", "message"),
     [
         ((500, {}, b'{"detail": "oops"}'),
-         'the credential could not be proved: GET {host}/v1/ping/ answered 500: {{"detail": "oops"}}; nothing was '
-         "saved. Check base_url, or try again when the upstream is well"),
+         'the credential could not be verified: GET {host}/v1/ping/ returned 500: {{"detail": "oops"}}; nothing was '
+         "saved. Check base_url, or retry when the upstream is healthy"),
         ((404, {"Content-Type": "text/html"}, b"<html>no</html>"),
-         "the credential could not be proved: GET {host}/v1/ping/ answered 404; nothing was saved. "
-         "Check base_url, or try again when the upstream is well"),
+         "the credential could not be verified: GET {host}/v1/ping/ returned 404; nothing was saved. "
+         "Check base_url, or retry when the upstream is healthy"),
         ((302, {"Location": "https://evil.example/"}, b""),
-         "the credential could not be proved: GET {host}/v1/ping/ answered 302; nothing was saved. "
-         "Check base_url, or try again when the upstream is well"),
+         "the credential could not be verified: GET {host}/v1/ping/ returned 302; nothing was saved. "
+         "Check base_url, or retry when the upstream is healthy"),
         ((200, {"Content-Type": "text/html; charset=utf-8"}, b"<html>hello</html>"),
-         "the credential could not be proved: GET {host}/v1/ping/ answered 200 with text/html, not JSON; nothing was "
-         "saved. Check that base_url is Mem0's"),
+         "the credential could not be verified: GET {host}/v1/ping/ returned 200 with text/html, not JSON; nothing was "
+         "saved. Check that base_url is an address of Mem0"),
     ],
 )  # fmt: skip
 def test_a_probe_that_proves_nothing_saves_nothing(
@@ -175,13 +177,13 @@ def test_an_upstream_that_is_down_saves_nothing(plane: Plane, upstream: Scripted
         ("http://api.mem0.ai", 'base_url is "http://api.mem0.ai"; it must start with https:// and a host'),
         ("https://", 'base_url is "https://"; it must start with https:// and a host'),
         ("api.mem0.ai", 'base_url is "api.mem0.ai"; it must start with https:// and a host'),
-        ("https://[::1", 'base_url: not a URL; write it as https://api.example.com, "https://[::1" cannot be read'),
+        ("https://[::1", 'base_url is not a URL; write it like https://api.example.com'),
         ("https://user:pass@api.mem0.ai",
-         "base_url: it holds a user name or password; leave it out and send the secret under credentials"),
-        ("https://api.mem0.ai?key=1", "base_url: it has a query or a fragment; leave them out"),
-        ("https://api.mem0.ai#x", "base_url: it has a query or a fragment; leave them out"),
+         "base_url contains a user name or password; remove it and send the secret under credentials"),
+        ("https://api.mem0.ai?key=1", "base_url has a query or a fragment; remove it"),
+        ("https://api.mem0.ai#x", "base_url has a query or a fragment; remove it"),
         ("https://api.mem0.ai\\@evil.example",
-         "base_url: it holds a user name or password; leave it out and send the secret under credentials"),
+         "base_url contains a user name or password; remove it and send the secret under credentials"),
         ("https://api.mem0.ai\\evil",
          'base_url is "https://api.mem0.ai\\\\evil"; it must be a plain ASCII URL with a valid port'),
         ("https://ａpi.mem0.ai", 'base_url is "https://ａpi.mem0.ai"; it must be a plain ASCII URL with a valid port'),
@@ -265,7 +267,10 @@ def test_a_listing_pages_through_every_account_once(plane: Plane, upstream: Scri
         ("limit=101", 'query: limit is "101"; it must be a whole number from 1 to 100'),
         ("limit=ten", 'query: limit is "ten"; it must be a whole number from 1 to 100'),
         ("limits=1", 'query: unknown parameter "limits"; did you mean "limit"? valid: limit, next_cursor'),
-        ("next_cursor=%2F", "next_cursor is not one this listing gave; leave it out to start from the first page"),
+        (
+            "next_cursor=%2F",
+            'query: next_cursor is "/", which this listing did not return; leave it out to start from the first page',
+        ),
     ],
 )
 def test_a_bad_page_request_is_told_what_is_valid(plane: Plane, query: str, message: str) -> None:
@@ -317,7 +322,7 @@ def test_another_host_needs_the_credential_again(plane: Plane, upstream: Scripte
     """Else whoever may change an account could have its credential sent to a host of their own."""
     elsewhere = {"base_url": "http://127.0.0.1:9"}
     error = plane.refused("PATCH", f"/integrated-account/{account}", elsewhere, status=400)
-    assert error["message"] == "base_url: to change the host, send credentials in the same request"
+    assert error["message"] == "base_url: a change of the host needs credentials in the same request"
     assert len(upstream.received) == 1
 
 
@@ -339,7 +344,7 @@ def test_a_new_path_on_the_same_host_is_proved_with_the_kept_credential(
     [
         ({"nam": "x"}, 'nam: unknown key; did you mean "name"? valid: name, credentials, context, base_url'),
         ({"name": None}, "name is null; it must be a string"),
-        ({"credentials": None}, "credentials is not right; it must be an object"),
+        ({"credentials": None}, "credentials is not valid; it must be an object"),
         ({"integration": "mem0"}, "integration: unknown key; valid: name, credentials, context, base_url"),
         ([], "the request body is a list; it must be a JSON object"),
     ],
@@ -397,7 +402,7 @@ def test_a_deletion_that_was_interrupted_is_finished_by_repeating_it(plane: Plan
     plane.store._connection.execute("DELETE FROM items WHERE partition = 'ACCOUNTS'")
     error = plane.refused("POST", "/integrated-account", connect(upstream, id="mine"), status=409)
     assert error["message"] == (
-        "servers of a deleted account mine are left; remove them with DELETE /integrated-account/mine"
+        "servers of the deleted account mine still exist; remove them with DELETE /integrated-account/mine"
     )
     assert plane.ok("DELETE", "/integrated-account/mine")["removed"]["mcp_servers"] == [server["id"]]
     assert plane.behind(server["token"]) is None

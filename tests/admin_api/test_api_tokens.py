@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.admin_api.api_tokens.service import ROOT_KEPT, ApiTokens, SecretsManagerRoot, bootstrap
+from functions.admin_api.api_tokens.root import KEPT_SECONDS, SecretsManagerRoot, bootstrap
+from functions.admin_api.api_tokens.service import ApiTokens
 from functions.gateway.errors import Unauthenticated, Unavailable
 from functions.gateway.grants import ApiToken, digest, write_time
 from functions.stores import layout
@@ -56,9 +57,9 @@ def test_a_managing_token_manages_and_is_the_creator_of_what_it_makes(plane: Pla
 @pytest.mark.parametrize(
     ("header", "message"),
     [
-        (None, "send an API token, as the header: Authorization: Bearer pst_..."),
-        ("Bearer", "send an API token, as the header: Authorization: Bearer pst_..."),
-        ("Basic dXNlcjpwYXNz", "send an API token, as the header: Authorization: Bearer pst_..."),
+        (None, "send an API token in the header: Authorization: Bearer pst_..."),
+        ("Bearer", "send an API token in the header: Authorization: Bearer pst_..."),
+        ("Basic dXNlcjpwYXNz", "send an API token in the header: Authorization: Bearer pst_..."),
         ("Bearer nonsense", "this API token is unknown, revoked or expired; make one with POST /api-token"),
         (f"Bearer {OTHER}", "this API token is unknown, revoked or expired; make one with POST /api-token"),
         (f"Bearer {'x' * 6000}", "this API token is unknown, revoked or expired; make one with POST /api-token"),
@@ -78,7 +79,7 @@ def test_a_revoked_token_is_dead_at_once(plane: Plane) -> None:
     plane.refused("GET", "/integrated-account", token=made["token"], status=401)
     plane.refused("DELETE", f"/api-token/{made['id']}", status=404)
     error = plane.refused("GET", f"/api-token/{made['id']}", status=404)
-    assert error["message"] == f'no API token "{made["id"]}" (an expired one is gone); GET /api-token lists them'
+    assert error["message"] == f'there is no live API token "{made["id"]}"; GET /api-token lists them'
 
 
 def test_a_token_is_dead_from_the_second_of_its_expiry(plane: Plane) -> None:
@@ -94,7 +95,10 @@ def test_a_token_is_dead_from_the_second_of_its_expiry(plane: Plane) -> None:
 def test_a_connect_token_may_not_manage(plane: Plane) -> None:
     made = make(plane, scopes=["connect"])
     error = plane.refused("GET", "/integrated-account", token=made["token"], status=403)
-    assert error["message"] == f"API token {made['id']} has the scope connect; this API needs the scope manage"
+    assert (
+        error["message"]
+        == f"API token {made['id']} has the scope connect; this operation needs the scope read or manage"
+    )
 
 
 def test_a_connect_token_is_what_the_data_plane_checks(plane: Plane, account: str) -> None:
@@ -117,7 +121,7 @@ def test_a_token_limited_to_accounts_touches_those_alone(plane: Plane, account: 
     plane.ok("GET", f"/integrated-account/{account}/mcp/{server['id']}", token=token)
     plane.ok("GET", "/log", token=token)
     error = plane.refused("GET", "/integrated-account/acc_other", token=token, status=403)
-    assert error["message"] == f'this API token is limited to the accounts {account}; it may not touch "acc_other"'
+    assert error["message"] == f'this API token is limited to the accounts {account}; it does not allow "acc_other"'
     for verb, path, body in [
         ("PATCH", "/integrated-account/acc_other", {"name": "x"}),
         ("DELETE", "/integrated-account/acc_other", None),
@@ -143,19 +147,21 @@ def test_a_token_limited_to_accounts_touches_those_alone(plane: Plane, account: 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"name": "t"}, 'scopes: missing; what the token is for, as ["connect"]; valid: manage, connect'),
+        ({"name": "t"},
+         'scopes is missing; it is required: what the token may do, e.g. ["read"]; valid: read, call, connect, manage'),
         ({"name": "t", "scopes": []}, "scopes is empty; it needs at least one entry"),
-        ({"name": "t", "scopes": ["mange"]}, 'scopes.0 is "mange"; did you mean "manage"? valid: manage, connect'),
-        ({"name": "t", "scopes": ["admin"]}, 'scopes.0 is "admin"; valid: manage, connect'),
+        ({"name": "t", "scopes": ["mange"]},
+         'scopes.0 is "mange"; did you mean "manage"? valid: read, call, connect, manage'),
+        ({"name": "t", "scopes": ["admin"]}, 'scopes.0 is "admin"; valid: read, call, connect, manage'),
         ({"name": "t", "scopes": ["manage"], "server_ids": ["srv_x"]},
-         'server_ids: only a token with the single scope "connect" can be limited to servers; one with the scope '
-         '"manage" is limited by account_ids'),
+         'server_ids: only an API token with the single scope "connect" can be limited to servers; limit '
+         'the others by account_ids'),
         ({"name": "t", "scopes": ["connect"], "account_ids": ["a b"]},
-         'account_ids.0 is "a b"; an id is letters, digits, - and _, at most 64, and starts with a letter or digit'),
+         'account_ids.0 is "a b"; an id has 1 to 64 letters, digits, - and _, and starts with a letter or a digit'),
         ({"name": "t", "scopes": ["connect"], "account_ids": ["acc_typo"]},
-         'account_ids.0: no integrated account "acc_typo"; GET /integrated-account lists them'),
+         'account_ids.0: there is no integrated account "acc_typo"; GET /integrated-account lists them'),
         ({"name": "t", "scopes": ["manage"], "expires_at": "2020-01-01T00:00:00Z"},
-         "expires_at is 2020-01-01T00:00:00Z, not in the future (it is 2026-11-21T12:00:00Z now); "
+         "expires_at is 2020-01-01T00:00:00Z, which is not in the future (it is 2026-11-21T12:00:00Z now); "
          "give a later time in UTC, or null for never"),
     ],
 )  # fmt: skip
@@ -233,7 +239,7 @@ def test_the_root_token_of_the_environment_manages_and_is_read_rarely(store: Sql
         api.authenticate("Bearer generated-by-the-platforn")
     assert secrets.reads == 1
     secrets.secret = "rotated"
-    now[0] = ROOT_KEPT
+    now[0] = KEPT_SECONDS
     assert api.authenticate("Bearer rotated").id == "tok_root"
     with pytest.raises(Unauthenticated):
         api.authenticate("Bearer generated-by-the-platform")
@@ -254,10 +260,10 @@ def test_a_secret_that_cannot_be_read_is_unavailable_and_a_kept_one_goes_on(stor
     with pytest.raises(Unavailable) as caught:
         tokens(store, root).authenticate("Bearer x")
     assert caught.value.message == (
-        "the root API token cannot be read: Secrets Manager says AccessDeniedException; check "
+        "the root API token cannot be read: Secrets Manager returned AccessDeniedException; check "
         "POSTERN_ROOT_API_TOKEN_SECRET and the role's permission on it"
     )
     secrets.secret = "good"
     assert tokens(store, root).authenticate("Bearer good").id == "tok_root"
-    secrets.secret, now[0] = None, ROOT_KEPT * 2
+    secrets.secret, now[0] = None, KEPT_SECONDS * 2
     assert tokens(store, root).authenticate("Bearer good").id == "tok_root"

@@ -59,7 +59,7 @@ def test_json_by_any_of_its_names_is_taken(plane: Plane, media_type: str) -> Non
 def test_a_body_over_the_limit_is_a_413(plane: Plane, settings: Settings) -> None:
     answer = raw(plane, b" " * (settings.max_request_bytes + 1))
     assert answer.status_code == 413
-    assert answer.json()["message"] == "the request body is over 1,000,000 bytes, the most that is taken"
+    assert answer.json()["message"] == "the request body is over 1,000,000 bytes, which is the limit"
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_what_nobody_expected_is_a_500_that_shows_nothing(
     answer = plane.call("GET", "/integrated-account")
     assert answer.status_code == 500
     assert answer.json()["message"] in (
-        "the store failed; the log of this deployment says why",
-        "unexpected; the log of this deployment says where",
+        "the store failed; the log of this deployment names the cause",
+        "unexpected error; the log of this deployment names the place",
     )
     assert API_KEY not in answer.text + caplog.text
     assert caplog.records

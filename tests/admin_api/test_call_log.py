@@ -143,11 +143,17 @@ def test_the_log_of_a_deleted_account_can_still_be_read_by_its_id(plane: Plane, 
         ("limit=1000", 'query: limit is "1000"; it must be a whole number from 1 to 100'),
         (
             "created_at[gt]=yesterday",
-            'query: created_at[gt] is "yesterday"; write a time in UTC, as 2026-12-31T23:59:59Z',
+            'query: created_at[gt] is "yesterday"; write a time in UTC, e.g. 2026-12-31T23:59:59Z',
         ),
-        ("next_cursor=abc", "next_cursor is not one this listing gave; leave it out to start from the newest record"),
-        ("next_cursor=WzEsMl0", "next_cursor is not one this listing gave"),
-        ("integrated_account_id=a%23b", 'query: integrated_account_id is "a#b", which is no account\'s id'),
+        (
+            "next_cursor=abc",
+            "this listing did not return this next_cursor; leave it out to start from the newest entry",
+        ),
+        ("next_cursor=WzEsMl0", "this listing did not return this next_cursor"),
+        (
+            "integrated_account_id=a%23b",
+            'query: integrated_account_id is "a#b"; an id has 1 to 64 letters, digits',
+        ),
     ],
 )
 def test_a_bad_query_is_told_what_is_valid(plane: Plane, query: str, message: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api.api_tokens import service as api_tokens
+from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import _deadline
 from functions.gateway.settings import Settings, SettingsError
 from functions.stores.sqlite import SqliteStore
@@ -83,7 +83,7 @@ def function_url(verb: str, path: str, body: Any = None, query: str = "", token:
 @pytest.fixture
 def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     store = SqliteStore(tmp_path / "postern.sqlite")
-    api_tokens.bootstrap(store, START, lambda n: bytes(n), ROOT)
+    bootstrap(store, START, lambda n: bytes(n), ROOT)
     store.close()
     monkeypatch.setenv("POSTERN_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("POSTERN_PRIVATE_UPSTREAMS", "true")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from functions.admin_api.tools.proxy import ProxyRequest, read_arguments
+from functions.admin_api.tools.addresses import Address, address, find
+from functions.admin_api.tools.arguments import read_arguments
 from functions.gateway.errors import Invalid
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
 from tool_catalog import catalog
@@ -26,11 +26,9 @@ def proxy(plane: Plane, account: str, verb: str, path: str, body: Any = None, **
 
 def arguments(tool: str, query: list[tuple[str, str]], body: Any = None, tail: str = "") -> dict[str, Any]:
     content = b"" if body is None else json.dumps(body).encode()
-    request = ProxyRequest(
-        verb="GET" if tail else "POST", resource="", tail=tail, query=query, body=content,
-        idempotency_key=None, user_agent="", request_id="", deadline=0,
-    )  # fmt: skip
-    return read_arguments(catalog.load("mem0").tools[tool], request)
+    called = catalog.load("mem0").tools[tool]
+    served = address(called) if tail else Address("POST", called.resource, method=called.method)
+    return read_arguments(called, served, tail, query, content)
 
 
 # Against the memory engine.
@@ -140,10 +138,10 @@ def test_an_upstream_that_answers_with_a_web_page_is_a_bad_gateway(
 @pytest.mark.parametrize(
     ("verb", "path", "message"),
     [
-        ("GET", "memorys", 'no resource "memorys"; did you mean "memories"?'),
-        ("DELETE", "memories", "DELETE /proxy/memories: no such call; valid: GET /proxy/memories"),
-        ("POST", "memories/serch", "POST /proxy/memories/serch: no such call; valid:"),
-        ("PATCH", f"events/{MEMORY}", f"PATCH /proxy/events/{MEMORY}: no such call; valid:"),
+        ("GET", "memorys", 'there is no resource "memorys"; did you mean "memories"?'),
+        ("DELETE", "memories", "DELETE /proxy/memories is not served; valid: GET /proxy/memories"),
+        ("POST", "memories/serch", "POST /proxy/memories/serch is not served; valid:"),
+        ("PATCH", f"events/{MEMORY}", f"PATCH /proxy/events/{MEMORY} is not served; valid:"),
     ],
 )
 def test_a_call_that_is_none_hears_which_there_are(
@@ -154,9 +152,17 @@ def test_a_call_that_is_none_hears_which_there_are(
     assert answer.json()["message"].startswith(message)
 
 
-@pytest.mark.parametrize("query", ["", "?integrated_account_id=a&integrated_account_id=b"])
-def test_without_one_account_nothing_is_called(plane: Plane, query: str) -> None:
-    message = "query: give integrated_account_id once, as /proxy/memories?integrated_account_id=ACCOUNT_ID"
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("", "query: integrated_account_id is missing; it is required: the account whose tool is run"),
+        (
+            "?integrated_account_id=a&integrated_account_id=b",
+            "query: integrated_account_id is given 2 times; give it once",
+        ),
+    ],
+)
+def test_without_one_account_nothing_is_called(plane: Plane, query: str, message: str) -> None:
     assert plane.refused("GET", f"/proxy/memories{query}", status=400)["message"] == message
 
 
@@ -201,7 +207,7 @@ def test_a_query_becomes_typed_arguments(query: list[tuple[str, str]], expected:
 @pytest.mark.parametrize(
     ("query", "body", "message"),
     [
-        ([("filters[user_id", "u")], None, "cannot be read; nest as filters[user_id]=u1"),
+        ([("filters[user_id", "u")], None, "cannot be read; write nested values like filters[user_id]=u1"),
         ([("[x]", "u")], None, "cannot be read"),
         ([("a" + "[b]" * 9, "u")], None, "cannot be read"),
         ([("filters", "x"), ("filters[user_id]", "u")], None, "does not fit the other parameters"),
@@ -220,19 +226,17 @@ def test_a_query_or_body_that_cannot_be_read_is_told_how(query: Any, body: Any, 
 def test_the_id_in_the_path_and_another_one_in_the_body_do_not_go_together() -> None:
     with pytest.raises(Invalid) as caught:
         arguments("get_single_mem_0_memory_by_id", [], {"id": "other"}, tail=MEMORY)
-    assert caught.value.message == f'"id" is "other" and "{MEMORY}" in the path; send it once'
+    assert caught.value.message == f'"id" is "other", and "{MEMORY}" in the path; send it once'
     assert arguments("get_single_mem_0_memory_by_id", [], {"id": MEMORY}, tail=MEMORY) == {"id": MEMORY}
 
 
 def test_an_id_that_is_also_the_name_of_a_method_is_an_id() -> None:
-    with_get = ProxyRequest(
-        verb="GET", resource="memories", tail="get", query=[], body=b"", idempotency_key=None, user_agent="",
-        request_id="", deadline=0,
-    )  # fmt: skip
-    tool = catalog.load("mem0").tools["get_single_mem_0_memory_by_id"]
-    assert read_arguments(tool, with_get) == {"id": "get"}
-    with_post = replace(with_get, verb="POST", body=b'{"id": "x"}')
-    assert read_arguments(tool, with_post) == {"id": "x"}
+    tool, by_id = find(catalog.load("mem0"), "GET", "memories", "get")
+    assert tool.name == "get_single_mem_0_memory_by_id"
+    assert read_arguments(tool, by_id, "get", [], b"") == {"id": "get"}
+    same, by_method = find(catalog.load("mem0"), "POST", "memories", "get")
+    assert same is tool
+    assert read_arguments(tool, by_method, "get", [], b'{"id": "x"}') == {"id": "x"}
 
 
 # Idempotency keys.
@@ -283,8 +287,8 @@ def test_a_key_is_for_one_call_only(plane: Plane, account: str, writes: list[byt
     other = delete(plane, account, "k1", MEMORY.replace("1", "2"))
     assert other.status_code == 409
     assert other.json()["message"] == (
-        "this Idempotency-Key was used for another call (tool or arguments differ); use a new key for a new call, and "
-        "the same key only to repeat the same one"
+        "this Idempotency-Key was used for another call (its tool or arguments differ); use a new key for a new call, "
+        "and repeat a key only with the call it was used for"
     )
     assert len(writes) == 1
 
@@ -360,13 +364,15 @@ def test_a_key_in_use_is_a_conflict_and_one_whose_outcome_was_lost_says_so(
     running = delete(plane, account, "k1")
     assert running.status_code == 409
     assert running.headers["retry-after"] == "1"
-    assert running.json()["message"] == "a call with this Idempotency-Key is still running; repeat it in a moment"
+    assert running.json()["message"] == (
+        "a call with this Idempotency-Key is still running; repeat the request in a moment"
+    )
     plane.clock.advance(minutes=1)
     lost = delete(plane, account, "k1")
     assert lost.status_code == 409
     assert lost.json()["message"] == (
-        "the outcome of the call with this Idempotency-Key was lost: whether it was carried out is unknown. Look "
-        "first; then repeat it with a new key if it was not"
+        "the outcome of the call with this Idempotency-Key was lost: it may or may not have been carried out. "
+        "Check first; if it was not, repeat it with a new key"
     )
     assert len(writes) == 1
 
@@ -389,5 +395,5 @@ def test_a_read_needs_no_key_and_keeps_none(plane: Plane, upstream: ScriptedUpst
 def test_a_key_that_is_too_long_is_refused(plane: Plane, account: str, writes: list[bytes]) -> None:
     answer = delete(plane, account, "k" * 256)
     assert answer.status_code == 400
-    assert answer.json()["message"] == "Idempotency-Key: it must be 1 to 255 printable ASCII characters"
+    assert answer.json()["message"] == "Idempotency-Key must be 1 to 255 printable ASCII characters"
     assert writes == []

@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from functions.admin_api.accounts.keys import LocalKeys
-from functions.admin_api.accounts.service import Accounts
+from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.servers.contract import Config, ServerUpdate
 from functions.admin_api.servers.schedules import NoSchedules
 from functions.admin_api.servers.service import Servers
 from functions.gateway.grants import TOKEN, is_live, write_time
-from functions.gateway.settings import Settings
-from functions.gateway.upstream import Sender
 from functions.stores import layout
 from functions.stores.store import Delete, Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
@@ -102,13 +100,13 @@ def test_an_offset_in_expires_at_is_understood_and_answered_in_utc(plane: Plane,
     assert mint(plane, account, expires_at="2027-01-01T00:59:59+01:00")["expires_at"] == "2026-12-31T23:59:59Z"
 
 
-NOT_A_TIME = "write it as 2026-12-31T23:59:59Z, or null for never"
+NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
 
 
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({}, "name: missing; any text that tells it from the others"),
+        ({}, "name is missing; it is required: a name for people, 1 to 200 characters"),
         ({"name": "s", "expires_at": "2026-11-21T12:00:00Z"},
          "expires_at is 2026-11-21T12:00:00Z, which is not in the future (it is 2026-11-21T12:00:00Z now); "
          "give a later time in UTC, or null for never"),
@@ -118,7 +116,7 @@ NOT_A_TIME = "write it as 2026-12-31T23:59:59Z, or null for never"
         ({"name": "s", "expires_at": "9999-12-31T23:59:59-23:59"},
          f'expires_at is "9999-12-31T23:59:59-23:59"; it is not an ISO 8601 time; {NOT_A_TIME}'),
         ({"name": "s", "expires_at": 1798761599},
-         "expires_at is 1798761599; it must be an ISO 8601 time in UTC, as 2026-12-31T23:59:59Z, or null for never"),
+         "expires_at is 1798761599; it must be an ISO 8601 time in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"),
         ({"name": "s", "expiry": "x"},
          'expiry: unknown key; did you mean "expires_at"? valid: name, config, expires_at'),
         ({"name": "s", "config": {"metods": []}},
@@ -129,14 +127,14 @@ NOT_A_TIME = "write it as 2026-12-31T23:59:59Z, or null for never"
         ({"name": "s", "config": {"require_api_token_auth": "yes"}},
          'config.require_api_token_auth is "yes"; it must be true or false'),
         ({"name": "s", "config": {"pins": {"user_id": "*"}}},
-         'config.pins.user_id is "*"; a pin names one entity; "*" would be every entity. '
-         "Leave the pin out to allow them all"),
+         'config.pins.user_id is "*"; a pin names one id; "*" would allow all of them. '
+         "Leave the pin out for that"),
         ({"name": "s", "config": {"pins": {"user_id": " "}}},
          'config.pins.user_id is " "; a pin must be a non-empty string'),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": "x" * 20_000}}}},
-         "config: 20,107 bytes as JSON; at most 16,384 are taken"),
+         "config has 20,107 bytes as JSON; at most 16,384 are allowed"),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": True}}, "defaults": {"*": {"rerank": False}}}},
-         'config: "rerank" of * is in fixed and in defaults; a fixed argument needs no default'),
+         'config: "rerank" of * is both in fixed and in defaults; a fixed argument needs no default'),
     ],
 )  # fmt: skip
 def test_a_bad_body_mints_nothing_and_is_told_why(plane: Plane, account: str, body: Any, message: str) -> None:
@@ -175,7 +173,7 @@ def test_filters_that_match_no_tool_are_refused_with_what_exists(plane: Plane, a
 def test_servers_of_an_unknown_account_are_not_found(plane: Plane, verb: str) -> None:
     body = {"name": "s"} if verb == "POST" else None
     error = plane.refused(verb, "/integrated-account/acc_x/mcp", body, status=404)
-    assert error["message"] == 'no integrated account "acc_x"; GET /integrated-account lists them'
+    assert error["message"] == 'there is no integrated account "acc_x"; GET /integrated-account lists them'
 
 
 def test_a_listing_pages_through_live_servers_only(plane: Plane, account: str) -> None:
@@ -204,8 +202,8 @@ def test_a_server_is_gone_from_the_second_of_its_expiry(plane: Plane, account: s
     for verb, body in (("GET", None), ("PATCH", {"expires_at": None}), ("DELETE", None)):
         error = plane.refused(verb, path, body, status=404)
         assert error["message"] == (
-            f'no MCP server "{server_id}" on account "{account}" (an expired one is gone); '
-            "GET /integrated-account/ACCOUNT_ID/mcp lists them"
+            f'account "{account}" has no live MCP server "{server_id}"; '
+            "GET /integrated-account/ACCOUNT_ID/mcp lists the servers of an account"
         )
     plane.refused("POST", f"{path}/rotate", status=404)
 
@@ -320,7 +318,7 @@ def test_only_so_many_tokens_are_alive_at_once(plane: Plane, account: str) -> No
         plane.ok("POST", path, {"grace_seconds": 600})
         plane.clock.advance(seconds=1)
     error = plane.refused("POST", path, {"grace_seconds": 600}, status=409)
-    assert "the most there may be; the next one ends at 2026-11-21T12:10:00Z. Wait, or rotate" in error["message"]
+    assert "which is the limit; the next one ends at 2026-11-21T12:10:00Z. Wait, or rotate" in error["message"]
     plane.ok("POST", path)
     plane.clock.advance(seconds=600)
     plane.ok("POST", path, {"grace_seconds": 600})
@@ -376,7 +374,7 @@ def test_a_server_is_found_under_its_own_account_only(plane: Plane, upstream: Sc
 
 
 @pytest.fixture
-def servers(plane: Plane, settings: Settings) -> Servers:
+def servers(plane: Plane) -> Servers:
     """The same servers without HTTP in between, for several threads."""
     draw = iter(range(10**9))
     keys = LocalKeys(plane.folder / "keys" / "account.key", lambda n: bytes(n))
@@ -384,15 +382,7 @@ def servers(plane: Plane, settings: Settings) -> Servers:
     def random(n: int) -> bytes:
         return next(draw).to_bytes(8, "big").rjust(n, b"\x01")
 
-    accounts = Accounts(
-        settings=settings,
-        store=plane.store,
-        catalogs={"mem0": catalog.load("mem0")},
-        keys=keys,
-        sender=Sender(settings),
-        clock=plane.clock,
-        random=random,
-    )
+    accounts = AccountLookup(plane.store, {"mem0": catalog.load("mem0")}, keys)
     return Servers(plane.store, accounts, NoSchedules(), plane.clock, random)
 
 

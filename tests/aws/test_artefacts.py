@@ -82,8 +82,10 @@ def test_no_function_carries_another_plane_the_memory_engine_or_a_test(built: Bu
     assert rooms == {
         "mcp_endpoint": {"mcp_endpoint", "gateway", "stores"},
         "admin_api": {"admin_api", "gateway", "stores"},
-        "purge": {"purge", "gateway", "stores"},
+        "purge": {"purge", "admin_api", "gateway", "stores"},
     }
+    borrowed = (built.function("purge") / "functions" / "admin_api").rglob("*.py")
+    assert {path.name for path in borrowed} == {"__init__.py", "item.py"}, "the purge function reads a server, no more"
     for name in rooms:
         assert not (built.function(name) / "tests").exists()
         assert not list(built.function(name).rglob("records"))

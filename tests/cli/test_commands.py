@@ -169,7 +169,8 @@ def test_a_revoked_server_is_dead_at_once(local: Local) -> None:
     assert _status(minted["url"]) == 404
     again = local("server", "revoke", minted["id"])
     assert again.code == 1
-    assert again.err.startswith(f'postern: Not Found (404): no MCP server "{minted["id"]}"')
+    assert f' has no live MCP server "{minted["id"]}"; ' in again.err
+    assert again.err.startswith("postern: Not Found (404): ")
 
 
 def test_a_preview_shows_the_tools_of_a_filter_and_mints_nothing(local: Local) -> None:

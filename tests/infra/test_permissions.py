@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from functions.admin_api.servers.item import LiveToken, ServerItem
 from functions.gateway.audit import Audit
-from functions.gateway.grants import write_time
+from functions.gateway.grants import ServerConfig, write_time
 from functions.purge.purge import purge
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
@@ -117,10 +118,12 @@ def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
 def test_the_purge_function_may_do_all_that_it_does_and_touch_nothing_else(store: SqliteStore) -> None:
     guarded = Guarded(store, "PurgeRole")
     bench = Bench(store)
-    expired = write_time(bench.clock.now - timedelta(seconds=1))
-    record = {"expires_at": expired, "tokens": [{"digest": "d", "expires_at": None}]}
-    store.write([Put(layout.server("acc_1", "srv_1"), record), Put(layout.token("d"), {})])
-    event = {"account_id": "acc_1", "server_id": "srv_1", "expires_at": expired}
+    expired, made = bench.clock.now - timedelta(seconds=1), bench.clock.now - timedelta(hours=1)
+    server = ServerItem(
+        "srv_1", "acc_1", "s", ServerConfig(), expired, "tok_root", made, made, (LiveToken("d", None),), 1
+    )
+    store.write([server.put(if_version=0), Put(layout.token("d"), {})])
+    event = {"account_id": "acc_1", "server_id": "srv_1", "expires_at": write_time(expired)}
     assert purge(event, guarded, bench.clock.now) == "purged"
     assert allowed("PurgeRole", "dynamodb:BatchGetItem") == {"SERVERS#acc_1"}
     assert allowed("PurgeRole", "dynamodb:DeleteItem") == {"SERVERS#acc_1", "TOKEN#d", "USE#srv_1"}

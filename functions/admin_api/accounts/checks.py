@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from functions.admin_api.accounts.contract import MAX_CREDENTIAL_CHARS
+from functions.admin_api.accounts.contract import MAX_CONTEXT_CHARS, MAX_CREDENTIAL_CHARS
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import Invalid, invalid
 from functions.gateway.json_text import Json
@@ -14,41 +14,38 @@ from functions.gateway.upstream import is_public, public_address
 from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import Catalog
 
-MAX_CONTEXT_CHARS = 500
-"""Characters of one context value: they are ids that go into paths."""
-
 
 def check_credential(catalog: Catalog, fields: Mapping[str, Json]) -> Credential:
-    """The credential, when its fields are those of the integration. Raises Invalid, which repeats no value."""
+    """The credential. Raises Invalid, without a value in it, when the fields are not those of the integration."""
     known = list(catalog.credentials)
-    problems = [f"credentials.{name}: unknown{did_you_mean(name, known)}" for name in fields if name not in known]
+    problems = [f"credentials.{name}: unknown key{did_you_mean(name, known)}" for name in fields if name not in known]
     for name, described in catalog.credentials.items():
         where = f"credentials.{name}"
         if name not in fields:
             if described.get("required", True):
-                problems.append(f"{where}: missing; {described['description']}")
+                problems.append(f"{where} is missing; it is required: {described['description']}")
             continue
         value = fields[name]
         if not isinstance(value, str) or not value:
-            problems.append(f"{where}: it must be a non-empty string")
+            problems.append(f"{where} must be a non-empty string")
         elif value != value.strip():
-            problems.append(f"{where}: it starts or ends with a space or a line break; remove it")
+            problems.append(f"{where} starts or ends with a space or a line break; remove it")
         elif len(value) > MAX_CREDENTIAL_CHARS:
-            problems.append(f"{where}: {len(value)} characters; at most {MAX_CREDENTIAL_CHARS} are taken")
+            problems.append(f"{where} has {len(value):,} characters; at most {MAX_CREDENTIAL_CHARS:,} are allowed")
         elif catalog.auth.scheme in ("header", "bearer") and not (value.isascii() and value.isprintable()):
-            problems.append(f"{where}: it holds characters that cannot be sent in a header; it must be printable ASCII")
+            problems.append(f"{where} holds characters that a header cannot carry; it must be printable ASCII")
     if problems:
         raise invalid(problems)
     return Credential(dict(fields))
 
 
 def check_context(catalog: Catalog, values: Mapping[str, Json], *, removable: bool = False) -> dict[str, Json]:
-    """The context, when the integration knows its keys. `removable`: null is allowed. Raises Invalid."""
+    """The context. Raises Invalid for a key that the integration does not have. `removable` allows null."""
     known = list(catalog.context)
     problems = []
     for name, value in values.items():
         if name not in known:
-            problems.append(f"context.{name}: unknown{did_you_mean(name, known)}")
+            problems.append(f"context.{name}: unknown key{did_you_mean(name, known)}")
         elif not (removable and value is None) and not (isinstance(value, str) and 0 < len(value) <= MAX_CONTEXT_CHARS):
             problems.append(
                 f"context.{name} is {shown(value)}; it must be a string of 1 to {MAX_CONTEXT_CHARS} characters"
@@ -65,17 +62,15 @@ def check_base_url(text: str, *, private: bool) -> str:
         url = urlsplit(text)
         host, port = url.hostname or "", url.port
     except ValueError:
-        raise Invalid(
-            f"base_url: not a URL; write it as https://api.example.com, {shown(text)} cannot be read"
-        ) from None
+        raise Invalid("base_url is not a URL; write it like https://api.example.com") from None
     if "@" in url.netloc:
-        raise Invalid("base_url: it holds a user name or password; leave it out and send the secret under credentials")
+        raise Invalid("base_url contains a user name or password; remove it and send the secret under credentials")
     if url.scheme not in schemes or not host:
         raise Invalid(
             f"base_url is {shown(text)}; it must start with {' or '.join(f'{name}://' for name in schemes)} and a host"
         )
     if url.query or url.fragment or "?" in text or "#" in text:
-        raise Invalid("base_url: it has a query or a fragment; leave them out")
+        raise Invalid("base_url has a query or a fragment; remove it")
     if not (text.isascii() and text.isprintable()) or " " in text or "\\" in text or port == 0:
         raise Invalid(f"base_url is {shown(text)}; it must be a plain ASCII URL with a valid port")
     if not private and _is_private(host):

@@ -6,49 +6,59 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from functions.admin_api.contract import Body, Identifier, Name, Word
+from functions.admin_api.contract import Body, Changes, Identifier, Name, Word
 
 MAX_CREDENTIAL_CHARS = 10_000
 """Characters of one credential field; the longest in use are service-account documents of about 3,000."""
 
+MAX_CONTEXT_CHARS = 500
+"""Characters of one context value: these values are ids that become parts of paths."""
+
+BaseUrl = Annotated[str, Field(max_length=2_000)]
+
 
 class AccountCreate(Body):
-    """Connect an upstream account. `id` may be chosen (letters, digits, `-` and `_`); without one it is made."""
+    """Connect an upstream account."""
 
-    integration: Word
-    name: Name | None = None
-    credentials: dict[str, Any]
-    context: dict[str, Any] = Field(default={})
-    base_url: Annotated[str, Field(max_length=2_000)] | None = None
-    id: Identifier | None = None
+    integration: Word = Field(description="The API that the account belongs to, e.g. mem0.")
+    name: Name | None = Field(default=None, description="A name for people. Without it, the integration's label.")
+    credentials: dict[str, Any] = Field(
+        description='The credential fields of the integration, e.g. {"api_key": "..."}.'
+    )
+    context: dict[str, Any] = Field(
+        default={}, description="Values for path parameters. Without them, the values that the probe finds."
+    )
+    base_url: BaseUrl | None = Field(default=None, description="Another address of the same API.")
+    id: Identifier | None = Field(default=None, description="An id of your own. Without it, a new one is made.")
 
 
-class AccountUpdate(Body):
-    """What is absent stays. `credentials` are replaced as a whole; `context` is merged, null removes a value; null as
-    `base_url` is the integration's own."""
+class AccountUpdate(Changes):
+    """Change an account. An absent key leaves its value as it is."""
 
     name: Name = ""
-    credentials: dict[str, Any] = Field(default={})
-    context: dict[str, Any] = Field(default={})
-    base_url: Annotated[str, Field(max_length=2_000)] | None = None
+    credentials: dict[str, Any] = Field(default={}, description="Replaces the credential as a whole.")
+    context: dict[str, Any] = Field(default={}, description="Merged with the present context. Null removes a value.")
+    base_url: BaseUrl | None = Field(default=None, description="Null stands for the integration's own address.")
 
 
 class Account(BaseModel):
-    """An integrated account. `status`: active, or needs_reauth after the upstream refused the credential."""
+    """An integrated account."""
 
     id: str
     integration: str
     name: str
     base_url: str
     context: dict[str, str]
-    status: Literal["active", "needs_reauth"]
+    status: Literal["active", "needs_reauth"] = Field(
+        description="`needs_reauth` after the upstream answered 401 to a call; a new credential ends it."
+    )
     status_since: str | None
     created_at: str
     updated_at: str
 
 
 class RemovedAccount(BaseModel):
-    """A deleted account and the ids of what went with it."""
+    """A deleted account and the ids of what was deleted with it."""
 
     id: str
     removed: dict[Literal["mcp_servers", "api_tokens"], list[str]]

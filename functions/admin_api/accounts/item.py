@@ -15,11 +15,11 @@ from functions.stores.store import Item
 
 @dataclass(frozen=True, slots=True)
 class AccountItem:
-    """One integrated account as stored in the control plane.
+    """One integrated account.
 
-    `given`, `found`  context from the operator, and from the probe; the operator's word goes first.
-    `credential_changed_at`  an older `needs_reauth` of the data plane is about the credential before.
-    `version`  the stored item's; servers note which one they copied.
+    `given`, `found`  context from the operator, and from the probe; the operator's values go first.
+    `credential_changed_at`  Ignore a `needs_reauth` state older than this: it concerns the previous credential.
+    `version`  the stored item's version; servers note which version they copied.
     """
 
     id: str

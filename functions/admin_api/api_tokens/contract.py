@@ -6,17 +6,30 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from functions.admin_api.contract import Body, Identifier, Moment, Name
+from functions.admin_api.contract import MAX_LIMITS, Body, Identifier, Moment, Name
+
+Scope = Literal["read", "call", "connect", "manage"]
+"""What an API token may do.
+
+`read` sees everything and changes nothing. `call` lists and runs tools. `manage` admits to every operation. `connect`
+opens the servers that require an API token, and no operation.
+"""
+
+Limits = Annotated[list[Identifier], Field(max_length=MAX_LIMITS)]
 
 
 class ApiTokenCreate(Body):
-    """`manage` is this API; `connect` is the second factor of servers that ask for one. Empty limits = everywhere."""
+    """Make an API token."""
 
     name: Name
-    scopes: Annotated[list[Literal["manage", "connect"]], Field(min_length=1, max_length=2)]
-    account_ids: Annotated[list[Identifier], Field(max_length=50)] = Field(default=[])
-    server_ids: Annotated[list[Identifier], Field(max_length=50)] = Field(default=[])
-    expires_at: Moment | None = None
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=4)] = Field(
+        description='What the token may do, e.g. ["read"]; valid: read, call, connect, manage.'
+    )
+    account_ids: Limits = Field(default=[], description="The only accounts it is valid for. Empty means all.")
+    server_ids: Limits = Field(
+        default=[], description="The only servers it is valid for. Empty means all. For the scope `connect` alone."
+    )
+    expires_at: Moment | None = Field(default=None, description="Without it, the token lives until it is revoked.")
 
 
 class ApiToken(BaseModel):
@@ -24,7 +37,7 @@ class ApiToken(BaseModel):
 
     id: str
     name: str
-    scopes: list[Literal["manage", "connect"]]
+    scopes: list[Scope]
     account_ids: list[str]
     server_ids: list[str]
     expires_at: str | None
@@ -32,7 +45,7 @@ class ApiToken(BaseModel):
 
 
 class MintedApiToken(ApiToken):
-    """The answer to create, and the only place where `token` is ever shown."""
+    """An API token with its secret, which is shown in this answer only."""
 
     token: str
 

@@ -6,21 +6,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from functions.admin_api.contract import MAX_NAME_CHARS, Arguments, Body, Moment, Name, Word
+from functions.admin_api.contract import MAX_LISTED, MAX_NAME_CHARS, Arguments, Body, Changes, Moment, Name, Word
 from functions.gateway.json_text import Json
 
 MAX_CONFIG_BYTES = 16_384
 """UTF-8 bytes of a server's config as JSON: it is part of every read of the data plane."""
 
 MAX_GRACE_SECONDS = 7 * 24 * 3600
-"""Longest time that a token may live on after it was rotated: a week, for clients that are configured by hand."""
+"""Longest time that a token lives after a rotation: a week, for clients that are configured by hand."""
 
 
 def _pin(value: Json) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError("a pin must be a non-empty string")
     if value == "*":
-        raise ValueError('a pin names one entity; "*" would be every entity. Leave the pin out to allow them all')
+        raise ValueError('a pin names one id; "*" would allow all of them. Leave the pin out for that')
     return value
 
 
@@ -28,40 +28,55 @@ Pin = Annotated[str, BeforeValidator(_pin), Field(min_length=1, max_length=MAX_N
 
 
 class Config(Body):
-    """What a server shows and forces; see the record types in `gateway/servers.py`. null is the default of its key."""
+    """Which tools a server shows, and what it forces. Null stands for the default of its key."""
 
-    methods: Annotated[list[Word], Field(max_length=200)] | None = None
-    tags: Annotated[list[Word], Field(max_length=200)] | None = None
-    require_api_token_auth: bool | None = None
-    pins: dict[str, Pin] | None = None
-    fixed: dict[str, Arguments] | None = None
-    defaults: dict[str, Arguments] | None = None
+    methods: Annotated[list[Word], Field(max_length=MAX_LISTED)] | None = Field(
+        default=None, description="`read`, `write`, `custom`, or names of methods or tools. Empty means all."
+    )
+    tags: Annotated[list[Word], Field(max_length=MAX_LISTED)] | None = Field(
+        default=None, description="A tool must have one of these tags. Empty means all."
+    )
+    require_api_token_auth: bool | None = Field(
+        default=None, description="A call must also carry an API token with the scope `connect`."
+    )
+    pins: dict[str, Pin] | None = Field(default=None, description='Ids forced on every call, e.g. {"user_id": "u_1"}.')
+    fixed: dict[str, Arguments] | None = Field(
+        default=None, description='{tool name or "*": {argument: value}}: sent on every call and hidden from the model.'
+    )
+    defaults: dict[str, Arguments] | None = Field(
+        default=None, description='{tool name or "*": {argument: value}}: sent where the model gives no value.'
+    )
 
 
 class ServerCreate(Body):
-    """Mint an MCP server. Without `config` it shows every tool; without `expires_at` it lives until it is deleted."""
+    """Mint an MCP server."""
 
     name: Name
-    config: Config | None = None
-    expires_at: Moment | None = None
+    config: Config | None = Field(default=None, description="Without it, the server shows every tool.")
+    expires_at: Moment | None = Field(
+        default=None,
+        description="The URL stops working at this second. Without it, the server lives until it is deleted.",
+    )
 
 
-class ServerUpdate(Body):
-    """What is absent stays. `config` is merged by its top-level keys; `expires_at` null lets the server live on."""
+class ServerUpdate(Changes):
+    """Change an MCP server. An absent key leaves its value as it is."""
 
     name: Name = ""
-    config: Config = Config()
-    expires_at: Moment | None = None
+    config: Config = Field(default=Config(), description="Merged with the present config by its top-level keys.")
+    expires_at: Moment | None = Field(default=None, description="Null removes the expiry.")
 
 
 class Rotate(Body):
-    """`grace_seconds`: how long the present token goes on working beside the new one; 0 = not at all."""
+    """Give an MCP server a new token."""
 
-    grace_seconds: Annotated[int, Field(ge=0, le=MAX_GRACE_SECONDS)] = 0
+    grace_seconds: Annotated[int, Field(ge=0, le=MAX_GRACE_SECONDS)] = Field(
+        default=0, description="How long the present token still works. 0 ends it at once."
+    )
 
 
 class Preview(Body):
-    """A config, as for a new server."""
+    """Try a config."""
 
     config: Config | None = None
 
@@ -78,7 +93,7 @@ class ServerConfigView(BaseModel):
 
 
 class McpServer(BaseModel):
-    """An MCP server. `last_used_at` is kept to the minute."""
+    """An MCP server."""
 
     id: str
     name: str
@@ -86,18 +101,20 @@ class McpServer(BaseModel):
     config: ServerConfigView
     expires_at: str | None
     tool_count: int
-    created_by: str
+    created_by: str = Field(description="Id of the API token that minted the server.")
     created_at: str
     updated_at: str
-    last_used_at: str | None
+    last_used_at: str | None = Field(description="Time of the last call, to the minute.")
 
 
 class MintedServer(McpServer):
-    """The answer to create and rotate, and the only place where `token` and `url` are ever shown."""
+    """An MCP server with its token and URL, which are shown in this answer only."""
 
     token: str
     url: str
-    previous_token_expires_at: str | None = None
+    previous_token_expires_at: str | None = Field(
+        default=None, description="When the previous token stops working. Null after a mint."
+    )
 
 
 class ToolSummary(BaseModel):
@@ -113,14 +130,14 @@ class ToolSummary(BaseModel):
 
 
 class ServerPreview(BaseModel):
-    """What a server with this config would show."""
+    """The tools that a server with this config would show."""
 
     tool_count: int
     tools: list[ToolSummary]
 
 
 class RemovedServer(BaseModel):
-    """A deleted server and how many live tokens went with it."""
+    """A revoked server, and the number of live tokens that were revoked with it."""
 
     id: str
     removed: dict[Literal["tokens"], int]

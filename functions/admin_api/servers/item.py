@@ -1,19 +1,23 @@
-"""The stored form of an MCP server: the control plane's item, and one item for each live token."""
+"""The stored form of an MCP server, and how it is removed with everything that belongs to it.
+
+A server is one item of its own, which lists its live tokens, and one grant for each of them
+(functions/stores/README.md). The purge function reads this form too, so this file imports nothing heavy.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.gateway.grants import ServerConfig, read_time, write_time
+from functions.gateway.grants import ServerConfig, epoch, read_time, write_time
 from functions.gateway.json_text import Json
-from functions.stores.store import Item
+from functions.stores import layout
+from functions.stores.store import Change, Delete, Item, Put
 
 
 @dataclass(frozen=True, slots=True)
 class LiveToken:
-    """A token of a server by its digest; `expires_at` is the end of its grace, None for the present one."""
+    """A token of a server by its digest; `expires_at` is the end of its grace, None for the present token."""
 
     digest: str
     expires_at: datetime | None
@@ -21,7 +25,7 @@ class LiveToken:
 
 @dataclass(frozen=True, slots=True)
 class ServerItem:
-    """The control plane's record of one server. `account_version`: of the account that the token items copied."""
+    """What the control plane knows of one server. `account_version` is that of the account the grants copied."""
 
     id: str
     account_id: str
@@ -59,24 +63,30 @@ class ServerItem:
             account_id=body["account_id"],
             name=body["name"],
             config=ServerConfig.from_json(body["config"]),
-            expires_at=moment(body["expires_at"]),
+            expires_at=_read(body["expires_at"]),
             created_by=body["created_by"],
             created_at=read_time(body["created_at"]),
             updated_at=read_time(body["updated_at"]),
-            tokens=tuple(LiveToken(token["digest"], moment(token["expires_at"])) for token in body["tokens"]),
+            tokens=tuple(LiveToken(token["digest"], _read(token["expires_at"])) for token in body["tokens"]),
             account_version=body["account_version"],
             version=item.version,
         )
 
+    def put(self, if_version: int) -> Put:
+        """The change that writes this item."""
+        return Put(layout.server(self.account_id, self.id), self.to_json(), epoch(self.expires_at), if_version)
 
-def epoch(moment: datetime | None) -> int | None:
-    """Whole seconds, never before the moment: the store must not remove what is still alive."""
-    return None if moment is None else math.ceil(moment.timestamp())
+    def removal(self) -> list[Change]:
+        """The changes that remove the server with its tokens and its last use, unless it was changed meanwhile."""
+        changes: list[Change] = [Delete(layout.server(self.account_id, self.id), if_version=self.version)]
+        changes += [Delete(layout.token(token.digest)) for token in self.tokens]
+        return [*changes, Delete(layout.use(self.id))]
 
 
 def written(moment: datetime | None) -> str | None:
+    """A time as JSON; None = never."""
     return None if moment is None else write_time(moment)
 
 
-def moment(text: str | None) -> datetime | None:
+def _read(text: str | None) -> datetime | None:
     return None if text is None else read_time(text)

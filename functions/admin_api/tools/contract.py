@@ -1,14 +1,14 @@
-"""What the list of tools answers."""
+"""What the list of tools holds."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class AgentTool(BaseModel):
-    """A tool for agents without MCP. `input_schema` is both schemas in one flat object, as a call takes it."""
+    """A tool for agents without MCP."""
 
     name: str
     title: str
@@ -20,6 +20,6 @@ class AgentTool(BaseModel):
     required: list[str]
     query_schema: dict[str, Any]
     body_schema: dict[str, Any]
-    input_schema: dict[str, Any]
+    input_schema: dict[str, Any] = Field(description="Both schemas as one flat object, which a call accepts.")
     response_schema: dict[str, Any] | None
-    call: str
+    call: str = Field(description="Verb and path of the proxy call, e.g. GET /proxy/memories/{id}.")

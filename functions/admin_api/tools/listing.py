@@ -1,24 +1,37 @@
-"""The tools of an account for agents without MCP: what to bind to a model, in the shapes that frameworks take as is."""
+"""The tools of an account for agents without MCP, in our own shape and in those that model APIs accept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.tools import contract
-from functions.admin_api.tools.proxy import address
+from functions.admin_api.tools.addresses import address
 from functions.gateway import selection
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
-from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.catalog import Tool
 
 
-def tools(catalog: Catalog, methods: Sequence[str], tags: Sequence[str]) -> list[contract.AgentTool]:
-    """The tools that pass the filters. Raises Invalid for an unknown method or tag, and when nothing is left."""
-    return [_tool(tool) for tool in selection.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))]
+class Tools:
+    """The tools of each account."""
+
+    def __init__(self, accounts: AccountLookup) -> None:
+        self._accounts = accounts
+
+    def page(self, account_id: str, methods: Sequence[str], tags: Sequence[str], shape: str | None) -> dict[str, Json]:
+        """The selected tools, in one of FORMATS or in our own shape.
+
+        Raises NotFound, and Invalid for an unknown method or tag and for a selection without a tool.
+        """
+        catalog = self._accounts.catalog(self._accounts.load(account_id))
+        selected = selection.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))
+        tools = [_tool(tool) for tool in selected]
+        return {"result": [FORMATS[shape](tool) if shape else tool.model_dump() for tool in tools]}
 
 
 def openai(tool: contract.AgentTool) -> dict[str, Json]:
-    """A function tool of OpenAI's chat completions, which LangChain's `bind_tools` takes too."""
+    """A function tool of OpenAI's chat completions, which LangChain's `bind_tools` accepts too."""
     return {
         "type": "function",
         "function": {"name": tool.name, "description": tool.description, "parameters": tool.input_schema},
@@ -31,7 +44,7 @@ def anthropic(tool: contract.AgentTool) -> dict[str, Json]:
 
 
 FORMATS: Mapping[str, Callable[[contract.AgentTool], dict[str, Json]]] = {"openai": openai, "anthropic": anthropic}
-"""Values of `format`."""
+"""Values of `format`: the shape that each model API accepts."""
 
 
 def _tool(tool: Tool) -> contract.AgentTool:
@@ -51,7 +64,7 @@ def _tool(tool: Tool) -> contract.AgentTool:
         body_schema=_part(schema, lambda name: name in in_body),
         input_schema=schema,
         response_schema=definition.get("outputSchema"),
-        call=" ".join(address(tool)),
+        call=str(address(tool)),
     )
 
 

@@ -1,0 +1,64 @@
+"""How the other subjects reach an account: its stored form, its catalogue and its data key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from functions.admin_api.accounts.item import AccountItem
+from functions.admin_api.accounts.keys import Keys
+from functions.admin_api.ids import ID
+from functions.admin_api.partitions import every_item
+from functions.gateway.errors import Conflict, Invalid, NotFound
+from functions.gateway.wording import did_you_mean, shown
+from functions.stores import layout
+from functions.stores.store import Store
+from tool_catalog.catalog import Catalog
+
+
+class AccountLookup:
+    """`catalogs` maps the name of each integration to its catalogue."""
+
+    def __init__(self, store: Store, catalogs: Mapping[str, Catalog], keys: Keys) -> None:
+        self._store = store
+        self._catalogs = catalogs
+        self._keys = keys
+
+    def load(self, account_id: str) -> AccountItem:
+        """The stored item. Raises NotFound."""
+        [item] = self._store.get([layout.account(account_id)]) if ID.fullmatch(account_id) else [None]
+        if item is None:
+            raise no_account(account_id)
+        return AccountItem.from_item(item)
+
+    def ids(self) -> list[str]:
+        """Ids of all accounts, in order."""
+        return [item.key.sort for item in every_item(self._store, layout.ACCOUNTS)]
+
+    def integration(self, name: str) -> Catalog:
+        """The catalogue of the integration of that name. Raises Invalid."""
+        if name not in self._catalogs:
+            raise Invalid(f"there is no integration {shown(name)}{did_you_mean(name, sorted(self._catalogs))}")
+        return self._catalogs[name]
+
+    def catalog(self, account: AccountItem) -> Catalog:
+        """The catalogue of the account's integration. Raises Conflict when this deployment no longer has it."""
+        catalog = self._catalogs.get(account.integration)
+        if catalog is None:
+            raise Conflict(
+                f"account {account.id} belongs to the integration {account.integration}, which this deployment lacks; "
+                f"it has: {', '.join(sorted(self._catalogs)) or 'none'}"
+            )
+        return catalog
+
+    def data_key(self, account: AccountItem) -> bytes:
+        """The account's data key, unwrapped. Raises KeyFailure or Unavailable."""
+        return self._keys.unwrap(account.wrapped_data_key, account.id)
+
+    def wrapped(self, data_key: bytes, account_id: str) -> bytes:
+        """A new data key as it may be stored. Raises KeyFailure or Unavailable."""
+        return self._keys.wrap(data_key, account_id)
+
+
+def no_account(account_id: str) -> NotFound:
+    """The error for an id that no account has."""
+    return NotFound(f"there is no integrated account {shown(account_id)}; GET /integrated-account lists them")

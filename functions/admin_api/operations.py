@@ -1,0 +1,285 @@
+"""The table of operations: everything that the management API does, one row each.
+
+The routes (app.py) and the OpenAPI document (openapi.py) are both made from this table, so that neither can have an
+operation that the other lacks. A row states the scopes of API tokens that admit it; nothing else decides on scopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from functions.admin_api.accounts.contract import Account, AccountCreate, AccountUpdate, RemovedAccount
+from functions.admin_api.accounts.service import Accounts
+from functions.admin_api.api_tokens.contract import ApiToken, ApiTokenCreate, MintedApiToken, RemovedApiToken
+from functions.admin_api.api_tokens.operator import Operator
+from functions.admin_api.api_tokens.service import ApiTokens
+from functions.admin_api.contract import Body, Page
+from functions.admin_api.log.service import LOG_PARAMETERS, CallLog
+from functions.admin_api.parameters import PAGING, Parameter, Query, choice, flag, identifier, words
+from functions.admin_api.servers.contract import (
+    McpServer,
+    MintedServer,
+    Preview,
+    RemovedServer,
+    Rotate,
+    ServerCreate,
+    ServerPreview,
+    ServerUpdate,
+)
+from functions.admin_api.servers.service import Servers
+from functions.admin_api.tools.listing import FORMATS, Tools
+from functions.admin_api.tools.proxy import Proxy, ProxyAnswer, ProxyRequest
+from functions.gateway.json_text import Json
+
+SEE = ("read", "manage")
+"""Scopes for an operation that shows something and changes nothing."""
+
+CHANGE = ("manage",)
+"""Scopes for an operation that changes something."""
+
+LIST_TOOLS = ("read", "call", "manage")
+RUN_TOOLS = ("call", "manage")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the operations run on."""
+
+    accounts: Accounts
+    servers: Servers
+    api_tokens: ApiTokens
+    tools: Tools
+    proxy: Proxy
+    log: CallLog
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, checked as far as its row says.
+
+    `body`      an instance of the row's model, or the raw bytes where the row has a schema.
+    `mcp_url`   what minted URLs start with.
+    `deadline`  when the answer is due, in seconds on the clock of `time.monotonic()`.
+    """
+
+    operator: Operator
+    path: Mapping[str, str]
+    query: Query
+    body: Any = field(repr=False)
+    verb: str
+    headers: Mapping[str, str] = field(repr=False)
+    mcp_url: str
+    request_id: str
+    deadline: float
+
+    @property
+    def account_id(self) -> str:
+        """The account in the path."""
+        return self.path["account_id"]
+
+    @property
+    def server_id(self) -> str:
+        """The server in the path."""
+        return self.path["server_id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One verb of one path.
+
+    `scopes`     an API token needs one of them.
+    `answer`     a model, or the schema itself.
+    `body`       a model, or the schema itself for a body that `run` reads.
+    `errors`     statuses besides 401, 403, 500 and 503, which every operation has.
+    `unlimited`  what an API token that is limited to accounts may not do here; "" = it may.
+    `free_query`  names that are not in `query` are allowed: they are arguments of a tool.
+    `relays`     the answer has the upstream's own status.
+    `run`        a coroutine function runs on the event loop; any other function may block and runs in a thread.
+    """
+
+    verb: str
+    path: str
+    name: str
+    summary: str
+    scopes: Sequence[str]
+    answer: type[BaseModel] | Mapping[str, Json]
+    run: Callable[[Services, Asked], Any]
+    body: type[Body] | Mapping[str, Json] | None = None
+    body_required: bool = True
+    status: int = 200
+    errors: Sequence[int] = ()
+    query: Sequence[Parameter] = ()
+    headers: Sequence[Mapping[str, Json]] = ()
+    unlimited: str = ""
+    free_query: bool = False
+    relays: bool = False
+
+
+async def _connect_account(services: Services, asked: Asked) -> Account:
+    return await services.accounts.connect(asked.body)
+
+
+async def _update_account(services: Services, asked: Asked) -> Account:
+    return await services.accounts.update(asked.account_id, asked.body)
+
+
+async def _run_tool(services: Services, asked: Asked) -> ProxyAnswer:
+    request = ProxyRequest(
+        verb=asked.verb,
+        resource=asked.path["resource"],
+        tail=asked.path.get("id_or_method", ""),
+        query=asked.query.rest,
+        body=asked.body,
+        idempotency_key=asked.headers.get("idempotency-key"),
+        user_agent=asked.headers.get("user-agent", ""),
+        request_id=asked.request_id,
+        deadline=asked.deadline,
+    )
+    return await services.proxy.call(asked.query["integrated_account_id"], request)
+
+
+_ANY_OBJECT: dict[str, Json] = {"type": "object"}
+
+_TOOLS_ANSWER = {
+    "type": "object",
+    "required": ["result"],
+    "properties": {
+        "result": {"type": "array", "items": {"anyOf": [{"$ref": "#/components/schemas/AgentTool"}, _ANY_OBJECT]}}
+    },
+}
+_LOG_ANSWER = {
+    "type": "object",
+    "required": ["result", "next_cursor"],
+    "properties": {
+        "result": {"type": "array", "items": _ANY_OBJECT},
+        "next_cursor": {"type": ["string", "null"]},
+    },
+}
+_TOOLS_QUERY = (
+    words("methods", "`read`, `write`, `custom`, or names of methods or tools."),
+    words("tags", "A tool must have one of these tags."),
+    choice("format", "The shape that a model API accepts.", tuple(FORMATS)),
+    flag("has_description", "Accepted without effect: every tool has a description."),
+)
+_PROXY_QUERY = (identifier("integrated_account_id", "The account whose tool is run.", required=True),)
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "A write that is repeated with the same key within 24 hours is not carried out again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+
+_ACCOUNT = "/integrated-account/{account_id}"
+_SERVERS = f"{_ACCOUNT}/mcp"
+_SERVER = f"{_SERVERS}/{{server_id}}"
+
+OPERATIONS: Sequence[Operation] = (
+    Operation(
+        "post", "/integrated-account", "connectAccount", "Connect an account; a probe verifies its credential first",
+        CHANGE, Account, _connect_account, body=AccountCreate, status=201, errors=(400, 409, 413, 415, 502, 504),
+        unlimited="connect accounts",
+    ),
+    Operation(
+        "get", "/integrated-account", "listAccounts", "List accounts", SEE, Page[Account],
+        lambda services, asked: services.accounts.page(
+            asked.operator.account_ids, asked.query["limit"], asked.query["next_cursor"]
+        ),
+        errors=(400,), query=PAGING,
+    ),
+    Operation(
+        "get", _ACCOUNT, "getAccount", "Get an account", SEE, Account,
+        lambda services, asked: services.accounts.view(asked.account_id), errors=(404,),
+    ),
+    Operation(
+        "patch", _ACCOUNT, "updateAccount", "Change an account and bring its servers up to date", CHANGE, Account,
+        _update_account, body=AccountUpdate, errors=(400, 404, 409, 413, 415, 502, 504),
+    ),
+    Operation(
+        "delete", _ACCOUNT, "deleteAccount", "Delete an account with its servers", CHANGE, RemovedAccount,
+        lambda services, asked: services.accounts.delete(asked.account_id), errors=(404, 409),
+    ),
+    Operation(
+        "get", f"{_ACCOUNT}/tools", "listTools", "List tools for agents without MCP", LIST_TOOLS, _TOOLS_ANSWER,
+        lambda services, asked: services.tools.page(
+            asked.account_id, asked.query["methods"], asked.query["tags"], asked.query["format"]
+        ),
+        errors=(400, 404, 409), query=_TOOLS_QUERY,
+    ),
+    Operation(
+        "post", _SERVERS, "createServer", "Mint an MCP server", CHANGE, MintedServer,
+        lambda services, asked: services.servers.create(
+            asked.account_id, asked.body, asked.operator.id, asked.mcp_url
+        ),
+        body=ServerCreate, status=201, errors=(400, 404, 409, 413, 415),
+    ),
+    Operation(
+        "get", _SERVERS, "listServers", "List MCP servers", SEE, Page[McpServer],
+        lambda services, asked: services.servers.page(
+            asked.account_id, asked.query["limit"], asked.query["next_cursor"]
+        ),
+        errors=(400, 404, 409), query=PAGING,
+    ),
+    Operation(
+        "post", f"{_SERVERS}/preview", "previewServer", "Show the tools that a config would show; nothing is kept",
+        SEE, ServerPreview, lambda services, asked: services.servers.preview(asked.account_id, asked.body),
+        body=Preview, body_required=False, errors=(400, 404, 409, 413, 415),
+    ),
+    Operation(
+        "get", _SERVER, "getServer", "Get an MCP server", SEE, McpServer,
+        lambda services, asked: services.servers.view(asked.account_id, asked.server_id), errors=(404, 409),
+    ),
+    Operation(
+        "patch", _SERVER, "updateServer", "Change an MCP server", CHANGE, McpServer,
+        lambda services, asked: services.servers.update(asked.account_id, asked.server_id, asked.body),
+        body=ServerUpdate, errors=(400, 404, 409, 413, 415),
+    ),
+    Operation(
+        "delete", _SERVER, "deleteServer", "Revoke an MCP server", CHANGE, RemovedServer,
+        lambda services, asked: services.servers.delete(asked.account_id, asked.server_id), errors=(404, 409),
+    ),
+    Operation(
+        "post", f"{_SERVER}/rotate", "rotateServer", "Give an MCP server a new token", CHANGE, MintedServer,
+        lambda services, asked: services.servers.rotate(
+            asked.account_id, asked.server_id, asked.body.grace_seconds, asked.mcp_url
+        ),
+        body=Rotate, body_required=False, errors=(400, 404, 409, 413, 415),
+    ),
+    Operation(
+        "post", "/api-token", "createApiToken", "Make an API token", CHANGE, MintedApiToken,
+        lambda services, asked: services.api_tokens.create(asked.body),
+        body=ApiTokenCreate, status=201, errors=(400, 413, 415), unlimited="make API tokens",
+    ),
+    Operation(
+        "get", "/api-token", "listApiTokens", "List API tokens", SEE, Page[ApiToken],
+        lambda services, asked: services.api_tokens.page(asked.query["limit"], asked.query["next_cursor"]),
+        errors=(400,), query=PAGING, unlimited="list API tokens",
+    ),
+    Operation(
+        "get", "/api-token/{token_id}", "getApiToken", "Get an API token", SEE, ApiToken,
+        lambda services, asked: services.api_tokens.view(asked.path["token_id"]),
+        errors=(404,), unlimited="read API tokens",
+    ),
+    Operation(
+        "delete", "/api-token/{token_id}", "revokeApiToken", "Revoke an API token", CHANGE, RemovedApiToken,
+        lambda services, asked: services.api_tokens.revoke(asked.path["token_id"]),
+        errors=(404, 409), unlimited="revoke API tokens",
+    ),
+    Operation(
+        "get", "/log", "listCalls", "List recent calls, newest first", SEE, _LOG_ANSWER,
+        lambda services, asked: services.log.page(asked.query, asked.operator.account_ids),
+        errors=(400,), query=LOG_PARAMETERS,
+    ),
+    *(
+        Operation(
+            verb, path, f"{verb}Proxy{suffix}", "Run a tool", RUN_TOOLS, _ANY_OBJECT, _run_tool, body=_ANY_OBJECT,
+            body_required=False, errors=(400, 404, 409, 413, 415, 502, 504), query=_PROXY_QUERY,
+            headers=(_IDEMPOTENCY_KEY,), free_query=True, relays=True,
+        )
+        for path, suffix in (("/proxy/{resource}", ""), ("/proxy/{resource}/{id_or_method}", "Item"))
+        for verb in ("get", "post", "put", "patch", "delete")
+    ),
+)  # fmt: skip
