@@ -1,4 +1,4 @@
-"""docs/settings.md names every variable there is and none that is not. UPDATE_GOLDEN=1 rewrites its generated table."""
+"""docs/settings.md names every variable that exists and no other. UPDATE_GOLDEN=1 rewrites its generated table."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ PATIENCE = 120.0
 pytestmark = pytest.mark.clients
 
 
-@pytest.fixture(name="guarded", params=[False, True], ids=["url alone", "second factor"])
+@pytest.fixture(name="guarded", params=[False, True], ids=["url alone", "API token"])
 def _guarded(local: Local, request: pytest.FixtureRequest) -> tuple[str, str | None]:
-    """A server's URL, and the second factor it asks for, if any."""
+    """A server's URL, and the API token it requires, if any."""
     if not request.param:
         return local("server", "create", "--methods", "read", "-q").out.strip(), None
     minted = local("server", "create", "--methods", "read", "--require-api-token", "--json").json
@@ -48,7 +48,7 @@ def _snippet(local: Local, client: str, url: str, token: str | None) -> str:
 
 
 def _environment(tmp_path: Path, token: str | None) -> dict[str, str]:
-    """Of a shell where npx runs what is installed already, with the second factor in its variable."""
+    """Of a shell where npx runs what is installed already, with the API token in its variable."""
     assert PYTHON.exists(), "the third-party clients are not installed; run `make clients`"
     programs = tmp_path / "bin"
     programs.mkdir()

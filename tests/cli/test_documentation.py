@@ -35,9 +35,9 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 
 def _commands(page: Path) -> list[list[str]]:
-    """The words of every `postern` in a page's shell blocks, without what follows a pipe or is a comment."""
+    """The words of every `postern` in a page's shell blocks, without comments, pipes and redirections."""
     lines = "\n".join(_blocks(page, "sh")).splitlines()
-    found = [re.search(r"\$\((postern [^)]*)\)|^(postern [^|]*)", line) for line in lines]
+    found = [re.search(r"\$\((postern [^)]*)\)|^(postern [^|>]*)", line) for line in lines]
     return [shlex.split(match[1] or match[2], comments=True) for match in found if match]
 
 

@@ -1,4 +1,4 @@
-"""Each client's snippet is in that client's own format, holds the URL, and never a second factor."""
+"""Each snippet has the format of its client, contains the URL, and never an API token."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ FORMATS: dict[str, tuple[Json, Json]] = {
         {"mcpServers": {"my-memory": {"command": "npx", "args": [*BRIDGE, *BRIDGE_AUTH], "env": BRIDGE_ENV}}},
     ),
 }
-"""Client -> its document without and with a second factor."""
+"""Client -> its document without and with an API token."""
 
 
 @pytest.mark.parametrize("client", FORMATS)
