@@ -33,6 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.stores.layout",
         "tool_catalog.catalog",
     ),
+    "functions.gateway.http_frame": ("functions.gateway", "functions.stores.store"),
     "functions.stores": ("functions.stores", "functions.gateway.json_text"),
     "functions.mcp_endpoint": (
         "functions.mcp_endpoint",
@@ -93,6 +94,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 AT_IMPORT: dict[str, tuple[str, ...]] = {
     "functions.gateway": (),
+    "functions.gateway.http_frame": ("starlette",),
     "functions.stores": (),
     "functions.mcp_endpoint": ("mangum", "starlette"),
     "functions.admin_api": ("mangum", "pydantic", "starlette"),

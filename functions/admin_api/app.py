@@ -10,7 +10,6 @@ import inspect
 import logging
 import secrets
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -38,16 +37,14 @@ from functions.admin_api.tools.listing import Tools
 from functions.admin_api.tools.proxy import Proxy, ProxyAnswer
 from functions.gateway import errors
 from functions.gateway.audit import Audit
-from functions.gateway.errors import Invalid, PosternError, TooLarge, WrongMediaType
+from functions.gateway.errors import Invalid, PosternError, WrongMediaType
+from functions.gateway.http_frame import Frame, dressed
 from functions.gateway.json_text import Json, encode
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.wording import shown
-from functions.stores.store import Store, StoreError, StoreUnavailable
+from functions.stores.store import Store
 from tool_catalog.catalog import Catalog
-
-SHOWN_FRAMES = 6
-"""Frames of an unexpected exception that are logged, as file:line; never its message, which may hold values."""
 
 CLAIM_MARGIN_SECONDS = 5
 """How much longer than the longest call a claimed idempotency key is taken for running."""
@@ -112,6 +109,14 @@ def create_app(
         log=CallLog(store, lookup, timedelta(days=settings.log_retention_days), clock),
     )
 
+    frame = Frame(settings, _error, lambda: random(8).hex())
+
+    def framed(run: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return await frame.answer(request, run)
+
+        return answer
+
     async def ask(operation: Operation, request: Request) -> Response:
         operator = await run_in_threadpool(api_tokens.authenticate, request.headers.get("authorization"))
         operator.check_scope(operation.scopes)
@@ -125,12 +130,12 @@ def create_app(
             operator=operator,
             path=request.path_params,
             query=query,
-            body=await _body(operation, request, settings),
+            body=await _body(operation, request, frame),
             verb=request.method,
             headers=request.headers,
             mcp_url=_origin(request, settings) + "/mcp",
-            request_id=_request_id(request, random),
-            deadline=_deadline(request, settings, monotonic()),
+            request_id=frame.request_id(request),
+            deadline=frame.deadline(request),
         )
         if inspect.iscoroutinefunction(operation.run):
             return _answer(operation, await operation.run(services, asked))
@@ -140,13 +145,13 @@ def create_app(
         async def run(request: Request) -> Response:
             return await ask(operation, request)
 
-        return Route(_pattern(operation.path), _answered(run), methods=[operation.verb.upper()])
+        return Route(_pattern(operation.path), framed(run), methods=[operation.verb.upper()])
 
     async def describe(request: Request) -> Response:
         return _json(openapi.document(_origin(request, settings)))
 
     routes = [
-        Route("/openapi.json", _answered(describe), methods=["GET"]),
+        Route("/openapi.json", framed(describe), methods=["GET"]),
         *(route(operation) for operation in OPERATIONS),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _unrouted(routes)})
@@ -166,37 +171,12 @@ def _answer(operation: Operation, answer: BaseModel | ProxyAnswer | Json) -> Res
     return _json(answer.model_dump() if isinstance(answer, BaseModel) else answer, operation.status)
 
 
-def _answered(run: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """`run`, with every error as an answer."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await run(request)
-        except PosternError as error:
-            return _error(error)
-        except StoreUnavailable as error:
-            logger.warning("the store is unavailable: %s", error)
-            return _error(errors.Unavailable("the store is busy; try again", retry_after=error.retry_after))
-        except StoreError as error:
-            logger.error("the store failed: %s", error)
-            return _error(PosternError("the store failed; the log of this deployment names the cause"))
-        except Exception as error:  # the last line of defence: nothing of ours reaches the caller
-            frames = traceback.extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
-            where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
-            logger.error("unexpected %s at %s", type(error).__name__, where)
-            return _error(PosternError("unexpected error; the log of this deployment names the place"))
-
-    return answer
-
-
 def _error(error: PosternError) -> Response:
     status, body, headers = errors.http(error)
     if "status_code" in body:
         body = {"statusCode": body.pop("status_code"), **body}
     if status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"
-    if status >= 500 and error.detail:
-        logger.error("%s: %s", type(error).__name__, error.detail)
     return _json(body, status, headers)
 
 
@@ -220,28 +200,19 @@ def _unrouted(routes: Sequence[Route]) -> Callable[[Request, Exception], Respons
 
 
 def _json(document: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    dressed = {"cache-control": "no-store", "x-content-type-options": "nosniff", **(headers or {})}
-    return Response(encode(document), status, dressed, media_type="application/json")
+    return dressed(Response(encode(document), status, headers, media_type="application/json"))
 
 
-async def _body(operation: Operation, request: Request, settings: Settings) -> Json:
+async def _body(operation: Operation, request: Request, frame: Frame) -> Json:
     """The body as the operation wants it. Raises TooLarge, WrongMediaType, Invalid."""
     if operation.body is None:
         return None
-    raw = await _bytes(request, settings, may_be_empty=not operation.body_required)
+    raw = await _bytes(request, frame, may_be_empty=not operation.body_required)
     return reading.read(operation.body, raw or b"{}") if isinstance(operation.body, type) else raw
 
 
-async def _bytes(request: Request, settings: Settings, *, may_be_empty: bool) -> bytes:
-    most = settings.max_request_bytes
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise TooLarge(f"the request body is over {most:,} bytes, which is the limit")
-        chunks.append(chunk)
-    body = b"".join(chunks)
+async def _bytes(request: Request, frame: Frame, *, may_be_empty: bool) -> bytes:
+    body = await frame.body(request)
     if not body.strip():
         if may_be_empty:
             return b""
@@ -257,19 +228,3 @@ async def _bytes(request: Request, settings: Settings, *, may_be_empty: bool) ->
 def _origin(request: Request, settings: Settings) -> str:
     """Where this API is reached."""
     return (settings.public_url or str(request.base_url)).rstrip("/")
-
-
-def _request_id(request: Request, random: Callable[[int], bytes]) -> str:
-    context = request.scope.get("aws.context")
-    return str(context.aws_request_id) if context is not None else random(8).hex()
-
-
-def _deadline(request: Request, settings: Settings, now: float) -> float:
-    """When a call must have its answer, on the clock of `now`, in seconds: the settings' time, or what is left of the
-    platform's if that is less."""
-    seconds = float(settings.call_timeout_seconds)
-    context = request.scope.get("aws.context")
-    if context is not None:
-        left = context.get_remaining_time_in_millis() - settings.deadline_margin_ms
-        seconds = max(0.0, min(seconds, left / 1000))
-    return now + seconds

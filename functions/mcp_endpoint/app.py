@@ -23,13 +23,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from functions.gateway import errors, json_text
 from functions.gateway.audit import Audit
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, is_live
+from functions.gateway.http_frame import Frame, bearer
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import protocol, tools
@@ -62,9 +63,6 @@ EXPOSED_HEADERS = "ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-
 PREFLIGHT_SECONDS = "7200"
 """How long a browser may keep a preflight; the most that Chromium takes."""
 
-SHOWN_FRAMES = 6
-"""Frames of an unexpected exception that are logged, as file:line; never its message, which may hold values."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -94,6 +92,10 @@ class Endpoint:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
     new_id: Callable[[], str] = lambda: os.urandom(8).hex()
+    frame: Frame = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", Frame(self.settings, _failure, self.new_id))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -102,18 +104,8 @@ class Endpoint:
 
     async def answer(self, request: Request) -> Response:
         """Any request, its answer dressed with the headers that every answer carries."""
+        response = await self.frame.answer(request, self._answer)
         origin = request.headers.get("origin")
-        try:
-            response = self._foreign(request, origin) or await self._routed(request)
-        except ClientDisconnect:
-            response = Response(status_code=400)  # nobody is there to read it
-        except Exception as error:  # the last line of defence: nothing of ours reaches the caller
-            import traceback
-
-            frames = traceback.extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
-            where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
-            logger.error("unexpected %s at %s", type(error).__name__, where)
-            response = _json(500, protocol.error(protocol.INTERNAL_ERROR, "Internal error"))
         allowed = self.settings.allowed_origins
         if "*" in allowed:
             response.headers["access-control-allow-origin"] = "*"
@@ -122,10 +114,10 @@ class Endpoint:
             if origin in allowed:
                 response.headers["access-control-allow-origin"] = origin
         response.headers["access-control-expose-headers"] = EXPOSED_HEADERS
-        response.headers["referrer-policy"] = "no-referrer"
-        response.headers["x-content-type-options"] = "nosniff"
-        response.headers.setdefault("cache-control", "no-store")
         return response
+
+    async def _answer(self, request: Request) -> Response:
+        return self._foreign(request, request.headers.get("origin")) or await self._routed(request)
 
     def _foreign(self, request: Request, origin: str | None) -> Response | None:
         """The refusal of a host or origin that is not served."""
@@ -161,10 +153,7 @@ class Endpoint:
         media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if media_type != JSON:
             return _refuse(errors.WrongMediaType("Send the message as Content-Type: application/json"))
-        body = await _body(request, self.settings.max_request_bytes)
-        if body is None:
-            most = self.settings.max_request_bytes
-            return _refuse(errors.TooLarge(f"The request is over {most} bytes; send less at once"))
+        body = await self.frame.body(request)
         now = self.clock()
         presented = _presented(request)
         token = path_token if path_token is not None else next(filter(TOKEN.fullmatch, presented), "")
@@ -251,12 +240,12 @@ class Endpoint:
                         catalog=catalog,
                         token=token,
                         now=now,
-                        deadline=self._deadline(request.scope),
+                        deadline=self.frame.deadline(request),
                         monotonic=self.monotonic,
                         sender=self.sender,
                         settings=self.settings,
                         audit=self.audit,
-                        request_id=_request_id(request.scope) or self.new_id(),
+                        request_id=self.frame.request_id(request),
                         user_agent=request.headers.get("user-agent", ""),
                     ),
                     self.execute,
@@ -267,39 +256,11 @@ class Endpoint:
                 raise AssertionError("protocol.read lets no other method through")
         return _json(200, protocol.result(call, members, title=server.name, tools=frozen), headers)
 
-    def _deadline(self, scope: Scope) -> float:
-        """Until when an upstream may take, on the monotonic clock: our own limit, or what Lambda leaves us."""
-        seconds: float = self.settings.call_timeout_seconds
-        context = scope.get("aws.context")
-        if context is not None:
-            left = context.get_remaining_time_in_millis() - self.settings.deadline_margin_ms
-            seconds = min(seconds, left / 1000)
-        return self.monotonic() + seconds
-
-
-async def _body(request: Request, most: int) -> bytes | None:
-    """The body; None when it is over `most` bytes, told or sent."""
-    told = request.headers.get("content-length", "")
-    if told.isascii() and told.isdigit() and len(told) < 20 and int(told) > most:
-        return None
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
-
 
 def _presented(request: Request) -> list[str]:
     """The secrets in the headers: `Authorization: Bearer`, then `X-API-Key`."""
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    presented = [bearer.strip()] if scheme.lower() == "bearer" else []
-    presented.append(request.headers.get("x-api-key", "").strip())
+    presented = [bearer(request.headers.get("authorization")), request.headers.get("x-api-key", "").strip()]
     return [secret for secret in presented if secret]
-
-
-def _request_id(scope: Scope) -> str:
-    return str(getattr(scope.get("aws.context"), "aws_request_id", ""))
 
 
 def _preflight(request: Request) -> Response:
@@ -322,6 +283,13 @@ def _refuse(error: errors.Refused, id: protocol.RequestId | None = None) -> Resp
     status, _, headers = errors.http(error)
     fault = errors.jsonrpc(error)
     return _json(status, protocol.error(fault["code"], fault["message"], id), headers)
+
+
+def _failure(error: errors.PosternError) -> Response:
+    """The response to an error that no method answered: a refusal, or a fault of ours that shows nothing."""
+    if isinstance(error, errors.Refused):
+        return _refuse(error)
+    return _json(500, protocol.error(protocol.INTERNAL_ERROR, "Internal error"))
 
 
 def _json(status: int, content: bytes, headers: Mapping[str, str] | None = None) -> Response:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functions.gateway import audit, credentials, errors, json_text, scope, selection
 from functions.gateway.call import Caller, call
 from functions.gateway.grants import Grant, write_time
+from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.settings import Settings
@@ -200,6 +201,7 @@ async def execute(tool_call: ToolCall) -> Outcome:
     except errors.UnknownTool as unknown:
         failure = unknown
     except errors.ToolFailure as failed:
+        log_detail(failed, tool_call.request_id)
         failure = failed
         body, rate_limit = errors.tool_result(failed), failed.rate_limit
     text = "" if isinstance(failure, errors.UnknownTool) else json_text.text(body)

@@ -59,7 +59,9 @@ def test_json_by_any_of_its_names_is_taken(plane: Plane, media_type: str) -> Non
 def test_a_body_over_the_limit_is_a_413(plane: Plane, settings: Settings) -> None:
     answer = raw(plane, b" " * (settings.max_request_bytes + 1))
     assert answer.status_code == 413
-    assert answer.json()["message"] == "the request body is over 1,000,000 bytes, which is the limit"
+    assert answer.json()["message"] == (
+        "the request body is over 1,000,000 bytes, which is the limit; send less at once"
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from functions.admin_api.api_tokens.root import bootstrap
-from functions.admin_api.app import _deadline
 from functions.gateway.settings import Settings, SettingsError
 from functions.stores.sqlite import SqliteStore
 from tests.admin_api.conftest import API_KEY, START, ScriptedUpstream
@@ -140,20 +139,6 @@ def test_the_log_names_the_platforms_request(handler: Any, upstream: ScriptedUps
     handler.handler(http_api("GET", "/proxy/memories", query=f"integrated_account_id={account}"), CONTEXT)
     [record] = json.loads(handler.handler(http_api("GET", "/log"), CONTEXT)["body"])["result"]
     assert record["request_id"] == CONTEXT.aws_request_id
-
-
-def test_a_call_ends_before_the_platform_does() -> None:
-    settings = Settings(call_timeout_seconds=25, deadline_margin_ms=1_500)
-
-    def deadline(left_ms: int | None) -> float:
-        context = None if left_ms is None else SimpleNamespace(get_remaining_time_in_millis=lambda: left_ms)
-        request: Any = SimpleNamespace(scope={"aws.context": context} if context else {})
-        return _deadline(request, settings, 100.0)
-
-    assert deadline(None) == 125.0
-    assert deadline(900_000) == 125.0
-    assert deadline(11_500) == 110.0
-    assert deadline(500) == 100.0
 
 
 def test_schedules_are_made_where_there_is_a_group_for_them(handler: Any) -> None:

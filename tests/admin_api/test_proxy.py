@@ -397,3 +397,21 @@ def test_a_key_that_is_too_long_is_refused(plane: Plane, account: str, writes: l
     assert answer.status_code == 400
     assert answer.json()["message"] == "Idempotency-Key must be 1 to 255 printable ASCII characters"
     assert writes == []
+
+
+def test_the_log_says_how_an_upstream_was_not_reached(
+    plane: Plane, upstream: ScriptedUpstream, account: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    upstream.close()
+    answer = proxy(plane, account, "GET", f"memories/{MEMORY}")
+    assert answer.status_code == 502
+    connecting = plane.call(
+        "POST",
+        "/integrated-account",
+        {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url},
+    )
+    assert connecting.status_code == 502
+    told = [record.getMessage() for record in caplog.records if "UpstreamUnreachable: " in record.getMessage()]
+    assert len(told) == 2
+    assert all("ConnectError" in line and line.startswith("request ") for line in told)
+    assert "ConnectError" not in answer.text + connecting.text

@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from functions.gateway import errors
 from functions.gateway.json_text import Json
+from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
+from functions.gateway.upstream import UpstreamResponse
 from functions.mcp_endpoint.tools import Outcome, ToolCall
 from functions.stores.store import Item, Key, StoreError, StoreUnavailable
-from tests.mcp_endpoint.endpoint import Answer, Bench, Request, exchange, legacy, modern, post
+from tests.mcp_endpoint.endpoint import Answer, Bench, CannedSender, Request, exchange, legacy, modern, post
 
 LIST = legacy("tools/list", id="my-request")
 
@@ -169,7 +172,9 @@ def test_a_body_over_the_limit_is_413_whether_told_or_sent(bench: Bench) -> None
     for request in (large, LIST.adding(("content-length", "1001"))):
         answer = post(bench.endpoint(), token, request)
         assert (answer.status, answer.code) == (413, 41301)
-        assert answer.json["error"]["message"] == "The request is over 1000 bytes; send less at once"
+        assert answer.json["error"]["message"] == (
+            "the request body is over 1,000 bytes, which is the limit; send less at once"
+        )
     for told in ("junk", "-1", "²", "9" * 5000):
         assert post(bench.endpoint(), token, LIST.adding(("content-length", told))).status == 200
     exact = Request(LIST.lines, LIST.body + b" " * (1_000 - len(LIST.body)))
@@ -432,3 +437,19 @@ def test_a_foreign_host_is_refused_where_hosts_are_configured(bench: Bench, host
     answer = post(bench.endpoint(), token, LIST.adding(("host", host)))
     assert answer.status == status
     assert status == 200 or json.loads(answer.body)["error"]["code"] == 42101
+
+
+def test_the_log_says_how_an_upstream_was_not_reached(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    class Unreachable(CannedSender):
+        async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+            raise errors.UpstreamUnreachable("no connection", sent=False, detail="ConnectTimeout")
+
+    bench.sender = Unreachable()
+    call = legacy(
+        "tools/call",
+        {"name": "get_single_mem_0_memory_by_id", "arguments": {"id": "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"}},
+    )
+    answer = post(bench.endpoint(), bench.mint(), call)
+    assert answer.json["result"]["isError"] is True
+    assert "request request-1: UpstreamUnreachable: ConnectTimeout" in caplog.messages
+    assert "ConnectTimeout" not in str(answer.json)

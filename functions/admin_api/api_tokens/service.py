@@ -20,6 +20,7 @@ from functions.admin_api.ids import ID, new_id
 from functions.admin_api.partitions import every_item, live_page
 from functions.gateway.errors import Invalid, NotFound, Unauthenticated, invalid
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, digest, is_live, mint_api_token
+from functions.gateway.http_frame import bearer
 from functions.gateway.wording import shown
 from functions.stores import layout
 from functions.stores.store import Store
@@ -48,9 +49,8 @@ class ApiTokens:
 
     def authenticate(self, authorization: str | None) -> Operator:
         """The operator behind an Authorization header. Raises Unauthenticated."""
-        scheme, _, secret = (authorization or "").partition(" ")
-        secret = secret.strip()
-        if scheme.lower() != "bearer" or not secret:
+        secret = bearer(authorization)
+        if not secret:
             raise Unauthenticated("send an API token in the header: Authorization: Bearer pst_...")
         if FORMAT.fullmatch(secret):
             [item] = self._store.get([layout.api_token(digest(secret))])

@@ -16,6 +16,7 @@ from functions.admin_api.tools.idempotency import Claim, Idempotency, Kept
 from functions.gateway import audit, credentials, errors
 from functions.gateway.call import Caller, call
 from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, size
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
@@ -137,6 +138,7 @@ class Proxy:
             limits = answer.rate_limit.headers() if answer.rate_limit else {}
             status, body = _success(caller.upstream.status), answer.body
         except errors.ToolFailure as failed:
+            log_detail(failed, request.request_id)
             failure = failed
             status, body, limits = errors.http(failed)
             status, body = int(body.pop("status_code")), {"statusCode": status, **body}

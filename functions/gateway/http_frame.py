@@ -1,0 +1,141 @@
+"""What both planes do around a request, whatever it asks for.
+
+The frame reads a bounded body, gives the request its id and its deadline, and turns every failure into a response. It
+logs what callers must not see: the `detail` of an error, and the type and place of an unexpected exception. It never
+logs a value. How an error looks in a body is the plane's own decision, passed in as `refuse`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from functions.gateway.errors import PosternError, TooLarge, ToolFailure, Unavailable
+from functions.gateway.settings import Settings
+from functions.stores.store import StoreError, StoreUnavailable
+
+SECURITY_HEADERS = {
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+"""Headers of every response that does not state them itself: some responses show a secret once, and the path of an MCP
+URL is one."""
+
+SHOWN_FRAMES = 6
+"""Frames of an unexpected exception that are logged, as file:line; its message may hold values and is not logged."""
+
+LENGTH_DIGITS = 19
+"""Digits of a Content-Length that are read; a longer one is ignored, and the bytes themselves are counted."""
+
+_REQUEST_ID = "postern.request_id"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The frame of one plane.
+
+    `refuse`  the plane's response to an error.
+    `new_id`  the id of a request where the platform gives none.
+    """
+
+    settings: Settings
+    refuse: Callable[[PosternError], Response]
+    new_id: Callable[[], str] = lambda: os.urandom(8).hex()
+
+    async def answer(self, request: Request, run: Callable[[Request], Awaitable[Response]]) -> Response:
+        """The response of `run`, or the refusal of what it raised; with the security headers. Never raises."""
+        try:
+            response = await run(request)
+        except ClientDisconnect:
+            response = Response(status_code=400)  # nobody receives it
+        except Exception as error:
+            response = self.refuse(self._as_ours(error, self.request_id(request)))
+        return dressed(response)
+
+    async def body(self, request: Request) -> bytes:
+        """The body of the request. Raises TooLarge as soon as its announced or received length is over the limit."""
+        limit = self.settings.max_request_bytes
+        announced = request.headers.get("content-length", "")
+        too_large = TooLarge(f"the request body is over {limit:,} bytes, which is the limit; send less at once")
+        if announced.isascii() and announced.isdigit() and len(announced) <= LENGTH_DIGITS and int(announced) > limit:
+            raise too_large
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise too_large
+        return bytes(body)
+
+    def deadline(self, request: Request) -> float:
+        """When the request must have its answer, on the event loop's clock in seconds: after our own limit, or at the
+        end of Lambda's time if that comes first."""
+        seconds = float(self.settings.call_timeout_seconds)
+        context = request.scope.get("aws.context")
+        if context is not None:
+            left = context.get_remaining_time_in_millis() - self.settings.deadline_margin_ms
+            seconds = min(seconds, left / 1000)
+        return asyncio.get_running_loop().time() + seconds
+
+    def request_id(self, request: Request) -> str:
+        """Lambda's id of the request, or our own; every call returns the same one."""
+        known: str | None = request.scope.get(_REQUEST_ID)
+        if known is None:
+            context = request.scope.get("aws.context")
+            known = str(getattr(context, "aws_request_id", "")) or self.new_id()
+            request.scope[_REQUEST_ID] = known
+        return known
+
+    def _as_ours(self, error: Exception, request_id: str) -> PosternError:
+        match error:
+            case PosternError():
+                log_detail(error, request_id)
+                return error
+            case StoreUnavailable():
+                logger.warning("request %s: the store is unavailable: %s", request_id, error)
+                return Unavailable("the store is busy; try again", retry_after=error.retry_after)
+            case StoreError():
+                logger.error("request %s: the store failed: %s", request_id, error)
+                return PosternError("the store failed; the log of this deployment names the cause")
+            case _:
+                logger.error("request %s: unexpected %s at %s", request_id, type(error).__name__, _place(error))
+                return PosternError("unexpected error; the log of this deployment names the place")
+
+
+def dressed(response: Response) -> Response:
+    """The response with the security headers."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def bearer(authorization: str | None) -> str:
+    """The secret of an `Authorization: Bearer` header; "" without one."""
+    scheme, _, secret = (authorization or "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+def log_detail(error: PosternError, request_id: str) -> None:
+    """Log the part of an error that callers do not see, at a level that says whose fault it is."""
+    if error.detail:
+        if isinstance(error, ToolFailure):
+            level = logging.WARNING
+        else:
+            level = logging.ERROR if error.status >= 500 else logging.INFO
+        logger.log(level, "request %s: %s: %s", request_id, type(error).__name__, error.detail)
+
+
+def _place(error: Exception) -> str:
+    """Where an exception was raised and through which lines, the innermost first."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
+    return " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
