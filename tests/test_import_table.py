@@ -87,7 +87,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.memory_engine.settings",
         "functions.memory_engine.storage",
     ),
-    "tool_catalog": ("tool_catalog", "functions.gateway.json_text", "functions.gateway.wording"),
+    "tool_catalog": (
+        "tool_catalog",
+        "functions.gateway.json_text",
+        "functions.gateway.pins.dialects",
+        "functions.gateway.wording",
+    ),
     "tool_catalog.catalog": (),
 }
 """Room -> what of ours may be imported anywhere in it. The longest matching name is a file's room."""
@@ -134,7 +139,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jsonschema_rs": (
         "functions.memory_engine.resources.schemas",
         "functions.gateway.arguments",
-        "functions.gateway.scope",
+        "functions.gateway.prepared",
         "tool_catalog",
     ),
     "yaml": ("tool_catalog",),

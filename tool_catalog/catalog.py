@@ -33,7 +33,7 @@ Json = Any
 Location = Literal["path", "query", "body", "header", "result"]
 Style = Literal["plain", "repeat", "comma", "brackets", "deep", "json", "spread"]
 Access = Literal["read", "write"]
-ScopeKind = Literal["filters", "arguments", "record", "records", "entity", "answer", "none"]
+PinKind = Literal["arguments", "filter", "object", "objects", "entity", "answer", "none"]
 
 
 class CatalogError(Exception):
@@ -104,6 +104,8 @@ class Result:
     `items`           JMESPath to the array that is the point of the answer ("results", "@"); it makes the tool
                       list-like: `fields`, `max_tokens` and the caps work on these items.
     `sort`            JMESPath over one item; items are put in ascending order of it.
+    `fields`          an example of the `fields` argument, made of the first members of an item; None where the tool
+                      does not take that argument.
     """
 
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -111,33 +113,93 @@ class Result:
     map: str | None = None
     items: str | None = None
     sort: str | None = None
+    fields: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """How a pin is put on this tool. A tool without one is not offered by a pinned server.
+class PinArguments:
+    """The pins are arguments of the same names.
 
-    `filters`    the pins are AND-ed into the filter object `argument`.
-    `arguments`  the pins are arguments of the same names.
-    `record`     the record named by `argument` is read first with tool `read`; it must carry every pinned id.
-    `records`    the same for each record of the array `argument`, whose member `id` is the record's id.
-    `entity`     arguments `argument` (entity type) and `id` (entity id) must name a pinned entity.
-    `answer`     the upstream answer, or each item of a list-like one, carries the ids at JMESPath `at`; what is foreign
-                 is withheld.
-    `none`       the tool touches nothing that belongs to an entity.
-    `required`   the tool cannot work without a pin (its `argument` is not in the schema): only pinned servers offer it.
-    `splits`     ids that the upstream divides a write between, each record getting one of them, or may take for
-                 separate groups to write to: under a pin on one, the others cannot be given, and a server with pins on
-                 several does not offer the tool.
+    `splits`    ids for which the upstream splits one write into several, one for each id. If one of them is pinned,
+                callers may not pass the others; a server pinned to two or more does not offer the tool.
+    `required`  the tool cannot work without a pin: only pinned servers offer it.
     """
 
-    kind: ScopeKind
-    argument: str | None = None
-    id: str | None = None
-    read: str | None = None
-    at: str | None = None
-    required: bool = False
     splits: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PinFilter:
+    """The pins are ANDed into the filter object `argument`, as the named dialect says it.
+
+    `dialect`   a file of `functions/gateway/pins/dialects/`. The gate refuses a filter that it does not describe.
+    `required`  as above; `argument` is then not in the input schema, so that the pins are the whole filter.
+    """
+
+    argument: str
+    dialect: str
+    splits: tuple[str, ...] = ()
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PinObject:
+    """The object that `argument` names is read first with tool `read`; it must carry every pinned id. Where `read` is
+    the tool itself, its answer is judged instead."""
+
+    argument: str
+    read: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PinObjects:
+    """The same for each entry of the array `argument`: its member `id` names the object."""
+
+    argument: str
+    id: str
+    read: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PinEntity:
+    """Arguments `argument` (the type of an entity) and `id` (its id) must name the pinned entity. `types` maps the name
+    of a pin to the value of `argument`, e.g. {"owner_id": "owner"}; under another pin the tool is not offered."""
+
+    argument: str
+    id: str
+    types: Mapping[str, str]
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PinAnswer:
+    """The answer, or each object of a list-like one, carries the ids at JMESPath `at`; foreign objects are withheld."""
+
+    at: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoPin:
+    """The tool touches nothing that belongs to an entity, so that pinned servers offer it as it is."""
+
+
+Pin = PinArguments | PinFilter | PinObject | PinObjects | PinEntity | PinAnswer | NoPin
+"""How a pin is put on a tool. A tool without one is not offered by a pinned server."""
+
+PIN_KINDS: Mapping[PinKind, type[Pin]] = {
+    "arguments": PinArguments,
+    "filter": PinFilter,
+    "object": PinObject,
+    "objects": PinObjects,
+    "entity": PinEntity,
+    "answer": PinAnswer,
+    "none": NoPin,
+}
+"""The key `kind` of a record and of a compiled file -> the class of the other keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +228,7 @@ class Tool:
     request: Request
     pagination: Pagination | None
     result: Result
-    pin: Scope | None
+    pin: Pin | None
     checks: tuple[Check, ...]
     example: Mapping[str, Json]
     """Arguments of a call that works."""
@@ -180,6 +242,11 @@ class Tool:
     def custom(self) -> bool:
         """True for every method beside list, get, create, update and delete."""
         return self.method not in STANDARD_METHODS
+
+    @property
+    def needs_pin(self) -> bool:
+        """True for a tool that only pinned servers offer."""
+        return self.pin is not None and not isinstance(self.pin, NoPin) and self.pin.required
 
     @property
     def destructive(self) -> bool:
@@ -298,10 +365,17 @@ def _tool(entry: Mapping[str, Json]) -> Tool:
         ),
         pagination=_pagination(pagination) if pagination else None,
         result=Result(**{**result, "drop": tuple(result.get("drop", ()))}),
-        pin=Scope(**{**pin, "splits": tuple(pin.get("splits", ()))}) if pin else None,
+        pin=_pin(pin) if pin else None,
         checks=tuple(Check(**check) for check in entry["checks"]),
         example=entry["example"],
     )
+
+
+def _pin(entry: Mapping[str, Json]) -> Pin:
+    values: dict[str, Json] = {key: value for key, value in entry.items() if key != "kind"}
+    if "splits" in values:
+        values["splits"] = tuple(values["splits"])
+    return PIN_KINDS[entry["kind"]](**values)
 
 
 def _pagination(entry: Mapping[str, Json]) -> Pagination:

@@ -15,10 +15,10 @@ import jsonschema_rs
 import pydantic
 from mcp_types.methods import serialize_server_result
 
-from tool_catalog import answers, catalog, naming
+from tool_catalog import answers, catalog, naming, pins
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
-from tool_catalog.inputs import PLACEHOLDER, compile_input
+from tool_catalog.inputs import PLACEHOLDER, compile_input, fields_example
 from tool_catalog.records import AuthRecord, CheckRecord, MethodRecord, Records, Resource
 from tool_catalog.schemas import Expander, Place, schema_problems
 from tool_catalog.yaml_source import Problem
@@ -173,18 +173,20 @@ class _Compilation:
             record, place, expander, context=integration.context, item=item, gate=gate
         )
         access = self._access(record, method, place)
-        if access == "read":
+        if access == "read" and record.pin is not None and (record.pin.kind, record.pin.read) == ("object", name):
             self.readers.add(name)
         annotations = self._annotations(record, method, access, place)
         pagination = answers.pagination(record, place, gate)
         output_schema = answers.output_schema(record, method, answer, place, gate)
         checks = self._checks(resource, record, place)
-        pin = self._pin(record, input_schema, place)
+        pin = pins.compile_pin(record, input_schema, self.records.integration.pinnable, place, gate)
         self._example(record, input_schema, checks, place)
         if len(gate.problems) > before:
             return None
         verb, path = record.request.split(" ")
         mapping = record.result.model_dump(include={"rename", "drop", "map", "items", "sort"}, exclude_none=True)
+        if record.result.items is not None and record.result.fields:
+            mapping["fields"] = fields_example(item)
         return {
             "resource": resource.record.resource,
             "method": method,
@@ -281,37 +283,6 @@ class _Compilation:
             except _UNUSABLE as error:
                 self.gate.report(place.at("when"), f"not usable: {' '.join(str(error).split())}")
 
-    def _pin(self, record: MethodRecord, input_schema: Schema, place: Place) -> Schema | None:
-        pin = record.pin
-        if pin is None:
-            return None
-        where, arguments, report = place.at("pin"), input_schema["properties"], self.gate.report
-        pins = self.records.integration.pinnable
-        if not pins:
-            report(where, 'integration.yaml names no entity ids under "pin"')
-        needs = _PIN_KEYS[pin.kind]
-        for key in ("argument", "id", "read", "at"):
-            if key in needs and getattr(pin, key) is None:
-                report(where, f'kind "{pin.kind}" needs "{key}"')
-            elif key not in needs and getattr(pin, key) is not None:
-                report(where.at(key), f'kind "{pin.kind}" has no use for it')
-        hidden = pin.required and pin.argument in record.parameters
-        if pin.argument is not None and pin.argument not in arguments and not hidden:
-            known = ", ".join(arguments) or "none"
-            report(where.at("argument"), f'"{pin.argument}" is no argument of the tool; arguments: {known}')
-        if pin.kind == "arguments" and (missing := [pin for pin in pins if pin not in arguments]):
-            report(where, f"{', '.join(missing)} must be an argument too, or a pin on it would have no effect")
-        if unknown := [name for name in pin.splits if name not in pins or pin.kind not in ("arguments", "filters")]:
-            report(
-                where.at("splits"),
-                f'{", ".join(unknown)}: only entity ids of the kinds "arguments" and "filters" can be split',
-            )
-        if pin.kind == "entity" and pin.id is not None and pin.id not in arguments:
-            report(where.at("id"), f'"{pin.id}" is no argument of the tool')
-        if pin.at is not None:
-            self.gate.jmespath(where.at("at"), pin.at)
-        return pin.model_dump(exclude_defaults=True)
-
     def _example(self, record: MethodRecord, input_schema: Schema, checks: list[Schema], place: Place) -> None:
         where, arguments = place.at("example", "arguments"), record.example.arguments
         try:
@@ -328,7 +299,7 @@ class _Compilation:
     # ---- the catalogue as a whole
 
     def _references(self) -> None:
-        """Tools that a pin reads with must exist and read; checks must be used."""
+        """Tools that a pin reads with must exist and be pinned themselves; checks must be used."""
         if not self.records.complete:
             return
         used = set()
@@ -337,7 +308,11 @@ class _Compilation:
                 used |= set(record.checks)
                 if record.pin and record.pin.read and record.pin.read not in self.readers:
                     place = Place(resource.source, ("methods", method, "pin", "read"))
-                    self.gate.report(place, f'"{record.pin.read}" is no tool of this integration that only reads')
+                    self.gate.report(
+                        place,
+                        f'"{record.pin.read}" is not a tool of this integration that only reads and is itself pinned '
+                        "with kind object and read: its own name",
+                    )
             for name in set(resource.record.checks) - {n for m in resource.record.methods.values() for n in m.checks}:
                 self.gate.report(Place(resource.source, ("checks", name)), "is used by no method")
         for name in set(self.records.integration.checks) - used:
@@ -366,14 +341,3 @@ _UNUSABLE = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, Valu
 
 _KNOWN_EFFECTS = {"create": (False, False), "update": (True, True), "delete": (True, True)}
 """Method -> (destructive, idempotent), where the record does not say."""
-
-_PIN_KEYS: dict[catalog.ScopeKind, tuple[str, ...]] = {
-    "filters": ("argument",),
-    "arguments": (),
-    "record": ("argument", "read"),
-    "records": ("argument", "id", "read"),
-    "entity": ("argument", "id"),
-    "answer": ("at",),
-    "none": (),
-}
-"""Scope kind -> the keys it needs; the others are refused."""

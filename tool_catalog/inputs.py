@@ -216,7 +216,7 @@ def _injected(record: MethodRecord, item: Schema | None) -> Iterator[tuple[str, 
         yield "next_cursor", {"type": "string", "description": _NEXT_CURSOR}
     if result.items is not None:
         if result.fields:
-            text = _FIELDS.format(example=_fields_example(item))
+            text = _FIELDS.format(example=fields_example(item))
             yield "fields", {"type": "string", "minLength": 1, "description": text}
         budget: Schema = {"type": "integer", "minimum": MAX_TOKENS[0], "maximum": MAX_TOKENS[1]}
         if result.max_tokens is None:
@@ -226,7 +226,8 @@ def _injected(record: MethodRecord, item: Schema | None) -> Iterator[tuple[str, 
             yield "max_tokens", {**budget, "default": result.max_tokens, "description": text}
 
 
-def _fields_example(item: Schema | None) -> str:
+def fields_example(item: Schema | None) -> str:
+    """A projection of the first two documented members of an item."""
     names = [name for name in (item or {}).get("properties", {}) if name.isidentifier()][:2] or ["id"]
     return "{" + ", ".join(f"{name}: {name}" for name in names) + "}"
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pydantic
 
-from tool_catalog.catalog import Access, Json, Location, ScopeKind, Style
+from tool_catalog.catalog import Access, Json, Location, PinKind, Style
 from tool_catalog.yaml_source import KeyPath, Problem, Source, read
 
 RECORDS = Path(__file__).parent / "records"
@@ -138,11 +138,13 @@ class ResultRecord(Strict):
 
 
 class PinRecord(Strict):
-    """How a pin is put on the tool; see `catalog.Scope`."""
+    """How a pin is put on the tool: the kind, and the keys of its class in `catalog.PIN_KINDS`."""
 
-    kind: ScopeKind
+    kind: PinKind
     argument: str | None = None
+    dialect: str | None = None
     id: str | None = None
+    types: dict[str, str] | None = None
     read: str | None = None
     at: str | None = None
     required: bool = False

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import credentials, paging, rate_limits, refusals, requests, results, scope, selection
+from functions.gateway import credentials, forced, paging, pins, rate_limits, refusals, requests, results, selection
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import OutOfScope, ToolFailure, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import Grant
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
+from functions.gateway.prepared import PreparedTool
 from functions.gateway.rate_limits import RateLimit
-from functions.gateway.scope import Offer
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool
@@ -29,7 +29,7 @@ TRACE_CHARS = 8_192
 """Longest trace header passed upstream: the limit of W3C Baggage; traceparent and tracestate are shorter."""
 
 READS_AT_ONCE = 50
-"""Records one call of a pinned server may read beforehand; a longer batch is refused with this number in the text."""
+"""Objects one call of a pinned server may read beforehand; a longer batch is refused with this number in the text."""
 
 
 @dataclass(slots=True)
@@ -71,52 +71,52 @@ class Caller:
 async def call(caller: Caller, name: str, arguments: Mapping[str, Json]) -> Answer:
     """Carry out one call. Raises UnknownTool, or a ToolFailure that says what was wrong; nothing else for bad input or
     a bad upstream."""
-    tool = selection.find(caller.catalog, caller.server.config, name)
+    prepared = selection.find(caller.catalog, caller.server.config, name)
     try:
-        return await _call(caller, scope.offer(tool, caller.server.config), arguments)
+        return await _call(caller, prepared, arguments)
     except ToolFailure as failure:
         failure.rate_limit = failure.rate_limit or caller.upstream.rate_limit
         raise
 
 
-async def _call(caller: Caller, offer: Offer, arguments: Mapping[str, Json]) -> Answer:
-    tool, config = offer.tool, caller.server.config
-    problems = argument_rules.check(offer, caller.catalog, arguments)
+async def _call(caller: Caller, prepared: PreparedTool, arguments: Mapping[str, Json]) -> Answer:
+    tool, config = prepared.tool, caller.server.config
+    problems = argument_rules.check(prepared, arguments)
     if problems:
         # What a pin would put in is not there yet: only without one do the record's rules say something true here.
-        rules = () if config.pins else argument_rules.check_record_rules(offer, arguments)
+        rules = () if config.pins else argument_rules.check_record_rules(prepared, arguments)
         raise WrongArguments(tool.name, [*rules, *problems])
-    pinned = scope.apply(tool, config, arguments)
-    problems = argument_rules.check_record_rules(offer, pinned)
+    pinned = pins.apply(tool, config.pins, forced.merged(tool, config, arguments))
+    problems = argument_rules.check_record_rules(prepared, pinned)
     if problems:
         raise WrongArguments(tool.name, problems)
     position = _position(tool, pinned)
     projection = results.fields(tool, pinned)
-    await _check_records(caller, tool, pinned)
+    await _check_objects(caller, tool, pinned)
     if tool.result.items is None:
-        return await _call_object(caller, offer, pinned)
-    return await _call_list(caller, offer, pinned, position, projection)
+        return await _call_object(caller, prepared, pinned)
+    return await _call_list(caller, prepared, pinned, position, projection)
 
 
-async def _call_object(caller: Caller, offer: Offer, arguments: Mapping[str, Json]) -> Answer:
-    tool, config = offer.tool, caller.server.config
+async def _call_object(caller: Caller, prepared: PreparedTool, arguments: Mapping[str, Json]) -> Answer:
+    tool, config = prepared.tool, caller.server.config
     response = await _send(caller, tool, arguments, None)
     document = results.mapped(tool, results.read(tool, response))
-    if scope.judged_by_answer(tool, config):
-        scope.check_record(tool, config, _judged(tool, document), "what it found")
+    if (at := pins.judged_at(tool, config.pins)) is not None:
+        pins.check_object(tool, config.pins, results.look_up(tool, at, document), "what it found")
     body = results.shape_object(tool, document, response.status, caller.settings)
-    results.check_documented(offer, body, response.status)
+    results.check_documented(prepared, body, response.status)
     return Answer(body, caller.upstream.rate_limit)
 
 
 async def _call_list(
     caller: Caller,
-    offer: Offer,
+    prepared: PreparedTool,
     arguments: Mapping[str, Json],
     position: Position | None,
     projection: Fields | None,
 ) -> Answer:
-    tool, config = offer.tool, caller.server.config
+    tool, config = prepared.tool, caller.server.config
     records: list[Json] = []
     at = position
     pages = tool.pagination.collect if tool.pagination else 1
@@ -132,18 +132,13 @@ async def _call_list(
         at = _following(tool, at, more, len(page)) if at is not None else None
         if at is None:
             break
-    if scope.judged_by_answer(tool, config):
-        records = [record for record in records if scope.holds(config.pins, _judged(tool, record))]
+    if (judged := pins.judged_at(tool, config.pins)) is not None:
+        records = [record for record in records if pins.holds(config.pins, results.look_up(tool, judged, record))]
     body = results.shape_list(
         tool, document, records, arguments, caller.settings, projection=projection, position=position, after=at
     )
-    results.check_documented(offer, body, response.status)
+    results.check_documented(prepared, body, response.status)
     return Answer(body, caller.upstream.rate_limit)
-
-
-def _judged(tool: Tool, document: Json) -> Json:
-    """The part of an answer, or of one of its records, that carries the ids."""
-    return results.look_up(tool, tool.pin.at if tool.pin else None, document)
 
 
 def _position(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
@@ -170,24 +165,22 @@ def _following(tool: Tool, at: Position, more: Json, count: int) -> Position | N
         ) from None
 
 
-async def _check_records(caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> None:
-    """On a pinned server, read the records a call is about first, and refuse the call if one is outside the scope."""
-    record_ids = scope.records_to_read(tool, caller.server.config, arguments)
-    if not record_ids:
+async def _check_objects(caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> None:
+    """On a pinned server, read the objects a call is about first, and refuse the call if one is outside the pins."""
+    config = caller.server.config
+    reading = pins.reading(caller.catalog, tool, config.pins, arguments)
+    if reading is None:
         return
-    if len(record_ids) > READS_AT_ONCE:
+    if len(reading.ids) > READS_AT_ONCE:
         raise OutOfScope(
-            f"{tool.name}: {len(record_ids)} records in one call; a server with a scope pin reads each of them first "
-            f"and takes at most {READS_AT_ONCE}. Split the call"
+            f"{tool.name}: {len(reading.ids)} objects in one call; a pinned server reads each of them first and takes "
+            f"at most {READS_AT_ONCE}. Split the call"
         )
-    assert tool.pin is not None
-    assert tool.pin.read is not None
-    reader = replace(caller.catalog.tools[tool.pin.read], name=tool.name)  # its failures are those of this call
-    assert reader.pin is not None
-    for record_id in record_ids:
-        response = await _send(caller, reader, {reader.pin.argument or "id": record_id}, None)
-        record = results.mapped(reader, results.read(reader, response))
-        scope.check_record(tool, caller.server.config, record, record_id)
+    reader = replace(reading.reader, name=tool.name)  # its failures are those of this call
+    for object_id in reading.ids:
+        response = await _send(caller, reader, {reading.argument: object_id}, None)
+        document = results.mapped(reader, results.read(reader, response))
+        pins.check_object(tool, config.pins, document, object_id)
 
 
 async def _send(

@@ -31,9 +31,9 @@ API_TOKEN_PREFIX = "pst_"  # noqa: S105 - a public prefix, not a secret
 class ServerConfig:
     """What an operator chose.
 
-    `methods`, `tags`  the tool filter; empty = no restriction (see filters.py).
+    `methods`, `tags`  which tools are shown; empty = no restriction (see selection.py).
     `require_api_token_auth`  a call must also carry a valid API token.
-    `pins`      entity ids forced on every call, as {"user_id": "usr_1"} (see scope.py).
+    `pins`      ids of entities forced on every call, e.g. {"owner_id": "usr_1"} (see pins/).
     `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
     `defaults`  the same shape: used where the caller says nothing.
     """

@@ -15,7 +15,7 @@ from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongAr
 from functions.gateway.expressions import BadExpression, Fields, search
 from functions.gateway.json_text import MAX_DEPTH, Json, size, well_formed
 from functions.gateway.paging import Position
-from functions.gateway.scope import Offer
+from functions.gateway.prepared import PreparedTool
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tool_catalog.catalog import Tool
@@ -29,7 +29,6 @@ TOO_DEEP = f"the answer is nested more than {MAX_DEPTH} levels deep and cannot b
 SMALLEST_STRING = 80
 """Characters a string keeps at the least when a single record is over the cap."""
 
-FIELDS_EXAMPLE = "{id: id, memory: memory}"
 NEXT = "call again with next_cursor"
 
 
@@ -187,15 +186,15 @@ def shape_list(
     return {**body(kept, after), **_note(cut, how)} if cut else body(kept, after)
 
 
-def check_documented(offer: Offer, body: Mapping[str, Json], status: int) -> None:
+def check_documented(prepared: PreparedTool, body: Mapping[str, Json], status: int) -> None:
     """Raises UpstreamUnreadable, with the body, for a result that breaks the tool's output schema: clients that check
     it would show nothing of it."""
-    error = next(iter(offer.answer_validator.iter_errors(body)), None)
+    error = next(iter(prepared.answer_validator.iter_errors(body)), None)
     if error is not None:
         where = ".".join(str(step) for step in error.instance_path) or "the answer"
         raise UpstreamUnreadable(
-            f"{offer.tool.name}: the upstream's answer is not what its API documents ({where}: {error.message[:200]}); "
-            f"it said {status} and what it said is in raw_response",
+            f"{prepared.tool.name}: the upstream's answer is not what its API documents ({where}: "
+            f"{error.message[:200]}). Its status was {status}, and raw_response holds it",
             raw_response=body,
             upstream_status=status,
         )
@@ -257,14 +256,17 @@ def _projected(tool: Tool, records: list[Json], projection: Fields | None) -> li
         raise _wrong_fields(tool, error) from error
     if not any(_holds_something(value) for value in projected):
         known = ", ".join(records[0]) if isinstance(records[0], dict) else "no members"
-        raise WrongArguments(tool.name, [f'"fields" finds nothing in any record; a record has: {known}'])
+        raise WrongArguments(tool.name, [f'"fields" finds nothing in any item; an item has: {known}'])
     return projected
 
 
 def _wrong_fields(tool: Tool, error: BadExpression) -> WrongArguments:
     return WrongArguments(
         tool.name,
-        [f'"fields" does not work as a JMESPath expression on each record ({error}); write it as "{FIELDS_EXAMPLE}"'],
+        [
+            f'"fields" does not work as a JMESPath expression on each item ({error}); write it like '
+            f'"{tool.result.fields}"'
+        ],
     )
 
 
@@ -371,7 +373,7 @@ def _how(tool: Tool, arguments: Mapping[str, Json]) -> str:
     ways: list[str] = []
     if "max_tokens" in arguments or _default(tool, "max_tokens") is not None:
         ways.append("raise max_tokens")
-    if "fields" not in arguments:
-        ways.append(f'choose fewer fields, as fields="{FIELDS_EXAMPLE}"')
+    if tool.result.fields is not None and "fields" not in arguments:
+        ways.append(f'select fewer fields, e.g. fields="{tool.result.fields}"')
     ways.append("narrow the request")
     return "; ".join(ways)

@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from functions.gateway import audit, credentials, errors, json_text, scope, selection
+from functions.gateway import audit, credentials, errors, json_text, selection
 from functions.gateway.call import Caller, call
 from functions.gateway.grants import Grant, write_time
 from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json
+from functions.gateway.prepared import prepare
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
@@ -100,7 +101,7 @@ class Listings:
         pages: list[list[bytes]] = [[]]
         size = 0
         for tool in selection.visible(catalog, server.config):
-            wire = scope.offer(tool, server.config).wire
+            wire = prepare(tool, server.config).wire
             if pages[-1] and size + len(wire) > self._page_bytes:
                 pages.append([])
                 size = 0
@@ -158,14 +159,13 @@ def _check_parameter_headers(tool_call: ToolCall) -> None:
     if not (tool_call.arguments or tool_call.request.parameter_headers):
         return
     try:
-        tool = selection.find(tool_call.catalog, tool_call.server.config, tool_call.name)
+        prepared = selection.find(tool_call.catalog, tool_call.server.config, tool_call.name)
     except errors.UnknownTool:
         return  # told by the call itself
-    offer = scope.offer(tool, tool_call.server.config)
-    if parameter_headers.MARK.encode() not in offer.wire:
+    if parameter_headers.MARK.encode() not in prepared.wire:
         return
     problem = parameter_headers.problem(
-        offer.definition["inputSchema"], tool_call.arguments, tool_call.request.parameter_headers
+        prepared.definition["inputSchema"], tool_call.arguments, tool_call.request.parameter_headers
     )
     if problem:
         raise RpcError(HEADER_MISMATCH, f"Header mismatch: {problem}")

@@ -56,7 +56,7 @@ def test_every_property_is_in_exactly_one_of_both_schemas(plane: Plane, account:
 def test_methods_are_a_comma_list_or_repeated(plane: Plane, account: str, query: str) -> None:
     expected = [
         tool.name for tool in catalog.load("mem0").tools.values()
-        if (tool.access == "read" or tool.method == "delete") and not (tool.pin and tool.pin.required)
+        if (tool.access == "read" or tool.method == "delete") and not tool.needs_pin
     ]  # fmt: skip
     assert names(plane, account, query) == expected
 
@@ -103,7 +103,7 @@ def test_has_description_is_taken_because_every_tool_has_one(plane: Plane, accou
         ("?method=read", ['query: unknown parameter "method"; did you mean "methods"?']),
         ("?methods=raed", ['"raed" is unknown; did you mean "read"?']),
         ("?tags=memorys", ['"memorys" is unknown; did you mean "memories"']),
-        ("?methods=bulk_update&tags=events", ["the filters match no tool"]),
+        ("?methods=bulk_update&tags=events", ["methods and tags match no tool together"]),
         ("?format=openia", ['query: format is "openia"; did you mean "openai"? valid: openai, anthropic']),
     ],
 )

@@ -127,10 +127,14 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
         ({"name": "s", "config": {"require_api_token_auth": "yes"}},
          'config.require_api_token_auth is "yes"; it must be true or false'),
         ({"name": "s", "config": {"pins": {"user_id": "*"}}},
-         'config.pins.user_id is "*"; a pin names one id; "*" would allow all of them. '
-         "Leave the pin out for that"),
+         'config.pins.user_id is "*"; a pin is the id of one entity: 1 to 256 printable characters, '
+         'not the wildcard "*"'),
         ({"name": "s", "config": {"pins": {"user_id": " "}}},
-         'config.pins.user_id is " "; a pin must be a non-empty string'),
+         'config.pins.user_id is " "; it is empty; a pin is the id of one entity: 1 to 256 printable characters, '
+         'not the wildcard "*"'),
+        ({"name": "s", "config": {"pins": {"user_id": "x" * 257}}},
+         f'config.pins.user_id is "{"x" * 80}..."; it has 257 characters; a pin is the id of one entity: '
+         '1 to 256 printable characters, not the wildcard "*"'),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": "x" * 20_000}}}},
          "config has 20,107 bytes as JSON; at most 16,384 are allowed"),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": True}}, "defaults": {"*": {"rerank": False}}}},
@@ -146,7 +150,7 @@ def test_a_bad_body_mints_nothing_and_is_told_why(plane: Plane, account: str, bo
     ("config", "parts"),
     [
         ({"methods": ["raed"]}, ['config.methods: "raed" is unknown', 'did you mean "read"?']),
-        ({"tags": ["memory"]}, ['config.tags: "memory" is unknown', 'did you mean "memories" or ']),
+        ({"tags": ["memory"]}, ['config.tags: "memory" is unknown', 'did you mean "memories" or "']),
         ({"pins": {"userid": "u"}}, ['config.pins: "userid" is unknown', 'did you mean "user_id"?']),
         ({"fixed": {"*": {"reranc": True}}}, ['config.fixed.*: no argument "reranc"', 'did you mean "rerank"?']),
         ({"methods": ["raed"], "tags": ["memory"]}, ["2 problems: ", '"raed" is unknown', '"memory" is unknown']),
@@ -163,7 +167,7 @@ def test_a_config_that_names_what_does_not_exist_hears_the_nearest_that_does(
 def test_filters_that_match_no_tool_are_refused_with_what_exists(plane: Plane, account: str) -> None:
     body = {"name": "s", "config": {"methods": ["bulk_update"], "tags": ["events"]}}
     error = plane.refused("POST", f"/integrated-account/{account}/mcp", body, status=400)
-    assert error["message"] == "the filters match no tool; a tool must pass methods and tags"
+    assert error["message"] == "methods and tags match no tool together; a tool must pass both"
     assert "read" in error["details"]["methods"]
     assert "events" in error["details"]["tags"]
     assert "mem_0_memories_bulk_update" in [tool["name"] for tool in error["details"]["tools"]]
@@ -239,7 +243,7 @@ def test_a_change_that_would_leave_no_tool_changes_nothing(plane: Plane, account
     minted = mint(plane, account, config={"methods": ["bulk_update"]})
     path = f"/integrated-account/{account}/mcp/{minted['id']}"
     error = plane.refused("PATCH", path, {"name": "New", "config": {"tags": ["events"]}}, status=400)
-    assert "the filters match no tool" in error["message"]
+    assert "methods and tags match no tool" in error["message"]
     assert plane.ok("GET", path)["name"] == "s"
 
 

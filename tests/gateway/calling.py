@@ -16,7 +16,7 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tests.gateway.loopback import Upstream
 from tool_catalog import catalog
-from tool_catalog.catalog import Auth, Catalog, Pagination, Parameter, Request, Result, Scope, Tool
+from tool_catalog.catalog import Auth, Catalog, Pagination, Parameter, Pin, Request, Result, Tool
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 API_KEY = "m0-sécret-key-0123456789"
@@ -36,7 +36,7 @@ def tool(
     body_format: str = "json",
     pagination: Pagination | None = None,
     result: Result | None = None,
-    pin: Scope | None = None,
+    pin: Pin | None = None,
     output: Mapping[str, Json] | None = None,
 ) -> Tool:
     """A tool whose arguments are those of its parameters, of any type unless told."""

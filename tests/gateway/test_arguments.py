@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import scope
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.prepared import prepare
 from functions.gateway.wording import MAX_PROBLEMS
-from tests.gateway.calling import MEM0, catalog_of, tool
+from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Parameter
 
 LIST, SEARCH, CREATE = (
@@ -20,13 +20,13 @@ LIST, SEARCH, CREATE = (
 
 
 def problems(entry: Any, arguments: Json, config: ServerConfig | None = None) -> list[str]:
-    return argument_rules.check(scope.offer(entry, config or ServerConfig()), MEM0, arguments)
+    return argument_rules.check(prepare(entry, config or ServerConfig()), arguments)
 
 
 def of(schema: Json, value: Json) -> list[str]:
     """Problems of a value for the one argument `a` of this schema."""
     entry = tool("GET", "/", Parameter("query", "a", "a"), properties={"a": schema})
-    return argument_rules.check(scope.offer(entry, ServerConfig()), catalog_of(entry), {"a": value})
+    return argument_rules.check(prepare(entry, ServerConfig()), {"a": value})
 
 
 def test_the_nested_filters_trap_is_told_with_the_form_that_works() -> None:
@@ -34,7 +34,7 @@ def test_the_nested_filters_trap_is_told_with_the_form_that_works() -> None:
         '"user_id" is not a top-level argument; nest it: {"filters": {"user_id": "usr_98765"}}'
     ]
     assert problems(CREATE, {"messages": [{"role": "user", "content": "x"}], "filters": {"user_id": "u"}}) == [
-        '"filters" is not an argument of this tool; give user_id, agent_id, app_id, run_id at the top level'
+        '"filters" is not an argument of this tool; give its members at the top level: {"user_id": "u"}'
     ]
 
 
@@ -79,7 +79,7 @@ def test_all_problems_are_told_at_once() -> None:
             [{}, {"x": 1}],
             '"a[1].x" is 1; it must be a string',
         ),
-        ({"type": "object", "additionalProperties": False}, {"x": 1}, '"a" is 1; nothing is taken there'),
+        ({"type": "object", "additionalProperties": False}, {"x": 1}, '"a" is 1; no member is allowed there'),
         ({"uniqueItems": True}, [1, 1], '"a": [1,1] has non-unique elements'),
         ({"type": "string"}, ["x" * 500], '"a" is ["' + "x" * 78 + "...; it must be a string"),
     ],
@@ -118,17 +118,17 @@ def test_an_argument_the_server_fixes_is_told_as_such() -> None:
         ({"query": float("-inf")}, ['"query" is -inf, which is not a JSON number']),
         (
             {"query": "half \ud83d"},
-            ['"query" holds half of a surrogate pair, as of an emoji cut in two; send whole characters'],
+            ['"query" holds half of a surrogate pair, e.g. of an emoji cut in two; send whole characters'],
         ),
         ({"\udc00": 1}, ["a name of the arguments object holds half of a surrogate pair"]),
         (
             {"filters": {"metadata": {"k": ["\udc00"]}}},
             [
-                '"filters.metadata.k[0]" holds half of a surrogate pair, as of an emoji cut in two; '
+                '"filters.metadata.k[0]" holds half of a surrogate pair, e.g. of an emoji cut in two; '
                 "send whole characters"
             ],
         ),
-        ({"query": 10**5000}, ["the arguments object has no form in JSON"]),
+        ({"query": 10**5000}, ["JSON cannot hold the arguments object"]),
     ],
 )
 def test_what_json_in_utf_8_cannot_hold_is_told(arguments: Json, told: list[str]) -> None:
@@ -165,9 +165,9 @@ def test_names_from_outside_are_repeated_in_part() -> None:
 
 
 def test_a_records_own_checks_look_at_the_arguments_as_they_will_be_sent() -> None:
-    offer = scope.offer(CREATE, ServerConfig())
-    assert argument_rules.check_record_rules(offer, {"messages": []}) == [
+    prepared = prepare(CREATE, ServerConfig())
+    assert argument_rules.check_record_rules(prepared, {"messages": []}) == [
         "a memory needs an owner: give at least one of user_id, agent_id, app_id, run_id at the top level: "
         '{"messages": [{"role": "user", "content": "I prefer window seats."}], "user_id": "usr_98765"}'
     ]
-    assert argument_rules.check_record_rules(offer, {"messages": [], "user_id": "u"}) == []
+    assert argument_rules.check_record_rules(prepared, {"messages": [], "user_id": "u"}) == []

@@ -24,7 +24,7 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tests.gateway.calling import API_KEY, MEM0, NOON, SETTINGS, AdvancingLoop, call_once, caller, catalog_of, tool
 from tests.gateway.loopback import Received, Told, Upstream, answer, unused_origin
-from tool_catalog.catalog import Pagination, Parameter, Result, Scope
+from tool_catalog.catalog import Pagination, Parameter, PinAnswer, Result
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "messages" / "upstream.json"
 
@@ -34,7 +34,7 @@ READ = tool(
     Parameter("query", "q", "q"),
     Parameter("result", "fields", "fields"),
     Parameter("result", "max_tokens", "max_tokens"),
-    result=Result(items="results"),
+    result=Result(items="results", fields="{id: id, text: text}"),
     properties={"q": {"type": "string"}, "fields": {"type": "string"}, "max_tokens": {"type": "integer"}},
 )
 WRITE = tool(
@@ -349,7 +349,7 @@ def test_fields_that_cannot_be_read_are_refused_before_anything_is_sent(upstream
 def test_fields_that_find_nothing_are_refused_with_what_there_is(upstream: Upstream) -> None:
     upstream.answers(answer(200, {"results": [{"id": 1, "text": "x"}]}))
     told = fails(upstream.origin, "list_all_things", {"fields": "{name: nmae}"})
-    assert told["message"] == 'list_all_things: "fields" finds nothing in any record; a record has: id, text'
+    assert told["message"] == 'list_all_things: "fields" finds nothing in any item; an item has: id, text'
 
 
 BOOKS = tool(
@@ -402,8 +402,8 @@ def test_a_pinned_get_reads_the_record_once_and_withholds_a_foreign_one(upstream
         call_once(MEM0, upstream.origin, "get_single_mem_0_memory_by_id", arguments, config=PINNED)
     assert "usr_2" not in foreign.value.message
     assert foreign.value.message == (
-        'get_single_mem_0_memory_by_id: what it found is outside this server\'s scope (user_id="usr_1"); only records '
-        "that carry the pinned ids can be read or changed here"
+        'get_single_mem_0_memory_by_id: what it found is outside the pins of this server (user_id="usr_1"); only '
+        "objects that carry the pinned ids can be read or changed here"
     )
     assert [received.verb for received in upstream.requests] == ["GET", "GET"]
 
@@ -425,8 +425,8 @@ def test_a_pinned_server_reads_a_record_before_it_touches_it(
     with pytest.raises(errors.OutOfScope) as foreign:
         call_once(MEM0, upstream.origin, name, arguments, config=PINNED)
     assert foreign.value.message == (
-        f'{name}: {MEMORY} is outside this server\'s scope (user_id="usr_1"); only records that carry the pinned ids '
-        "can be read or changed here"
+        f'{name}: {MEMORY} is outside the pins of this server (user_id="usr_1"); only objects that carry the '
+        "pinned ids can be read or changed here"
     )
     assert [received.verb for received in upstream.requests] == ["GET"]
 
@@ -436,7 +436,7 @@ def test_more_records_than_a_pinned_server_reads_at_once_are_refused_unread(upst
     with pytest.raises(errors.OutOfScope) as many:
         call_once(MEM0, upstream.origin, "mem_0_memories_bulk_delete", {"memories": memories}, config=PINNED)
     assert many.value.message == (
-        "mem_0_memories_bulk_delete: 51 records in one call; a server with a scope pin reads each of them first and "
+        "mem_0_memories_bulk_delete: 51 objects in one call; a pinned server reads each of them first and "
         "takes at most 50. Split the call"
     )
     assert upstream.requests == []
@@ -455,7 +455,7 @@ def test_a_record_that_is_not_there_is_told_by_the_upstreams_own_404(upstream: U
 
 def test_a_list_judged_by_its_answer_holds_the_pinned_records_only(upstream: Upstream) -> None:
     events = tool(
-        "GET", "/events/", name="list_all_events", result=Result(items="results"), pin=Scope("answer", at="payload")
+        "GET", "/events/", name="list_all_events", result=Result(items="results"), pin=PinAnswer(at="payload")
     )
     records = [{"id": n, "payload": {"user_id": f"usr_{n % 2}"}} for n in range(4)] + [
         {"id": 4},

@@ -7,18 +7,24 @@ from typing import Any
 
 import pytest
 
-from functions.gateway import errors, json_text, results, scope
+from functions.gateway import errors, json_text, results
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
+from functions.gateway.prepared import PreparedTool, prepare
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Pagination, Parameter, Result
 
 SMALL = Settings(max_result_bytes=1_000, max_string_chars=100, max_array_items=3)
-LIST = tool("GET", "/", Parameter("result", "max_tokens", "max_tokens"), result=Result(items="results"))
+LIST = tool(
+    "GET",
+    "/",
+    Parameter("result", "max_tokens", "max_tokens"),
+    result=Result(items="results", fields="{id: id, text: text}"),
+)
 FOUND = tool("GET", "/", name="find", method="find", result=Result(items="results"))
 ONE = tool(name="get", method="get")
 PAGED = tool(result=Result(items="results"), pagination=Pagination("page", Parameter("query", "p"), None, 10, 10))
@@ -58,7 +64,7 @@ def test_records_over_the_bytes_are_left_out_and_counted() -> None:
         "items_left_out": 9 - kept,
         "strings_cut": 0,
         "array_entries_left_out": 0,
-        "how_to_get_the_rest": 'choose fewer fields, as fields="{id: id, memory: memory}"; narrow the request',
+        "how_to_get_the_rest": 'select fewer fields, e.g. fields="{id: id, text: text}"; narrow the request',
     }
 
 
@@ -100,8 +106,8 @@ def test_a_record_that_cannot_be_shortened_enough_is_told_with_what_to_do() -> N
     with pytest.raises(errors.TooLargeAnswer) as large:
         shaped([{f"name_{n}": n for n in range(500)}])
     assert large.value.message == (
-        "list_all_things: even shortened, the first part of the answer is 7281 bytes and 714 are left for it; choose "
-        'fewer fields, as fields="{id: id, memory: memory}"; narrow the request'
+        "list_all_things: even shortened, the first part of the answer is 7281 bytes and 716 are left for it; select "
+        'fewer fields, e.g. fields="{id: id, text: text}"; narrow the request'
     )
 
 
@@ -242,8 +248,8 @@ def wrongly_typed(name: str) -> dict[str, Json]:
     return {member: 0.5 if member != "result" else 7 for member in members}
 
 
-def offered(name: str) -> scope.Offer:
-    return scope.offer(MEM0.tools[name], ServerConfig())
+def offered(name: str) -> PreparedTool:
+    return prepare(MEM0.tools[name], ServerConfig())
 
 
 TYPED = [name for name in MEM0.tools if not offered(name).answer_validator.is_valid(wrongly_typed(name))]

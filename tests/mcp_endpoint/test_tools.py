@@ -39,7 +39,7 @@ def _names(answer: Json) -> list[str]:
 
 def test_a_listing_is_the_catalogue_s_own_definitions(bench: Bench) -> None:
     answer = post(bench.endpoint(), bench.mint(), legacy("tools/list")).json
-    visible = [tool for tool in load("mem0").tools.values() if not (tool.pin and tool.pin.required)]
+    visible = [tool for tool in load("mem0").tools.values() if not tool.needs_pin]
     assert answer["result"] == {"tools": [dict(tool.definition) for tool in visible]}
 
 

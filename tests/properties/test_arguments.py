@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import scope
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.prepared import PreparedTool, prepare
 from tests.gateway.calling import MEM0
 from tool_catalog.catalog import Tool
 
@@ -96,9 +96,9 @@ def test_validity_is_that_of_the_reference_implementation(entry: Tool) -> None:
     @given(mutated(dict(entry.example)), st.sampled_from(CONFIGS))
     @settings(max_examples=30, deadline=None)
     def agrees(arguments: Json, config: ServerConfig) -> None:
-        offer = scope.offer(entry, config)
-        plain = scope.Offer(entry, offer.definition, without_formats(offer.accepted))
-        problems = argument_rules.check(plain, MEM0, arguments)
+        prepared = prepare(entry, config)
+        plain = PreparedTool(entry, prepared.definition, without_formats(prepared.accepted), prepared.pins)
+        problems = argument_rules.check(plain, arguments)
         errors = list(jsonschema.Draft202012Validator(plain.accepted).iter_errors(arguments))
         assert bool(problems) == bool(errors), (problems, errors)
         json.dumps(problems, ensure_ascii=False).encode()
@@ -109,13 +109,13 @@ def test_validity_is_that_of_the_reference_implementation(entry: Tool) -> None:
 
 @pytest.mark.parametrize("entry", MEM0.tools.values(), ids=list(MEM0.tools))
 def test_the_example_of_every_tool_is_taken(entry: Tool) -> None:
-    offer = scope.offer(entry, ServerConfig())
-    assert argument_rules.check(offer, MEM0, entry.example) == []
-    assert jsonschema.Draft202012Validator(offer.accepted).is_valid(entry.example)
+    prepared = prepare(entry, ServerConfig())
+    assert argument_rules.check(prepared, entry.example) == []
+    assert jsonschema.Draft202012Validator(prepared.accepted).is_valid(entry.example)
 
 
 @given(ANYTHING.filter(lambda value: isinstance(value, dict)), st.sampled_from(list(MEM0.tools.values())))
 @settings(max_examples=200, deadline=None)
 def test_no_arguments_break_the_check(arguments: Json, entry: Tool) -> None:
-    for problem in argument_rules.check(scope.offer(entry, ServerConfig()), MEM0, arguments):
+    for problem in argument_rules.check(prepare(entry, ServerConfig()), arguments):
         assert problem

@@ -19,7 +19,7 @@ from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.gateway.calling import NOON, catalog_of, server, tool
-from tool_catalog.catalog import Pagination, Parameter, Result, Scope, Tool
+from tool_catalog.catalog import Pagination, Parameter, PinAnswer, Result, Tool
 
 Style = Literal["page", "offset", "cursor"]
 
@@ -54,7 +54,7 @@ class Shelf(Sender):
         return UpstreamResponse(200, {}, json.dumps(document).encode(), 0.0)
 
 
-def listing(style: Style, says: bool, collect: int, sort: str | None, scope: Scope | None) -> Tool:
+def listing(style: Style, says: bool, collect: int, sort: str | None, pin: PinAnswer | None) -> Tool:
     return tool(
         "GET",
         "/",
@@ -69,7 +69,7 @@ def listing(style: Style, says: bool, collect: int, sort: str | None, scope: Sco
             collect=collect,
         ),
         result=Result(items="results", sort=sort),
-        pin=scope,
+        pin=pin,
     )
 
 
@@ -98,7 +98,7 @@ def test_every_record_comes_once_and_in_order(
     says = says or style == "cursor"
     records = [{"n": n, "user_id": f"u{n % 3 % 2}", "text": "x" * length} for n, length in enumerate(lengths)]
     shelf = Shelf(records, style, says)
-    loaded = catalog_of(listing(style, says, collect, sort, Scope("answer") if pinned else None))
+    loaded = catalog_of(listing(style, says, collect, sort, PinAnswer("@") if pinned else None))
     due = [record["n"] for record in records if not pinned or record["user_id"] == "u1"]
     seen: list[int] = []
     cursor: str | None = None

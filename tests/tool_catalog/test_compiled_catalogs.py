@@ -73,7 +73,7 @@ def test_the_output_is_an_object_that_no_documented_answer_can_break(loaded: Cat
 def test_every_value_of_a_request_has_one_source_and_every_argument_one_use(loaded: Catalog, tool: Tool) -> None:
     arguments = [parameter.argument for parameter in tool.request.parameters if parameter.argument is not None]
     assert len(arguments) == len(set(arguments))
-    hidden = {tool.pin.argument} if tool.pin and tool.pin.required else set()
+    hidden = {tool.pin.argument} if tool.needs_pin and isinstance(tool.pin, catalog.PinFilter) else set()
     assert set(arguments) - hidden == set(tool.definition["inputSchema"]["properties"]) - hidden
     for parameter in tool.request.parameters:
         assert parameter.argument or parameter.context or parameter.value is not None

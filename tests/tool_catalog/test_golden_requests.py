@@ -28,8 +28,7 @@ def example_request(loaded: Catalog, tool: Tool) -> dict[str, Any]:
     first entity id of the integration.
     """
     arguments = dict(tool.example)
-    if tool.pin is not None and tool.pin.required and tool.pin.kind == "filters":
-        assert tool.pin.argument is not None
+    if tool.needs_pin and isinstance(tool.pin, catalog.PinFilter):
         arguments[tool.pin.argument] = {loaded.pinnable[0]: "usr_98765"}
     context = {key: entry["example"] for key, entry in loaded.context.items()}
     request = requests.build(tool, arguments, loaded.base_url, context, paging.start(tool, arguments))

@@ -63,7 +63,7 @@ class Answers(Sender):
 
 def result(loaded: Catalog, tool: Tool, response: Any) -> dict[str, Any]:
     """The body of the tool's example call; a tool that needs a pin gets one on the first entity id."""
-    scope = {loaded.pinnable[0]: "usr_98765"} if tool.pin and tool.pin.required else {}
+    pins = {loaded.pinnable[0]: "usr_98765"} if tool.needs_pin else {}
     server = Grant(
         id="srv_1",
         name="Golden",
@@ -71,7 +71,7 @@ def result(loaded: Catalog, tool: Tool, response: Any) -> dict[str, Any]:
         integration=loaded.integration,
         base_url=loaded.base_url,
         context={key: entry["example"] for key, entry in loaded.context.items()},
-        config=ServerConfig(pins=scope),
+        config=ServerConfig(pins=pins),
         created_at=datetime(2026, 11, 20, tzinfo=UTC),
         expires_at=None,
         sealed_credential=b"",

@@ -180,8 +180,7 @@ def test_search_and_fetch_have_the_shapes_of_deep_research_and_need_a_pin() -> N
     assert list(result) == ["id", "title", "url"]
     assert list(fetch.definition["outputSchema"]["properties"]) == ["id", "title", "text", "url", "metadata"]
     for tool in (search, fetch):
-        assert tool.pin is not None
-        assert tool.pin.required
+        assert tool.needs_pin
         assert tool.access == "read"
         assert tool.tags == ("deep_research",)
 

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from functions.admin_api.contract import MAX_LISTED, MAX_NAME_CHARS, Arguments, Body, Changes, Moment, Name, Word
+from functions.admin_api.contract import MAX_LISTED, Arguments, Body, Changes, Moment, Name, Word
 from functions.gateway.json_text import Json
+from functions.gateway.pins import ids
 
 MAX_CONFIG_BYTES = 16_384
 """UTF-8 bytes of a server's config as JSON: it is part of every read of the data plane."""
@@ -17,14 +18,12 @@ MAX_GRACE_SECONDS = 7 * 24 * 3600
 
 
 def _pin(value: Json) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("a pin must be a non-empty string")
-    if value == "*":
-        raise ValueError('a pin names one id; "*" would allow all of them. Leave the pin out for that')
-    return value
+    if (problem := ids.problem(value)) is not None:
+        raise ValueError(problem)
+    return str(value)
 
 
-Pin = Annotated[str, BeforeValidator(_pin), Field(min_length=1, max_length=MAX_NAME_CHARS)]
+Pin = Annotated[str, BeforeValidator(_pin), Field(json_schema_extra={"minLength": 1, "maxLength": ids.MAX_CHARS})]
 
 
 class Config(Body):

@@ -19,7 +19,7 @@ from functions.admin_api.contract import Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
 from functions.admin_api.partitions import every_item, live_page
-from functions.admin_api.servers import contract
+from functions.admin_api.servers import config_check, contract
 from functions.admin_api.servers.item import LiveToken, ServerItem, written
 from functions.admin_api.servers.schedules import Scheduler
 from functions.gateway import selection
@@ -58,7 +58,7 @@ class Servers:
         """Mint a server. `mcp_url` is what minted URLs start with. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
         config = _config(body.config, ServerConfig())
-        selection.check(self._accounts.catalog(account), config)
+        config_check.check(self._accounts.catalog(account), config)
         now = self._clock()
         check_future(body.expires_at, now)
         token = mint_token(self._random)
@@ -113,7 +113,7 @@ class Servers:
             config = server.config
             if "config" in given:
                 config = _config(body.config, config)
-                selection.check(self._accounts.catalog(account), config)
+                config_check.check(self._accounts.catalog(account), config)
             return replace(
                 server,
                 name=body.name or server.name,
@@ -158,7 +158,7 @@ class Servers:
     def preview(self, account_id: str, body: contract.Preview) -> contract.ServerPreview:
         """What a server with this config would show; nothing is kept. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
-        tools = selection.check(self._accounts.catalog(account), _config(body.config, ServerConfig()))
+        tools = config_check.check(self._accounts.catalog(account), _config(body.config, ServerConfig()))
         return contract.ServerPreview(
             tool_count=len(tools),
             tools=[

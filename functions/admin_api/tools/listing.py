@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from functions.admin_api.accounts.lookup import AccountLookup
+from functions.admin_api.servers import config_check
 from functions.admin_api.tools import contract
 from functions.admin_api.tools.addresses import address
-from functions.gateway import selection
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tool_catalog.catalog import Tool
@@ -25,7 +25,7 @@ class Tools:
         Raises NotFound, and Invalid for an unknown method or tag and for a selection without a tool.
         """
         catalog = self._accounts.catalog(self._accounts.load(account_id))
-        selected = selection.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))
+        selected = config_check.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))
         tools = [_tool(tool) for tool in selected]
         return {"result": [FORMATS[shape](tool) if shape else tool.model_dump() for tool in tools]}
 

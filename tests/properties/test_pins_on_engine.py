@@ -27,14 +27,14 @@ from functions.gateway.credentials import Credential
 from functions.gateway.errors import OutOfScope, ToolFailure
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.pins import holds
 from functions.gateway.requests import UpstreamRequest
-from functions.gateway.scope import holds
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from tests.gateway.calling import MEM0, NOON, server
-from tool_catalog.catalog import Tool
+from tool_catalog.catalog import PinEntity, Tool
 
 WORLDS = int(os.environ.get("POSTERN_TEST_WORLDS", "24"))
 """Engines, pins and sequences of calls tried."""
@@ -126,7 +126,7 @@ class World:
         dice = self.dice
         properties = tool.definition["inputSchema"]["properties"]
         required = tool.definition["inputSchema"].get("required", ())
-        if tool.pin is not None and tool.pin.kind == "entity" and dice.random() < 0.5:
+        if isinstance(tool.pin, PinEntity) and dice.random() < 0.5:
             required = ()  # a pinned entity need not be named
         given: dict[str, Json] = {}
         for name in properties:
@@ -143,7 +143,7 @@ class World:
             return dice.choice(self.events)
         if kind in TYPES:
             return self.entity(kind)
-        if name in ("entity_id", "id") and tool.pin is not None and tool.pin.kind == "entity":
+        if name in ("entity_id", "id") and isinstance(tool.pin, PinEntity):
             return self.entity(dice.choice(TYPES))
         match name:
             case "filters" if tool.request.verb == "DELETE":

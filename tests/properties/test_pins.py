@@ -9,16 +9,22 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from functions.gateway import scope, selection
+from functions.gateway import pins as gateway_pins
+from functions.gateway import selection
 from functions.gateway.errors import OutOfScope
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tests.gateway.calling import MEM0
-from tool_catalog.catalog import Tool
+from tool_catalog.catalog import Pin, PinArguments, PinEntity, PinFilter, Tool
 
 NAMES = ("user_id", "agent_id", "app_id", "run_id")
-IDS = st.sampled_from(["own", "other", "*", ""])
-PINS = st.dictionaries(st.sampled_from(NAMES), st.just("own"), min_size=1, max_size=4)
+OWN = {"user_id": "own_user", "agent_id": "own_agent", "app_id": "own_app", "run_id": "own_run"}
+"""Each pin has a value of its own: one pin's value in another pin's place is foreign."""
+
+IDS = st.sampled_from([*OWN.values(), "other", "*", ""])
+PINS = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True).map(
+    lambda names: {name: OWN[name] for name in names}
+)
 VALUES = st.one_of(
     IDS,
     st.none(),
@@ -41,8 +47,8 @@ TREES = st.recursive(
 )
 
 
-def of_kind(kind: str) -> list[Tool]:
-    return [entry for entry in MEM0.tools.values() if entry.pin is not None and entry.pin.kind == kind]
+def of_kind(kind: type[Pin]) -> list[Tool]:
+    return [entry for entry in MEM0.tools.values() if isinstance(entry.pin, kind)]
 
 
 def means_only(pinned: str, value: Json) -> bool:
@@ -91,43 +97,44 @@ def condition(value: Json, held: Json) -> bool:
 
 def split_off(entry: Tool, pins: dict[str, str]) -> set[str]:
     """Ids that may not be given beside the pinned ones."""
-    assert entry.pin is not None
+    assert isinstance(entry.pin, PinFilter | PinArguments)
     splits = set(entry.pin.splits)
     return splits - pins.keys() if splits & pins.keys() else set()
 
 
-@given(PINS, TREES | st.none(), st.sampled_from(of_kind("filters")))
+@given(PINS, TREES | st.none(), st.sampled_from(of_kind(PinFilter)))
 def test_a_filter_is_refused_or_holds_the_pins(pins: dict[str, str], tree: Json, entry: Tool) -> None:
     config = ServerConfig(pins=pins)
     assume(entry in selection.visible(MEM0, config))
-    assert entry.pin is not None
+    assert isinstance(entry.pin, PinFilter)
     before = copy.deepcopy(tree)
-    arguments: dict[str, Json] = {} if tree is None else {str(entry.pin.argument): tree}
+    arguments: dict[str, Json] = {} if tree is None else {entry.pin.argument: tree}
     foreign = [(name, value) for name, value in ids_named(pins, tree) if not means_only(pins[name], value)]
     if foreign or split_off(entry, pins) & set(tree or ()):
         with pytest.raises(OutOfScope):
-            scope.apply(entry, config, arguments)
+            gateway_pins.apply(entry, pins, arguments)
         return
-    sent = scope.apply(entry, config, arguments)[str(entry.pin.argument)]
+    sent = gateway_pins.apply(entry, pins, arguments)[entry.pin.argument]
     assert tree == before
     for name, pinned in pins.items():
-        outside = {**dict.fromkeys(NAMES, "own"), name: "other"}
-        assert not satisfied(sent, outside), f"{name}={pinned} does not hold in {sent}"
-    inside = dict.fromkeys(NAMES, "own")
-    assert satisfied(sent, inside) == satisfied(tree or {}, inside), "nothing more is left out than the pins say"
+        for value in ("other", *(other for other in OWN.values() if other != pinned)):
+            outside = {**OWN, name: value}
+            assert not satisfied(sent, outside), f"{name}={pinned} does not hold in {sent}"
+    assert satisfied(sent, OWN) == satisfied(tree or {}, OWN), "nothing more is left out than the pins say"
+    if not tree:
+        assert satisfied(sent, OWN), "what carries the pins is found"
 
 
-@given(PINS, st.dictionaries(st.sampled_from([*NAMES, "query"]), IDS), st.sampled_from(of_kind("arguments")))
+@given(PINS, st.dictionaries(st.sampled_from([*NAMES, "query"]), IDS), st.sampled_from(of_kind(PinArguments)))
 def test_arguments_are_refused_or_hold_the_pins(pins: dict[str, str], arguments: dict[str, str], entry: Tool) -> None:
     config = ServerConfig(pins=pins)
     assume(entry in selection.visible(MEM0, config))
-    assert entry.pin is not None
     foreign = any(arguments.get(name, pinned) != pinned for name, pinned in pins.items())
     if foreign or split_off(entry, pins) & arguments.keys():
         with pytest.raises(OutOfScope):
-            scope.apply(entry, config, arguments)
+            gateway_pins.apply(entry, pins, arguments)
     else:
-        assert scope.apply(entry, config, arguments) == {**arguments, **pins}
+        assert gateway_pins.apply(entry, pins, arguments) == {**arguments, **pins}
 
 
 @given(
@@ -136,18 +143,31 @@ def test_arguments_are_refused_or_hold_the_pins(pins: dict[str, str], arguments:
 def test_an_entity_is_the_pinned_one_or_refused(pins: dict[str, str], arguments: dict[str, str]) -> None:
     config = ServerConfig(pins=pins)
     for entry in selection.visible(MEM0, config):
-        assert entry.pin is not None
-        if entry.pin.kind != "entity":
+        if not isinstance(entry.pin, PinEntity):
             continue
         [(name, pinned)] = pins.items()
-        wanted = {str(entry.pin.argument): name.removesuffix("_id"), str(entry.pin.id): pinned}
+        wanted = {entry.pin.argument: entry.pin.types[name], entry.pin.id: pinned}
         if all(arguments.get(argument, value) == value for argument, value in wanted.items()):
-            assert scope.apply(entry, config, arguments) == {**arguments, **wanted}
+            assert gateway_pins.apply(entry, pins, arguments) == {**arguments, **wanted}
         else:
             with pytest.raises(OutOfScope):
-                scope.apply(entry, config, arguments)
+                gateway_pins.apply(entry, pins, arguments)
 
 
-@given(PINS, st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["own", "other", None, 7, ["own"]])))
-def test_a_record_is_inside_exactly_when_it_carries_every_pin(pins: dict[str, str], record: dict[str, Json]) -> None:
-    assert scope.holds(pins, record) == all(name in record and record[name] == "own" for name in pins)
+@given(PINS, st.dictionaries(st.sampled_from(NAMES), st.sampled_from([*OWN.values(), "other", None, 7, ["own_user"]])))
+def test_an_object_is_inside_exactly_when_it_carries_every_pin(pins: dict[str, str], found: dict[str, Json]) -> None:
+    inside = all(name in found and found[name] == pinned for name, pinned in pins.items())
+    assert gateway_pins.holds(pins, found) == inside
+
+
+@given(PINS, st.sampled_from(list(MEM0.tools.values())))
+def test_each_pin_is_sent_with_its_own_value(pins: dict[str, str], entry: Tool) -> None:
+    assume(entry in selection.visible(MEM0, ServerConfig(pins=pins)))
+    match entry.pin:
+        case PinArguments():
+            assert gateway_pins.apply(entry, pins, {}) == pins
+        case PinFilter() as pin:
+            assert gateway_pins.apply(entry, pins, {}) == {pin.argument: pins}
+        case PinEntity() as pin:
+            [(name, pinned)] = pins.items()
+            assert gateway_pins.apply(entry, pins, {}) == {pin.argument: pin.types[name], pin.id: pinned}

@@ -1,0 +1,122 @@
+"""Is a server's config one that works? Every problem at once, each with what is valid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from functions.gateway import arguments as argument_rules
+from functions.gateway import forced, pins, selection
+from functions.gateway.errors import Invalid, OutOfScope, invalid
+from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json
+from functions.gateway.pins import ids
+from functions.gateway.wording import did_you_mean, shown
+from tool_catalog.catalog import Catalog, Tool
+
+
+def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
+    """What a server with this config would show.
+
+    Raises Invalid, with every problem in the message and in `details`: an entry names nothing that exists, a pin is not
+    the id of one entity, a fixed or default argument fits no tool, has a wrong value or contradicts a pin, or methods,
+    tags and pins together leave no tool.
+    """
+    problems = [
+        *_unknown("methods", config.methods, (*selection.METHOD_GROUPS, *catalog.methods), also=catalog.tools),
+        *_unknown("tags", config.tags, catalog.tags),
+        *_unknown("pins", tuple(config.pins), catalog.pinnable),
+        *_wrong_pins(config.pins),
+        *_unknown_arguments("fixed", config.fixed, catalog),
+        *_unknown_arguments("defaults", config.defaults, catalog),
+    ]
+    if problems:
+        raise invalid(problems)
+    tools = selection.visible(catalog, config)
+    problems = [
+        *_wrong_values("fixed", config.fixed, tools),
+        *_wrong_values("defaults", config.defaults, tools),
+        *_contradictions(config, tools),
+    ]
+    if problems:
+        raise invalid(problems)
+    if not tools:
+        raise Invalid(
+            _no_tool(catalog, config),
+            details={
+                "methods": [*selection.METHOD_GROUPS, *catalog.methods],
+                "tags": list(catalog.tags),
+                "tools": [
+                    {"name": tool.name, "method": tool.method, "access": tool.access, "tags": list(tool.tags)}
+                    for tool in catalog.tools.values()
+                ],
+            },
+        )
+    return tools
+
+
+def _no_tool(catalog: Catalog, config: ServerConfig) -> str:
+    """Why no tool is left: methods and tags alone, or the pin that is there or that is missing."""
+    chosen = [tool.name for tool in catalog.tools.values() if selection.is_chosen(tool, config)]
+    if not chosen:
+        return "methods and tags match no tool together; a tool must pass both"
+    if config.pins:
+        return (
+            f"config.pins cannot be enforced on any of the selected tools: {', '.join(chosen)}; select others, or "
+            "leave out the pin"
+        )
+    return (
+        f"the selected tools require a pin: {', '.join(chosen)}; set config.pins to an id of "
+        f"{' or '.join(catalog.pinnable)}"
+    )
+
+
+def _unknown(field: str, entries: Sequence[str], valid: Sequence[str], also: Iterable[str] = ()) -> list[str]:
+    named = [*valid, *also]
+    return [
+        f"config.{field}: {shown(entry)} is unknown{did_you_mean(entry, named, instead='valid: ' + ', '.join(valid))}"
+        for entry in entries
+        if entry not in named
+    ]
+
+
+def _unknown_arguments(field: str, rules: Mapping[str, Mapping[str, Json]], catalog: Catalog) -> list[str]:
+    problems = []
+    for name, arguments in rules.items():
+        if name != "*" and name not in catalog.tools:
+            hint = did_you_mean(name, catalog.tools, instead='valid: "*" or a tool name')
+            problems.append(f"config.{field}: no tool {shown(name)}{hint}")
+            continue
+        tools = catalog.tools.values() if name == "*" else [catalog.tools[name]]
+        known = sorted({argument for tool in tools for argument in tool.definition["inputSchema"]["properties"]})
+        problems += [
+            f"config.{field}.{name}: no argument {shown(argument)}{did_you_mean(argument, known)}"
+            for argument in arguments
+            if argument not in known
+        ]
+    return problems
+
+
+def _wrong_pins(pinned: Mapping[str, Json]) -> list[str]:
+    found = ((name, value, ids.problem(value)) for name, value in pinned.items())
+    return [f"config.pins.{name} is {shown(value)}; {problem}" for name, value, problem in found if problem]
+
+
+def _wrong_values(field: str, rules: Mapping[str, Mapping[str, Json]], tools: Sequence[Tool]) -> list[str]:
+    """What the tools' own schemas say against the forced values; the schema that a caller sees does not have them."""
+    return [
+        f"config.{field}.{name}: {problem} (tool {tool.name})"
+        for name, values in rules.items()
+        for tool in tools
+        if name in ("*", tool.name)
+        for problem in argument_rules.check_values(tool, values)
+    ]
+
+
+def _contradictions(config: ServerConfig, tools: Sequence[Tool]) -> list[str]:
+    problems = []
+    for tool in tools:
+        try:
+            pins.apply(tool, config.pins, forced.merged(tool, config, {}))
+        except OutOfScope as foreign:
+            problems.append(f"config.fixed or config.defaults: {foreign.message}")
+    return problems

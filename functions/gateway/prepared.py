@@ -1,0 +1,149 @@
+"""A tool as one server shows it: schema narrowed, validators ready, made once per process for each set of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from functions.gateway import forced, pins
+from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json, canonical, decode, encode, spaced
+from functions.gateway.pins import refusals
+from functions.gateway.wording import shown
+from tool_catalog.catalog import Tool
+
+TOOLS_KEPT = 512
+"""Prepared tools kept per process: a few servers' worth, about 10 kB each."""
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedTool:
+    """One tool as one server shows it.
+
+    `definition`  the MCP tool object.
+    `accepted`    the input schema that calls are checked against: the shown one, and the pinned ids. A caller may pass
+                  a pinned id; the call is refused only if its value differs from the pin.
+    `pins`        what the server pins, where it has an effect on this tool.
+    """
+
+    tool: Tool
+    definition: Mapping[str, Json]
+    accepted: Mapping[str, Json]
+    pins: Mapping[str, str]
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The definition as compact UTF-8 JSON."""
+        return encode(self.definition)
+
+    @cached_property
+    def validator(self) -> Any:
+        """A jsonschema-rs validator of what is accepted."""
+        import jsonschema_rs
+
+        return jsonschema_rs.Draft202012Validator(dict(self.accepted), validate_formats=True)
+
+    @cached_property
+    def rule_validators(self) -> list[tuple[Any, str]]:
+        """Validators of the record's own checks, each with its message; arguments that match one are refused."""
+        import jsonschema_rs
+
+        return [(jsonschema_rs.Draft202012Validator(dict(rule.schema)), rule.message) for rule in self.tool.checks]
+
+    @cached_property
+    def answer_validator(self) -> Any:
+        """A validator of the output schema."""
+        import jsonschema_rs
+
+        return jsonschema_rs.Draft202012Validator(dict(self.definition.get("outputSchema", {})))
+
+    def hint(self, name: str, value: Json) -> str | None:
+        """What to do with an argument that this tool does not have at its top level, where the tool itself says it."""
+        if name in self.tool.definition["inputSchema"]["properties"]:
+            return f"{shown(name)} is fixed by this server; leave it out"
+        if name in self.pins:
+            return f"{shown(name)} is pinned to {shown(self.pins[name])} by this server; leave it out"
+        if (outer := self.outer(name)) is not None:
+            return f"{shown(name)} is not a top-level argument; nest it: {_form({outer: {name: value}})}"
+        if isinstance(value, Mapping) and value and value.keys() <= self.accepted["properties"].keys():
+            return f"{shown(name)} is not an argument of this tool; give its members at the top level: {_form(value)}"
+        return None
+
+    def outer(self, name: str) -> str | None:
+        """The one object argument that has a member of this name; None where none has, or several have."""
+        found = [
+            argument
+            for argument, schema in self.accepted["properties"].items()
+            if isinstance(schema, Mapping) and name in schema.get("properties", {})
+        ]
+        return found[0] if len(found) == 1 else None
+
+
+FORM_CHARS = 200
+"""Characters of a form of the caller's own values that a hint shows."""
+
+
+def _form(value: Json) -> str:
+    form = spaced(value)
+    return form if len(form) <= FORM_CHARS else form[:FORM_CHARS] + "..."
+
+
+def prepare(tool: Tool, config: ServerConfig) -> PreparedTool:
+    """The tool as this server shows it; prepared once per process for each set of forced arguments."""
+    return _prepare(
+        _Identity(tool),
+        tuple(config.pins.items()) if tool.pin else (),
+        tuple(sorted(forced.fixed(tool, config))),
+        canonical(forced.defaults(tool, config)),
+    )
+
+
+class _Identity:
+    """A tool as a cache key: by identity, because compiled tools live as long as the process."""
+
+    __slots__ = ("tool",)
+
+    def __init__(self, tool: Tool) -> None:
+        self.tool = tool
+
+    def __hash__(self) -> int:
+        return id(self.tool)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.tool is other.tool
+
+
+@lru_cache(maxsize=TOOLS_KEPT)
+def _prepare(
+    key: _Identity, pinned: tuple[tuple[str, str], ...], fixed: tuple[str, ...], defaults: bytes
+) -> PreparedTool:
+    tool, supplied = key.tool, decode(defaults)
+    schema: dict[str, Json] = tool.definition["inputSchema"]
+    narrowed = pins.hide(
+        tool, dict(pinned), {name: value for name, value in schema["properties"].items() if name not in fixed}
+    )
+    listed = {
+        name: {**value, "default": supplied[name]} if name in supplied else value
+        for name, value in narrowed.shown.items()
+    }
+    optional = {*fixed, *narrowed.filled, *supplied}
+    required = [name for name in schema.get("required", ()) if name not in optional]
+    if listed == schema["properties"] and required == list(schema.get("required", ())):
+        return PreparedTool(tool, tool.definition, schema, dict(pinned))
+    base = {name: value for name, value in schema.items() if name != "required"}
+    if required:
+        base["required"] = required
+    description = tool.definition["description"]
+    if pinned:
+        description += (
+            f" This server is pinned to {refusals.listed(dict(pinned))}: it fills that in on every call, so leave it "
+            "out; other ids are refused."
+        )
+    return PreparedTool(
+        tool,
+        {**tool.definition, "description": description, "inputSchema": {**base, "properties": listed}},
+        {**base, "properties": dict(narrowed.accepted)},
+        dict(pinned),
+    )

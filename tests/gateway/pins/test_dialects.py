@@ -1,0 +1,174 @@
+"""Dialects of filters: which schemas they describe, and that a described filter cannot leave its pin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from functions.gateway import selection
+from functions.gateway.grants import ServerConfig
+from functions.gateway.pins import dialects
+from functions.gateway.pins.dialects import Dialect, ForeignId, mem0, plain
+from tests.gateway.calling import catalog_of, tool
+from tool_catalog.catalog import PinFilter
+
+Json = Any
+
+MODULES: dict[str, Dialect] = {"mem0": mem0, "plain": plain}
+"""The assignment is a test too: mypy checks that each module is a Dialect."""
+
+STRING = {"type": "string"}
+CONDITIONS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "logic": {"type": "string", "enum": ["and", "or"]},
+        "conditions": {
+            "type": "array",
+            "items": {"type": "object", "properties": {"field": STRING, "op": STRING, "value": STRING}},
+        },
+    },
+    "additionalProperties": False,
+}
+DOLLAR: dict[str, Any] = {
+    "type": "object",
+    "properties": {"user_id": {"type": ["string", "object"], "properties": {"$eq": STRING, "$in": {"type": "array"}}}},
+    "additionalProperties": False,
+}
+
+
+def test_the_dialects_are_the_files_of_their_folder() -> None:
+    assert dialects.names() == tuple(sorted(MODULES))
+    for name, module in MODULES.items():
+        assert dialects.named(name) is module
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("schema", [CONDITIONS, DOLLAR, STRING, {}, {"type": "object"}, {"type": ["object", "null"]}])
+def test_a_filter_of_another_grammar_is_described_by_no_dialect(name: str, schema: Json) -> None:
+    assert dialects.named(name).problems(schema, ("user_id",))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_conditions_next_to_the_pinned_id_are_refused_too(name: str) -> None:
+    """An OR among the conditions would widen what the id next to them says."""
+    schema = {**CONDITIONS, "properties": {**CONDITIONS["properties"], "user_id": STRING}}
+    told = dialects.named(name).problems(schema, ("user_id",))
+    assert ("properties", "conditions") in [path for path, _ in told]
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        ({"type": "integer"}, "the dialect plain compares a pinned id with one string; write type: string"),
+        ({"type": ["string", "object"]}, "the dialect plain compares a pinned id with one string; write type: string"),
+        (
+            {"type": "array", "items": STRING},
+            "the dialect plain compares a pinned id with one string; write type: string",
+        ),
+        ({}, "the dialect plain compares a pinned id with one string; write type: string"),
+    ],
+)
+def test_plain_compares_a_pinned_id_with_one_string(member: Json, message: str) -> None:
+    schema = {"type": "object", "properties": {"user_id": member}, "additionalProperties": False}
+    assert plain.problems(schema, ("user_id",)) == [(("properties", "user_id"), message)]
+
+
+@pytest.mark.parametrize("name", ["or", "OR", "$or", "_not", "logic", "Operator"])
+def test_plain_has_no_operators(name: str) -> None:
+    schema = {"type": "object", "properties": {"user_id": STRING, name: STRING}, "additionalProperties": False}
+    assert plain.problems(schema, ("user_id",)) == [
+        (("properties", name), f'the dialect plain ANDs its members and has no operator "{name}"')
+    ]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"type": "object"},
+        {},
+        {"type": "array"},
+        {"type": "array", "items": {"type": "object"}},
+        {"anyOf": [STRING, {"type": "object"}]},
+    ],
+)
+def test_plain_members_hold_no_conditions(member: Json) -> None:
+    schema = {"type": "object", "properties": {"user_id": STRING, "state": member}, "additionalProperties": False}
+    assert [path for path, _ in plain.problems(schema, ("user_id",))] == [("properties", "state")]
+
+
+@pytest.mark.parametrize("rest", [{}, {"additionalProperties": True}])
+def test_plain_filters_are_closed(rest: Json) -> None:
+    assert plain.problems({"type": "object", "properties": {"user_id": STRING}, **rest}, ("user_id",)) == [
+        ((), "the dialect plain needs additionalProperties: false; an unknown member may be an operator")
+    ]
+
+
+def test_plain_describes_plain_members() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "user_id": {"type": ["string", "null"]},
+            "state": {"type": "string", "enum": ["open", "shut"]},
+            "year": {"type": "integer"},
+            "labels": {"type": "array", "items": STRING},
+        },
+        "additionalProperties": False,
+    }
+    assert plain.problems(schema, ("user_id",)) == []
+    assert plain.without(schema, frozenset({"user_id"}))["properties"].keys() == {"state", "year", "labels"}
+
+
+def test_plain_adds_the_pin_and_refuses_another_value() -> None:
+    assert plain.pin({"user_id": "usr_1"}, {}) == {"user_id": "usr_1"}
+    assert plain.pin({"user_id": "usr_1"}, {"state": "open"}) == {"state": "open", "user_id": "usr_1"}
+    assert plain.pin({"user_id": "usr_1"}, {"user_id": "usr_1"}) == {"user_id": "usr_1"}
+    for other in ("usr_2", "*", "", None, 7, ["usr_1"], {"eq": "usr_1"}, {"$eq": "usr_1"}):
+        with pytest.raises(ForeignId):
+            plain.pin({"user_id": "usr_1"}, {"user_id": other})
+
+
+def test_several_pins_keep_each_its_own_value() -> None:
+    pins = {"user_id": "usr_1", "app_id": "app_1"}
+    for module in MODULES.values():
+        assert module.pin(pins, {"app_id": "app_1"}) == pins
+        with pytest.raises(ForeignId) as foreign:
+            module.pin(pins, {"app_id": "usr_1"})
+        assert (foreign.value.name, foreign.value.value) == ("app_id", "usr_1")
+
+
+@pytest.mark.parametrize(
+    "member",
+    [{"type": "array", "items": {"type": "object"}}, {"type": "array"}, {"type": ["array", "string"], "items": {}}],
+)
+def test_mem0_nests_conditions_under_its_operators_only(member: Json) -> None:
+    schema = {"type": "object", "properties": {"user_id": STRING, "any": member}}
+    assert mem0.problems(schema, ("user_id",)) == [
+        (("properties", "any"), "the dialect mem0 nests conditions only under AND, OR or NOT")
+    ]
+
+
+@pytest.mark.parametrize("name", ["AND", "OR", "NOT"])
+def test_a_mem0_operator_takes_filters(name: str) -> None:
+    schema = {"type": "object", "properties": {"user_id": STRING, name: STRING}}
+    assert mem0.problems(schema, ("user_id",)) == [
+        (("properties", name), f"{name} takes filters: an object, or an array of objects")
+    ]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_tool_is_not_offered_under_a_pin_that_its_filter_has_no_member_for(name: str) -> None:
+    find = tool(
+        "POST",
+        properties={"where": {"type": "object", "properties": {"user_id": STRING}, "additionalProperties": False}},
+        pin=PinFilter(argument="where", dialect=name),
+    )
+    for pins, offered in (({"user_id": "u"}, True), ({"run_id": "r"}, False), ({"user_id": "u", "run_id": "r"}, False)):
+        assert bool(selection.visible(catalog_of(find), ServerConfig(pins=pins))) is offered
+
+
+@pytest.mark.parametrize("schema", [CONDITIONS, DOLLAR])
+def test_a_filter_without_a_pin_is_not_offered_by_a_pinned_server(schema: Json) -> None:
+    find = tool("POST", properties={"where": schema})
+    assert selection.visible(catalog_of(find), ServerConfig()) == (find,)
+    assert selection.visible(catalog_of(find), ServerConfig(pins={"user_id": "u"})) == ()

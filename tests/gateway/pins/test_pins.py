@@ -1,0 +1,263 @@
+"""How each kind of pin is put on a tool: the ids go into the arguments, and other ids are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from functions.gateway import errors, pins, selection
+from functions.gateway.grants import ServerConfig
+from functions.gateway.prepared import prepare
+from tests.gateway.calling import MEM0, catalog_of, tool
+from tool_catalog.catalog import NoPin, Parameter, PinAnswer, PinEntity, PinObject, PinObjects, Tool
+
+Json = Any
+
+LIST = MEM0.tools["list_all_mem_0_memories"]
+CREATE = MEM0.tools["create_a_mem_0_memory"]
+ENTITY = MEM0.tools["get_single_mem_0_entity_by_id"]
+BULK_DELETE = MEM0.tools["mem_0_memories_bulk_delete_by_filter"]
+PINNED = ServerConfig(pins={"user_id": "usr_1"})
+BOTH = ServerConfig(pins={"user_id": "usr_1", "app_id": "app_1"})
+
+
+def apply(entry: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> dict[str, Json]:
+    return pins.apply(entry, config.pins, arguments)
+
+
+def definition(entry: Tool, config: ServerConfig) -> Mapping[str, Json]:
+    return prepare(entry, config).definition
+
+
+@pytest.mark.parametrize(
+    ("config", "given", "sent"),
+    [
+        (PINNED, None, {"user_id": "usr_1"}),
+        (PINNED, {}, {"user_id": "usr_1"}),
+        (PINNED, {"user_id": "usr_1"}, {"user_id": "usr_1"}),
+        (PINNED, {"user_id": "*"}, {"user_id": "usr_1"}),
+        (PINNED, {"user_id": {"in": ["usr_1"]}}, {"user_id": "usr_1"}),
+        (PINNED, {"user_id": {"eq": "usr_1"}}, {"user_id": "usr_1"}),
+        (PINNED, {"agent_id": "a"}, {"agent_id": "a", "user_id": "usr_1"}),
+        (PINNED, {"metadata": {"user_id": "usr_2"}}, {"metadata": {"user_id": "usr_2"}, "user_id": "usr_1"}),
+        (
+            PINNED,
+            {"OR": [{"agent_id": "a"}]},
+            {"user_id": "usr_1", "AND": [{"user_id": "usr_1"}, {"OR": [{"agent_id": "a"}]}]},
+        ),
+        (
+            BOTH,
+            {"NOT": {"run_id": "r"}},
+            {
+                "user_id": "usr_1",
+                "app_id": "app_1",
+                "AND": [{"user_id": "usr_1"}, {"app_id": "app_1"}, {"NOT": {"run_id": "r"}}],
+            },
+        ),
+    ],
+)
+def test_a_filter_is_narrowed_to_the_pins(config: ServerConfig, given: Json, sent: Json) -> None:
+    arguments = {} if given is None else {"filters": given}
+    assert apply(LIST, config, arguments) == {"filters": sent}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"user_id": "usr_2"},
+        {"user_id": ""},
+        {"user_id": None},
+        {"user_id": ["usr_1"]},
+        {"user_id": {}},
+        {"user_id": {"ne": "usr_1"}},
+        {"user_id": {"eq": "usr_2"}},
+        {"user_id": {"in": ["usr_1", "usr_2"]}},
+        {"user_id": {"in": []}},
+        {"user_id": {"eq": "usr_1", "in": ["usr_2"]}},
+        {"OR": [{"user_id": "usr_1"}, {"user_id": "usr_2"}]},
+        {"AND": [{"NOT": {"OR": [{"user_id": "usr_2"}]}}]},
+        {"NOT": {"user_id": {"ne": "usr_2"}}},
+        {"categories": {"in": [{"user_id": "usr_2"}]}},
+    ],
+)
+def test_a_filter_that_names_another_entity_is_refused_wherever_it_names_it(given: Json) -> None:
+    with pytest.raises(errors.OutOfScope) as foreign:
+        apply(LIST, PINNED, {"filters": given})
+    assert 'but this server is pinned to user_id="usr_1"' in foreign.value.message
+
+
+def test_the_refusal_says_what_was_named_and_what_is_pinned() -> None:
+    with pytest.raises(errors.OutOfScope) as foreign:
+        apply(CREATE, BOTH, {"user_id": "usr_2"})
+    assert foreign.value.message == (
+        'create_a_mem_0_memory: user_id is "usr_2", but this server is pinned to user_id="usr_1", '
+        'app_id="app_1". Leave the pinned ids out; the server fills them in'
+    )
+    with pytest.raises(errors.OutOfScope) as foreign:
+        apply(CREATE, PINNED, {"user_id": "x" * 5_000})
+    assert len(foreign.value.message) < 300
+
+
+def test_pins_are_put_into_arguments_of_their_names() -> None:
+    assert apply(CREATE, BOTH, {"messages": []}) == {"messages": [], "user_id": "usr_1", "app_id": "app_1"}
+    assert apply(CREATE, PINNED, {"user_id": "usr_1"}) == {"user_id": "usr_1"}
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"entity_type": "user"}, {"id": "usr_1"}, {"entity_type": "user", "id": "usr_1"}]
+)
+def test_an_entity_may_be_left_unnamed_or_named_rightly(given: dict[str, str]) -> None:
+    assert apply(ENTITY, PINNED, given) == {"entity_type": "user", "id": "usr_1"}
+
+
+@pytest.mark.parametrize(
+    "given", [{"entity_type": "agent"}, {"id": "usr_2"}, {"entity_type": "app", "id": "usr_1"}, {"entity_type": None}]
+)
+def test_another_entity_is_refused(given: dict[str, Json]) -> None:
+    with pytest.raises(errors.OutOfScope):
+        apply(ENTITY, PINNED, given)
+
+
+OBJECTS = tool(
+    "DELETE",
+    "/batch/",
+    Parameter("body", "memories", "memories"),
+    name="bulk_delete",
+    method="bulk_delete",
+    pin=PinObjects(argument="memories", id="memory_id", read="get"),
+)
+OBJECT = tool(name="update", method="update", pin=PinObject(argument="id", read="get"))
+READER = tool(path="/{id}/", name="get", method="get", pin=PinObject(argument="id", read="get"))
+LOADED = catalog_of(OBJECT, OBJECTS, READER)
+
+
+def to_read(entry: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> tuple[str, ...]:
+    reading = pins.reading(LOADED, entry, config.pins, arguments)
+    return () if reading is None else reading.ids
+
+
+@pytest.mark.parametrize(
+    ("entry", "arguments", "ids"),
+    [
+        (OBJECT, {"id": "a"}, ("a",)),
+        (OBJECT, {"id": 7}, ("7",)),
+        (OBJECTS, {"memories": [{"memory_id": "a"}, {"memory_id": "b"}, {"memory_id": "a"}]}, ("a", "b")),
+        (OBJECTS, {"memories": ["a", "b"]}, ("a", "b")),
+    ],
+)
+def test_every_object_a_call_is_about_is_read_once(
+    entry: Any, arguments: dict[str, Json], ids: tuple[str, ...]
+) -> None:
+    assert to_read(entry, PINNED, arguments) == ids
+    assert to_read(entry, ServerConfig(), arguments) == ()
+
+
+@pytest.mark.parametrize(
+    ("entry", "arguments"),
+    [
+        (OBJECT, {}),
+        (OBJECT, {"id": None}),
+        (OBJECTS, {}),
+        (OBJECTS, {"memories": []}),
+        (OBJECTS, {"memories": [{"memory_id": "a"}, {"text": "b"}]}),
+        (OBJECTS, {"memories": [{"memory_id": ["a"]}]}),
+    ],
+)
+def test_an_object_left_unnamed_is_refused_on_a_pinned_server(entry: Any, arguments: dict[str, Json]) -> None:
+    with pytest.raises(errors.OutOfScope) as unnamed:
+        to_read(entry, PINNED, arguments)
+    argument = entry.pin.argument
+    assert unnamed.value.message == (
+        f'{entry.name}: name every object in "{argument}"; this server is pinned to user_id="usr_1" and reads each '
+        "object before the call"
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "inside"),
+    [
+        ({"user_id": "usr_1", "app_id": "app_1", "agent_id": "a"}, True),
+        ({"user_id": "usr_1", "app_id": None}, False),
+        ({"user_id": "usr_1"}, False),
+        ({"user_id": ["usr_1"], "app_id": "app_1"}, False),
+        ([], False),
+        (None, False),
+        ("usr_1", False),
+    ],
+)
+def test_an_object_is_inside_when_it_carries_every_pinned_id(document: Json, inside: bool) -> None:
+    assert pins.holds(BOTH.pins, document) is inside
+
+
+def test_an_object_is_read_by_the_tool_and_the_argument_of_its_own_record() -> None:
+    reading = pins.reading(LOADED, OBJECTS, PINNED.pins, {"memories": ["a"]})
+    assert reading == pins.Reading(READER, "id", ("a",))
+    assert pins.reading(LOADED, READER, PINNED.pins, {"id": "a"}) is None, "its own answer is judged"
+
+
+@pytest.mark.parametrize(
+    ("entry", "at"),
+    [
+        (READER, "@"),
+        (OBJECT, None),
+        (OBJECTS, None),
+        (tool(pin=PinAnswer(at="payload")), "payload"),
+        (tool(pin=NoPin()), None),
+        (tool(), None),
+        (CREATE, None),
+        (LIST, None),
+        (ENTITY, None),
+    ],
+)
+def test_an_answer_is_judged_where_the_request_could_find_foreign_objects(entry: Tool, at: str | None) -> None:
+    assert pins.judged_at(entry, PINNED.pins) == at
+    assert pins.judged_at(entry, {}) is None
+
+
+def test_an_entity_of_a_type_that_the_record_does_not_map_is_not_offered() -> None:
+    people = tool(
+        path="/{kind}/{id}/",
+        properties={"kind": {"enum": ["owner", "guest"]}, "id": {"type": "string"}},
+        pin=PinEntity(argument="kind", id="id", types={"owner_ref": "owner"}),
+    )
+    assert pins.enforceable(people, {"owner_ref": "o"})
+    assert not pins.enforceable(people, {"guest_ref": "g"})
+    assert not pins.enforceable(people, {"owner_ref": "o", "guest_ref": "g"})
+    assert apply(people, ServerConfig(pins={"owner_ref": "o"}), {}) == {"kind": "owner", "id": "o"}
+
+
+def test_a_bulk_delete_under_a_pin_takes_no_second_id() -> None:
+    """Mem0 does not say whether several ids mean what carries all of them, or what carries any."""
+    shown = definition(BULK_DELETE, PINNED)["inputSchema"]["properties"]["filters"]
+    assert set(shown["properties"]) == {"metadata"}
+    with pytest.raises(errors.OutOfScope) as split:
+        apply(BULK_DELETE, PINNED, {"filters": {"run_id": "r"}})
+    assert split.value.message == (
+        "mem_0_memories_bulk_delete_by_filter: with run_id a part of the change might not belong to "
+        'user_id="usr_1", to which this server is pinned; leave run_id out'
+    )
+    assert apply(BULK_DELETE, PINNED, {"filters": {"metadata": {"a": 1}}}) == {
+        "filters": {"metadata": {"a": 1}, "user_id": "usr_1"}
+    }
+    assert BULK_DELETE not in selection.visible(MEM0, BOTH)
+
+
+def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> None:
+    """Mem0 gives each fact of one call to the user or to the agent, never to both."""
+    shown = definition(CREATE, PINNED)["inputSchema"]["properties"]
+    assert {"user_id", "agent_id"}.isdisjoint(shown)
+    assert {"app_id", "run_id"} <= set(shown)
+    with pytest.raises(errors.OutOfScope) as split:
+        apply(CREATE, PINNED, {"agent_id": "a"})
+    assert split.value.message == (
+        "create_a_mem_0_memory: with agent_id a part of the change might not belong to "
+        'user_id="usr_1", to which this server is pinned; leave agent_id out'
+    )
+    by_run = ServerConfig(pins={"run_id": "r"})
+    assert apply(CREATE, by_run, {"user_id": "u", "agent_id": "a"}) == {
+        "user_id": "u",
+        "agent_id": "a",
+        "run_id": "r",
+    }
