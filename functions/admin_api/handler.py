@@ -22,7 +22,7 @@ from functions.stores.store import Store
 from tool_catalog import catalog
 
 QUIET = ("mangum", "httpx", "httpcore", "botocore", "boto3", "urllib3")
-"""Loggers that write whole URLs, bodies or headers below WARNING, and with them tokens and credentials."""
+"""Loggers that write whole URLs, bodies or headers below WARNING, which hold tokens and credentials."""
 
 
 def _store(settings: Settings) -> Store:

@@ -94,7 +94,7 @@ class Operation:
     `scopes`     an API token needs one of them.
     `answer`     a model, or the schema itself.
     `body`       a model, or the schema itself for a body that `run` reads.
-    `errors`     statuses besides 401, 403, 500 and 503, which every operation has.
+    `errors`     statuses in addition to 401, 403, 500 and 503, which every operation has.
     `unlimited`  what an API token that is limited to accounts may not do here; "" = it may.
     `free_query`  names that are not in `query` are allowed: they are arguments of a tool.
     `relays`     the answer has the upstream's own status.

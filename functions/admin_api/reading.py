@@ -107,7 +107,7 @@ def _schema_at(model: type[Body], path: Sequence[str | int]) -> dict[str, Json]:
 
 
 def _resolved(root: Mapping[str, Json], schema: Mapping[str, Json]) -> dict[str, Json]:
-    """The schema without a reference and without the alternative null; the members beside them stay."""
+    """The schema without a reference and without the alternative null; its other members stay."""
     found = dict(schema)
     if "$ref" in found:
         found = {**root["$defs"][found.pop("$ref").rpartition("/")[2]], **found}

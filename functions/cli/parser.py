@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     remote.add_argument(
         "--api-token",
         metavar="TOKEN",
-        help="an API token with the scope manage (default: POSTERN_API_TOKEN, which `ps` does not show)",
+        help="an API token that admits to the operation (default: POSTERN_API_TOKEN, which `ps` does not show)",
     )
     serve.add(commands, shaped)
     account.add(commands, remote)

@@ -53,8 +53,8 @@ def test_another_key_file_does_not_open_it_and_the_message_says_what_to_do(tmp_p
     with pytest.raises(KeyFailure) as caught:
         local(path, seed=2).unwrap(wrapped, "acc_1")
     assert caught.value.message == (
-        f"the key file {path} does not open account acc_1: it is not the file the account was connected with. "
-        "Put that file back, or connect the account again"
+        f"the key file {path} does not open account acc_1: the account was connected with another file. "
+        "Restore that file, or connect the account again"
     )
 
 
@@ -62,7 +62,7 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "account.key"
     local(path).wrap(DATA_KEY, "acc_1")
     path.chmod(0o644)
-    with pytest.raises(KeyFailure, match=f"can be read by others; run: chmod 600 {path}"):
+    with pytest.raises(KeyFailure, match=f"can be read by other users; run: chmod 600 {path}"):
         local(path).wrap(DATA_KEY, "acc_1")
 
 
@@ -133,7 +133,7 @@ def test_kms_that_throttles_is_worth_repeating(kms: Stubber) -> None:
     kms.add_client_error("decrypt", "ThrottlingException", "slow", 400)
     with kms, pytest.raises(Unavailable) as caught:
         KmsKeys("k", cast(Any, kms.client)).unwrap(b"wrapped", "acc_1")
-    assert caught.value.message == "the data key could not be opened: KMS says ThrottlingException"
+    assert caught.value.message == "the data key could not be opened: KMS returned ThrottlingException"
     assert caught.value.retry_after == 1
 
 
@@ -142,8 +142,8 @@ def test_kms_that_refuses_says_what_to_check(kms: Stubber) -> None:
     with kms, pytest.raises(KeyFailure) as caught:
         KmsKeys("k", cast(Any, kms.client)).wrap(DATA_KEY, "acc_1")
     assert caught.value.message == (
-        "the data key could not be wrapped: KMS says AccessDeniedException; check POSTERN_KMS_KEY_ID and the role's "
-        "permission on it"
+        "the data key could not be wrapped: KMS returned AccessDeniedException; check POSTERN_KMS_KEY_ID and the "
+        "role's permission on it"
     )
 
 

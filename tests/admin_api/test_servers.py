@@ -422,7 +422,7 @@ def test_a_change_that_is_always_beaten_is_a_conflict(
     monkeypatch.setattr(plane.store, "write", beaten)
     error = plane.refused("PATCH", f"/integrated-account/{account}/mcp/{server_id}", {"name": "x"}, status=409)
     assert error["message"] == (
-        f"server {server_id} is being changed by others at the same moment; read it again and repeat the change"
+        f"server {server_id} is being changed by other requests at this moment; read it again and repeat the change"
     )
 
 

@@ -67,6 +67,6 @@ def test_what_cannot_be_scheduled_is_logged_and_raises_nothing(caplog: pytest.Lo
         schedules.delete("srv_1")
     client.close()
     assert [record.getMessage() for record in caplog.records] == [
-        "no purge is scheduled for server srv_1, its TTL removes it: EndpointConnectionError",
-        "a schedule stays behind and will find nothing: server srv_1: EndpointConnectionError",
+        "no purge is scheduled for server srv_1; the TTL removes it: EndpointConnectionError",
+        "the schedule of server srv_1 remains and will purge nothing: EndpointConnectionError",
     ]

@@ -1,6 +1,6 @@
-"""Who can open an account's data key: AWS KMS in a deployment, a key file on a laptop.
+"""What can unwrap an account's data key: AWS KMS in a deployment, a key file on a laptop.
 
-Both bind the wrapped key to the account's id, so one that was copied to another account does not open.
+Both bind the wrapped key to the account's id, so a wrapped key that was copied to another account does not open.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _PASSING = ("ThrottlingException", "KMSInternalException", "DependencyTimeoutExc
 
 
 class KeyFailure(PosternError):
-    """A data key cannot be opened here, and repeating will not help."""
+    """A data key cannot be opened here, and a retry will not help."""
 
 
 class Keys(Protocol):
-    """Wraps and unwraps data keys (32 bytes). Raises KeyFailure, or Unavailable when it is worth repeating."""
+    """Wraps and unwraps data keys (32 bytes). Raises KeyFailure, or Unavailable when a retry may help."""
 
     def wrap(self, data_key: bytes, account_id: str) -> bytes:
-        """What may be stored."""
+        """The data key as it may be stored."""
 
     def unwrap(self, wrapped: bytes, account_id: str) -> bytes:
         """The data key."""
@@ -57,8 +57,8 @@ class LocalKeys:
             return open_sealed(wrapped, self._master(), account_id)
         except SealError as error:
             raise KeyFailure(
-                f"the key file {self._path} does not open account {account_id}: it is not the file the account was "
-                "connected with. Put that file back, or connect the account again"
+                f"the key file {self._path} does not open account {account_id}: the account was connected with another "
+                "file. Restore that file, or connect the account again"
             ) from error
 
     def _master(self) -> bytes:
@@ -69,7 +69,7 @@ class LocalKeys:
     def _read_or_make(self) -> bytes:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not self._path.exists():
-            # Written aside and linked in: another process sees the whole file or none, and the first one wins.
+            # Written aside and linked in: another process sees the whole file or none, and the first process wins.
             descriptor, made = tempfile.mkstemp(dir=self._path.parent, prefix=f"{self._path.name}.")
             with open(descriptor, "w", encoding="ascii") as file:
                 file.write(base64.b64encode(self._random(KEY_BYTES)).decode() + "\n")
@@ -80,20 +80,20 @@ class LocalKeys:
             finally:
                 os.unlink(made)
         if stat.S_IMODE(self._path.stat().st_mode) & 0o077:
-            raise KeyFailure(f"the key file {self._path} can be read by others; run: chmod 600 {self._path}")
+            raise KeyFailure(f"the key file {self._path} can be read by other users; run: chmod 600 {self._path}")
         try:
             key = base64.b64decode(self._path.read_text(encoding="ascii").strip(), validate=True)
         except ValueError:
             key = b""
         if len(key) != KEY_BYTES:
             raise KeyFailure(
-                f"the key file {self._path} does not hold a key ({KEY_BYTES} bytes as base64); put the right file back"
+                f"the key file {self._path} does not hold a key ({KEY_BYTES} bytes as base64); restore the right file"
             )
         return key
 
 
 class KmsKeys:
-    """A KMS key; the account id is the encryption context, so CloudTrail tells which account was opened."""
+    """A KMS key; the account id is the encryption context, so CloudTrail names the account that was opened."""
 
     def __init__(self, key_id: str, client: KMSClient | None = None) -> None:
         self._key_id = key_id
@@ -123,7 +123,7 @@ class KmsKeys:
 
 @contextmanager
 def _kms_errors(done: str) -> Iterator[None]:
-    """KMS's errors as KeyFailure or Unavailable, told with KMS's error code only."""
+    """Errors of KMS as KeyFailure or Unavailable, with the error code of KMS only."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -131,9 +131,9 @@ def _kms_errors(done: str) -> Iterator[None]:
     except ClientError as error:
         code = error_code(error)
         if code in _PASSING:
-            raise Unavailable(f"the data key could not be {done}: KMS says {code}", retry_after=1) from error
+            raise Unavailable(f"the data key could not be {done}: KMS returned {code}", retry_after=1) from error
         raise KeyFailure(
-            f"the data key could not be {done}: KMS says {code}; check POSTERN_KMS_KEY_ID and the "
+            f"the data key could not be {done}: KMS returned {code}; check POSTERN_KMS_KEY_ID and the "
             "role's permission on it"
         ) from error
     except BotoCoreError as error:

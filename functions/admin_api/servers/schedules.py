@@ -1,8 +1,8 @@
 """One-time EventBridge schedules: the purge function runs for a server within a minute of its expiry.
 
-A schedule belongs to one server and is found by its name, so moving an expiry moves the schedule and needs no record
-of it. What cannot be scheduled is logged and nothing more: requests compare `expires_at` with the clock, and the
-table's TTL removes the items later.
+A schedule belongs to one server and is found by its name, so a moved expiry moves the schedule. If a purge cannot be
+scheduled, the failure is only logged: requests compare `expires_at` with the clock, and the table's TTL removes the
+items later.
 """
 
 from __future__ import annotations
@@ -24,23 +24,26 @@ MAX_NAME_CHARS = 64
 """Characters of a schedule's name (EventBridge Scheduler API, CreateSchedule)."""
 
 NAME = re.compile(r"[0-9a-zA-Z_.-]+")
-"""What a schedule's name may hold (the same source)."""
+"""Characters of a schedule's name (EventBridge Scheduler API, CreateSchedule)."""
 
 RETRY = {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
-"""How long EventBridge keeps trying to reach the purge function; afterwards the TTL does it."""
+"""How long EventBridge tries to reach the purge function; afterwards the TTL removes the items."""
 
 logger = logging.getLogger(__name__)
 
 
 class Scheduler(Protocol):
-    """Purges a server's items soon after its expiry. Exactness never rests on it: every request compares `expires_at`
-    with the clock, and the store removes what is left; so an implementation logs a failure and raises nothing."""
+    """Purges a server's items soon after its expiry.
+
+    The expiry does not depend on it: every request compares `expires_at` with the clock, and the store removes expired
+    items by itself. So an implementation logs a failure and raises nothing.
+    """
 
     def put(self, server_id: str, account_id: str, at: datetime) -> None:
-        """Purge then; replaces an earlier schedule of the same server."""
+        """Purge the server at this time, instead of at the time of an earlier schedule."""
 
     def delete(self, server_id: str) -> None:
-        """Forget the schedule, there or not."""
+        """Remove the schedule if there is one."""
 
 
 class NoSchedules:
@@ -69,7 +72,7 @@ class EventBridgeSchedules:
         self._made = client
 
     def put(self, server_id: str, account_id: str, at: datetime) -> None:
-        """Purge then; replaces an earlier schedule of the same server."""
+        """Purge the server at this time, instead of at the time of an earlier schedule."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         schedule = self._schedule(server_id, account_id, at)
@@ -80,13 +83,13 @@ class EventBridgeSchedules:
             except client.exceptions.ConflictException:
                 try:
                     client.update_schedule(**schedule)
-                except client.exceptions.ResourceNotFoundException:  # it fired in between, and went
+                except client.exceptions.ResourceNotFoundException:  # it ran and was removed in between
                     client.create_schedule(**schedule)
         except (BotoCoreError, ClientError) as error:
-            logger.warning("no purge is scheduled for server %s, its TTL removes it: %s", server_id, error_code(error))
+            logger.warning("no purge is scheduled for server %s; the TTL removes it: %s", server_id, error_code(error))
 
     def delete(self, server_id: str) -> None:
-        """Forget the schedule, there or not."""
+        """Remove the schedule if there is one."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -96,7 +99,7 @@ class EventBridgeSchedules:
             except client.exceptions.ResourceNotFoundException:
                 return
         except (BotoCoreError, ClientError) as error:
-            logger.warning("a schedule stays behind and will find nothing: server %s: %s", server_id, error_code(error))
+            logger.warning("the schedule of server %s remains and will purge nothing: %s", server_id, error_code(error))
 
     def _schedule(self, server_id: str, account_id: str, at: datetime) -> dict[str, Any]:
         event = {"account_id": account_id, "server_id": server_id, "expires_at": write_time(at)}
@@ -122,14 +125,14 @@ class EventBridgeSchedules:
 
 
 def schedule_name(server_id: str) -> str:
-    """The name of a server's schedule: its id where that is a valid name, else a digest of it."""
+    """The name of a server's schedule: its id if that is a valid name, otherwise a digest of the id."""
     if len(server_id) <= MAX_NAME_CHARS and NAME.fullmatch(server_id):
         return server_id
     return f"server-{hashlib.sha256(server_id.encode()).hexdigest()[:48]}"
 
 
 def schedule_expression(at: datetime) -> str:
-    """`at(...)` in UTC, whole seconds, rounded up: never before the moment."""
+    """`at(...)` in UTC and whole seconds, never before the time."""
     utc = at.astimezone(UTC)
     if utc.microsecond:
         utc = utc.replace(microsecond=0) + timedelta(seconds=1)

@@ -23,7 +23,7 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
         "--scopes",
         default="connect",
         metavar="S,...",
-        help="connect (default: opens servers that require an API token), manage (this API)",
+        help="connect (default: opens servers that require an API token), read, call (tools), manage (all)",
     )
     one.add_argument("--accounts", default="", metavar="ID,...", help="limit the token to these accounts")
     one.add_argument("--servers", default="", metavar="ID,...", help="limit the token to these servers")
