@@ -24,18 +24,7 @@ LOCK = ROOT / "infra" / "requirements" / "mcp_endpoint.txt"
 AT_START = {"anyio", "mangum", "starlette", "typing_extensions"}
 """Packages that importing the handler may load."""
 
-AT_FIRST_CALL = {
-    "_cffi_backend",
-    "_sodium",
-    "certifi",
-    "h11",
-    "httpcore",
-    "httpx",
-    "idna",
-    "jmespath",
-    "jsonschema_rs",
-    "nacl",
-}
+AT_FIRST_CALL = {"_cffi_backend", "_sodium", "h11", "jmespath", "jsonschema_rs", "nacl"}
 """Packages that the first listing and the first call may load in addition."""
 
 MODULES_AT_START = 330

@@ -125,7 +125,6 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     ),
     "difflib": ("functions.gateway.wording", "tool_catalog"),
     "httpx": (
-        "functions.gateway.upstream",
         "functions.local",
         "functions.cli",
         "functions.memory_engine.search.embeddings",
@@ -133,7 +132,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "functions.memory_engine.work.language_model",
         "functions.memory_engine.resources.webhooks",
     ),
-    "httpcore": ("functions.gateway.upstream", "functions.admin_api.accounts.checks"),
+    "h11": ("functions.gateway.connections",),
+    "certifi": ("functions.gateway.connections",),
     "nacl": ("functions.gateway.credentials",),
     "jmespath": ("functions.gateway.expressions", "functions.admin_api", "tool_catalog"),
     "jsonschema_rs": (
@@ -150,7 +150,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 
 NOT_ON_A_COLD_START = (
     *("pydantic", "boto3", "botocore", "mcp", "mcp_types", "yaml", "jsonschema", "jsonschema_rs"),
-    *("httpx", "httpcore", "nacl", "jmespath", "cryptography"),
+    *("httpx", "httpcore", "h11", "certifi", "nacl", "jmespath", "cryptography"),
 )
 
 
@@ -272,7 +272,6 @@ def test_every_package_imported_is_a_declared_dependency() -> None:
         "yaml": "pyyaml",
         "mcp_types": "mcp",
         "anyio": "starlette",
-        "httpcore": "httpx",
         "httpx2": "mcp",
     }
     part_of |= {"botocore": "boto3", "jsonschema_rs": "jsonschema-rs"}

@@ -21,7 +21,7 @@ from functions.gateway.upstream import Sender
 from functions.stores.store import Store
 from tool_catalog import catalog
 
-QUIET = ("mangum", "httpx", "httpcore", "botocore", "boto3", "urllib3")
+QUIET = ("mangum", "botocore", "boto3", "urllib3")
 """Loggers that write whole URLs, bodies or headers below WARNING, which hold tokens and credentials."""
 
 

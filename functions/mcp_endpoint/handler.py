@@ -17,7 +17,7 @@ from functions.mcp_endpoint.app import Endpoint
 if TYPE_CHECKING:
     from functions.gateway.audit import Journal
 
-QUIET = ("mangum", "httpx", "httpcore")
+QUIET = ("mangum",)
 """Loggers that write whole URLs at INFO, and with them tokens and credentials."""
 
 

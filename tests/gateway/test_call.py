@@ -159,7 +159,7 @@ def test_a_name_that_does_not_resolve_is_told_in_reviewed_words() -> None:
     told = fails("http://does-not-exist.invalid", "create_a_thing", {"text": "x"})
     told["message"] = told["message"].replace("does-not-exist.invalid", "HOST")
     assert told["class"] == "UpstreamUnreachable"
-    assert told["message"] == "create_a_thing: no connection to HOST (refused or unreachable); nothing was done"
+    assert told["message"] == "create_a_thing: no connection to HOST (the name does not resolve); nothing was done"
 
 
 def test_no_request_is_sent_when_no_time_is_left(upstream: Upstream) -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import gzip
 import logging
 import socket
 import time
+import tracemalloc
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpcore
 import pytest
 
-from functions.gateway import upstream as upstream_module
-from functions.gateway.errors import UpstreamUnreachable
+from functions.gateway import addresses
+from functions.gateway.addresses import NotPublic, is_public, public_addresses
+from functions.gateway.errors import TooLargeAnswer, UpstreamUnreachable, UpstreamUnreadable
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
-from functions.gateway.upstream import Sender, UpstreamResponse, is_public, public_address, public_addresses
+from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.gateway.calling import SETTINGS
-from tests.gateway.loopback import Upstream, answer
+from tests.gateway.loopback import Told, Upstream, answer
 
 PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1")
 PRIVATE = (
@@ -70,14 +74,13 @@ def resolving(*addresses: str) -> Callable[..., Awaitable[list[Any]]]:
 
 def test_one_private_address_among_public_ones_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("8.8.8.8", "10.0.0.1"))
-    with pytest.raises(httpcore.ConnectError, match="the name resolves to a private address"):
-        asyncio.run(public_address("rebound.example", 443))
+    with pytest.raises(NotPublic, match="the name resolves to a private address"):
+        asyncio.run(public_addresses("rebound.example", 443))
 
 
 def test_all_addresses_of_a_public_name_are_known_in_the_resolvers_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("1.1.1.1", "8.8.8.8", "1.1.1.1"))
     assert asyncio.run(public_addresses("api.example", 443)) == ["1.1.1.1", "8.8.8.8"]
-    assert asyncio.run(public_address("api.example", 443)) == "1.1.1.1"
 
 
 @pytest.mark.parametrize("host", ["does-not-exist.invalid", "a..b", "x" * 300])
@@ -92,7 +95,7 @@ def test_the_next_address_is_tried_where_one_does_not_answer(
 ) -> None:
     """As for a name with an IPv6 address on a machine without IPv6. Loopback is called public for this test only."""
     monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("127.1.2.3", "127.0.0.1"))
-    monkeypatch.setattr(upstream_module, "is_public", lambda address: True)
+    monkeypatch.setattr(addresses, "is_public", lambda address: True)
     upstream.answers(answer(200, {"ok": True}))
     port = upstream.origin.rsplit(":", 1)[1]
     assert send(UpstreamRequest("GET", f"http://api.example:{port}", "/"), Settings()).status == 200
@@ -129,3 +132,103 @@ def test_a_request_that_http_cannot_carry_is_told_without_showing_it(upstream: U
 def test_a_repeated_header_is_one_list_and_names_are_lower_case(upstream: Upstream) -> None:
     upstream.answers(answer(200, {}, ("X-Limit", "1"), ("X-LIMIT", "2")))
     assert send(UpstreamRequest("GET", upstream.origin, "/")).headers["x-limit"] == "1, 2"
+
+
+def send_all(*requests: UpstreamRequest) -> list[UpstreamResponse]:
+    """One after the other over one sender, so that connections are kept."""
+
+    async def go() -> list[UpstreamResponse]:
+        sender = Sender(SETTINGS)
+        try:
+            return [await sender.send(request, time.monotonic() + 10) for request in requests]
+        finally:
+            await sender.close()
+
+    return asyncio.run(go())
+
+
+def test_requests_to_one_origin_share_a_kept_connection(upstream: Upstream) -> None:
+    upstream.answers(answer(200, {"ok": True}))
+    send_all(*[UpstreamRequest("POST", upstream.origin, "/", body=b"{}")] * 3)
+    assert [received.connection for received in upstream.requests] == [1, 1, 1]
+
+
+def test_a_read_is_sent_once_more_when_its_kept_connection_is_dead(upstream: Upstream) -> None:
+    upstream.answers(answer(200, {}), Told(b"", "reset"), answer(200, {"ok": True}))
+    answers = send_all(*[UpstreamRequest("GET", upstream.origin, "/")] * 2)
+    assert answers[1].body == b'{"ok": true}'
+    assert [received.connection for received in upstream.requests] == [1, 1, 2]
+
+
+def test_a_read_is_not_sent_again_over_a_fresh_connection(upstream: Upstream) -> None:
+    upstream.answers(Told(b"", "reset"))
+    with pytest.raises(UpstreamUnreachable, match="broke before the answer was complete"):
+        send_all(UpstreamRequest("GET", upstream.origin, "/"))
+    assert len(upstream.requests) == 1
+
+
+def test_a_read_whose_answer_has_begun_is_not_sent_again(upstream: Upstream) -> None:
+    upstream.answers(answer(200, {}), Told(b"HTTP/1.1 200 OK\r\ncontent-le", "reset"), answer(200, {}))
+    with pytest.raises(UpstreamUnreachable, match="broke before the answer was complete"):
+        send_all(*[UpstreamRequest("GET", upstream.origin, "/")] * 2)
+    assert len(upstream.requests) == 2
+
+
+def test_a_write_that_may_have_been_seen_is_never_sent_again(upstream: Upstream) -> None:
+    upstream.answers(answer(200, {}), Told(b"", "reset"), answer(200, {}))
+    with pytest.raises(UpstreamUnreachable, match="whether it was carried out is unknown"):
+        send_all(*[UpstreamRequest("POST", upstream.origin, "/", body=b"{}")] * 2)
+    assert len(upstream.requests) == 2
+
+
+def test_bytes_that_nobody_asked_for_never_become_the_next_answer(upstream: Upstream) -> None:
+    forged = answer(200, {"forged": True}).raw
+    upstream.answers(Told(answer(200, {"n": 1}).raw + forged), answer(200, {"n": 2}))
+    first, second = send_all(*[UpstreamRequest("POST", upstream.origin, "/", body=b"{}")] * 2)
+    assert (first.body, second.body) == (b'{"n": 1}', b'{"n": 2}')
+    assert [received.connection for received in upstream.requests] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("lines", "raw"),
+    [
+        ([("content-encoding", "gzip")], gzip.compress(b"tea " * 100)),
+        ([("content-encoding", "deflate")], zlib.compress(b"tea " * 100)),
+        ([("content-encoding", "deflate")], zlib.compress(b"tea " * 100, wbits=-15)),
+        ([("content-encoding", "deflate, gzip")], gzip.compress(zlib.compress(b"tea " * 100))),
+        ([("content-encoding", "unknown")], b"tea " * 100),
+    ],
+    ids=["gzip", "deflate", "raw deflate", "two", "unknown"],
+)
+def test_a_content_encoding_is_undone(upstream: Upstream, lines: list[tuple[str, str]], raw: bytes) -> None:
+    upstream.answers(answer(200, raw, *lines))
+    assert send(UpstreamRequest("GET", upstream.origin, "/")).body == b"tea " * 100
+
+
+@pytest.mark.parametrize("raw", [b"not gzip", gzip.compress(b"tea " * 100)[:-9]], ids=["no gzip", "cut short"])
+def test_bytes_that_are_not_in_their_encoding_are_unreadable(upstream: Upstream, raw: bytes) -> None:
+    upstream.answers(answer(200, raw, ("content-encoding", "gzip")))
+    with pytest.raises(UpstreamUnreadable, match="not in the content encoding it names"):
+        send(UpstreamRequest("GET", upstream.origin, "/"))
+
+
+def test_an_answer_is_measured_while_it_is_decoded(upstream: Upstream) -> None:
+    """A gigabyte of zeros is one megabyte of gzip; no more of it than the limit and a byte is ever made."""
+    small = dataclasses.replace(SETTINGS, max_upstream_bytes=10_000)
+    upstream.answers(answer(200, gzip.compress(bytes(50_000_000)), ("content-encoding", "gzip")))
+    tracemalloc.start()
+    with pytest.raises(TooLargeAnswer):
+        send(UpstreamRequest("GET", upstream.origin, "/"), small)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5_000_000
+
+
+def test_an_answer_without_a_length_ends_with_its_connection(upstream: Upstream) -> None:
+    upstream.answers(Told(b"HTTP/1.1 200 OK\r\n\r\nall of it", "close"))
+    assert send(UpstreamRequest("GET", upstream.origin, "/")).body == b"all of it"
+
+
+def test_a_1xx_before_the_answer_is_passed_over(upstream: Upstream) -> None:
+    upstream.answers(Told(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + answer(200, {"ok": True}).raw))
+    assert send(UpstreamRequest("GET", upstream.origin, "/")).body == b'{"ok": true}'

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from functions.admin_api.accounts.contract import MAX_CONTEXT_CHARS, MAX_CREDENTIAL_CHARS
+from functions.gateway.addresses import NotPublic, NotReachable, is_public, public_addresses
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import Invalid, invalid
 from functions.gateway.json_text import Json
-from functions.gateway.upstream import is_public, public_address
 from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import Catalog
 
@@ -90,15 +90,13 @@ def _is_private(host: str) -> bool:
 
 async def check_resolves(base_url: str) -> None:
     """Raises Invalid when the host does not resolve, or not to public addresses only. The sender checks again."""
-    import httpcore
-
     url = urlsplit(base_url)
     host = url.hostname or ""
     try:
-        await public_address(host, url.port or 443)
-    except httpcore.ConnectError as error:
-        if "private" in str(error):
-            raise _private(host, "resolves to an address that is not on the public internet") from error
+        await public_addresses(host, url.port or 443)
+    except NotPublic as error:
+        raise _private(host, "resolves to an address that is not on the public internet") from error
+    except NotReachable as error:
         raise Invalid(f"base_url: the host {host} does not resolve; check its spelling") from error
 
 
