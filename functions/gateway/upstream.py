@@ -54,27 +54,27 @@ class Sender:
         except TimeoutError as error:
             raise UpstreamTimeout(
                 f"{host} did not answer within {max(1, round(time.monotonic() - started))} s; {_effect(request)}",
-                detail=type(error).__name__,
+                detail=_cause(error),
             ) from error
         except NotReachable as error:
             raise UpstreamUnreachable(
-                f"no connection to {host} ({error}); nothing was done", sent=False, detail=type(error).__name__
+                f"no connection to {host} ({error}); nothing was done", sent=False, detail=_cause(error)
             ) from error
         except WrongEncoding as error:
             raise UpstreamUnreadable(
                 f"{host} answered with bytes that are not in the content encoding it names; {_effect(request)}",
-                detail=type(error).__name__,
+                detail=_cause(error),
             ) from error
         except Unsendable as error:
             raise UpstreamUnreachable(
                 f"the request to {host} has no valid form in HTTP; nothing was sent",
                 sent=False,
-                detail=type(error).__name__,
+                detail=_cause(error),
             ) from None
         except Broken as error:
             raise UpstreamUnreachable(
                 f"the connection to {host} broke before the answer was complete; {_effect(request)}",
-                detail=type(error).__name__,
+                detail=_cause(error),
             ) from error
         except TooLong as error:
             raise TooLargeAnswer(
@@ -94,6 +94,11 @@ class Sender:
         if self._connections is None or self._loop is not loop:
             self._connections, self._loop = Connections(private=self._settings.private_upstreams), loop
         return self._connections
+
+
+def _cause(error: Exception) -> str:
+    """The name of what the operating system, TLS or HTTP said, for the log."""
+    return type(error.__cause__ or error).__name__
 
 
 def _effect(request: UpstreamRequest) -> str:

@@ -413,5 +413,5 @@ def test_the_log_says_how_an_upstream_was_not_reached(
     assert connecting.status_code == 502
     told = [record.getMessage() for record in caplog.records if "UpstreamUnreachable: " in record.getMessage()]
     assert len(told) == 2
-    assert all("ConnectError" in line and line.startswith("request ") for line in told)
+    assert all("ConnectionRefusedError" in line and line.startswith("request ") for line in told)
     assert "ConnectError" not in answer.text + connecting.text
