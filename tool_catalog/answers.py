@@ -32,7 +32,7 @@ def documented_answer(record: MethodRecord, place: Place, expander: Expander, ga
             gate.jmespath(where.at(key), expression)
     if result.map is None:
         if result.response_schema is not None:
-            gate.report(where.at("response_schema"), 'only with "map"; the documented answer stands beside "result"')
+            gate.report(where.at("response_schema"), 'only with "map"; the documented answer stands next to "result"')
         return schemas.rename_and_drop(documented, result.rename, tuple(result.drop))
     if result.response_schema is None:
         gate.report(where, 'missing key "response_schema": with "map" it says what the map produces')
@@ -69,7 +69,7 @@ def output_schema(record: MethodRecord, method: str, answer: Schema, place: Plac
         gate.report(where, f'"{result.items}" must be "@" or a key of the root here; reshape with "map"')
     found = item_schema(record, answer)
     if answer and found is None:
-        gate.report(where, f'"{result.items}" is no array in the schema of the answer')
+        gate.report(where, f'"{result.items}" is not an array in the schema of the answer')
     item = schemas.output_item(found or {})
     if enveloped:
         return schemas.enveloped(item)

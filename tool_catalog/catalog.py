@@ -9,8 +9,8 @@ File format 1 (UTF-8, LF, two-space indent, key order as the compiler wrote it, 
      "auth": {...}, "credentials": {...}, "context": {...}, "probe": {...}, "rate_limits": {...},
      "pinnable": ["user_id", ...], "source_sha256": "<64 hex>", "tools": [{...}, ...]}
 
-Each tool holds its MCP definition exactly as a client receives it, and beside it, never sent to a client, how a call is
-turned into one upstream request and how the answer is shaped.
+Each tool holds its MCP definition exactly as a client receives it. Next to the definition stands what is never sent to
+a client: how a call is turned into one upstream request, and how the answer is shaped.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Pagination:
 
     `style`     page (1, 2, 3...), offset (0, size, 2*size...), cursor (the upstream's own opaque value).
     `position`  upstream parameter that takes the page number, offset or cursor; `size` the one for the page size.
-    `default_size`, `max_size`  records per page.
+    `default_size`, `max_size`  items per page.
     `next`      JMESPath over the upstream answer: for cursor, the next cursor; for page and offset, anything truthy
                 while there are more pages (a URL, a boolean). None: a full page means there may be more.
     `collect`   pages fetched in one call before answering (1 = one page, the cursor goes to the caller).
@@ -240,7 +240,7 @@ class Tool:
 
     @property
     def custom(self) -> bool:
-        """True for every method beside list, get, create, update and delete."""
+        """True for every method except list, get, create, update and delete."""
         return self.method not in STANDARD_METHODS
 
     @property
@@ -260,7 +260,7 @@ STANDARD_METHODS = ("list", "get", "create", "update", "delete")
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """How a credential is attached. `value` is a template over the credential's fields, as "Token {api_key}".
+    """How a credential is attached. `value` is a template over the credential's fields, e.g. "Token {api_key}".
 
     header: `name: value`. query: `?name=value`. bearer: `Authorization: Bearer value`.
     basic: `Authorization: Basic base64(username:password)`, both templates. none: nothing is attached.

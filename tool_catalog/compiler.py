@@ -32,7 +32,7 @@ DESCRIPTION_LENGTH = (40, 1024)
 """Characters of a tool description: under 40 says too little; 1024 is the tightest limit of the large model APIs."""
 
 INSTRUCTIONS_LENGTH = (40, 2000)
-"""Characters of the server instructions; hosts show the model at least the first 512."""
+"""Characters of the server instructions; hosts show the model the first 512 or more."""
 
 TITLE_LENGTH = (3, 60)
 """Characters of a title, which hosts show to people in lists and confirmations."""
@@ -134,7 +134,7 @@ class _Compilation:
             if key in needs and not template and key != "password":
                 self.gate.report(place, f'scheme "{auth.scheme}" needs "{key}"')
             elif key not in needs and template:
-                self.gate.report(place.at(key), f'scheme "{auth.scheme}" has no use for it')
+                self.gate.report(place.at(key), f'scheme "{auth.scheme}" does not use it')
         credentials = self.records.integration.credentials
         for name in sorted(fields - set(credentials)):
             self.gate.report(place, f'"{{{name}}}" is not described under "credentials"')
@@ -243,7 +243,7 @@ class _Compilation:
         return access
 
     def _annotations(self, record: MethodRecord, method: str, access: catalog.Access, place: Place) -> Schema:
-        """All four hints, always. What cannot be told from the method must be stated in the record."""
+        """All four hints, always. What the method does not say, the record must."""
         destructive, idempotent = record.destructive, record.idempotent
         if access == "read":
             if destructive:

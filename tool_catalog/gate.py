@@ -15,7 +15,7 @@ JMESPATH_FUNCTIONS = (*sorted(jmespath.functions.Functions.FUNCTION_TABLE), "exc
 
 
 class Gate:
-    """Everything found wrong so far. A rule adds to it and goes on, so that one run tells all."""
+    """Everything found wrong so far. A rule adds to it and continues, so that one run reports every problem."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []

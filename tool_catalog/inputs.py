@@ -41,10 +41,10 @@ MAX_TOKENS = (100, 100_000)
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 """A path parameter in a request line."""
 
-_LIMIT = "Records per page, 1 to {maximum}. Default {default}."
-_NEXT_CURSOR = "next_cursor of the previous answer, passed back unchanged, for the next page. Leave out for the first."
-_FIELDS = "JMESPath applied to each item, to return less, as {example}. Default whole items."
-_MAX_TOKENS = "Upper bound for this result in tokens (about 4 characters each); the answer says what was left out."
+_LIMIT = "Items per page, 1 to {maximum}. Default {default}."
+_NEXT_CURSOR = "next_cursor of the previous result, unchanged, for the next page. Leave it out for the first page."
+_FIELDS = "JMESPath applied to each item, to return less, e.g. {example}. Default whole items."
+_MAX_TOKENS = "Upper bound for this result in tokens (about 4 characters each); the result says what was left out."
 
 
 def compile_input(
@@ -174,7 +174,9 @@ def _hidden_parameters(
         where = place.at("parameters", name)
         pinned = bool(record.pin and record.pin.required and record.pin.argument == name)
         if mapping.location in (None, "result"):
-            gate.report(where, 'is no argument of the tool; fix the name, or give "location" and "value" or "context"')
+            gate.report(
+                where, 'is not an argument of the tool; fix the name, or give "location" and "value" or "context"'
+            )
         elif mapping.value is None and mapping.context is None and not pinned:
             gate.report(where, 'sends nothing: give "value" or "context"')
         found.append(

@@ -35,7 +35,7 @@ Slug = Annotated[str, pydantic.Field(pattern=SLUG)]
 
 REQUEST_LINE = rf"^({'|'.join(VERBS)}) /[^\s?#]*$"
 RequestLine = Annotated[str, pydantic.Field(pattern=REQUEST_LINE)]
-"""VERB and path, as "GET /v1/memories/{id}/": no host, no query."""
+"""VERB and path, e.g. "GET /v1/memories/{id}/": no host, no query."""
 
 
 class Strict(pydantic.BaseModel):
@@ -154,7 +154,7 @@ class PinRecord(Strict):
 class ParameterRecord(Strict):
     """How one argument is sent, where that is not simply under its own name.
 
-    `location`  only for a parameter that is no argument of the tool: a constant, a context value, a pinned filter.
+    `location`  only for a parameter that is not an argument of the tool: a constant, a context value, a pinned filter.
     """
 
     name: str | None = None
@@ -347,8 +347,8 @@ _TYPE_WORDS = {
 }
 
 _PATTERN_WORDS = {
-    SLUG: "a lower-case name of letters, digits and single underscores, as project_members",
-    REQUEST_LINE: f'a verb ({", ".join(VERBS)}) and a path without host or query, as "GET /v1/ping/"',
+    SLUG: "a lower-case name of letters, digits and single underscores, e.g. project_members",
+    REQUEST_LINE: f'a verb ({", ".join(VERBS)}) and a path without host or query, e.g. "GET /v1/ping/"',
 }
 
 

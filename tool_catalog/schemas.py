@@ -73,7 +73,9 @@ def schema_problems(schema: Schema, place: Place) -> list[Problem]:
     problems = []
     for error in _META_SCHEMA.iter_errors(schema):
         wrong_type = "type" in error.instance_path[-2:] and error.kind.name == "anyOf"
-        detail = f"{json.dumps(error.instance)} is no type; types: {', '.join(_TYPES)}" if wrong_type else error.message
+        detail = (
+            f"{json.dumps(error.instance)} is not a type; types: {', '.join(_TYPES)}" if wrong_type else error.message
+        )
         problems.append(place.at(*error.instance_path).problem(f"not JSON Schema 2020-12: {detail}"))
     return problems
 
@@ -157,7 +159,7 @@ class Expander:
         if isinstance(schema.get("required"), list) and isinstance(properties, dict):
             for index, name in enumerate(schema["required"]):
                 if name not in properties:
-                    self.report(place.at("required", index).problem(f'"{name}" is required but is no property'))
+                    self.report(place.at("required", index).problem(f'"{name}" is required but is not a property'))
 
 
 def loose_objects(schema: Json, place: Place) -> list[Problem]:

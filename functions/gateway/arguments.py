@@ -6,6 +6,7 @@ they will be sent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
@@ -192,10 +193,13 @@ def _properties_at(error: Any, accepted: Mapping[str, Json]) -> list[str]:
     return list(properties)
 
 
+_SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)\. ")
+
+
 def _about(schema: Json) -> str:
     """The first sentence of a parameter's description, behind a colon."""
     description = schema.get("description", "") if isinstance(schema, Mapping) else ""
-    return f": {description.split('. ')[0].rstrip('.')}" if description else ""
+    return f": {_SENTENCE_END.split(description)[0].rstrip('.')}" if description else ""
 
 
 def _path(steps: Sequence[str | int]) -> str:

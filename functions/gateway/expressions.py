@@ -1,7 +1,7 @@
 """JMESPath: the catalogue's own expressions, which are trusted, and a caller's `fields`, which are bounded.
 
 The language has no loops, but `[@, @] | [@, @] | ...` doubles its value with every step; so what a caller's expression
-makes is counted while it is made, and stopped.
+makes is counted while it is made, and evaluation stops at a limit.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FIELDS_CHARS = 1_000
 """Longest `fields` expression."""
 
 STEPS = 300_000
-"""Steps of one projection over all records of an answer, about a second. 30 fields of 200 records take 14,000."""
+"""Steps of one projection over all items of an answer, about a second. 30 fields of 200 items take 14,000."""
 
 COPIED_PER_STEP = 50
 """Characters or entries of a value found that cost as much as one step."""
@@ -40,32 +40,32 @@ def search(expression: str, document: Json) -> Json:
 
 
 class Fields:
-    """A caller's projection of records. Raises BadExpression when it cannot be read."""
+    """A caller's projection of items. Raises BadExpression when it cannot be read."""
 
     def __init__(self, expression: str) -> None:
         import jmespath
         from jmespath.exceptions import JMESPathError
 
         if len(expression) > FIELDS_CHARS:
-            raise BadExpression(f"it has {len(expression)} characters and {FIELDS_CHARS} are allowed")
+            raise BadExpression(f"the expression has {len(expression)} characters; at most {FIELDS_CHARS} are allowed")
         try:
             self._parsed = jmespath.compile(expression).parsed
         except (JMESPathError, *_UNFIT) as error:
             raise BadExpression(_reason(error)) from error
 
-    def of(self, records: Sequence[Json]) -> list[Json]:
-        """Each record through the expression. Raises BadExpression."""
+    def of(self, items: Sequence[Json]) -> list[Json]:
+        """Each item through the expression. Raises BadExpression."""
         from jmespath.exceptions import JMESPathError
 
         interpreter = _bounded()(_options())
         try:
-            return [interpreter.visit(self._parsed, record) for record in records]
+            return [interpreter.visit(self._parsed, item) for item in items]
         except (JMESPathError, *_UNFIT) as error:
             raise BadExpression(_reason(error)) from error
 
 
 _UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What jmespath lets through beside its own errors, as for a slice with step 0 or a number that is infinite."""
+"""What jmespath raises in addition to its own errors, e.g. for a slice with step 0 or an infinite number."""
 
 
 def _reason(error: Exception) -> str:
@@ -87,7 +87,7 @@ def _options() -> Any:
     from jmespath import functions
 
     class Functions(functions.Functions):
-        """JMESPath's own functions and the ones records may use besides."""
+        """JMESPath's own functions, and the ones that only our records have."""
 
         @functions.signature({"types": ["string", "null"]}, {"types": ["number"]})
         def _func_excerpt(self, string: str | None, length: float) -> str:
@@ -106,8 +106,8 @@ def _bounded() -> Any:
     from jmespath.visitor import TreeInterpreter
 
     class Bounded(TreeInterpreter):
-        """Counts each node visited, what it answers by its length, and a multi-select by all that hangs on it: it is
-        the one construct that can hold the same value more than once."""
+        """Counts each node visited and the length of what it returns. A multi-select counts with all that it holds,
+        because only this construct can hold one value several times."""
 
         def __init__(self, options: Any) -> None:
             super().__init__(options)
@@ -136,6 +136,6 @@ def _bounded() -> Any:
         def _spend(self, steps: float) -> None:
             self._left -= steps
             if self._left < 0:
-                raise ValueError("it makes too much of these records; choose less")
+                raise ValueError("the expression produces too much output; select fewer fields")
 
     return Bounded

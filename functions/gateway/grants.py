@@ -33,7 +33,7 @@ class ServerConfig:
 
     `methods`, `tags`  which tools are shown; empty = no restriction (see selection.py).
     `require_api_token_auth`  a call must also carry a valid API token.
-    `pins`      ids of entities forced on every call, e.g. {"owner_id": "usr_1"} (see pins/).
+    `pins`      ids of entities forced on every call, e.g. {"owner_id": "o-1"} (see pins/).
     `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
     `defaults`  the same shape: used where the caller says nothing.
     """

@@ -333,7 +333,7 @@ def test_a_records_own_rule_is_told_although_the_schema_refuses_too(upstream: Up
         call_once(MEM0, upstream.origin, "mem_0_memories_search", search)
     rule, schema = refused.value.problems
     assert rule.startswith(
-        '"keywords" inside the filters of a search makes Mem0 answer 500. Put the words into "query"'
+        '"keywords" inside the filters of a search makes Mem0 return status 500. Put the words into "query"'
     )
     assert schema.startswith('"filters" has no member "keywords"; valid: ')
     assert not refused.value.sent

@@ -41,7 +41,7 @@ def test_an_expression_finds_what_jmespath_finds(expression: str, found: Any) ->
     [
         ("{id: ", "Invalid jmespath expression: Incomplete expression"),
         ("", "Invalid JMESPath expression: cannot be empty"),
-        ("x" * 1_001, "it has 1001 characters and 1000 are allowed"),
+        ("x" * 1_001, "the expression has 1001 characters; at most 1000 are allowed"),
         ("(" * 1_000, "nested too deep"),
         ("!" * 1_000, "nested too deep"),
     ],
@@ -104,7 +104,7 @@ def test_an_expression_that_doubles_its_value_is_stopped(bomb: str) -> None:
 
     error, calls = counted(refused)
     assert calls < CALLS_PER_STEP * STEPS
-    assert str(error) == "it makes too much of these records; choose less"
+    assert str(error) == "the expression produces too much output; select fewer fields"
 
 
 def test_a_generous_projection_of_a_full_answer_is_within_the_bound() -> None:

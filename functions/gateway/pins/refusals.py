@@ -11,7 +11,7 @@ from tool_catalog.catalog import Tool
 
 
 def listed(pins: Mapping[str, str]) -> str:
-    """The pins as a text for people, e.g. user_id="usr_1"."""
+    """The pins as a text for people, e.g. owner_id="o-1"."""
     return ", ".join(f"{name}={shown(value)}" for name, value in pins.items())
 
 
