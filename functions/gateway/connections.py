@@ -1,405 +1,465 @@
-"""HTTP/1.1 with upstreams over kept connections: sockets, TLS, framing, content encodings, and nothing above them.
+"""Connections to upstreams: opened, kept, bounded, and one HTTP/1.1 exchange at a time on each.
 
-h11 frames the messages, as it does under httpx. There is no redirect, cookie, proxy or netrc to switch off, because
-none is here. A whole warm call takes 4.7 million instructions with this file and took 6.6 million with httpx's client.
-The first call of a process imports httpx, httpcore and an anyio backend no more, which were 0.09 s of CPU.
+h11 frames the messages without input or output; asyncio moves the bytes. A client library would bring redirects,
+cookies, proxies and netrc, each to be switched off, one pool for everybody, and no word on whether a byte was accepted.
+Here they do not exist. A whole warm call takes 4.7 million instructions; with httpx it took 6.6 million, and the first
+call of a process also imported httpx, httpcore and an anyio backend (0.09 s of CPU).
+
+A place is what one exchange occupies. Places are bounded per key, so that an upstream that stalls can only stop its own
+callers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import select
-import socket
-import zlib
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import quote, urlsplit
+import ssl
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from functions.gateway.addresses import NotReachable, public_addresses
-from functions.gateway.requests import UpstreamRequest
+from functions.gateway.addresses import resolve
+from functions.gateway.content_coding import Body, OverLimit
 
 if TYPE_CHECKING:
-    import ssl
+    pass
 
-    import h11
+IDLE_SECONDS = 4.0
+"""How long an idle connection is kept. Common servers close theirs after 5 s (uvicorn, Node.js, Apache), and a request
+that crosses that closing is lost, so we close first."""
 
-KEEPALIVE_SECONDS = 30
-"""An idle connection is kept this long: under the usual 60 s of load balancers, so that we close first."""
+PLACES = 32
+"""Exchanges at once per origin and account; beyond, callers wait for a place. Browsers use 6, SDKs 10 to 100."""
 
-MAX_CONNECTIONS = 100
-"""Connections in use per process; a Lambda serves one request at a time, a laptop some dozens."""
+ADDRESS_SECONDS = 5.0
+"""How long one address of a name may take to connect while there are others to try."""
 
-MAX_HEAD_BYTES = 100_000
-"""Longest head of an answer, and longest line of a chunked one."""
+MAX_HEAD_BYTES = 102_400
+"""Bytes of one answer's status line and headers; servers refuse far less in a request, e.g. 8 kB."""
 
-DEFAULT_HEADERS = (
-    ("Accept", "application/json"),
-    ("Accept-Encoding", "gzip, deflate"),
-    ("Connection", "keep-alive"),
-    ("User-Agent", "postern"),
-)
-"""Sent with each request that does not have a header of the same name."""
+MAX_INTERIM = 20
+"""Interim answers (1xx) before the final one; more are not HTTP as anybody uses it."""
 
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Verbs after which a lost answer changed nothing."""
-
-WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-"""Verbs whose requests say that they have no body when they have none."""
-
-TARGET = "/%:?#[]@!$&'()*+,;=-._~"
-"""Characters of a request target beside letters and digits; others are percent-encoded."""
+READ_AHEAD = 262_144
+"""Bytes that are received before anybody reads them; beyond, the sender of them has to wait."""
 
 
-class Broken(Exception):
-    """The connection ended, or what came was not HTTP, before the answer was complete. `began`: a part of it came."""
-
-    def __init__(self, message: str, *, began: bool) -> None:
-        super().__init__(message)
-        self.began = began
+class NotConnected(Exception):
+    """No connection was made, so nothing was sent. The message is a short reason without any value of the request."""
 
 
 class Unsendable(Exception):
-    """The request has no form in HTTP. The text shows nothing of it."""
+    """The request has no valid form in HTTP, so nothing was sent."""
 
 
-class WrongEncoding(Exception):
-    """The body is not in the content encoding that its header names."""
+class Broken(Exception):
+    """The connection ended, or stopped being HTTP, before the answer was complete.
+
+    `answered`  a part of an answer had come. `accepted`: the upstream may have taken a byte of the request.
+    """
+
+    def __init__(self, detail: str, *, answered: bool, accepted: bool = True) -> None:
+        super().__init__(detail)
+        self.answered = answered
+        self.accepted = accepted
 
 
-class TooLong(Exception):
-    """The body, decoded, is over the limit. `status` is the answer's."""
+@dataclass(slots=True)
+class Progress:
+    """How far an exchange has come, for the error of one that runs out of time.
 
-    def __init__(self, status: int) -> None:
-        super().__init__("the answer is over the limit")
-        self.status = status
+    `step`    what is under way, for the log. `sending`: bytes of the request may have left us.
+    `status`  that of the answer, once it has come.
+    """
+
+    step: str = "waiting for a free connection"
+    sending: bool = False
+    status: int | None = None
 
 
-class Reply(NamedTuple):
-    """`headers` have lower-case names, a repeated one its values joined by commas; `body` is decoded."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where to connect to."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> Origin:
+        """The origin of a URL such as https://api.example.com:8443."""
+        parts = urlsplit(url)
+        return cls(parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One request as it goes over the wire; `target` is path and query, percent-encoded."""
+
+    verb: str
+    target: str
+    headers: Sequence[tuple[str, str]] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: names of headers in lower case, the body decoded."""
 
     status: int
     headers: dict[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
 
 
-class Connections:
-    """The kept connections of one event loop. `private`: addresses that are not of the public internet are allowed."""
+class Pool:
+    """The connections of one event loop.
 
-    def __init__(self, *, private: bool) -> None:
+    `private`       connect to private addresses, too.
+    `idle_seconds`  how long an idle connection is kept, on the event loop's clock and on `wall`, the clock that goes on
+                    while a Lambda function is frozen: a function that thaws starts without connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        private: bool,
+        places: int = PLACES,
+        idle_seconds: float = IDLE_SECONDS,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._private = private
-        self._idle: dict[str, list[_Connection]] = {}
-        self._places = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._swept_at = 0.0
+        self._places = places
+        self._idle_seconds = idle_seconds
+        self._wall = wall
+        self._idle: dict[Origin, list[_Connection]] = {}
+        self._taken: dict[Hashable, _Places] = {}
 
-    async def exchange(self, request: UpstreamRequest, most: int) -> Reply:
-        """The answer to one request, its decoded body of at most `most` bytes.
+    @asynccontextmanager
+    async def place(self, key: Hashable) -> AsyncIterator[None]:
+        """Take one of the key's places, waiting for one to become free."""
+        places = self._taken.get(key)
+        if places is None:
+            places = self._taken[key] = _Places(self._places)
+        try:
+            async with places:
+                yield
+        finally:
+            if places.unused:
+                self._taken.pop(key, None)
 
-        A kept connection may have been closed by the far side without our noticing. A request that changes nothing is
-        sent once more, on a fresh connection, when a kept one ends without a byte of an answer; no other ever is.
-        Raises NotReachable, Broken, Unsendable, WrongEncoding or TooLong.
+    async def exchange(
+        self, origin: Origin, request: Outgoing, progress: Progress, *, repeatable: bool, limit: int
+    ) -> Answer:
+        """Send the request and read its answer, of at most `limit` decoded bytes.
+
+        A kept connection may turn out to be dead. When it ends before any byte of an answer, the request is sent once
+        more on a fresh connection if it is `repeatable`, or if no byte of it was accepted.
+        Raises NotConnected, Unsendable, Broken, BadCoding or OverLimit.
         """
-        message = _message(request)
-        async with self._places:
-            self._sweep()
-            kept = self._kept(request.origin)
-            if kept is not None:
-                try:
-                    return await self._on(kept, request, message, most)
-                except Broken as broken:
-                    if broken.began or not (request.safe or request.verb in READS):
-                        raise
-            return await self._on(await self._connected(request.origin), request, message, most)
+        if (kept := self._take(origin)) is not None:
+            try:
+                return await self._exchange(kept, request, progress, limit)
+            except Broken as broken:
+                if broken.answered or (broken.accepted and not repeatable):
+                    raise
+        progress.step = "connecting"
+        return await self._exchange(await self._connect(origin), request, progress, limit)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the kept connections."""
         for connections in self._idle.values():
             for connection in connections:
-                connection.abort()
+                connection.close()
         self._idle.clear()
 
-    async def _on(self, connection: _Connection, request: UpstreamRequest, message: h11.Request, most: int) -> Reply:
+    async def _exchange(self, connection: _Connection, request: Outgoing, progress: Progress, limit: int) -> Answer:
         try:
-            reply = await connection.exchange(message, request.body, most)
+            answer = await connection.exchange(request, progress, limit)
         except BaseException:
-            connection.abort()
+            connection.close()
             raise
-        if connection.reusable():
-            connection.used_at = asyncio.get_running_loop().time()
-            self._idle.setdefault(request.origin, []).append(connection)
+        if connection.is_reusable():
+            self._keep(connection)
         else:
-            connection.abort()
-        return reply
+            connection.close()
+        return answer
 
-    def _kept(self, origin: str) -> _Connection | None:
-        """The connection used last, because it is the least likely to be dead."""
-        idle = self._idle.get(origin, [])
-        while idle:
-            connection = idle.pop()
-            if connection.alive():
+    def _keep(self, connection: _Connection) -> None:
+        loop = asyncio.get_running_loop()
+        connection.kept_at = (loop.time(), self._wall())
+        self._idle.setdefault(connection.origin, []).append(connection)
+        connection.expiry = loop.call_later(self._idle_seconds, self._expire, connection)
+
+    def _expire(self, connection: _Connection) -> None:
+        connections = self._idle.get(connection.origin, [])
+        if connection in connections:
+            connections.remove(connection)
+            connection.close()
+        if not connections:
+            self._idle.pop(connection.origin, None)
+
+    def _take(self, origin: Origin) -> _Connection | None:
+        """The connection to the origin that was used last, if there is one that is young and alive."""
+        now, wall = asyncio.get_running_loop().time(), self._wall()
+        connections = self._idle.get(origin, [])
+        while connections:
+            connection = connections.pop()
+            connection.expiry.cancel()
+            idle = max(now - connection.kept_at[0], wall - connection.kept_at[1])
+            if idle < self._idle_seconds and connection.is_quiet():
                 return connection
-            connection.abort()
+            connection.close()
+        self._idle.pop(origin, None)
         return None
 
-    def _sweep(self) -> None:
-        """Close what was idle for too long, at most once in KEEPALIVE_SECONDS of a busy process."""
-        now = asyncio.get_running_loop().time()
-        if now - self._swept_at < KEEPALIVE_SECONDS / 2:
-            return
-        self._swept_at = now
-        for origin, connections in list(self._idle.items()):
-            fresh = [one for one in connections if now - one.used_at < KEEPALIVE_SECONDS]
-            for connection in connections:
-                if connection not in fresh:
-                    connection.abort()
-            if fresh:
-                self._idle[origin] = fresh
-            else:
-                del self._idle[origin]
-
-    async def _connected(self, origin: str) -> _Connection:
-        """A new connection. Raises NotReachable."""
-        where = _place(origin)
-        context = tls_context() if where.secure else None
-        addresses = [where.host] if self._private else await public_addresses(where.host, where.port)
-        problem: Exception | None = None
-        for address in addresses:  # a name with both kinds of address, on a machine without IPv6
+    async def _connect(self, origin: Origin) -> _Connection:
+        """A fresh connection. Raises NotConnected."""
+        try:
+            addresses = await resolve(origin.host, origin.port, private=self._private)
+        except OSError as error:
+            raise NotConnected(str(error)) from None
+        *others, last = addresses
+        for address in others:  # e.g. a name with both kinds of address, on a machine without IPv6
             try:
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    _Connection,
-                    address,
-                    where.port,
-                    ssl=context,
-                    server_hostname=where.host if context else None,
-                )
-            except socket.gaierror as error:
-                raise NotReachable("the name does not resolve") from error
-            except (OSError, UnicodeError) as error:
-                problem = error
+                async with asyncio.timeout(ADDRESS_SECONDS):
+                    return await self._open(origin, address)
+            except (NotConnected, TimeoutError):
+                continue
+        return await self._open(origin, last)
+
+    async def _open(self, origin: Origin, address: str) -> _Connection:
+        loop = asyncio.get_running_loop()
+        secure = origin.scheme == "https"
+        try:
+            _, wire = await loop.create_connection(
+                _Wire,
+                address,
+                origin.port,
+                ssl=tls_context() if secure else None,
+                server_hostname=origin.host if secure else None,
+            )
+        except ssl.SSLCertVerificationError as error:
+            raise NotConnected(f"its certificate is not valid: {error.verify_message}") from error
+        except OSError as error:
+            raise NotConnected("refused or unreachable") from error
+        return _Connection(origin, wire)
+
+
+class _Places:
+    """A semaphore that knows when nobody uses it, and that serves callers in the order they came."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._count = count
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def unused(self) -> bool:
+        return self._free == self._count and not self._waiting
+
+    async def __aenter__(self) -> None:
+        if self._free > 0 and not self._waiting:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self._give_back()  # the turn came in the moment the wait ended
             else:
-                return connection
-        if isinstance(problem, UnicodeError):
-            raise NotReachable("the name does not resolve") from problem
-        raise NotReachable("refused or unreachable") from problem
+                self._waiting.remove(turn)
+            raise
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._give_back()
+
+    def _give_back(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
 
 
-class _Connection(asyncio.Protocol):
-    """One connection and the framing of its messages."""
+class _Wire(asyncio.Protocol):
+    """The bytes of one connection, received up to READ_AHEAD ahead of their reader."""
+
+    transport: asyncio.Transport
 
     def __init__(self) -> None:
-        import h11
-
-        self.used_at = asyncio.get_running_loop().time()
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
-        self._transport: asyncio.Transport | None = None
+        self._received = bytearray()
         self._arrival: asyncio.Future[None] | None = None
-        self._waiting = False
-        self._spoiled = False
+        self.ended = False
+        self.error = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._waiting:
-            self._http.receive_data(data)
-            self._wake()
-        else:
-            self._spoiled = True  # nobody asked: it must not become the answer to the next request
-
-    def eof_received(self) -> None:
-        if self._waiting and not self._spoiled:
-            self._http.receive_data(b"")
-        self._ended()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whatever ended it
-        self._ended()
-
-    def _ended(self) -> None:
-        self._spoiled = True
+        self._received += data
+        if len(self._received) > READ_AHEAD:
+            self.transport.pause_reading()
         self._wake()
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        self._wake()
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.ended = True
+        self.error = type(error).__name__ if error else ""
+        self._wake()
+
+    def send(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    async def receive(self) -> bytes:
+        """The next bytes; b"" at the end."""
+        if self._received:
+            await asyncio.sleep(0)  # a flood must keep neither the event loop from others nor the deadline from us
+        elif not self.ended:
+            self._arrival = asyncio.get_running_loop().create_future()
+            try:
+                await self._arrival
+            finally:
+                self._arrival = None
+        data = bytes(self._received)
+        self._received.clear()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+        return data
+
+    def is_quiet(self) -> bool:
+        """True when the connection is open and the upstream has sent nothing since: neither an end nor stray bytes,
+        not even ones that the event loop has not seen yet because it was not running."""
+        if self.ended or self._received or self.transport.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+        return not poll.poll(0)
 
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():
             self._arrival.set_result(None)
 
-    def abort(self) -> None:
-        """End the connection at once."""
-        if self._transport is not None:
-            self._transport.abort()
 
-    def alive(self) -> bool:
-        """Whether a kept connection is worth using. One that has something to read was closed by the far side, which a
-        loop that stood still, as Lambda's does between two requests, has not noticed."""
-        if self._spoiled or self._transport is None or self._transport.is_closing():
-            return False
-        if asyncio.get_running_loop().time() - self.used_at >= KEEPALIVE_SECONDS:
-            return False
-        readable = select.poll()
-        readable.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not readable.poll(0)
+class _Connection:
+    """One connection and the state of HTTP on it."""
 
-    def reusable(self) -> bool:
-        """Whether another request may follow the answer that was read; makes the framing ready for it."""
+    def __init__(self, origin: Origin, wire: _Wire) -> None:
         import h11
 
-        ready = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-        if self._spoiled or not ready or self._http.trailing_data[0]:
-            return False
-        self._http.start_next_cycle()
-        return True
+        self.origin = origin
+        self.kept_at = (0.0, 0.0)
+        self.expiry: asyncio.TimerHandle
+        self._wire = wire
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._answered = False
 
-    async def exchange(self, message: h11.Request, body: bytes | None, most: int) -> Reply:
-        """Send a request and read its answer. Raises Broken, WrongEncoding or TooLong."""
+    async def exchange(self, request: Outgoing, progress: Progress, limit: int) -> Answer:
+        """One request and its answer. Raises Unsendable, Broken, BadCoding or OverLimit."""
         import h11
 
-        assert self._transport is not None
-        parts = [self._http.send(message), self._http.send(h11.Data(data=body)) if body else b""]
-        parts.append(self._http.send(h11.EndOfMessage()))
-        self._waiting = True
-        began = False
-        try:
-            self._transport.write(b"".join(filter(None, parts)))
-            response = await self._event()
-            while not isinstance(response, h11.Response):  # a 1xx before it
-                response = await self._event()
-            began = True
-            return Reply(response.status_code, _headers(response), await self._body(response, most))
-        except h11.RemoteProtocolError as error:
-            raise Broken(
-                "what came is not HTTP, or ended early", began=began or bool(self._http.trailing_data[0])
-            ) from error
-        finally:
-            self._waiting = False
-
-    async def _body(self, response: h11.Response, most: int) -> bytes:
-        import h11
-
-        decoders = _decoders(response)
-        chunks: list[bytes] = []
-        left = most
-        while isinstance(event := await self._event(), h11.Data):
-            chunk = bytes(event.data)
-            for decoder in decoders:
-                chunk = decoder.decoded(chunk, left)
-            left -= len(chunk)
-            if left < 0:
-                raise TooLong(response.status_code)
-            chunks.append(chunk)
-        if chunks and any(not decoder.complete for decoder in decoders):
-            raise WrongEncoding
-        return b"".join(chunks)
-
-    async def _event(self) -> h11.Event:
-        """The next event of the answer. Raises Broken, h11.RemoteProtocolError."""
-        import h11
-
+        self._answered = False
+        wire_bytes = 2 * limit + MAX_HEAD_BYTES  # chunks of one byte each would be five times the body
+        self._send(request, progress)
+        progress.step = "waiting for the answer"
+        status, headers, body = 0, {}, None
+        interim = 0
         while True:
-            event = self._http.next_event()
-            if event is not h11.NEED_DATA:
-                assert isinstance(event, h11.Event)
-                return event
-            if self._spoiled:
-                began = self._http.their_state is not h11.SEND_RESPONSE or bool(self._http.trailing_data[0])
-                raise Broken("the connection ended", began=began)
-            self._arrival = asyncio.get_running_loop().create_future()
-            await self._arrival
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise Broken(f"not HTTP: {type(error).__name__}", answered=self._answered) from None
+            match event:
+                case h11.NEED_DATA:
+                    data = await self._wire.receive()
+                    self._answered = self._answered or bool(data)
+                    wire_bytes -= len(data)
+                    if wire_bytes < 0:
+                        raise OverLimit
+                    if not data and not self._answered:
+                        raise Broken(self._wire.error or "closed", answered=False)
+                    self._http.receive_data(data)
+                case h11.InformationalResponse():
+                    interim += 1
+                    if interim > MAX_INTERIM:
+                        raise Broken("too many interim answers", answered=True)
+                case h11.Response():
+                    progress.step, progress.status = "reading the answer", event.status_code
+                    status, headers = event.status_code, _joined(event.headers)
+                    body = Body(headers.get("content-encoding", ""), limit)
+                case h11.Data():
+                    assert body is not None
+                    body.feed(bytes(event.data))
+                case h11.EndOfMessage():
+                    assert body is not None
+                    return Answer(status, headers, body.end())
+                case _:
+                    raise Broken("closed", answered=self._answered)
 
+    def is_reusable(self) -> bool:
+        """True when another exchange can follow; prepares for it."""
+        import h11
 
-class _Decoder:
-    """One content encoding: gzip, or deflate with the header of zlib or, as some servers send it, without."""
-
-    def __init__(self, encoding: str) -> None:
-        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 16 if encoding == "gzip" else zlib.MAX_WBITS)
-        self._raw_may_follow = encoding == "deflate"
-
-    def decoded(self, chunk: bytes, left: int) -> bytes:
-        """The chunk, decoded as far as `left` bytes and one more, which is too many. Raises WrongEncoding."""
+        if self._wire.transport.get_write_buffer_size() or self._http.trailing_data[0]:
+            return False
         try:
-            decoded = self._zlib.decompress(chunk, left + 1)
-        except zlib.error as error:
-            if not self._raw_may_follow:
-                raise WrongEncoding from error
-            self._zlib, self._raw_may_follow = zlib.decompressobj(-zlib.MAX_WBITS), False
-            return self.decoded(chunk, left)
-        self._raw_may_follow = False
-        return decoded
+            self._http.start_next_cycle()
+        except h11.LocalProtocolError:
+            return False
+        return self._wire.is_quiet()
 
-    @property
-    def complete(self) -> bool:
-        """Whether the encoded stream reached its end."""
-        return self._zlib.eof
+    def is_quiet(self) -> bool:
+        """True when the connection is open and the upstream has sent nothing since the last exchange."""
+        return self._wire.is_quiet()
 
+    def close(self) -> None:
+        """Close at once."""
+        self._wire.transport.abort()
 
-class _Place(NamedTuple):
-    """An origin, taken apart. `authority` is the Host header."""
+    def _send(self, request: Outgoing, progress: Progress) -> None:
+        import h11
 
-    secure: bool
-    host: str
-    port: int
-    authority: bytes
-
-
-@functools.lru_cache(maxsize=1_000)
-def _place(origin: str) -> _Place:
-    """Raises Unsendable."""
-    try:
-        parts = urlsplit(origin)
-        host, port = parts.hostname or "", parts.port
-        authority = origin.partition("://")[2].rpartition("@")[2]
-        encoded = authority.encode("ascii" if authority.isascii() else "idna")
-    except ValueError:
-        raise Unsendable("the address of the upstream is not a URL") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise Unsendable("the address of the upstream is not an http or https URL")
-    secure = parts.scheme == "https"
-    return _Place(secure, host, port or (443 if secure else 80), encoded)
+        progress.step = "sending the request"
+        try:
+            lines = [(name.encode("ascii"), value.encode()) for name, value in request.headers]
+            head = self._http.send(h11.Request(method=request.verb, target=request.target, headers=lines))
+            body = self._http.send(h11.Data(data=request.body)) if request.body else b""
+            end = self._http.send(h11.EndOfMessage())
+        except (h11.LocalProtocolError, UnicodeError):
+            # Their texts quote what could not be sent, a credential maybe: not to be shown by a traceback either.
+            raise Unsendable from None
+        self._wire.send((head or b"") + (body or b"") + (end or b""))
+        if self._wire.transport.is_closing():  # the kernel refused the first byte
+            raise Broken("closed while idle", answered=False, accepted=False)
+        progress.sending = True
 
 
-@functools.cache
+def _joined(lines: Any) -> dict[str, str]:
+    """Headers by their names; the values of repeated ones are one list."""
+    headers: dict[str, str] = {}
+    for name, value in lines:
+        key, text = name.decode("ascii"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+@cache
 def tls_context() -> ssl.SSLContext:
-    """The one TLS context of the process. Loading its 140 roots takes 25 ms, which each connection would pay anew."""
-    import ssl
-
+    """One context per process, with the roots that certifi ships: making it takes longer than a request."""
     import certifi
 
     context = ssl.create_default_context(cafile=certifi.where())
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _message(request: UpstreamRequest) -> h11.Request:
-    """The head of a request. Raises Unsendable."""
-    import h11
-
-    target = request.url[len(request.origin) :] or "/"
-    if not target.isascii() or " " in target:
-        target = quote(target, safe=TARGET)
-    given = {name.lower() for name, _ in request.headers}
-    headers = [(b"Host", _place(request.origin).authority)]
-    headers += [(name.encode(), value.encode()) for name, value in DEFAULT_HEADERS if name.lower() not in given]
-    headers += [(name.encode(), value.encode()) for name, value in request.headers]
-    if request.body is not None or request.verb in WITH_BODY:
-        headers.append((b"Content-Length", str(len(request.body or b"")).encode()))
-    try:
-        return h11.Request(method=request.verb, target=target, headers=headers)
-    except (h11.LocalProtocolError, UnicodeError):
-        raise Unsendable("the request has no form in HTTP") from None  # its text may quote a credential
-
-
-def _headers(response: h11.Response) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in response.headers:
-        name = raw_name.decode("ascii")
-        try:
-            value = raw_value.decode()
-        except UnicodeDecodeError:
-            value = raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
-
-def _decoders(response: h11.Response) -> list[_Decoder]:
-    """The encodings to undo, the last one applied first. One that we do not know is left as it is."""
-    named = _headers(response).get("content-encoding", "")
-    encodings = [part.strip().lower() for part in named.split(",")]
-    return [_Decoder(encoding) for encoding in reversed(encodings) if encoding in ("gzip", "deflate")]

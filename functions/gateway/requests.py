@@ -21,7 +21,7 @@ from tool_catalog.catalog import Parameter, Tool
 """Characters of an offending value that a message repeats."""
 
 MAX_URL_CHARS = 65_000
-"""Longest URL that is sent: httpx refuses 65,536 characters. Most servers refuse far fewer, in words of their own."""
+"""Longest URL that is sent. Most servers refuse far shorter ones, in words of their own."""
 
 UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\U0010ffff]")
 """What no header value may hold (RFC 9110, 5.5): a line break in it would start another header."""
@@ -46,7 +46,12 @@ class UpstreamRequest:
     @property
     def url(self) -> str:
         """The whole URL; may hold a credential in its query, so never log it."""
-        return self.origin + self.path + (f"?{urlencode(self.query)}" if self.query else "")
+        return self.origin + self.target
+
+    @property
+    def target(self) -> str:
+        """Path and query as they stand in the request line."""
+        return (self.path or "/") + (f"?{urlencode(self.query)}" if self.query else "")
 
 
 def build(

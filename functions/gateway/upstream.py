@@ -1,23 +1,37 @@
-"""What a request to an upstream ends with: its answer, or an error that says whether anything may have happened.
+"""What an exchange with an upstream comes to: its answer, or an error that says whether it may have acted.
 
-One attempt: what the upstream says is what the caller hears. Only a request that changes nothing is sent once more,
-when a kept connection turns out to be dead (connections.py). Nothing of the caller's own headers is passed on. Unless
-private upstreams are allowed by settings, the address a name resolves to is checked at the moment of connecting. So
-neither a base URL nor a changed DNS record can reach the network around us.
+What the upstream says is what the caller hears: redirects are not followed, and nothing is retried that the upstream
+may have seen. Only when a kept connection turns out to be dead is a request sent once more: a read, or a write of which
+no byte was accepted (connections.py). Nothing of the caller's own headers is passed on, and no header or URL is logged.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from functions.gateway.addresses import NotReachable
-from functions.gateway.connections import READS, Broken, Connections, TooLong, Unsendable, WrongEncoding
+from functions.gateway.content_coding import ACCEPTED, BadCoding, OverLimit
 from functions.gateway.errors import TooLargeAnswer, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from functions.gateway.connections import Pool
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Verbs after which a lost answer changed nothing."""
+
+BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+"""Verbs that send no Content-Length when they have no body."""
+
+OWN_HEADERS = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", ACCEPTED),
+    ("Connection", "keep-alive"),
+    ("User-Agent", "postern"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,73 +49,101 @@ class Sender:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._connections: Connections | None = None
+        self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
-        """The upstream's answer, whatever its status. `deadline` is on the clock of `time.monotonic()`, in seconds.
+        """The upstream's answer, whatever its status. `deadline` is in seconds on the event loop's clock.
 
         Raises UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
         """
-        started = time.monotonic()
-        host = request.origin.partition("://")[2]
+        from functions.gateway.connections import Broken, NotConnected, Origin, Outgoing, Progress, Unsendable
+
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        host = request.origin.split("://")[1]
         if started >= deadline:
             raise UpstreamTimeout(f"no time was left to ask {host}; nothing was done, try again", sent=False)
-        most = self._settings.max_upstream_bytes
+        origin, pool, progress, limit = (
+            Origin.of(request.origin),
+            self._pool_of_this_loop(),
+            Progress(),
+            self._settings.max_upstream_bytes,
+        )
+        outgoing = Outgoing(request.verb, request.target, _headers(request, host), request.body or b"")
         try:
-            async with asyncio.timeout(deadline - started):
-                reply = await self._connections_of_this_loop().exchange(request, most)
+            async with asyncio.timeout_at(deadline):
+                async with pool.place(origin):
+                    answer = await pool.exchange(origin, outgoing, progress, repeatable=_is_read(request), limit=limit)
         except TimeoutError as error:
+            waited = max(1, round(deadline - started))
+            detail = f"timeout while {progress.step}"
+            if not progress.sending:
+                raise UpstreamTimeout(
+                    f"no connection to {host} within {waited} s; nothing was sent, try again later",
+                    sent=False,
+                    detail=detail,
+                ) from error
             raise UpstreamTimeout(
-                f"{host} did not answer within {max(1, round(time.monotonic() - started))} s; {_effect(request)}",
-                detail=_cause(error),
+                f"{host} did not answer within {waited} s; {_effect(request)}", detail=detail
             ) from error
-        except NotReachable as error:
+        except NotConnected as error:
             raise UpstreamUnreachable(
-                f"no connection to {host} ({error}); nothing was done", sent=False, detail=_cause(error)
-            ) from error
-        except WrongEncoding as error:
-            raise UpstreamUnreadable(
-                f"{host} answered with bytes that are not in the content encoding it names; {_effect(request)}",
-                detail=_cause(error),
-            ) from error
-        except Unsendable as error:
-            raise UpstreamUnreachable(
-                f"the request to {host} has no valid form in HTTP; nothing was sent",
+                f"no connection to {host} ({error}); nothing was done",
                 sent=False,
-                detail=_cause(error),
+                detail=type(error.__cause__ or error).__name__,
+            ) from error
+        except Unsendable:
+            raise UpstreamUnreachable(
+                f"the request to {host} has no valid form in HTTP; nothing was sent", sent=False, detail="Unsendable"
             ) from None
         except Broken as error:
             raise UpstreamUnreachable(
                 f"the connection to {host} broke before the answer was complete; {_effect(request)}",
-                detail=_cause(error),
+                upstream_status=progress.status,
+                detail=f"{progress.step}: {error}",
             ) from error
-        except TooLong as error:
+        except BadCoding as error:
+            raise UpstreamUnreadable(
+                f"{host} answered {error}; {_effect(request)}", upstream_status=progress.status, detail="BadCoding"
+            ) from error
+        except OverLimit as error:
             raise TooLargeAnswer(
-                f"the upstream's answer is over {most} bytes; ask for less: a smaller limit, a narrower filter",
-                upstream_status=error.status,
-            ) from None
-        return UpstreamResponse(reply.status, reply.headers, reply.body, time.monotonic() - started)
+                f"the upstream's answer is over {limit} bytes; ask for less: a smaller limit, a narrower filter",
+                upstream_status=progress.status,
+            ) from error
+        return UpstreamResponse(answer.status, answer.headers, answer.body, clock() - started)
 
     async def close(self) -> None:
         """Close kept connections."""
-        connections, self._connections = self._connections, None
-        if connections is not None and self._loop is asyncio.get_running_loop():
-            connections.close()
+        pool, self._pool = self._pool, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            pool.close()
+            await asyncio.sleep(0)  # a transport closes its socket in the next round of the event loop
 
-    def _connections_of_this_loop(self) -> Connections:
+    def _pool_of_this_loop(self) -> Pool:
+        from functions.gateway.connections import Pool
+
         loop = asyncio.get_running_loop()
-        if self._connections is None or self._loop is not loop:
-            self._connections, self._loop = Connections(private=self._settings.private_upstreams), loop
-        return self._connections
+        if self._pool is None or self._loop is not loop:
+            self._pool, self._loop = Pool(private=self._settings.private_upstreams), loop
+        return self._pool
 
 
-def _cause(error: Exception) -> str:
-    """The name of what the operating system, TLS or HTTP said, for the log."""
-    return type(error.__cause__ or error).__name__
+def _headers(request: UpstreamRequest, host: str) -> list[tuple[str, str]]:
+    """The request's own headers after ours, which it may replace."""
+    given = {name.lower() for name, _ in request.headers}
+    headers = [("Host", host), *(line for line in OWN_HEADERS if line[0].lower() not in given), *request.headers]
+    if request.body or request.verb not in BODILESS:
+        headers.append(("Content-Length", str(len(request.body or b""))))
+    return headers
+
+
+def _is_read(request: UpstreamRequest) -> bool:
+    return request.safe or request.verb in READS
 
 
 def _effect(request: UpstreamRequest) -> str:
-    if request.safe or request.verb in READS:
+    if _is_read(request):
         return "nothing was changed; try again"
     return "whether it was carried out is unknown: look before you repeat it"

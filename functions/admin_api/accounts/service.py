@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from starlette.concurrency import run_in_threadpool
 
 from functions.admin_api.accounts import contract
-from functions.admin_api.accounts.checks import check_base_url, check_context, check_credential, check_resolves
+from functions.admin_api.accounts.checks import check_context, check_credential
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.lookup import AccountLookup, no_account
 from functions.admin_api.accounts.probe import PROBE_SECONDS, probe
@@ -28,6 +28,7 @@ from functions.admin_api.contract import Page
 from functions.admin_api.ids import ID, new_id
 from functions.admin_api.servers.service import Servers
 from functions.gateway import credentials
+from functions.gateway.addresses import check_base_url, check_resolves
 from functions.gateway.credentials import KEY_BYTES, Credential
 from functions.gateway.errors import Conflict, Invalid
 from functions.gateway.grants import read_time, write_time
