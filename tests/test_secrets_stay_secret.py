@@ -24,6 +24,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.app import Endpoint
+from functions.mcp_endpoint.methods import Methods
 from functions.stores.sqlite import SqliteStore
 from tests.gateway import loopback
 from tests.gateway.calling import NOON
@@ -230,7 +231,7 @@ def test_a_failure_nobody_foresaw_is_logged_by_place_and_not_by_its_words(run: R
     api_token = run.keep("API token", "pst_" + "S" * 43)
     settings = Settings(private_upstreams=True, state_dir=str(tmp_path))
     store = Breaks(tmp_path / "store.sqlite")
-    endpoint = Endpoint(settings=settings, store=store, sender=Sender(settings))
+    endpoint = Endpoint(settings=settings, store=store, methods=Methods(settings, Sender(settings)))
     answer = post(endpoint, token, legacy("tools/list"))
     assert answer.status == 500
     run.answers.append(answer.body.decode())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import logging
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -66,7 +65,6 @@ def create_app(
     scheduler: Scheduler | None = None,
     root: Callable[[], str | None] = lambda: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    monotonic: Callable[[], float] = time.monotonic,
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Starlette:
     """The application.
@@ -75,7 +73,6 @@ def create_app(
     `audit`      writes a log entry for each proxy call; None = none is written.
     `root`       returns the root API token of the environment, or None (see api_tokens/root.py).
     `clock`      the present in UTC.
-    `monotonic`  seconds that never go back.
     `random(n)`  n unpredictable bytes.
     """
     lookup = AccountLookup(store, catalogs, keys)
@@ -91,7 +88,6 @@ def create_app(
             api_tokens=api_tokens,
             sender=sender,
             clock=clock,
-            monotonic=monotonic,
             random=random,
         ),
         servers=servers,
@@ -102,9 +98,8 @@ def create_app(
             accounts=lookup,
             sender=sender,
             idempotency=Idempotency(store, running_for, clock, random),
-            record=audit,
+            log=audit,
             clock=clock,
-            monotonic=monotonic,
         ),
         log=CallLog(store, lookup, timedelta(days=settings.log_retention_days), clock),
     )

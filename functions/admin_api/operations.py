@@ -63,7 +63,7 @@ class Asked:
 
     `body`      an instance of the row's model, or the raw bytes where the row has a schema.
     `mcp_url`   what minted URLs start with.
-    `deadline`  when the answer is due, in seconds on the clock of `time.monotonic()`.
+    `deadline`  when the answer is due, in seconds on the event loop's clock.
     """
 
     operator: Operator
@@ -137,6 +137,7 @@ async def _run_tool(services: Services, asked: Asked) -> ProxyAnswer:
         idempotency_key=asked.headers.get("idempotency-key"),
         user_agent=asked.headers.get("user-agent", ""),
         request_id=asked.request_id,
+        principal=asked.operator.id,
         deadline=asked.deadline,
     )
     return await services.proxy.call(asked.query["integrated_account_id"], request)

@@ -1,7 +1,7 @@
-"""What happened: one structured line per tool call, a copy of it in the store, and when a server was last used.
+"""What happened: a log entry for each tool call, and when a server was last used.
 
-A record holds ids, names, sizes, times and statuses; never a value, a token or a credential. Arguments appear as a
-keyed hash, by which equal calls of one server can be told apart from different ones and nothing can be guessed.
+An entry holds ids, names, sizes, times and statuses; never a value, a token or a credential. Arguments appear as a
+keyed hash: it tells equal calls of one server from different ones, and nothing can be guessed from it.
 The line is CloudWatch's embedded metric format, so that the log group is the metric source and no call is made for it.
 """
 
@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol, TextIO
 
-from functions.gateway import json_text
-from functions.gateway.grants import Grant, write_time
-from functions.gateway.json_text import Json
+from functions.gateway.call import Done, Failed, ToolCall, UnknownTool
+from functions.gateway.grants import Target, write_time
+from functions.gateway.json_text import Json, canonical
 from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreError
@@ -25,8 +25,8 @@ from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreE
 USE_EVERY = timedelta(minutes=1)
 """How often, at most, the time of last use of a server is written."""
 
-NAME_CHARS = 128
-"""Characters kept of any one text: some of them a client chose."""
+TEXT_CHARS = 128
+"""Characters kept of any one text: a caller chose some of them."""
 
 NAMESPACE = "Postern"
 """CloudWatch namespace of the metrics in the line."""
@@ -43,17 +43,34 @@ class Journal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class CallRecord:
+class Caller:
+    """Who called, and how.
+
+    `principal`  who did it: the id of the API token that was accepted, else the id of the server.
+    `server_id`  the MCP server, "" for the proxy.
+    """
+
+    plane: Literal["mcp", "proxy"]
+    principal: str
+    server_id: str
+    request_id: str
+    client_name: str
+    client_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
     """One call. Durations are in milliseconds, `result_bytes` is the size of the answer's text.
 
-    `outcome`     ok; error = told to the model (an isError result); refused = a JSON-RPC or HTTP error.
-    `status`      HTTP status that stands for the outcome (200, 400, 403, 429, ...).
-    `error`       name of the error class, "" when there was none.
+    `outcome`  ok; error = reported to the model (an isError result); refused = a JSON-RPC or HTTP error.
+    `status`   HTTP status that stands for the outcome (200, 400, 403, 429, ...).
+    `error`    name of the error class, "" where there was none. `detail`: its cause, for the operator alone.
     """
 
     time: datetime
     request_id: str
     plane: Literal["mcp", "proxy"]
+    principal: str
     server_id: str
     account_id: str
     integration: str
@@ -63,6 +80,7 @@ class CallRecord:
     outcome: Literal["ok", "error", "refused"]
     status: int
     error: str
+    detail: str
     upstream_status: int | None
     upstream_requests: int
     duration_ms: float
@@ -73,17 +91,69 @@ class CallRecord:
     argument_hash: str
 
     def to_json(self) -> dict[str, Json]:
-        """The record as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
-        record = {name: value[:NAME_CHARS] if isinstance(value, str) else value for name, value in asdict(self).items()}
-        record["time"] = log_time(self.time)
-        record["duration_ms"] = round(self.duration_ms, 2)
-        record["upstream_ms"] = round(self.upstream_ms, 2)
-        record["own_ms"] = round(max(0.0, self.duration_ms - self.upstream_ms), 2)
-        return record
+        """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
+        body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in asdict(self).items()}
+        body["time"] = log_time(self.time)
+        body["duration_ms"] = round(self.duration_ms, 2)
+        body["upstream_ms"] = round(self.upstream_ms, 2)
+        body["own_ms"] = round(max(0.0, self.duration_ms - self.upstream_ms), 2)
+        return body
+
+
+def entry(
+    caller: Caller,
+    call: ToolCall,
+    target: Target,
+    outcome: Done | Failed | UnknownTool,
+    *,
+    seconds: float,
+    result_bytes: int,
+    key: bytes,
+) -> LogEntry:
+    """The log entry of a call. `seconds` is how long it took; `key` makes the hash of its arguments."""
+    ended: Literal["ok", "error", "refused"]
+    match outcome:
+        case Done():
+            ended, error, detail = "ok", "", ""
+        case Failed():
+            ended, error, detail = "error", type(outcome.failure).__name__, outcome.failure.detail
+        case UnknownTool():
+            ended, error, detail = "refused", "UnknownTool", ""
+    tool = None if isinstance(outcome, UnknownTool) else outcome.tool
+    return LogEntry(
+        time=call.now,
+        request_id=caller.request_id,
+        plane=caller.plane,
+        principal=caller.principal,
+        server_id=caller.server_id,
+        account_id=target.account_id,
+        integration=target.integration,
+        tool=call.name,
+        method=tool.method if tool else "",
+        access=tool.access if tool else "",
+        outcome=ended,
+        status=outcome.status,
+        error=error,
+        detail=detail,
+        upstream_status=outcome.trace.status,
+        upstream_requests=outcome.trace.requests,
+        duration_ms=seconds * 1000,
+        upstream_ms=outcome.trace.seconds * 1000,
+        result_bytes=result_bytes,
+        client_name=caller.client_name,
+        client_version=caller.client_version,
+        argument_hash=argument_hash(call.arguments, key),
+    )
+
+
+def client(user_agent: str) -> tuple[str, str]:
+    """Name and version of a client from its User-Agent, e.g. ("claude-code", "2.1"); "" for what it does not say."""
+    name, _, version = user_agent.partition(" ")[0].partition("/")
+    return name, version
 
 
 class Audit:
-    """Writes records. One per process; `stream` takes the lines (standard output on Lambda)."""
+    """Writes log entries. One per process; `stream` takes the lines (standard output on Lambda)."""
 
     def __init__(self, settings: Settings, store: Journal, stream: TextIO) -> None:
         self._settings = settings
@@ -91,26 +161,26 @@ class Audit:
         self._stream = stream
         self._used: dict[str, datetime] = {}
 
-    def record(self, call: CallRecord) -> None:
-        """Write one record everywhere. A store that cannot take it is logged and never fails the call."""
-        body = call.to_json()
-        self._stream.write(json_text.text({**body, **self._metrics(call)}) + "\n")
+    def write(self, entry: LogEntry) -> None:
+        """Write one entry to the stream and to the store. A store that cannot take it is logged and fails no call."""
+        body = entry.to_json()
+        self._stream.write(canonical({**body, **self._metrics(entry)}).decode() + "\n")
         self._stream.flush()
-        day = call.time.astimezone(UTC).date().isoformat()
-        kept_until = call.time + timedelta(days=self._settings.log_retention_days)
-        key = Key(layout.log(call.account_id, day), f"{body['time']}#{body['request_id']}")
+        day = entry.time.astimezone(UTC).date().isoformat()
+        kept_until = entry.time + timedelta(days=self._settings.log_retention_days)
+        key = Key(layout.log(entry.account_id, day), f"{body['time']}#{body['request_id']}")
         try:
             self._store.write([Put(key, body, expires_at=int(kept_until.timestamp()))])
-            if call.server_id:
-                self._note_use(call.server_id, call.time)
+            if entry.server_id:
+                self._note_use(entry.server_id, entry.time)
         except StoreError as error:
-            logger.warning("a call could not be kept in the log store: %s", error)
+            logger.warning("a log entry could not be kept in the store: %s", error)
 
-    def needs_reauth(self, server: Grant, now: datetime) -> None:
+    def needs_reauth(self, account_id: str, now: datetime) -> None:
         """Remember that the upstream refused the account's credential; the management API shows it."""
         try:
             state = {"status": "needs_reauth", "at": write_time(now)}
-            self._store.write([Put(layout.account_state(server.account_id), state)])
+            self._store.write([Put(layout.account_state(account_id), state)])
         except StoreError as error:
             logger.warning("an account's state could not be kept: %s", error)
 
@@ -129,15 +199,15 @@ class Audit:
         except StoreConflict:
             return  # another process wrote it this very moment
 
-    def _metrics(self, call: CallRecord) -> dict[str, Json]:
+    def _metrics(self, entry: LogEntry) -> dict[str, Json]:
         # A dimension value makes a metric that is paid for by the month: by tool it would be the largest fixed cost of
         # a deployment, and the same line answers that question for Logs Insights, as does `GET /log`.
         return {
             "environment": self._settings.environment,
             "calls": 1,
-            "failures": int(call.outcome != "ok"),
+            "failures": int(entry.outcome != "ok"),
             "_aws": {
-                "Timestamp": int(call.time.timestamp() * 1000),
+                "Timestamp": int(entry.time.timestamp() * 1000),
                 "CloudWatchMetrics": [
                     {
                         "Namespace": NAMESPACE,
@@ -164,7 +234,7 @@ def argument_hash(arguments: Mapping[str, Json], key: bytes) -> str:
     """HMAC-SHA256 of the arguments' canonical JSON under `key`, its first 16 hex digits; "" for arguments that are
     nested too deep to be written."""
     try:
-        canonical = json_text.canonical(arguments)
+        written = canonical(arguments)
     except RecursionError:
         return ""
-    return hmac.new(key, canonical, hashlib.sha256).hexdigest()[:16]
+    return hmac.new(key, written, hashlib.sha256).hexdigest()[:16]

@@ -1,22 +1,32 @@
-"""The line: one tools/call, from arguments to answer. MCP and the REST proxy both use it.
+"""The line: one tools/call, from arguments to a result. MCP and the REST proxy both use it.
 
-Find, check, pin, build, attach, send, shape; top to bottom, one thing after the other. Nothing here retries, and
-nothing below it calls back up.
+Find, check, pin, build, attach, send, shape: one step after the other. Nothing here retries, and nothing below it calls
+back up. One value goes in and one comes out; what happened on the way is in its trace, whatever the outcome.
 """
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from functions.gateway import arguments as argument_rules
-from functions.gateway import credentials, forced, paging, pins, rate_limits, refusals, requests, results, selection
-from functions.gateway.credentials import Credential
-from functions.gateway.errors import OutOfScope, ToolFailure, UpstreamUnreadable, WrongArguments
-from functions.gateway.expressions import Fields
-from functions.gateway.grants import Grant
+from functions.gateway import (
+    answers,
+    arguments,
+    credentials,
+    errors,
+    forced,
+    paging,
+    pins,
+    rate_limits,
+    requests,
+    results,
+    selection,
+)
+from functions.gateway.answers import Answer
+from functions.gateway.errors import OutOfScope, ToolFailure, UpstreamRefused, WrongArguments
+from functions.gateway.grants import Target
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool
@@ -29,187 +39,254 @@ TRACE_CHARS = 8_192
 """Longest trace header passed upstream: the limit of W3C Baggage; traceparent and tracestate are shorter."""
 
 READS_AT_ONCE = 50
-"""Objects one call of a pinned server may read beforehand; a longer batch is refused with this number in the text."""
+"""Objects that one call of a pinned server may read beforehand; a longer batch is refused with this number."""
 
 
-@dataclass(slots=True)
-class Upstream:
-    """What one call did upstream; filled while the call runs, so that it is there for the log when the call fails."""
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a client asks for.
+
+    `now`       the present in UTC.
+    `deadline`  when the call must have ended, in seconds on the event loop's clock (`loop.time()`).
+    `trace`     W3C trace headers that are passed upstream.
+    """
+
+    name: str
+    arguments: Mapping[str, Json] = field(repr=False)
+    now: datetime
+    deadline: float
+    trace: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one call did upstream.
+
+    `requests`, `seconds`   how many requests were made, and how long they took together.
+    `status`, `rate_limit`  those of the last answer, None where there was none.
+    `sent`                  the call's own request may have reached the upstream; the reads before it do not count.
+    """
 
     requests: int = 0
     seconds: float = 0.0
     status: int | None = None
     rate_limit: RateLimit | None = None
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A call that succeeded: the result object, and the upstream's rate limit of its last answer."""
+class Done:
+    """The call succeeded; `body` is its result."""
 
-    body: dict[str, Json]
-    rate_limit: RateLimit | None
+    tool: Tool
+    body: dict[str, Json] = field(repr=False)
+    trace: Trace
+    may_have_acted = True
+
+    @property
+    def status(self) -> int:
+        """HTTP status that stands for it: the upstream's own, as far as that goes with a body."""
+        return self.trace.status if self.trace.status in (200, 201, 202) else 200
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Everything a call needs beside the tool and its arguments.
+class Failed:
+    """The call did not succeed."""
 
-    `deadline` is on the clock of `time.monotonic()`, in seconds. `trace` holds W3C trace headers passed upstream.
-    """
+    tool: Tool
+    failure: ToolFailure
+    trace: Trace
 
-    server: Grant
-    catalog: Catalog
-    credential: Credential
-    sender: Sender
-    settings: Settings
-    now: datetime
-    deadline: float
-    trace: Mapping[str, str] = field(default_factory=dict)
-    upstream: Upstream = field(default_factory=Upstream)
+    @property
+    def status(self) -> int:
+        """HTTP status that stands for it: the upstream's own where the upstream refused."""
+        return self.failure.status_code
+
+    @property
+    def message(self) -> str:
+        """What was wrong, each line under the tool's name: a client may have several calls under way."""
+        return "\n".join(f"{self.tool.name}: {line}" for line in self.failure.lines)
+
+    @property
+    def may_have_acted(self) -> bool:
+        """False only when it is certain that the upstream changed nothing, so that the call may simply be repeated."""
+        refused = isinstance(self.failure, UpstreamRefused) and not answers.refused_unsure(self.failure.status_code)
+        return self.trace.sent and self.tool.access != "read" and not refused
+
+    def envelope(self) -> dict[str, Json]:
+        """What stands for the call in a result or in a body."""
+        limit = self.trace.rate_limit
+        return {
+            **errors.envelope(self.failure),
+            "message": self.message,
+            "rate_limit": limit.to_json() if limit else None,
+        }
 
 
-async def call(caller: Caller, name: str, arguments: Mapping[str, Json]) -> Answer:
-    """Carry out one call. Raises UnknownTool, or a ToolFailure that says what was wrong; nothing else for bad input or
-    a bad upstream."""
-    prepared = selection.find(caller.catalog, caller.server.config, name)
+@dataclass(frozen=True, slots=True)
+class UnknownTool:
+    """This server has no tool of that name; nothing was sent."""
+
+    message: str
+    trace = Trace()
+    status = 404
+    may_have_acted = False
+
+
+async def run(
+    call: ToolCall, target: Target, catalog: Catalog, *, sender: Sender, settings: Settings
+) -> Done | Failed | UnknownTool:
+    """Carry out one call. Nothing is raised for bad input or a bad upstream."""
+    upstream = _Upstream(call, target, catalog, sender)
     try:
-        return await _call(caller, prepared, arguments)
+        prepared = selection.find(catalog, target.config, call.name)
+    except errors.UnknownTool as unknown:
+        return UnknownTool(unknown.message)
+    try:
+        pinned = _checked_and_pinned(prepared, target, call.arguments)
+        position = _position(prepared.tool, pinned)
+        projection = results.fields(prepared.tool, pinned)
+        await _check_objects(upstream, prepared.tool, target, pinned)
+        answer = await _answer(upstream, prepared.tool, pinned, position)
+        answer = _within_pins(prepared.tool, target, answer)
+        body = results.shape(prepared, answer, pinned, projection, settings)
     except ToolFailure as failure:
-        failure.rate_limit = failure.rate_limit or caller.upstream.rate_limit
-        raise
+        return Failed(prepared.tool, failure, upstream.trace())
+    return Done(prepared.tool, body, upstream.trace())
 
 
-async def _call(caller: Caller, prepared: PreparedTool, arguments: Mapping[str, Json]) -> Answer:
-    tool, config = prepared.tool, caller.server.config
-    problems = argument_rules.check(prepared, arguments)
+def _checked_and_pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -> dict[str, Json]:
+    """The arguments as they will be sent. Raises WrongArguments or OutOfScope."""
+    problems = arguments.check(prepared, given)
     if problems:
-        # What a pin would put in is not there yet: only without one do the record's rules say something true here.
-        rules = () if config.pins else argument_rules.check_record_rules(prepared, arguments)
-        raise WrongArguments(tool.name, [*rules, *problems])
-    pinned = pins.apply(tool, config.pins, forced.merged(tool, config, arguments))
-    problems = argument_rules.check_record_rules(prepared, pinned)
+        # Pinned ids are put in later, so on a pinned server the record's rules would report false problems here.
+        rules = () if target.config.pins else arguments.check_record_rules(prepared, given)
+        raise WrongArguments([*rules, *problems])
+    merged = forced.merged(prepared.tool, target.config, given)
+    pinned = pins.apply(prepared.tool, target.config.pins, merged)
+    problems = arguments.check_record_rules(prepared, pinned)
     if problems:
-        raise WrongArguments(tool.name, problems)
-    position = _position(tool, pinned)
-    projection = results.fields(tool, pinned)
-    await _check_objects(caller, tool, pinned)
-    if tool.result.items is None:
-        return await _call_object(caller, prepared, pinned)
-    return await _call_list(caller, prepared, pinned, position, projection)
+        raise WrongArguments(problems)
+    return pinned
 
 
-async def _call_object(caller: Caller, prepared: PreparedTool, arguments: Mapping[str, Json]) -> Answer:
-    tool, config = prepared.tool, caller.server.config
-    response = await _send(caller, tool, arguments, None)
-    document = results.mapped(tool, results.read(tool, response))
-    if (at := pins.judged_at(tool, config.pins)) is not None:
-        pins.check_object(tool, config.pins, results.look_up(tool, at, document), "what it found")
-    body = results.shape_object(tool, document, response.status, caller.settings)
-    results.check_documented(prepared, body, response.status)
-    return Answer(body, caller.upstream.rate_limit)
-
-
-async def _call_list(
-    caller: Caller,
-    prepared: PreparedTool,
-    arguments: Mapping[str, Json],
-    position: Position | None,
-    projection: Fields | None,
-) -> Answer:
-    tool, config = prepared.tool, caller.server.config
-    records: list[Json] = []
-    at = position
-    pages = tool.pagination.collect if tool.pagination else 1
-    for _ in range(pages):
-        response = await _send(caller, tool, arguments, at)
-        answered = results.read(tool, response)
-        more = (
-            results.look_up(tool, tool.pagination.next, answered) if tool.pagination and tool.pagination.next else None
-        )
-        document = results.mapped(tool, answered)
-        page = results.items(tool, document)
-        records += page
-        at = _following(tool, at, more, len(page)) if at is not None else None
-        if at is None:
-            break
-    if (judged := pins.judged_at(tool, config.pins)) is not None:
-        records = [record for record in records if pins.holds(config.pins, results.look_up(tool, judged, record))]
-    body = results.shape_list(
-        tool, document, records, arguments, caller.settings, projection=projection, position=position, after=at
-    )
-    results.check_documented(prepared, body, response.status)
-    return Answer(body, caller.upstream.rate_limit)
-
-
-def _position(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
+def _position(tool: Tool, given: Mapping[str, Json]) -> Position | None:
     try:
-        return paging.start(tool, arguments)
+        return paging.start(tool, given)
     except paging.BadCursor:
         raise WrongArguments(
-            tool.name,
             [
-                '"next_cursor" is not one this tool gave; pass back the next_cursor of the previous answer unchanged, '
-                "or leave it out to start from the first page"
-            ],
+                '"next_cursor" was not issued by this tool; pass back the next_cursor of the previous answer '
+                "unchanged, or leave it out to start from the first page"
+            ]
         ) from None
 
 
-def _following(tool: Tool, at: Position, more: Json, count: int) -> Position | None:
-    assert tool.pagination is not None
-    try:
-        return paging.following(tool.pagination, at, more, count)
-    except paging.BadCursor:
-        raise UpstreamUnreadable(
-            f"{tool.name}: the upstream's cursor for the next page is no text of at most {paging.POSITION_CHARS} "
-            "characters, so that there is no way on from here"
-        ) from None
-
-
-async def _check_objects(caller: Caller, tool: Tool, arguments: Mapping[str, Json]) -> None:
-    """On a pinned server, read the objects a call is about first, and refuse the call if one is outside the pins."""
-    config = caller.server.config
-    reading = pins.reading(caller.catalog, tool, config.pins, arguments)
+async def _check_objects(upstream: _Upstream, tool: Tool, target: Target, given: Mapping[str, Json]) -> None:
+    """On a pinned server, read the objects that a call is about first. Raises OutOfScope if one is not of the pins."""
+    reading = pins.reading(upstream.catalog, tool, target.config.pins, given)
     if reading is None:
         return
     if len(reading.ids) > READS_AT_ONCE:
         raise OutOfScope(
-            f"{tool.name}: {len(reading.ids)} objects in one call; a pinned server reads each of them first and takes "
-            f"at most {READS_AT_ONCE}. Split the call"
+            f"{len(reading.ids)} objects in one call; a pinned server reads each of them first and takes at most "
+            f"{READS_AT_ONCE}. Split the call"
         )
-    reader = replace(reading.reader, name=tool.name)  # its failures are those of this call
     for object_id in reading.ids:
-        response = await _send(caller, reader, {reading.argument: object_id}, None)
-        document = results.mapped(reader, results.read(reader, response))
-        pins.check_object(tool, config.pins, document, object_id)
+        found = await upstream.read_beforehand(reading.reader, {reading.argument: object_id})
+        pins.check_object(target.config.pins, found, object_id)
 
 
-async def _send(
-    caller: Caller, tool: Tool, arguments: Mapping[str, Json], position: Position | None
-) -> UpstreamResponse:
-    """One upstream request. Raises a ToolFailure for anything but a 2xx answer."""
-    request = requests.build(tool, arguments, caller.server.base_url, caller.server.context, position)
-    trace = [(name, value) for name, value in caller.trace.items() if _sendable(value)]
-    request = replace(request, headers=(*request.headers, *trace))
-    request = credentials.attach(request, caller.catalog.auth, caller.credential)
-    upstream = caller.upstream
-    upstream.requests += 1
-    upstream.status = None
-    started = time.monotonic()
-    try:
-        response = await caller.sender.send(request, caller.deadline)
-    except ToolFailure as failure:
-        upstream.status = failure.upstream_status
-        failure.message = f"{tool.name}: {failure.message}"
-        raise
-    finally:
-        upstream.seconds += time.monotonic() - started
-    upstream.status = response.status
-    upstream.rate_limit = rate_limits.read(response.headers, caller.catalog.rate_limits, response.status, caller.now)
-    body = credentials.redact(response.body, caller.credential, caller.catalog.credentials)
-    response = replace(response, body=body)
-    if response.status >= 300:
-        raise refusals.explain(tool, caller.catalog, response, upstream.rate_limit)
-    return response
+async def _answer(upstream: _Upstream, tool: Tool, given: Mapping[str, Json], position: Position | None) -> Answer:
+    """What the upstream answers: one document, or the objects of a page (of several, where the tool collects them)."""
+    if tool.result.items is None:
+        response = await upstream.send(tool, given)
+        return Answer(response.status, answers.mapped(tool, answers.read(tool, response)))
+    objects: list[Json] = []
+    at = position
+    for _ in range(tool.pagination.collect if tool.pagination else 1):
+        response = await upstream.send(tool, given, at)
+        document = answers.read(tool, response)
+        more = answers.next_page(tool, document)
+        document = answers.mapped(tool, document)
+        page = answers.objects(tool, document)
+        objects += page
+        at = answers.following(tool, at, more, len(page))
+        if at is None:
+            break
+    return Answer(response.status, document, objects, position, after=at)
+
+
+def _within_pins(tool: Tool, target: Target, answer: Answer) -> Answer:
+    """The answer of a tool whose answer itself shows what the pins admit: the admitted objects of a list. Raises
+    OutOfScope for any other tool whose answer they do not admit."""
+    at = pins.judged_at(tool, target.config.pins)
+    if at is None:
+        return answer
+    if answer.objects is None:
+        pins.check_object(target.config.pins, answers.look_up(at, answer.document), "what it found")
+        return answer
+    admitted = [found for found in answer.objects if pins.holds(target.config.pins, answers.look_up(at, found))]
+    return replace(answer, objects=admitted)
+
+
+class _Upstream:
+    """The upstream as one call sees it: sends its requests and keeps the trace of them."""
+
+    def __init__(self, call: ToolCall, target: Target, catalog: Catalog, sender: Sender) -> None:
+        self._call = call
+        self._target = target
+        self.catalog = catalog
+        self._sender = sender
+        self._trace = Trace()
+
+    def trace(self) -> Trace:
+        """What was done so far."""
+        return self._trace
+
+    async def read_beforehand(self, reader: Tool, given: Mapping[str, Json]) -> Json:
+        """An object that a pin must admit before the call."""
+        response = await self._exchange(reader, given, None)
+        return answers.mapped(reader, answers.read(reader, response))
+
+    async def send(self, tool: Tool, given: Mapping[str, Json], position: Position | None = None) -> UpstreamResponse:
+        """One request of the call itself. Raises a ToolFailure for anything but a 2xx answer."""
+        try:
+            response = await self._exchange(tool, given, position)
+        except ToolFailure as failure:
+            self._trace = replace(self._trace, sent=self._trace.sent or failure.sent)
+            raise
+        self._trace = replace(self._trace, sent=True)
+        return response
+
+    async def _exchange(self, tool: Tool, given: Mapping[str, Json], position: Position | None) -> UpstreamResponse:
+        request = requests.build(tool, given, self._target.base_url, self._target.context, position)
+        trace_headers = [(name, value) for name, value in self._call.trace.items() if _sendable(value)]
+        request = replace(request, headers=(*request.headers, *trace_headers))
+        request = credentials.attach(request, self.catalog.auth, self._target.credential)
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        status, rate_limit = None, self._trace.rate_limit
+        try:
+            response = await self._sender.send(request, self._call.deadline)
+            status = response.status
+            rate_limit = rate_limits.read(response.headers, self.catalog.rate_limits, status, self._call.now)
+        except ToolFailure as failure:
+            status = failure.upstream_status
+            raise
+        finally:
+            self._trace = replace(
+                self._trace,
+                requests=self._trace.requests + 1,
+                seconds=self._trace.seconds + clock() - started,
+                status=status,
+                rate_limit=rate_limit,
+            )
+        body = credentials.redact(response.body, self._target.credential, self.catalog.credentials)
+        response = replace(response, body=body)
+        if response.status >= 300:
+            raise answers.refusal(tool, self.catalog, response, rate_limit)
+        return response
 
 
 def _sendable(value: str) -> bool:

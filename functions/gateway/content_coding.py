@@ -1,7 +1,7 @@
 """The body of an upstream's answer, decoded while it arrives and never beyond a limit of bytes.
 
 At most one content coding is accepted, and only one that was asked for: a chain of two turns 2 kB on the wire into
-gigabytes of memory. brotli and zstd have no bounded decoder in the standard library, so they are not asked for.
+gigabytes of RAM. brotli and zstd have no bounded decoder in the standard library, so they are not asked for.
 """
 
 from __future__ import annotations

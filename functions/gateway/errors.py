@@ -8,22 +8,25 @@
     |   |-- Unauthenticated    401  no or wrong API token (control plane only, never on a token URL)
     |   |-- Forbidden          403  right token, not for this
     |   |-- NotFound           404
+    |   |-- WrongVerb          405
     |   |-- Conflict           409
     |   |-- TooLarge           413
     |   |-- WrongMediaType     415
+    |   |-- Misdirected        421  a host name that is not served here
     |   `-- Unavailable        503  with `retry_after` seconds
     |-- UnknownTool                 no model can fix it: JSON-RPC -32602
     `-- ToolFailure                 a smarter model could fix it: a result with isError
         |-- WrongArguments     400  `problems` lists all of them
         |-- OutOfScope         403  another entity than the pinned one
-        |-- UpstreamRefused         the upstream's own status, body and rate limit
+        |-- UpstreamRefused         the upstream's own status and body
         |-- UpstreamUnreadable 502  an answer that is not what the API documents
         |-- UpstreamUnreachable 502 no answer at all
         |-- UpstreamTimeout    504  no answer in time; whether it acted is unknown
         `-- TooLargeAnswer     502  more bytes than we read
 
-`http`, `jsonrpc` and `tool_result` are total over this tree: any PosternError has an answer on each plane.
-A message says what was wrong, where, what is valid and what to do.
+`http` is total over this tree: any PosternError has an answer on an HTTP plane. `rpc_code` gives the JSON-RPC code of a
+refusal. A message says what was wrong, where, what is valid and what to do; it never names the tool, because
+`call.Failed` puts the tool's name before it.
 """
 
 from __future__ import annotations
@@ -32,7 +35,6 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from functions.gateway.json_text import Json, well_formed
-from functions.gateway.rate_limits import RateLimit
 from functions.gateway.wording import listed
 
 INVALID_PARAMS = -32602
@@ -85,6 +87,12 @@ class NotFound(Refused):
     status = HTTPStatus.NOT_FOUND
 
 
+class WrongVerb(Refused):
+    """The path does not take this HTTP method."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
 class Conflict(Refused):
     """Somebody changed it in between, or it exists already."""
 
@@ -103,6 +111,12 @@ class WrongMediaType(Refused):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class Misdirected(Refused):
+    """The request is for a host name that is not served here."""
+
+    status = HTTPStatus.MISDIRECTED_REQUEST
+
+
 class Unavailable(Refused):
     """Try again after `retry_after` seconds."""
 
@@ -116,11 +130,10 @@ class UnknownTool(PosternError):
 
 
 class ToolFailure(PosternError):
-    """A call that did not succeed, told in words a model can act on.
+    """A call that did not succeed, in words a model can act on.
 
-    `is_remote`   the upstream said so. `raw_response` is its body then, JSON or text.
-    `rate_limit`  what the upstream's headers told, when there was an answer.
-    `sent`        the request left us, so that the upstream may have acted on it; False = it may simply be repeated.
+    `raw_response`  the upstream's body where the upstream itself refused, JSON or text (`is_remote`).
+    `sent`          False when it is certain that the request did not leave us. `call.Failed` says what follows from it.
     """
 
     is_remote = False
@@ -130,7 +143,6 @@ class ToolFailure(PosternError):
         message: str,
         *,
         raw_response: Json = None,
-        rate_limit: RateLimit | None = None,
         upstream_status: int | None = None,
         sent: bool = True,
         detail: str = "",
@@ -138,7 +150,6 @@ class ToolFailure(PosternError):
         super().__init__(message, detail=detail)
         self.sent = sent
         self.raw_response = raw_response
-        self.rate_limit = rate_limit
         self.upstream_status = upstream_status
 
     @property
@@ -146,15 +157,25 @@ class ToolFailure(PosternError):
         """HTTP status that stands for this failure: the upstream's own where it gave one."""
         return int(self.status)
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, one problem a line."""
+        return (self.message,)
+
 
 class WrongArguments(ToolFailure):
-    """The arguments do not fit the tool's schema; every problem is in the message, one a line."""
+    """The arguments do not fit the tool; every problem is in the message, one a line."""
 
     status = HTTPStatus.BAD_REQUEST
 
-    def __init__(self, tool: str, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(f"{tool}: {problem}" for problem in problems), sent=False)
-        self.problems = tuple(problems)
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(well_formed(problem) for problem in problems)
+        super().__init__("\n".join(self.problems), sent=False)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The problems."""
+        return self.problems
 
 
 class OutOfScope(ToolFailure):
@@ -168,11 +189,14 @@ class UpstreamRefused(ToolFailure):
 
     is_remote = True
 
+    def __init__(self, message: str, *, upstream_status: int, raw_response: Json = None, detail: str = "") -> None:
+        super().__init__(message, raw_response=raw_response, upstream_status=upstream_status, detail=detail)
+        self._status_code = upstream_status
+
     @property
     def status_code(self) -> int:
         """The upstream's status."""
-        assert self.upstream_status is not None
-        return self.upstream_status
+        return self._status_code
 
 
 class UpstreamUnreadable(ToolFailure):
@@ -200,8 +224,15 @@ class TooLargeAnswer(ToolFailure):
     status = HTTPStatus.BAD_GATEWAY
 
 
+def effect(*, changes_nothing: bool) -> str:
+    """What a model must know after a request whose outcome is lost: may it be repeated?"""
+    if changes_nothing:
+        return "nothing was changed; try again later"
+    return "whether it was carried out is unknown: look before you repeat it"
+
+
 def invalid(problems: Sequence[str]) -> Invalid:
-    """The error of input with these problems: the message tells them, `details.problems` lists them."""
+    """The error of input with these problems: the message states them, `details.problems` lists them."""
     shown = listed(problems)
     message = shown[0] if len(shown) == 1 else f"{len(problems)} problems: " + "; ".join(shown)
     return Invalid(message, details={"problems": shown})
@@ -210,8 +241,7 @@ def invalid(problems: Sequence[str]) -> Invalid:
 def http(error: PosternError) -> tuple[int, dict[str, Json], dict[str, str]]:
     """Status, JSON body and headers of an error on a plain HTTP plane (management API, proxy)."""
     if isinstance(error, ToolFailure):
-        headers = error.rate_limit.headers() if error.rate_limit else {}
-        return error.status_code, tool_result(error), headers
+        return error.status_code, envelope(error), {}
     body: dict[str, Json] = {
         "statusCode": int(error.status),
         "error": phrase(error.status),
@@ -226,30 +256,23 @@ def http(error: PosternError) -> tuple[int, dict[str, Json], dict[str, str]]:
     return int(error.status), body, headers
 
 
-def jsonrpc(error: PosternError) -> dict[str, Json]:
-    """The `error` member of a JSON-RPC answer."""
+def rpc_code(error: PosternError) -> int:
+    """The JSON-RPC code of an error: for a refusal of the transport, its HTTP status and "01"."""
     if isinstance(error, UnknownTool):
-        return {"code": INVALID_PARAMS, "message": error.message}
-    if isinstance(error, Refused):
-        return {"code": int(error.status) * 100 + 1, "message": error.message}
-    return {"code": INTERNAL_ERROR, "message": error.message}
+        return INVALID_PARAMS
+    return int(error.status) * 100 + 1 if isinstance(error, Refused) else INTERNAL_ERROR
 
 
-def tool_result(error: PosternError) -> dict[str, Json]:
-    """The envelope of a failed call: what an isError result holds, and the body of a failed proxy call."""
-    status_code = error.status_code if isinstance(error, ToolFailure) else int(error.status)
-    envelope: dict[str, Json] = {
-        "status_code": status_code,
-        "error": phrase(status_code),
-        "message": error.message,
-        "is_remote_error": isinstance(error, ToolFailure) and error.is_remote,
-        "raw_response": None,
+def envelope(failure: ToolFailure) -> dict[str, Json]:
+    """What stands for a failed call in a result or in a body."""
+    return {
+        "status_code": failure.status_code,
+        "error": phrase(failure.status_code),
+        "message": failure.message,
+        "is_remote_error": failure.is_remote,
+        "raw_response": failure.raw_response,
         "rate_limit": None,
     }
-    if isinstance(error, ToolFailure):
-        envelope["raw_response"] = error.raw_response
-        envelope["rate_limit"] = error.rate_limit.to_json() if error.rate_limit else None
-    return envelope
 
 
 def phrase(status_code: int) -> str:

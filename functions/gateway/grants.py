@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from functions.gateway import credentials
+from functions.gateway.credentials import Credential
 from functions.gateway.json_text import Json
 
 TOKEN_BYTES = 32
@@ -70,6 +72,21 @@ class ServerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What a call needs of a grant or of an account: the upstream, the credential for it, and what holds for the call.
+
+    `context`  the account's values for path parameters (`org_id`, `project_id`).
+    """
+
+    account_id: str
+    integration: str
+    base_url: str
+    context: Mapping[str, str]
+    config: ServerConfig
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """One MCP server as the data plane reads it.
 
@@ -107,6 +124,11 @@ class Grant:
             "sealed_credential": base64.b64encode(self.sealed_credential).decode(),
             "sealed_data_key": base64.b64encode(self.sealed_data_key).decode(),
         }
+
+    def target(self, token: str) -> Target:
+        """What a call through this grant needs; the token opens the credential. Raises credentials.SealError."""
+        opened = credentials.open_with_token(self.sealed_credential, self.sealed_data_key, token, self.account_id)
+        return Target(self.account_id, self.integration, self.base_url, self.context, self.config, opened)
 
     @classmethod
     def from_json(cls, body: Mapping[str, Json], revision: int = 0) -> Grant:

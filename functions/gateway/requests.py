@@ -23,6 +23,9 @@ from tool_catalog.catalog import Parameter, Tool
 MAX_URL_CHARS = 65_000
 """Longest URL that is sent. Most servers refuse far shorter ones, in words of their own."""
 
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Verbs that change nothing upstream."""
+
 UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\U0010ffff]")
 """What no header value may hold (RFC 9110, 5.5): a line break in it would start another header."""
 
@@ -42,6 +45,11 @@ class UpstreamRequest:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
     safe: bool = False
+
+    @property
+    def changes_nothing(self) -> bool:
+        """True where the upstream is as before even if the answer is lost."""
+        return self.safe or self.verb in READS
 
     @property
     def url(self) -> str:
@@ -107,7 +115,7 @@ def build(
             "are sent"
         )
     if problems:
-        raise WrongArguments(tool.name, problems)
+        raise WrongArguments(problems)
     if body is None:
         return request
     if tool.request.body_format == "form":

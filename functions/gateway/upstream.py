@@ -13,15 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from functions.gateway.content_coding import ACCEPTED, BadCoding, OverLimit
-from functions.gateway.errors import TooLargeAnswer, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable
+from functions.gateway.errors import TooLargeAnswer, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable, effect
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 
 if TYPE_CHECKING:
     from functions.gateway.connections import Pool
-
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Verbs after which a lost answer changed nothing."""
 
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Verbs that send no Content-Length when they have no body."""
@@ -36,12 +33,11 @@ OWN_HEADERS = (
 
 @dataclass(frozen=True, slots=True)
 class UpstreamResponse:
-    """`headers` have lower-case names; `body` is decoded from any content encoding. `seconds` is the time it took."""
+    """`headers` have lower-case names; `body` is decoded from any content encoding."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-    seconds: float
 
 
 class Sender:
@@ -70,11 +66,14 @@ class Sender:
             Progress(),
             self._settings.max_upstream_bytes,
         )
+        lost = effect(changes_nothing=request.changes_nothing)
         outgoing = Outgoing(request.verb, request.target, _headers(request, host), request.body or b"")
         try:
             async with asyncio.timeout_at(deadline):
                 async with pool.place(origin):
-                    answer = await pool.exchange(origin, outgoing, progress, repeatable=_is_read(request), limit=limit)
+                    answer = await pool.exchange(
+                        origin, outgoing, progress, repeatable=request.changes_nothing, limit=limit
+                    )
         except TimeoutError as error:
             waited = max(1, round(deadline - started))
             detail = f"timeout while {progress.step}"
@@ -84,9 +83,7 @@ class Sender:
                     sent=False,
                     detail=detail,
                 ) from error
-            raise UpstreamTimeout(
-                f"{host} did not answer within {waited} s; {_effect(request)}", detail=detail
-            ) from error
+            raise UpstreamTimeout(f"{host} did not answer within {waited} s; {lost}", detail=detail) from error
         except NotConnected as error:
             raise UpstreamUnreachable(
                 f"no connection to {host} ({error}); nothing was done",
@@ -99,20 +96,20 @@ class Sender:
             ) from None
         except Broken as error:
             raise UpstreamUnreachable(
-                f"the connection to {host} broke before the answer was complete; {_effect(request)}",
+                f"the connection to {host} broke before the answer was complete; {lost}",
                 upstream_status=progress.status,
                 detail=f"{progress.step}: {error}",
             ) from error
         except BadCoding as error:
             raise UpstreamUnreadable(
-                f"{host} answered {error}; {_effect(request)}", upstream_status=progress.status, detail="BadCoding"
+                f"{host} answered {error}; {lost}", upstream_status=progress.status, detail="BadCoding"
             ) from error
         except OverLimit as error:
             raise TooLargeAnswer(
                 f"the upstream's answer is over {limit} bytes; ask for less: a smaller limit, a narrower filter",
                 upstream_status=progress.status,
             ) from error
-        return UpstreamResponse(answer.status, answer.headers, answer.body, clock() - started)
+        return UpstreamResponse(answer.status, answer.headers, answer.body)
 
     async def close(self) -> None:
         """Close kept connections."""
@@ -137,13 +134,3 @@ def _headers(request: UpstreamRequest, host: str) -> list[tuple[str, str]]:
     if request.body or request.verb not in BODILESS:
         headers.append(("Content-Length", str(len(request.body or b""))))
     return headers
-
-
-def _is_read(request: UpstreamRequest) -> bool:
-    return request.safe or request.verb in READS
-
-
-def _effect(request: UpstreamRequest) -> str:
-    if _is_read(request):
-        return "nothing was changed; try again"
-    return "whether it was carried out is unknown: look before you repeat it"

@@ -33,6 +33,7 @@ from functions.local.state_file import StateFile
 from functions.local.state_folder import occupied
 from functions.local.web_server import HOST, START_SECONDS, listen, serving
 from functions.mcp_endpoint.app import Endpoint
+from functions.mcp_endpoint.methods import Methods
 from functions.memory_engine.app import create_app as create_memory_engine
 from functions.memory_engine.settings import EngineSettings
 from functions.memory_engine.storage.opening import DatabaseUnavailable
@@ -181,7 +182,7 @@ def _compose(
     """Both planes and the memory as one app."""
     sender = Sender(settings)
     audit = Audit(settings, store, stream)
-    data_plane = Endpoint(settings=settings, store=store, sender=sender, audit=audit, clock=clock)
+    data_plane = Endpoint(settings=settings, store=store, methods=Methods(settings, sender, audit), clock=clock)
     control_plane = create_admin_api(
         settings,
         store,

@@ -13,6 +13,7 @@ from functions.gateway.audit import Audit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.app import Endpoint
+from functions.mcp_endpoint.methods import Methods
 
 if TYPE_CHECKING:
     from functions.gateway.audit import Journal
@@ -38,5 +39,6 @@ logging.getLogger().setLevel(settings.log_level)
 for name in QUIET:
     logging.getLogger(name).setLevel(logging.WARNING)
 store = _store(settings)
-endpoint = Endpoint(settings=settings, store=store, sender=Sender(settings), audit=Audit(settings, store, sys.stdout))
+methods = Methods(settings, Sender(settings), Audit(settings, store, sys.stdout))
+endpoint = Endpoint(settings=settings, store=store, methods=methods)
 handler = Mangum(endpoint, lifespan="off")

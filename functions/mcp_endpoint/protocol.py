@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from functions.gateway import json_text
+from functions.gateway.errors import INVALID_PARAMS
 from functions.gateway.json_text import Json
 from functions.gateway.wording import shown
 
@@ -33,7 +34,7 @@ and what we answer is valid under it."""
 
 LEGACY_METHODS = ("initialize", "ping", "tools/list", "tools/call")
 MODERN_METHODS = ("server/discover", "tools/list", "tools/call")
-"""What is served in each era; app.py has a case for each."""
+"""What is served in each era; `Methods.answer` has a case for each."""
 
 UNSTATED_VERSION = "2025-03-26"
 """What a request without a version header speaks (2026-07-28, transports, "Protocol Version Header")."""
@@ -41,8 +42,6 @@ UNSTATED_VERSION = "2025-03-26"
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
-INTERNAL_ERROR = -32603
 HEADER_MISMATCH = -32020
 MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
@@ -70,9 +69,6 @@ LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert"
 NAME_PARAMETERS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """Method -> the parameter mirrored as `Mcp-Name`."""
 
-PARAMETER_HEADER = "mcp-param-"
-"""Prefix of the headers that mirror arguments marked `x-mcp-header` (parameter_headers.py)."""
-
 ROUTING_HEADERS = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
@@ -85,7 +81,6 @@ class Call:
     params: Mapping[str, Json] = field(repr=False)
     modern: bool
     version: str
-    parameter_headers: Headers = field(default=(), repr=False)
 
     @property
     def meta(self) -> Mapping[str, Json]:
@@ -94,10 +89,10 @@ class Call:
         return meta if isinstance(meta, Mapping) else {}
 
     @property
-    def client(self) -> str:
-        """Name and version the client gives itself, as "name/version"; "" where it gives none. Not verified."""
+    def client(self) -> tuple[str, str] | None:
+        """Name and version that the client gives itself, None where it gives none. Not verified."""
         info = self.meta.get(CLIENT_KEY) if self.modern else self.params.get("clientInfo")
-        return f"{info['name']}/{info['version']}" if isinstance(info, Mapping) else ""
+        return (info["name"], info["version"]) if isinstance(info, Mapping) else None
 
     @property
     def trace(self) -> dict[str, str]:
@@ -107,7 +102,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """Accepted, and nothing follows from it: a notification, or a legacy client's response to nothing."""
+    """A notification, or a stray response from a legacy client: accepted, without a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,15 +198,18 @@ def initialize(call: Call, *, title: str, instructions: str) -> dict[str, Json]:
     }
 
 
-def discover(*, instructions: str, ttl_ms: int) -> dict[str, Json]:
+def discover(*, instructions: str) -> dict[str, Json]:
     """Result of `server/discover`, the modern counterpart of the handshake."""
     return {
         "supportedVersions": list(MODERN_VERSIONS),
         "capabilities": {"tools": {}},
         "instructions": instructions,
-        "ttlMs": ttl_ms,
-        "cacheScope": "private",
     }
+
+
+def cacheable(ttl_ms: int) -> dict[str, Json]:
+    """What a modern listing says about caching: its reader alone may keep it, for so many milliseconds."""
+    return {"ttlMs": ttl_ms, "cacheScope": "private"}
 
 
 def server_info(title: str) -> dict[str, str]:
@@ -313,8 +311,7 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
         return Refusal(404, METHOD_NOT_FOUND, _unknown(method, MODERN_METHODS), id)
     if problem := _meta_problem(meta) or _params_problem(method, params):
         return Refusal(400, INVALID_PARAMS, problem, id)
-    mirrored = tuple((name, value) for name, value in headers if name.startswith(PARAMETER_HEADER))
-    return Call(id, method, params, True, version, mirrored)
+    return Call(id, method, params, True, version)
 
 
 def _unsupported(version: str | None, id: RequestId | None) -> Refusal:

@@ -51,6 +51,7 @@ def test_a_proxy_call_leaves_one_record_without_values(plane: Plane, upstream: S
         "access": "read",
     }
     assert (record["outcome"], record["status"], record["upstream_status"]) == ("ok", 200, 200)
+    assert record["principal"] == "tok_root"
     assert (record["client_name"], record["client_version"]) == ("my-agent", "1.2")
     [line] = plane.lines.getvalue().splitlines()
     assert record.items() <= json.loads(line).items()
@@ -68,6 +69,16 @@ def test_a_failed_call_is_logged_with_its_status(plane: Plane, upstream: Scripte
     ]
     [refused] = plane.ok("GET", "/log?status=400")["result"]
     assert (refused["error"], refused["upstream_status"], refused["upstream_requests"]) == ("WrongArguments", None, 0)
+
+
+def test_the_cause_of_a_failure_is_in_the_entry_and_not_in_the_answer(
+    plane: Plane, upstream: ScriptedUpstream, account: str
+) -> None:
+    upstream.answers["GET", f"/v1/memories/{MEMORY}/"] = (200, {"content-encoding": "gzip"}, b"not gzip")
+    answer = plane.call("GET", f"/proxy/memories/{MEMORY}", params={"integrated_account_id": account})
+    [entry] = plane.ok("GET", "/log")["result"]
+    assert (entry["error"], entry["detail"]) == ("UpstreamUnreadable", "BadCoding")
+    assert entry["detail"] not in answer.text
 
 
 def test_records_of_several_days_come_newest_first_each_once(plane: Plane, account: str) -> None:

@@ -1,4 +1,4 @@
-"""The catalogue and executor that the official conformance suite asks for: named tools with canned answers.
+"""The catalogue and the methods that the official conformance suite asks for: named tools with canned answers.
 
 They are served by the real endpoint; only what stands behind a call is replaced. What a stateless server with JSON
 answers cannot do (notifications during a call, requests to the client) is not here.
@@ -11,11 +11,15 @@ import hashlib
 import hmac
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from functions.gateway.errors import INVALID_PARAMS
 from functions.gateway.json_text import Json
-from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, INVALID_PARAMS, MISSING_CAPABILITY, RpcError
-from functions.mcp_endpoint.tools import Outcome, ToolCall
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender
+from functions.mcp_endpoint.methods import MethodResult, Methods, Visit
+from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, MISSING_CAPABILITY, Call, RpcError
+from tool_catalog import catalog as catalogs
 from tool_catalog.catalog import Auth, Catalog, Request, Result, Tool
 
 INTEGRATION = "conformance"
@@ -77,7 +81,6 @@ CONTENT: Mapping[str, list[Json]] = {
     "test_error_handling": [text("This tool intentionally returns an error for testing")],
     "test_logging_tool": [text("Nothing was logged: JSON answers carry no notifications.")],
     "json_schema_2020_12_tool": [text("The arguments fit.")],
-    "test_parameter_header": [text("Header and argument agree.")],
 }
 """Tools that always answer the same."""
 
@@ -133,14 +136,6 @@ STATELESS = ("test_input_required_result_elicitation", "test_input_required_resu
 NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
 
 SCHEMAS: Mapping[str, Json] = {
-    "test_parameter_header": {
-        "type": "object",
-        "properties": {
-            "region": {"type": "string", "description": "Where.", "x-mcp-header": "Region"},
-            "count": {"type": "integer", "description": "How many.", "x-mcp-header": "Count"},
-        },
-        "additionalProperties": False,
-    },
     "json_schema_2020_12_tool": {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
@@ -168,54 +163,60 @@ SCHEMAS: Mapping[str, Json] = {
 """Input schemas that are not the empty object."""
 
 
-async def execute(call: ToolCall) -> Outcome:
-    """Carry out a call of a fixture tool."""
-    if call.name == "test_missing_capability":
-        if "sampling" not in call.request.meta[CAPABILITIES_KEY]:
-            required: Json = {"requiredCapabilities": {"sampling": {}}}
-            raise RpcError(MISSING_CAPABILITY, "This tool needs the sampling capability", required)
-        return Outcome({"content": [text("The client can sample.")]})
-    if call.name in ROUNDS and call.request.modern:
-        return Outcome(_round(call))
-    if call.name in CONTENT:
-        return Outcome({"content": CONTENT[call.name], "isError": call.name == "test_error_handling"})
-    raise RpcError(INVALID_PARAMS, f"Unknown tool: {call.name}")
+class FixtureMethods(Methods):
+    """The methods of the endpoint, with calls of the fixture's own tools; other integrations are served as ever."""
+
+    async def call_tool(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
+        """Carry out a call."""
+        if catalog.integration != INTEGRATION:
+            return await super().call_tool(call, visit, catalog)
+        name = call.params["name"]
+        if name == "test_missing_capability":
+            if "sampling" not in call.meta[CAPABILITIES_KEY]:
+                required: Json = {"requiredCapabilities": {"sampling": {}}}
+                raise RpcError(MISSING_CAPABILITY, "This tool needs the sampling capability", required)
+            return MethodResult({"content": [text("The client can sample.")]})
+        if name in ROUNDS and call.modern:
+            return MethodResult(_round(name, call))
+        if name in CONTENT:
+            return MethodResult({"content": CONTENT[name], "isError": name == "test_error_handling"})
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {name}")
 
 
-def _round(call: ToolCall) -> dict[str, Json]:
+def _round(name: str, call: Call) -> dict[str, Json]:
     """One round of a tool that asks for input: the next question, or the result."""
-    params = call.request.params
+    params = call.params
     answers = params.get("inputResponses") or {}
     state = params.get("requestState")
-    number = 0 if state is None else _opened(call, state)
-    questions = _askable(call, ROUNDS[call.name][number])
+    number = 0 if state is None else _opened(name, state)
+    questions = _askable(name, call, ROUNDS[name][number])
     if answers and all(isinstance(answers.get(key), dict) for key in questions):
         number += 1
-        if number == len(ROUNDS[call.name]):
+        if number == len(ROUNDS[name]):
             return {"content": [text(f"Answered: {', '.join(questions)}; state-ok")]}
-        questions = _askable(call, ROUNDS[call.name][number])
+        questions = _askable(name, call, ROUNDS[name][number])
     asked: dict[str, Json] = {"resultType": "input_required", "inputRequests": questions}
-    if call.name not in STATELESS:
-        asked["requestState"] = _sealed(call, number)
+    if name not in STATELESS:
+        asked["requestState"] = _sealed(name, number)
     return asked
 
 
-def _askable(call: ToolCall, questions: Mapping[str, Json]) -> dict[str, Json]:
+def _askable(name: str, call: Call, questions: Mapping[str, Json]) -> dict[str, Json]:
     """The questions this client can answer."""
-    if call.name != "test_input_required_result_capabilities":
+    if name != "test_input_required_result_capabilities":
         return dict(questions)
-    able = call.request.meta[CAPABILITIES_KEY]
+    able = call.meta[CAPABILITIES_KEY]
     return {key: question for key, question in questions.items() if CAPABILITY[question["method"]] in able}
 
 
-def _sealed(call: ToolCall, number: int) -> str:
-    state = json.dumps([call.name, number])
+def _sealed(name: str, number: int) -> str:
+    state = json.dumps([name, number])
     return f"{state}|{_signature(state)}"
 
 
-def _opened(call: ToolCall, sealed: Json) -> int:
+def _opened(name: str, sealed: Json) -> int:
     state, _, signature = str(sealed).rpartition("|")
-    if not hmac.compare_digest(signature, _signature(state)) or json.loads(state)[0] != call.name:
+    if not hmac.compare_digest(signature, _signature(state)) or json.loads(state)[0] != name:
         raise RpcError(INVALID_PARAMS, "Invalid params: requestState is not one this tool gave")
     return int(json.loads(state)[1])
 
@@ -243,10 +244,12 @@ def catalog() -> Catalog:
     )
 
 
-def loading(load: Callable[[str], Catalog]) -> Callable[[str], Catalog]:
-    """A catalogue loader that knows the fixture beside what `load` knows."""
+def methods(settings: Settings, sender: Sender) -> Methods:
+    """The methods of an endpoint that serves the fixture, and every integration there is."""
     fixture = catalog()
-    return lambda name: fixture if name == INTEGRATION else load(name)
+    return FixtureMethods(
+        settings, sender, load_catalog=lambda name: fixture if name == INTEGRATION else catalogs.load(name)
+    )
 
 
 def _tool(name: str) -> Tool:

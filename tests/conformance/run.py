@@ -24,10 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from functions.gateway.settings import Settings
-from functions.mcp_endpoint import tools
 from tests.conformance import fixture
 from tests.mcp_endpoint.endpoint import Clock, listen, opened, served
-from tool_catalog.catalog import load
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -105,15 +103,11 @@ def _run_all() -> list[Run]:
         allowed_origins=(origin, origin.replace("127.0.0.1", "localhost")),
     )
 
-    async def execute(call: tools.ToolCall) -> tools.Outcome:
-        chosen = fixture.execute if call.server.integration == fixture.INTEGRATION else tools.execute
-        return await chosen(call)
-
     with (
         tempfile.TemporaryDirectory() as folder,
         opened(Path(folder), settings=settings, clock=Clock(datetime.now(UTC))) as bench,
     ):
-        endpoint = bench.endpoint(load_catalog=fixture.loading(load), execute=execute)
+        endpoint = bench.endpoint(fixture.methods(settings, bench.sender))
         tokens = {
             "fixture": bench.mint(integration=fixture.INTEGRATION, id="srv_fixture"),
             "mem0": bench.mint(id="srv_mem0"),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from functions.gateway.call import Answer, Caller, call
+from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.credentials import Credential
-from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway.grants import Grant, ServerConfig, Target
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
@@ -88,8 +87,8 @@ def catalog_of(*tools: Tool, auth: Auth | None = None) -> Catalog:
     )
 
 
-def server(base_url: str = "https://api.example.com", config: ServerConfig | None = None, **context: str) -> Grant:
-    """A server of the account acc_1."""
+def grant(base_url: str = "https://api.example.com", config: ServerConfig | None = None, **context: str) -> Grant:
+    """A grant of this account, which never expires."""
     return Grant(
         id="srv_1",
         name="Things for tests",
@@ -105,29 +104,9 @@ def server(base_url: str = "https://api.example.com", config: ServerConfig | Non
     )
 
 
-def caller(
-    loaded: Catalog,
-    base_url: str,
-    sender: Sender,
-    *,
-    config: ServerConfig | None = None,
-    settings: Settings = SETTINGS,
-    seconds: float = 20,
-    api_key: str = API_KEY,
-    trace: Mapping[str, str] | None = None,
-    **context: str,
-) -> Caller:
-    """A caller that has `seconds` from now."""
-    return Caller(
-        server=server(base_url, config, **context),
-        catalog=loaded,
-        credential=Credential({"api_key": api_key}),
-        sender=sender,
-        settings=settings,
-        now=NOON,
-        deadline=time.monotonic() + seconds,
-        trace=trace or {},
-    )
+def target(base_url: str, config: ServerConfig | None = None, api_key: str = API_KEY, **context: str) -> Target:
+    """What a call needs of such a grant."""
+    return Target("acc_1", "things", base_url, context, config or ServerConfig(), Credential({"api_key": api_key}))
 
 
 class AdvancingLoop(asyncio.SelectorEventLoop):
@@ -157,14 +136,19 @@ def call_once(
     *,
     settings: Settings = SETTINGS,
     stalled: Upstream | None = None,
-    **how: Any,
-) -> Answer:
-    """One call on a sender of its own; its time is over as soon as the upstream `stalled` falls silent."""
+    seconds: float = 20,
+    trace: Mapping[str, str] | None = None,
+    **to: Any,
+) -> Done | Failed | UnknownTool:
+    """One call on a sender of its own, with `seconds` from now; its time is over as soon as the upstream `stalled`
+    falls silent."""
 
-    async def go() -> Answer:
+    async def go() -> Done | Failed | UnknownTool:
         sender = Sender(settings)
+        deadline = asyncio.get_running_loop().time() + seconds
+        call = ToolCall(name, arguments, NOON, deadline, trace or {})
         try:
-            return await call(caller(loaded, base_url, sender, settings=settings, **how), name, arguments)
+            return await run(call, target(base_url, **to), loaded, sender=sender, settings=settings)
         finally:
             await sender.close()
 
@@ -173,3 +157,17 @@ def call_once(
             loop = cast(AdvancingLoop, runner.get_loop())
             stalled.silent = lambda: loop.advance(3_600)
         return runner.run(go())
+
+
+def result_of(loaded: Catalog, base_url: str, name: str, arguments: Mapping[str, Json], **how: Any) -> dict[str, Json]:
+    """The result of a call that succeeds."""
+    outcome = call_once(loaded, base_url, name, arguments, **how)
+    assert isinstance(outcome, Done), outcome
+    return outcome.body
+
+
+def failure_of(loaded: Catalog, base_url: str, name: str, arguments: Mapping[str, Json], **how: Any) -> Failed:
+    """The failure of a call that does not succeed."""
+    outcome = call_once(loaded, base_url, name, arguments, **how)
+    assert isinstance(outcome, Failed), outcome
+    return outcome

@@ -13,18 +13,19 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.audit import Audit, CallRecord, argument_hash
+from functions.gateway.audit import Audit, LogEntry, argument_hash
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreUnavailable
-from tests.gateway.calling import NOON, server
+from tests.gateway.calling import NOON
 
-CALL = CallRecord(
+CALL = LogEntry(
     time=NOON,
     request_id="req_1",
     plane="mcp",
+    principal="tok_1",
     server_id="srv_1",
     account_id="acc_1",
     integration="mem0",
@@ -34,6 +35,7 @@ CALL = CallRecord(
     outcome="ok",
     status=200,
     error="",
+    detail="",
     upstream_status=200,
     upstream_requests=1,
     duration_ms=12.3456,
@@ -64,11 +66,11 @@ class Kept:
         self.writes += changes
 
 
-def logged(*calls: CallRecord, store: Any = None, **settings: Any) -> tuple[list[dict[str, Json]], Any]:
+def logged(*calls: LogEntry, store: Any = None, **settings: Any) -> tuple[list[dict[str, Json]], Any]:
     stream, kept = io.StringIO(), store or Kept()
     audit = Audit(Settings(**settings), kept, stream)
     for call in calls:
-        audit.record(call)
+        audit.write(call)
     return [json.loads(line) for line in stream.getvalue().splitlines()], kept
 
 
@@ -82,6 +84,7 @@ def test_each_call_is_one_line_with_its_times_split_into_ours_and_theirs() -> No
         "time": "2026-11-21T12:00:00.000Z",
         "request_id": "req_1",
         "plane": "mcp",
+        "principal": "tok_1",
         "server_id": "srv_1",
         "account_id": "acc_1",
         "integration": "mem0",
@@ -91,6 +94,7 @@ def test_each_call_is_one_line_with_its_times_split_into_ours_and_theirs() -> No
         "outcome": "ok",
         "status": 200,
         "error": "",
+        "detail": "",
         "upstream_status": 200,
         "upstream_requests": 1,
         "duration_ms": 12.35,
@@ -184,13 +188,13 @@ def test_a_store_that_cannot_take_it_fails_no_call_and_loses_no_line(
     with caplog.at_level(logging.WARNING):
         lines, _ = logged(CALL, store=kept)
     assert len(lines) == 1
-    assert caplog.messages == [f"a call could not be kept in the log store: {error}"]
-    Audit(Settings(), kept, io.StringIO()).needs_reauth(server(), NOON)
+    assert caplog.messages == [f"a log entry could not be kept in the store: {error}"]
+    Audit(Settings(), kept, io.StringIO()).needs_reauth("acc_1", NOON)
 
 
 def test_a_refused_credential_is_remembered_for_the_account() -> None:
     kept = Kept()
-    Audit(Settings(), kept, io.StringIO()).needs_reauth(server(), NOON)
+    Audit(Settings(), kept, io.StringIO()).needs_reauth("acc_1", NOON)
     [put] = kept.writes
     assert isinstance(put, Put)
     assert put.key == layout.account_state("acc_1")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import time
+import re
+import socket
 from collections.abc import Mapping
 from email.utils import format_datetime
 from pathlib import Path
@@ -17,12 +18,24 @@ from typing import Any, cast
 import pytest
 
 from functions.gateway import errors
-from functions.gateway.call import Caller, call
+from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
-from tests.gateway.calling import API_KEY, MEM0, NOON, SETTINGS, AdvancingLoop, call_once, caller, catalog_of, tool
+from tests.gateway.calling import (
+    API_KEY,
+    MEM0,
+    NOON,
+    SETTINGS,
+    AdvancingLoop,
+    call_once,
+    catalog_of,
+    failure_of,
+    result_of,
+    target,
+    tool,
+)
 from tests.gateway.loopback import Received, Told, Upstream, answer, unused_origin
 from tool_catalog.catalog import Pagination, Parameter, PinAnswer, Result
 
@@ -101,13 +114,13 @@ ANSWERS: dict[str, Told] = {
 
 def fails(upstream_origin: str, name: str, arguments: Mapping[str, Json], **how: Any) -> dict[str, Json]:
     """The envelope of the failure that a call ends in."""
-    with pytest.raises(errors.ToolFailure) as failure:
-        call_once(THINGS, upstream_origin, name, arguments, **how)
-    envelope = errors.tool_result(failure.value)
+    failed = failure_of(THINGS, upstream_origin, name, arguments, **how)
+    envelope = failed.envelope()
     envelope["message"] = envelope["message"].replace(upstream_origin.removeprefix("http://"), "HOST")
+    envelope["message"] = re.sub(r"within (19|20) s", "within 20 s", envelope["message"])
     json.dumps(envelope, ensure_ascii=False, allow_nan=False).encode()
-    assert API_KEY not in repr(failure.value) + json.dumps(envelope, ensure_ascii=False)
-    return {"class": type(failure.value).__name__, **envelope}
+    assert API_KEY not in repr(failed) + json.dumps(envelope, ensure_ascii=False)
+    return {"class": type(failed.failure).__name__, **envelope}
 
 
 def reviewed(name: str) -> Json:
@@ -187,23 +200,64 @@ def test_a_gzip_answer_of_5_mb_is_read_and_cut_to_the_cap(upstream: Upstream) ->
     upstream.answers(
         answer(200, gzip.compress(json.dumps({"results": records}).encode()), ("content-encoding", "gzip"))
     )
-    body = call_once(THINGS, upstream.origin, "list_all_things", {}).body
+    body = result_of(THINGS, upstream.origin, "list_all_things", {})
     assert len(json.dumps(body)) <= SETTINGS.max_result_bytes
     assert len(body["result"]) + body["truncated"]["items_left_out"] == 4_800
     assert body["result"] == records[: len(body["result"])]
 
 
+@pytest.mark.parametrize(
+    ("told", "acted"),
+    [
+        (answer(201, {"id": 7}), True),
+        (answer(200, HTML, AS_HTML), True),
+        (answer(302), True),
+        (answer(400), False),
+        (answer(404), False),
+        (answer(408), True),
+        (answer(429), False),
+        (answer(500), True),
+        (answer(799), True),
+        (Told(b"", "hang"), True),
+        (Told(b"", "close"), True),
+    ],
+)
+def test_a_failed_write_says_whether_it_may_have_acted(upstream: Upstream, told: Told, acted: bool) -> None:
+    upstream.answers(told)
+    failed = failure_of(THINGS, upstream.origin, "create_a_thing", {"text": "x"}, stalled=upstream)
+    assert failed.trace.sent
+    assert failed.may_have_acted is acted
+
+
+def test_a_failed_read_never_acted_and_neither_did_a_write_that_was_not_sent(upstream: Upstream) -> None:
+    upstream.answers(answer(500))
+    assert not failure_of(THINGS, upstream.origin, "list_all_things", {}).may_have_acted
+    for wrong in ({"text": "x", "nonsense": 1}, {"nonsense": 1}):
+        refused = failure_of(THINGS, upstream.origin, "create_a_thing", wrong)
+        assert (refused.trace.sent, refused.may_have_acted) == (False, False)
+    down = failure_of(THINGS, unused_origin(), "create_a_thing", {"text": "x"})
+    assert (down.trace.requests, down.trace.sent, down.may_have_acted) == (1, False, False)
+
+
 def test_a_204_is_an_empty_list_to_a_read_and_no_result_to_a_write(upstream: Upstream) -> None:
     upstream.answers(answer(204))
-    assert call_once(THINGS, upstream.origin, "list_all_things", {}).body == {
+    assert result_of(THINGS, upstream.origin, "list_all_things", {}) == {
         "result": [],
         "next_cursor": None,
         "result_count": 0,
     }
-    assert call_once(THINGS, upstream.origin, "create_a_thing", {"text": "x"}).body == {
+    assert result_of(THINGS, upstream.origin, "create_a_thing", {"text": "x"}) == {
         "result": None,
         "status_code": 204,
     }
+
+
+async def listed(upstream: Upstream, sender: Sender) -> Done:
+    """One call of a list, which succeeds."""
+    asked = ToolCall("list_all_things", {}, NOON, asyncio.get_running_loop().time() + 20)
+    outcome = await run(asked, target(upstream.origin), THINGS, sender=sender, settings=SETTINGS)
+    assert isinstance(outcome, Done), outcome
+    return outcome
 
 
 def test_a_kept_connection_is_used_again_and_one_the_upstream_closed_is_not(upstream: Upstream) -> None:
@@ -213,10 +267,7 @@ def test_a_kept_connection_is_used_again_and_one_the_upstream_closed_is_not(upst
 
     async def go() -> list[Json]:
         sender = Sender(SETTINGS)
-        found = [
-            (await call(caller(THINGS, upstream.origin, sender), "list_all_things", {})).body["result"]
-            for _ in range(3)
-        ]
+        found = [(await listed(upstream, sender)).body["result"] for _ in range(3)]
         await sender.close()
         return found
 
@@ -230,7 +281,7 @@ def test_one_sender_serves_event_loop_after_event_loop(upstream: Upstream) -> No
     for _ in range(3):
 
         async def go() -> None:
-            await call(caller(THINGS, upstream.origin, sender), "list_all_things", {})
+            await listed(upstream, sender)
             await sender.close()
 
         asyncio.run(go())
@@ -243,7 +294,7 @@ def test_a_cookie_of_one_call_is_not_sent_with_the_next(upstream: Upstream) -> N
     async def go() -> None:
         sender = Sender(SETTINGS)
         for _ in range(2):
-            await call(caller(THINGS, upstream.origin, sender), "list_all_things", {})
+            await listed(upstream, sender)
         await sender.close()
 
     asyncio.run(go())
@@ -260,8 +311,8 @@ def test_a_credential_is_sent_as_utf_8(upstream: Upstream) -> None:
 def test_a_credential_that_no_header_can_hold_is_never_sent_nor_shown(upstream: Upstream, api_key: str) -> None:
     told = fails(upstream.origin, "create_a_thing", {"text": "x"}, api_key=api_key)
     assert told["message"] == (
-        "this account's credential holds a character that cannot be sent, as a line break; nothing was sent. "
-        "An operator must reconnect the account"
+        "create_a_thing: this account's credential holds a character that cannot be sent, as a line break; nothing was "
+        "sent. An operator must reconnect the account"
     )
     assert upstream.requests == []
 
@@ -291,52 +342,82 @@ def test_only_the_headers_of_the_call_reach_the_upstream(upstream: Upstream) -> 
 
 def test_what_an_upstream_took_is_counted_also_when_it_never_answers(upstream: Upstream) -> None:
     upstream.answers(Told(b"", "hang"))
+    failed = failure_of(THINGS, upstream.origin, "list_all_things", {}, stalled=upstream)
+    assert isinstance(failed.failure, errors.UpstreamTimeout)
+    assert (failed.trace.requests, failed.trace.status) == (1, None)
+    assert failed.trace.seconds >= 3_600, "the time that the test puts forward"
 
-    with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
-        loop = cast(AdvancingLoop, runner.get_loop())
-        upstream.silent = lambda: loop.advance(3_600)
 
-        async def go() -> Caller:
-            sender = Sender(SETTINGS)
-            made = caller(THINGS, upstream.origin, sender)
-            with pytest.raises(errors.UpstreamTimeout):
-                await call(made, "list_all_things", {})
-            await sender.close()
-            return made
+@pytest.mark.parametrize(
+    ("told", "causes"),
+    [
+        # The time ends as soon as the upstream has read the request: we may not have begun to wait yet.
+        (Told(b"", "hang"), ("timeout while waiting for the answer", "timeout while sending the request")),
+        (ANSWERS["a close before any byte"], ("waiting for the answer: closed",)),
+    ],
+)
+def test_the_cause_of_a_failure_is_there_for_the_log_and_not_for_the_caller(
+    upstream: Upstream, told: Told, causes: tuple[str, ...]
+) -> None:
+    upstream.answers(told)
+    failed = failure_of(THINGS, upstream.origin, "list_all_things", {}, stalled=upstream)
+    assert failed.failure.detail in causes
+    assert failed.failure.detail not in json.dumps(failed.envelope())
 
-        started = time.monotonic()
-        made = runner.run(go())
-    assert (made.upstream.requests, made.upstream.status) == (1, None)
-    assert 0 < made.upstream.seconds <= time.monotonic() - started
+
+def test_a_connection_that_is_not_made_in_time_says_that_nothing_was_sent() -> None:
+    """A full backlog: the upstream's machine takes no more connections, and nobody answers."""
+    with socket.socket() as full, socket.socket() as first, socket.socket() as second:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for other in (first, second):
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+        origin = f"http://127.0.0.1:{full.getsockname()[1]}"
+        with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
+            loop = cast(AdvancingLoop, runner.get_loop())
+
+            async def go() -> Done | Failed | UnknownTool:
+                sender = Sender(SETTINGS)
+                asked = ToolCall("create_a_thing", {"text": "x"}, NOON, loop.time() + 20)
+                loop.call_soon(lambda: loop.advance(3_600))
+                try:
+                    return await run(asked, target(origin), THINGS, sender=sender, settings=SETTINGS)
+                finally:
+                    await sender.close()
+
+            failed = runner.run(go())
+    assert isinstance(failed, Failed)
+    assert failed.message.endswith("s; nothing was sent, try again later")
+    assert failed.failure.detail == "timeout while connecting"
+    assert not failed.may_have_acted
 
 
 def test_a_hidden_tool_and_one_that_is_not_there_are_told_apart_by_nothing(upstream: Upstream) -> None:
     config = ServerConfig(methods=("read",))
     for loaded in (THINGS, catalog_of(READ)):
-        with pytest.raises(errors.UnknownTool) as unknown:
-            call_once(loaded, upstream.origin, "create_a_thing", {"text": "x"}, config=config)
-        assert unknown.value.message == 'no tool "create_a_thing" on this server; did you mean "list_all_things"?'
+        unknown = call_once(loaded, upstream.origin, "create_a_thing", {"text": "x"}, config=config)
+        assert isinstance(unknown, UnknownTool)
+        assert unknown.message == 'no tool "create_a_thing" on this server; did you mean "list_all_things"?'
     assert upstream.requests == []
 
 
 def test_a_tool_name_of_a_megabyte_is_repeated_in_80_characters(upstream: Upstream) -> None:
-    with pytest.raises(errors.UnknownTool) as unknown:
-        call_once(THINGS, upstream.origin, "x" * 1_000_000, {})
-    assert unknown.value.message == (
-        f'no tool "{"x" * 80}..." on this server; call tools/list for the tools of this server'
-    )
+    unknown = call_once(THINGS, upstream.origin, "x" * 1_000_000, {})
+    assert isinstance(unknown, UnknownTool)
+    assert unknown.message == (f'no tool "{"x" * 80}..." on this server; call tools/list for the tools of this server')
 
 
 def test_a_records_own_rule_is_told_although_the_schema_refuses_too(upstream: Upstream) -> None:
     search = {"query": "invoice", "filters": {"user_id": "usr_1", "keywords": {"contains": "due"}}}
-    with pytest.raises(errors.WrongArguments) as refused:
-        call_once(MEM0, upstream.origin, "mem_0_memories_search", search)
-    rule, schema = refused.value.problems
+    refused = failure_of(MEM0, upstream.origin, "mem_0_memories_search", search)
+    assert isinstance(refused.failure, errors.WrongArguments)
+    rule, schema = refused.failure.problems
     assert rule.startswith(
         '"keywords" inside the filters of a search makes Mem0 return status 500. Put the words into "query"'
     )
     assert schema.startswith('"filters" has no member "keywords"; valid: ')
-    assert not refused.value.sent
+    assert not refused.trace.sent
     assert upstream.requests == []
 
 
@@ -349,7 +430,7 @@ def test_fields_that_cannot_be_read_are_refused_before_anything_is_sent(upstream
 def test_fields_that_find_nothing_are_refused_with_what_there_is(upstream: Upstream) -> None:
     upstream.answers(answer(200, {"results": [{"id": 1, "text": "x"}]}))
     told = fails(upstream.origin, "list_all_things", {"fields": "{name: nmae}"})
-    assert told["message"] == 'list_all_things: "fields" finds nothing in any item; an item has: id, text'
+    assert told["message"] == 'list_all_things: "fields" finds nothing in any object; an object has: id, text'
 
 
 BOOKS = tool(
@@ -365,10 +446,10 @@ BOOKS = tool(
 
 @pytest.mark.parametrize("cursor", ["", "1", "0.0.x", "2.0", "-1.0.x", "6.0.x", "٢.0.x", "2.0." + "x" * 2001])
 def test_a_cursor_that_was_never_given_is_refused_before_anything_is_sent(upstream: Upstream, cursor: str) -> None:
-    with pytest.raises(errors.WrongArguments) as wrong:
-        call_once(catalog_of(BOOKS), upstream.origin, "list_all_books", {"next_cursor": cursor})
-    assert wrong.value.message == (
-        'list_all_books: "next_cursor" is not one this tool gave; pass back the next_cursor of the previous answer '
+    wrong = failure_of(catalog_of(BOOKS), upstream.origin, "list_all_books", {"next_cursor": cursor})
+    assert isinstance(wrong.failure, errors.WrongArguments)
+    assert wrong.message == (
+        'list_all_books: "next_cursor" was not issued by this tool; pass back the next_cursor of the previous answer '
         "unchanged, or leave it out to start from the first page"
     )
     assert upstream.requests == []
@@ -377,11 +458,11 @@ def test_a_cursor_that_was_never_given_is_refused_before_anything_is_sent(upstre
 @pytest.mark.parametrize("next_cursor", ["x" * 2_001, {"page": 2}, ["x"], "\ud800"])
 def test_an_upstream_cursor_that_cannot_be_handed_on_is_told(upstream: Upstream, next_cursor: Json) -> None:
     upstream.answers(answer(200, {"books": [1], "next": next_cursor}))
-    with pytest.raises(errors.UpstreamUnreadable) as failure:
-        call_once(catalog_of(BOOKS), upstream.origin, "list_all_books", {})
-    assert failure.value.message == (
-        "list_all_books: the upstream's cursor for the next page is no text of at most 2000 characters, so that there "
-        "is no way on from here"
+    failure = failure_of(catalog_of(BOOKS), upstream.origin, "list_all_books", {})
+    assert isinstance(failure.failure, errors.UpstreamUnreadable)
+    assert failure.message == (
+        "list_all_books: the upstream returned an invalid next-page cursor (not a string of at most 2000 characters); "
+        "this list cannot be paged further"
     )
 
 
@@ -396,12 +477,12 @@ def owned(owner: str) -> Told:
 def test_a_pinned_get_reads_the_record_once_and_withholds_a_foreign_one(upstream: Upstream) -> None:
     upstream.answers(owned("usr_1"), owned("usr_2"))
     arguments = {"id": MEMORY}
-    body = call_once(MEM0, upstream.origin, "get_single_mem_0_memory_by_id", arguments, config=PINNED).body
+    body = result_of(MEM0, upstream.origin, "get_single_mem_0_memory_by_id", arguments, config=PINNED)
     assert body["user_id"] == "usr_1"
-    with pytest.raises(errors.OutOfScope) as foreign:
-        call_once(MEM0, upstream.origin, "get_single_mem_0_memory_by_id", arguments, config=PINNED)
-    assert "usr_2" not in foreign.value.message
-    assert foreign.value.message == (
+    foreign = failure_of(MEM0, upstream.origin, "get_single_mem_0_memory_by_id", arguments, config=PINNED)
+    assert isinstance(foreign.failure, errors.OutOfScope)
+    assert "usr_2" not in foreign.message
+    assert foreign.message == (
         'get_single_mem_0_memory_by_id: what it found is outside the pins of this server (user_id="usr_1"); only '
         "objects that carry the pinned ids can be read or changed here"
     )
@@ -422,9 +503,9 @@ def test_a_pinned_server_reads_a_record_before_it_touches_it(
     upstream: Upstream, name: str, arguments: dict[str, Json]
 ) -> None:
     upstream.answers(owned("usr_2"))
-    with pytest.raises(errors.OutOfScope) as foreign:
-        call_once(MEM0, upstream.origin, name, arguments, config=PINNED)
-    assert foreign.value.message == (
+    foreign = failure_of(MEM0, upstream.origin, name, arguments, config=PINNED)
+    assert isinstance(foreign.failure, errors.OutOfScope)
+    assert foreign.message == (
         f'{name}: {MEMORY} is outside the pins of this server (user_id="usr_1"); only objects that carry the '
         "pinned ids can be read or changed here"
     )
@@ -433,22 +514,22 @@ def test_a_pinned_server_reads_a_record_before_it_touches_it(
 
 def test_more_records_than_a_pinned_server_reads_at_once_are_refused_unread(upstream: Upstream) -> None:
     memories = [{"memory_id": f"9f1c2b7e-4a51-4a6e-9d4e-{number:012d}"} for number in range(51)]
-    with pytest.raises(errors.OutOfScope) as many:
-        call_once(MEM0, upstream.origin, "mem_0_memories_bulk_delete", {"memories": memories}, config=PINNED)
-    assert many.value.message == (
-        "mem_0_memories_bulk_delete: 51 objects in one call; a pinned server reads each of them first and "
-        "takes at most 50. Split the call"
+    many = failure_of(MEM0, upstream.origin, "mem_0_memories_bulk_delete", {"memories": memories}, config=PINNED)
+    assert isinstance(many.failure, errors.OutOfScope)
+    assert many.message == (
+        "mem_0_memories_bulk_delete: 51 objects in one call; a pinned server reads each of them first and takes at "
+        "most 50. Split the call"
     )
     assert upstream.requests == []
 
 
 def test_a_record_that_is_not_there_is_told_by_the_upstreams_own_404(upstream: Upstream) -> None:
     upstream.answers(answer(404, {"error": "Memory not found!"}))
-    with pytest.raises(errors.UpstreamRefused) as refused:
-        call_once(MEM0, upstream.origin, "delete_a_mem_0_memory_by_id", {"id": MEMORY}, config=PINNED)
-    assert refused.value.message == (
-        'delete_a_mem_0_memory_by_id: Mem0 has no such thing (404): "Memory not found!". Check the ids; list or search '
-        "to find valid ones"
+    refused = failure_of(MEM0, upstream.origin, "delete_a_mem_0_memory_by_id", {"id": MEMORY}, config=PINNED)
+    assert isinstance(refused.failure, errors.UpstreamRefused)
+    assert refused.message == (
+        'delete_a_mem_0_memory_by_id: Mem0 found nothing under these ids (404): "Memory not found!". Check the ids; '
+        "list or search to find valid ones"
     )
     assert [received.verb for received in upstream.requests] == ["GET"]
 
@@ -462,7 +543,7 @@ def test_a_list_judged_by_its_answer_holds_the_pinned_records_only(upstream: Ups
         {"id": 5, "payload": None},
     ]
     upstream.answers(answer(200, {"results": records}))
-    body = call_once(catalog_of(events), upstream.origin, "list_all_events", {}, config=PINNED).body
+    body = result_of(catalog_of(events), upstream.origin, "list_all_events", {}, config=PINNED)
     assert [record["id"] for record in body["result"]] == [1, 3]
 
 
@@ -488,7 +569,7 @@ def test_pages_that_one_answer_collects_are_sorted_as_one_and_cut_without_a_gap(
     while True:
         arguments: dict[str, Json] = {"next_cursor": cursor} if cursor else {}
         settings = Settings(private_upstreams=True, max_result_bytes=1_400)
-        body = call_once(catalog_of(story), upstream.origin, "list_all_lines", arguments, settings=settings).body
+        body = result_of(catalog_of(story), upstream.origin, "list_all_lines", arguments, settings=settings)
         assert body["result"], "each answer gets on"
         seen += [line["at"] for line in body["result"]]
         cursor = body["next_cursor"]
@@ -499,6 +580,6 @@ def test_pages_that_one_answer_collects_are_sorted_as_one_and_cut_without_a_gap(
 
 def test_a_page_that_fails_fails_the_whole_collection(upstream: Upstream) -> None:
     upstream.answers(answer(200, {"results": [{"id": "1", "created_at": "x"}], "next": "more"}), answer(429))
-    with pytest.raises(errors.UpstreamRefused) as refused:
-        call_once(MEM0, upstream.origin, "mem_0_memories_get_conversation", {"run_id": "r"})
-    assert refused.value.status_code == 429
+    refused = failure_of(MEM0, upstream.origin, "mem_0_memories_get_conversation", {"run_id": "r"})
+    assert isinstance(refused.failure, errors.UpstreamRefused)
+    assert refused.status == 429

@@ -8,14 +8,13 @@ import pytest
 
 from functions.gateway import errors
 from functions.gateway.json_text import well_formed
-from functions.gateway.rate_limits import RateLimit
 
 
 def made(kind: type[errors.PosternError]) -> errors.PosternError:
     if kind is errors.WrongArguments:
-        return errors.WrongArguments("a_tool", ["one", "two"])
+        return errors.WrongArguments(["one", "two"])
     if issubclass(kind, errors.ToolFailure):
-        return kind("said", upstream_status=418, rate_limit=RateLimit(1, 0, 2, 3), raw_response={"a": 1}, detail="d")
+        return kind("said", upstream_status=418, raw_response={"a": 1}, detail="d")
     if issubclass(kind, errors.Refused):
         return kind("said", details={"valid": []}, retry_after=4, detail="d")
     return kind("said", detail="d")
@@ -32,12 +31,13 @@ def test_every_error_is_told_on_all_three_planes_and_its_detail_on_none(kind: ty
     error.detail = "only for the log"
     status, body, headers = errors.http(error)
     assert 400 <= status < 600
-    assert set(errors.jsonrpc(error)) == {"code", "message"}
-    envelope = errors.tool_result(error)
-    assert envelope["status_code"] == status
-    assert list(envelope) == ["status_code", "error", "message", "is_remote_error", "raw_response", "rate_limit"]
+    assert isinstance(errors.rpc_code(error), int)
+    if isinstance(error, errors.ToolFailure):
+        assert body == errors.envelope(error)
+        assert list(body) == ["status_code", "error", "message", "is_remote_error", "raw_response", "rate_limit"]
+        assert body["status_code"] == status
     assert all(isinstance(value, str) for value in headers.values())
-    assert "only for the log" not in json.dumps([body, headers, errors.jsonrpc(error), envelope]) + str(error)
+    assert "only for the log" not in json.dumps([body, headers]) + str(error)
 
 
 def test_the_tree_of_the_docstring_is_the_tree_of_the_code() -> None:
@@ -51,9 +51,9 @@ def test_the_tree_of_the_docstring_is_the_tree_of_the_code() -> None:
 
 
 def test_all_problems_of_wrong_arguments_stand_in_one_message() -> None:
-    error = errors.WrongArguments("a_tool", ["one", "two"])
-    assert error.message == "a_tool: one\na_tool: two"
-    assert error.problems == ("one", "two")
+    error = errors.WrongArguments(["one", "two"])
+    assert error.message == "one\ntwo"
+    assert error.lines == error.problems == ("one", "two")
 
 
 @pytest.mark.parametrize(
@@ -77,26 +77,21 @@ def test_a_refusal_carries_what_is_valid_and_when_to_come_back() -> None:
     assert body == {"statusCode": 503, "error": "Service Unavailable", "message": "busy", "details": ["x"]}
 
 
-def test_an_upstreams_refusal_keeps_its_status_and_brings_its_rate_limit_as_headers() -> None:
-    refused = errors.UpstreamRefused("no", upstream_status=429, rate_limit=RateLimit(60, 0, 17, 17))
-    status, body, headers = errors.http(refused)
+def test_an_upstreams_refusal_keeps_its_status() -> None:
+    status, body, _ = errors.http(errors.UpstreamRefused("no", upstream_status=429))
     assert (status, body["error"]) == (429, "Too Many Requests")
-    assert headers == {
-        "ratelimit-limit": "60",
-        "ratelimit-remaining": "0",
-        "ratelimit-reset": "17",
-        "retry-after": "17",
-    }
 
 
 def test_a_status_without_a_name_is_told_by_its_number() -> None:
-    assert errors.tool_result(errors.UpstreamRefused("no", upstream_status=599))["error"] == "Status 599"
+    assert errors.envelope(errors.UpstreamRefused("no", upstream_status=599))["error"] == "Status 599"
 
 
 def test_codes_of_json_rpc_errors_are_the_documented_ones() -> None:
-    assert errors.jsonrpc(errors.UnknownTool("x"))["code"] == -32602
-    assert errors.jsonrpc(errors.NotFound("x"))["code"] == 40401
-    assert errors.jsonrpc(errors.PosternError("x"))["code"] == -32603
+    assert errors.rpc_code(errors.UnknownTool("x")) == -32602
+    assert errors.rpc_code(errors.NotFound("x")) == 40401
+    assert errors.rpc_code(errors.WrongVerb("x")) == 40501
+    assert errors.rpc_code(errors.Misdirected("x")) == 42101
+    assert errors.rpc_code(errors.PosternError("x")) == -32603
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from functions.gateway import grants
 from functions.gateway.grants import ApiToken, Grant, ServerConfig
-from tests.gateway.calling import NOON, server
+from tests.gateway.calling import NOON, grant
 
 
 def test_a_token_is_43_characters_and_an_api_token_says_what_it_is() -> None:
@@ -26,11 +26,11 @@ def test_the_store_key_of_a_token_is_its_sha_256() -> None:
 
 def test_a_server_is_dead_from_the_very_second_of_its_end_on() -> None:
     end = NOON + timedelta(seconds=1)
-    record = Grant.from_json({**server().to_json(), "expires_at": grants.write_time(end)})
+    record = Grant.from_json({**grant().to_json(), "expires_at": grants.write_time(end)})
     assert grants.is_live(record, end - timedelta(microseconds=1))
     assert not grants.is_live(record, end)
     assert not grants.is_live(record, end + timedelta(days=1))
-    assert grants.is_live(server(), NOON + timedelta(days=100_000))
+    assert grants.is_live(grant(), NOON + timedelta(days=100_000))
 
 
 def test_a_server_comes_back_from_the_store_as_it_went_in() -> None:
@@ -41,7 +41,7 @@ def test_a_server_comes_back_from_the_store_as_it_went_in() -> None:
         pins={"user_id": "u"},
         fixed={"*": {"limit": 5}},
     )
-    record = server("https://api.example.com", config, org_id="org_1")
+    record = grant("https://api.example.com", config, org_id="org_1")
     assert Grant.from_json(record.to_json(), revision=0) == record
     assert Grant.from_json(record.to_json(), revision=7).revision == 7
 
@@ -53,7 +53,7 @@ def test_a_config_comes_back_as_it_went_in_and_needs_no_member() -> None:
 
 
 def test_no_repr_shows_what_is_sealed() -> None:
-    record = Grant.from_json({**server().to_json(), "sealed_credential": "c2VhbGVk", "sealed_data_key": "c2VhbGVk"})
+    record = Grant.from_json({**grant().to_json(), "sealed_credential": "c2VhbGVk", "sealed_data_key": "c2VhbGVk"})
     assert "sealed" not in repr(record)
 
 
@@ -72,7 +72,7 @@ def test_no_repr_shows_what_is_sealed() -> None:
 def test_a_second_factor_opens_only_what_it_is_for(limits: dict[str, tuple[str, ...]], covered: bool) -> None:
     given = {"scopes": ("connect",), "account_ids": (), "server_ids": (), **limits}
     token = ApiToken(id="tok_1", name="n", created_at=NOON, expires_at=None, **given)
-    assert token.covers(server()) is covered
+    assert token.covers(grant()) is covered
     assert ApiToken.from_json(token.to_json()) == token
 
 

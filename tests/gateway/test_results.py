@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from functions.gateway import errors, json_text, results
+from functions.gateway import answers, errors, results
+from functions.gateway.answers import Answer
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import ServerConfig
-from functions.gateway.json_text import Json
+from functions.gateway.json_text import Json, size, text
 from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool, prepare
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import MEM0, tool
-from tool_catalog.catalog import Pagination, Parameter, Result
+from tool_catalog.catalog import Pagination, Parameter, Result, Tool
 
 SMALL = Settings(max_result_bytes=1_000, max_string_chars=100, max_array_items=3)
 LIST = tool(
@@ -30,21 +31,23 @@ ONE = tool(name="get", method="get")
 PAGED = tool(result=Result(items="results"), pagination=Pagination("page", Parameter("query", "p"), None, 10, 10))
 
 
+def shape(
+    entry: Tool,
+    answer: Answer,
+    settings: Settings,
+    arguments: dict[str, Json] | None = None,
+    projection: Fields | None = None,
+) -> dict[str, Json]:
+    return results.shape(prepare(entry, ServerConfig()), answer, arguments or {}, projection, settings)
+
+
 def shaped(
     records: list[Json], entry: Any = LIST, settings: Settings = SMALL, fields: str | None = None, **arguments: Json
 ) -> dict[str, Json]:
-    body = results.shape_list(
-        entry,
-        {"results": records},
-        records,
-        arguments,
-        settings,
-        projection=Fields(fields) if fields else None,
-        position=Position("1", 10) if entry.pagination else None,
-        after=None,
-    )
-    assert json_text.size(body) <= settings.max_result_bytes
-    assert json.loads(json_text.text(body)) == body
+    answer = Answer(200, {"results": records}, records, Position("1", 10) if entry.pagination else None)
+    body = shape(entry, answer, settings, arguments, Fields(fields) if fields else None)
+    assert size(body) <= settings.max_result_bytes
+    assert json.loads(text(body)) == body
     return body
 
 
@@ -106,7 +109,7 @@ def test_a_record_that_cannot_be_shortened_enough_is_told_with_what_to_do() -> N
     with pytest.raises(errors.TooLargeAnswer) as large:
         shaped([{f"name_{n}": n for n in range(500)}])
     assert large.value.message == (
-        "list_all_things: even shortened, the first part of the answer is 7281 bytes and 716 are left for it; select "
+        "even shortened, the first part of the answer is 7281 bytes and 716 are left for it; select "
         'fewer fields, e.g. fields="{id: id, text: text}"; narrow the request'
     )
 
@@ -115,7 +118,7 @@ def test_a_token_budget_bounds_the_whole_result() -> None:
     records = [{"id": n, "text": "x" * 100} for n in range(50)]
     for tokens in (200, 500, 1_000):
         body = shaped(records, settings=Settings(), max_tokens=tokens)
-        assert json_text.size(body) <= tokens * 4
+        assert size(body) <= tokens * 4
         assert body["result"]
         assert body["truncated"]["how_to_get_the_rest"].startswith("raise max_tokens; ")
     assert "truncated" not in shaped(records, settings=Settings(), max_tokens=5_000)
@@ -123,10 +126,8 @@ def test_a_token_budget_bounds_the_whole_result() -> None:
 
 def test_what_stands_beside_the_records_is_kept_and_cut_too() -> None:
     document: dict[str, Json] = {"results": [{"id": 1}], "total": 7, "facets": ["z" * 400] * 50}
-    body = results.shape_list(
-        FOUND, document, document["results"], {}, SMALL, projection=None, position=None, after=None
-    )
-    assert json_text.size(body) <= 1_000
+    body = shape(FOUND, Answer(200, document, document["results"]), SMALL)
+    assert size(body) <= 1_000
     assert body["results"] == [{"id": 1}]
     assert body["total"] == 7
     assert body["truncated"]["array_entries_left_out"] >= 47
@@ -162,7 +163,7 @@ def test_numbers_sort_as_numbers_and_what_has_none_comes_last() -> None:
     ],
 )
 def test_what_json_in_utf_8_cannot_hold_is_replaced(given: Json, handed_on: Json) -> None:
-    body = results.shape_object(ONE, {"a": given}, 200, Settings())
+    body = shape(ONE, Answer(200, {"a": given}), Settings())
     assert body == {"a": handed_on}
     json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
 
@@ -172,13 +173,13 @@ def test_an_answer_nested_too_deep_is_told() -> None:
     for _ in range(500):
         deep = [deep]
     with pytest.raises(errors.UpstreamUnreadable) as unreadable:
-        results.shape_object(ONE, {"a": deep}, 200, Settings())
-    assert unreadable.value.message == "the answer is nested more than 100 levels deep and cannot be handed on"
+        shape(ONE, Answer(200, {"a": deep}), Settings())
+    assert unreadable.value.message == "the answer is nested more than 100 levels deep and cannot be passed on"
 
 
 def test_an_object_over_the_cap_is_shortened_and_says_so() -> None:
-    body = results.shape_object(ONE, {"id": "a", "text": "x" * 90_000}, 200, Settings(max_result_bytes=2_000))
-    assert json_text.size(body) <= 2_000
+    body = shape(ONE, Answer(200, {"id": "a", "text": "x" * 90_000}), Settings(max_result_bytes=2_000))
+    assert size(body) <= 2_000
     assert body["id"] == "a"
     assert body["truncated"]["strings_cut"] == 1
 
@@ -194,7 +195,7 @@ def test_an_object_over_the_cap_is_shortened_and_says_so() -> None:
     ],
 )
 def test_a_result_is_always_an_object(document: Json, body: Json) -> None:
-    assert results.shape_object(ONE, document, 204, Settings()) == body
+    assert shape(ONE, Answer(204, document), Settings()) == body
 
 
 @pytest.mark.parametrize(
@@ -202,44 +203,40 @@ def test_a_result_is_always_an_object(document: Json, body: Json) -> None:
     [({"results": [1]}, [1]), ({"results": []}, []), ({"results": None}, []), (None, [])],
 )
 def test_the_records_of_a_list_are_where_the_record_says(document: Json, records: Json) -> None:
-    assert results.items(LIST, document) == records
+    assert answers.objects(LIST, document) == records
 
 
 @pytest.mark.parametrize("document", [{}, {"data": []}, {"results": {}}, {"results": "x"}, [], "x", 7])
 def test_an_answer_without_its_array_is_no_empty_list(document: Json) -> None:
     with pytest.raises(errors.UpstreamUnreadable):
-        results.items(LIST, document)
+        answers.objects(LIST, document)
 
 
 def test_a_bare_array_is_its_own_records() -> None:
     bare = tool(result=Result(items="@"))
-    assert results.items(bare, [1]) == [1]
+    assert answers.objects(bare, [1]) == [1]
     with pytest.raises(errors.UpstreamUnreadable) as unreadable:
-        results.items(bare, {"detail": "x"})
-    assert unreadable.value.message == (
-        "list_all_things: the upstream's answer holds no array and so is not the list its API documents"
-    )
+        answers.objects(bare, {"detail": "x"})
+    assert unreadable.value.message == ("the upstream's answer holds no array and so is not the list its API documents")
 
 
 def test_members_are_dropped_and_renamed_at_the_root_and_in_its_arrays() -> None:
     entry = tool(result=Result(rename={"session_id": "run_id"}, drop=("noise",)))
     document = {"session_id": 1, "noise": 2, "results": [{"session_id": 3, "noise": 4, "deep": {"noise": 5}}]}
-    assert results.mapped(entry, document) == {"run_id": 1, "results": [{"run_id": 3, "deep": {"noise": 5}}]}
-    assert results.mapped(entry, [{"noise": 1, "a": 2}]) == [{"a": 2}]
+    assert answers.mapped(entry, document) == {"run_id": 1, "results": [{"run_id": 3, "deep": {"noise": 5}}]}
+    assert answers.mapped(entry, [{"noise": 1, "a": 2}]) == [{"a": 2}]
 
 
 def test_a_map_on_an_answer_of_another_kind_is_told() -> None:
     entry = tool(result=Result(map="{title: excerpt(memory, `80`)}"))
     with pytest.raises(errors.UpstreamUnreadable) as unreadable:
-        results.mapped(entry, {"memory": 7})
-    assert unreadable.value.message.startswith(
-        "list_all_things: the upstream's answer is not of the kind its API documents ("
-    )
+        answers.mapped(entry, {"memory": 7})
+    assert unreadable.value.message.startswith("the upstream's answer is not of the kind its API documents (")
 
 
 def test_a_byte_order_mark_is_no_reason_to_fail() -> None:
-    response = UpstreamResponse(200, {}, b'\xef\xbb\xbf{"results": []}', 0.0)
-    assert results.read(LIST, response) == {"results": []}
+    response = UpstreamResponse(200, {}, b'\xef\xbb\xbf{"results": []}')
+    assert answers.read(LIST, response) == {"results": []}
 
 
 def wrongly_typed(name: str) -> dict[str, Json]:

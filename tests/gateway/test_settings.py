@@ -8,6 +8,9 @@ from dataclasses import fields
 import pytest
 
 from functions.gateway import json_text, results
+from functions.gateway.answers import Answer
+from functions.gateway.grants import ServerConfig
+from functions.gateway.prepared import prepare
 from functions.gateway.settings import Settings, SettingsError
 from tests.gateway.calling import tool
 
@@ -73,7 +76,7 @@ def test_the_largest_result_fits_a_lambda_answer_however_it_is_escaped(text: str
     """A client receives a result as text and as structuredContent, and the platform's event holds both as a string."""
     [most] = [setting.metadata["most"] for setting in fields(Settings) if setting.name == "max_result_bytes"]
     settings = Settings(max_result_bytes=most, max_string_chars=most)
-    body = results.shape_object(tool(method="get"), {"text": text}, 200, settings)
+    body = results.shape(prepare(tool(method="get"), ServerConfig()), Answer(200, {"text": text}), {}, None, settings)
     assert most // 3 < json_text.size(body) <= most
     answer = {"content": [{"type": "text", "text": json_text.text(body)}], "structuredContent": body}
     event = json.dumps({"statusCode": 200, "body": json.dumps(answer, ensure_ascii=False)})

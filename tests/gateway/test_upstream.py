@@ -7,7 +7,6 @@ import dataclasses
 import gzip
 import logging
 import socket
-import time
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
@@ -28,7 +27,7 @@ def send(request: UpstreamRequest, settings: Settings = SETTINGS) -> UpstreamRes
     async def go() -> UpstreamResponse:
         sender = Sender(settings)
         try:
-            return await sender.send(request, time.monotonic() + 10)
+            return await sender.send(request, asyncio.get_running_loop().time() + 10)
         finally:
             await sender.close()
 
@@ -110,7 +109,7 @@ def send_all(*requests: UpstreamRequest) -> list[UpstreamResponse]:
     async def go() -> list[UpstreamResponse]:
         sender = Sender(SETTINGS)
         try:
-            return [await sender.send(request, time.monotonic() + 10) for request in requests]
+            return [await sender.send(request, asyncio.get_running_loop().time() + 10) for request in requests]
         finally:
             await sender.close()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import uvicorn
 
+from functions.gateway.audit import Audit
 from functions.gateway.credentials import KEY_BYTES, seal, seal_credential, token_key
 from functions.gateway.grants import ApiToken, Grant, ServerConfig, digest, mint_api_token, mint_token
 from functions.gateway.json_text import Json
@@ -25,6 +26,7 @@ from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.mcp_endpoint.app import Endpoint
+from functions.mcp_endpoint.methods import Methods
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Put, Store
@@ -69,7 +71,7 @@ class CannedSender(Sender):
         self.sent.append(request)
         self.deadlines.append(deadline)
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        return UpstreamResponse(self.status, self.headers, body, 0.01)
+        return UpstreamResponse(self.status, self.headers, body)
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,13 @@ class Bench:
     sender: Sender = field(default_factory=CannedSender)
     settings: Settings = field(default_factory=Settings)
 
-    def endpoint(self, **seams: Any) -> Endpoint:
+    def endpoint(self, methods: Methods | None = None, log: Audit | None = None, **seams: Any) -> Endpoint:
         return Endpoint(
             settings=self.settings,
             store=self.store,
-            sender=self.sender,
+            methods=methods or Methods(self.settings, self.sender, log),
             clock=self.clock,
-            **{"monotonic": lambda: 1000.0, "new_id": lambda: "request-1", **seams},
+            **{"new_id": lambda: "request-1", **seams},
         )
 
     def mint(
@@ -219,9 +221,17 @@ def post(app: Any, token: str | None, request: Request, **scope: Any) -> Answer:
     return exchange(app, "POST", "/mcp" if token is None else f"/mcp/{token}", request.lines, request.body, **scope)
 
 
+class StandingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock stands at 1,000 s; nothing on it may wait for time to pass."""
+
+    def time(self) -> float:
+        return 1_000.0
+
+
 def exchange(app: Any, verb: str, path: str, lines: HeaderLines = (), body: bytes = b"", **scope: Any) -> Answer:
     """One HTTP exchange with an ASGI application."""
-    return asyncio.run(exchange_async(app, verb, path, lines, body, **scope))
+    with asyncio.Runner(loop_factory=StandingLoop) as runner:
+        return runner.run(exchange_async(app, verb, path, lines, body, **scope))
 
 
 async def exchange_async(

@@ -17,13 +17,12 @@ from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
-from functions.mcp_endpoint.tools import Outcome, ToolCall
 from functions.stores.store import Item, Key, StoreError, StoreUnavailable
 from tests.mcp_endpoint.endpoint import Answer, Bench, CannedSender, Request, exchange, legacy, modern, post
 
 LIST = legacy("tools/list", id="my-request")
 
-DEAD = "This MCP URL is unknown, revoked or expired; ask whoever gave it to you for a new one"
+DEAD = "This MCP URL is unknown, revoked or expired; ask the person who gave it to you for a new one"
 
 OAUTH_PROBES = [
     "/.well-known/oauth-protected-resource",
@@ -196,10 +195,10 @@ def test_a_notification_is_accepted_without_a_body(bench: Bench) -> None:
     assert (answer.status, answer.body) == (202, b"")
 
 
-# The second factor.
+# The API token that a server may require.
 
 
-def _second_factor(bench: Bench, lines: Sequence[tuple[str, str]], path_token: bool = True, **limits: Any) -> Answer:
+def _with_api_token(bench: Bench, lines: Sequence[tuple[str, str]], path_token: bool = True, **limits: Any) -> Answer:
     token = bench.mint(require_api_token_auth=True)
     api_token = bench.issue_api_token(**limits)
     headers = [(name, value.format(token=token, api_token=api_token)) for name, value in lines]
@@ -217,15 +216,13 @@ def _second_factor(bench: Bench, lines: Sequence[tuple[str, str]], path_token: b
         (False, [("authorization", "Bearer {api_token}"), ("x-api-key", "{token}")]),
     ],
 )
-def test_a_second_factor_may_come_in_either_header(
-    bench: Bench, path_token: bool, lines: list[tuple[str, str]]
-) -> None:
-    assert _second_factor(bench, lines, path_token).status == 200
+def test_an_api_token_may_come_in_either_header(bench: Bench, path_token: bool, lines: list[tuple[str, str]]) -> None:
+    assert _with_api_token(bench, lines, path_token).status == 200
 
 
-def test_a_missing_second_factor_is_403_and_starts_no_sign_in(bench: Bench) -> None:
+def test_a_missing_api_token_is_403_and_starts_no_sign_in(bench: Bench) -> None:
     """A 401 would make clients start an OAuth sign-in that does not exist."""
-    answer = _second_factor(bench, [])
+    answer = _with_api_token(bench, [])
     assert answer.status == 403
     assert "www-authenticate" not in answer.headers
     assert answer.json == {
@@ -233,7 +230,7 @@ def test_a_missing_second_factor_is_403_and_starts_no_sign_in(bench: Bench) -> N
         "id": "my-request",
         "error": {
             "code": 40301,
-            "message": "This MCP server also asks for an API token; send one as Authorization: Bearer pst_... (or as "
+            "message": "This MCP server requires an API token; send one as Authorization: Bearer pst_... (or as "
             "X-API-Key where Authorization holds the MCP token). Its operator can issue one",
         },
     }
@@ -250,12 +247,12 @@ def test_a_missing_second_factor_is_403_and_starts_no_sign_in(bench: Bench) -> N
         ([("authorization", "Bearer {api_token}")], {"server_ids": ("srv_2",)}),
     ],
 )
-def test_a_second_factor_that_is_not_valid_here_is_403(bench: Bench, lines: Any, limits: Json) -> None:
-    answer = _second_factor(bench, lines, **limits)
+def test_an_api_token_that_is_not_valid_here_is_403(bench: Bench, lines: Any, limits: Json) -> None:
+    answer = _with_api_token(bench, lines, **limits)
     assert (answer.status, answer.code) == (403, 40301)
     words = answer.json["error"]["message"]
     if lines[0][1] == "Bearer {token}":
-        assert words.startswith("This MCP server also asks for an API token")
+        assert words.startswith("This MCP server requires an API token")
     else:
         assert words == (
             "The API token was not accepted: it is unknown, revoked, expired or not for this server. "
@@ -263,12 +260,12 @@ def test_a_second_factor_that_is_not_valid_here_is_403(bench: Bench, lines: Any,
         )
 
 
-def test_a_second_factor_does_not_bring_a_dead_token_to_life(bench: Bench) -> None:
+def test_an_api_token_does_not_bring_a_dead_token_to_life(bench: Bench) -> None:
     request = LIST.adding(("authorization", f"Bearer {bench.issue_api_token()}"))
     _assert_dead(post(bench.endpoint(), "A" * 43, request), "my-request")
 
 
-def test_a_second_factor_that_nobody_asked_for_is_ignored(bench: Bench) -> None:
+def test_an_api_token_that_nobody_asked_for_is_ignored(bench: Bench) -> None:
     assert post(bench.endpoint(), bench.mint(), LIST.adding(("authorization", "Bearer pst_junk"))).status == 200
 
 
@@ -327,12 +324,14 @@ def test_a_store_that_is_out_of_reach_is_503_with_a_time_to_come_back(bench: Ben
 def test_an_unexpected_error_tells_the_caller_nothing_and_the_log_no_value(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(call: ToolCall) -> Outcome:
-        raise ValueError("m0-secret-key")
+    class Broken(CannedSender):
+        async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+            raise ValueError("m0-secret-key")
 
+    bench.sender = Broken()
     token = bench.mint()
     with caplog.at_level(logging.DEBUG):
-        answer = post(bench.endpoint(execute=broken), token, legacy("tools/call", {"name": "x"}))
+        answer = post(bench.endpoint(), token, legacy("tools/call", {"name": "list_all_mem_0_events"}))
     assert answer.status == 500
     assert answer.json == {"jsonrpc": "2.0", "id": None, "error": {"code": -32603, "message": "Internal error"}}
     assert "unexpected ValueError at" in caplog.text
@@ -370,7 +369,7 @@ def test_an_integration_this_deployment_lacks_is_told_by_name(bench: Bench) -> N
 PREFLIGHT = [
     ("origin", "https://app.example"),
     ("access-control-request-method", "POST"),
-    ("access-control-request-headers", "content-type,mcp-protocol-version, Mcp-Param-Region,x-evil"),
+    ("access-control-request-headers", "content-type,mcp-protocol-version, x-evil"),
 ]
 
 
@@ -382,7 +381,7 @@ def test_a_preflight_allows_what_mcp_clients_send(bench: Bench, path: str) -> No
     assert "POST" in answer.headers["access-control-allow-methods"]
     allowed = answer.headers["access-control-allow-headers"].split(", ")
     wanted = {"content-type", "accept", "authorization", "x-api-key", "mcp-protocol-version", "mcp-session-id"}
-    assert wanted | {"mcp-method", "mcp-name", "mcp-param-region"} <= set(allowed)
+    assert wanted | {"mcp-method", "mcp-name"} <= set(allowed)
     assert "x-evil" not in allowed
 
 

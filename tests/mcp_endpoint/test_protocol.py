@@ -324,7 +324,7 @@ def test_the_client_and_its_trace_are_read_from_the_envelope() -> None:
     trace = {"traceparent": "00-1-2-01", "tracestate": "a=b", "baggage": 7}
     call = _read(modern("tools/list", meta=trace))
     assert isinstance(call, Call)
-    assert call.client == "tests/1"
+    assert call.client == ("tests", "1")
     assert call.trace == {"traceparent": "00-1-2-01", "tracestate": "a=b"}
 
 

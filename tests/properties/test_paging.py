@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from dataclasses import dataclass, field
 from typing import Literal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.gateway.call import Caller, call
-from functions.gateway.credentials import Credential
+from functions.gateway.call import Done, ToolCall, run
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
-from tests.gateway.calling import NOON, catalog_of, server, tool
+from tests.gateway.calling import NOON, catalog_of, target, tool
 from tool_catalog.catalog import Pagination, Parameter, PinAnswer, Result, Tool
 
 Style = Literal["page", "offset", "cursor"]
@@ -51,7 +49,7 @@ class Shelf(Sender):
         if self.says:
             more = at + size < len(self.records)
             document["next"] = (f"c.{at + size}" if self.style == "cursor" else "https://x") if more else None
-        return UpstreamResponse(200, {}, json.dumps(document).encode(), 0.0)
+        return UpstreamResponse(200, {}, json.dumps(document).encode())
 
 
 def listing(style: Style, says: bool, collect: int, sort: str | None, pin: PinAnswer | None) -> Tool:
@@ -112,16 +110,11 @@ def test_every_record_comes_once_and_in_order(
         tokens = data.draw(st.none() | st.integers(250, 600))
         if tokens is not None:
             arguments["max_tokens"] = tokens
-        caller = Caller(
-            server=server(config=ServerConfig(pins={"user_id": "u1"} if pinned else {})),
-            catalog=loaded,
-            credential=Credential({"api_key": "k"}),
-            sender=shelf,
-            settings=Settings(max_result_bytes=caps),
-            now=NOON,
-            deadline=time.monotonic() + 60,
-        )
-        body = asyncio.run(call(caller, "list_all_things", arguments)).body
+        to = target("http://shelf", ServerConfig(pins={"user_id": "u1"} if pinned else {}))
+        asked = ToolCall("list_all_things", arguments, NOON, deadline=0.0)
+        outcome = asyncio.run(run(asked, to, loaded, sender=shelf, settings=Settings(max_result_bytes=caps)))
+        assert isinstance(outcome, Done), outcome
+        body = outcome.body
         seen += [record["n"] for record in body["result"]]
         cursor = body["next_cursor"]
         if cursor is None:

@@ -22,9 +22,8 @@ import httpx
 import pytest
 
 from functions.gateway import selection
-from functions.gateway.call import Caller, call
-from functions.gateway.credentials import Credential
-from functions.gateway.errors import OutOfScope, ToolFailure
+from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.errors import OutOfScope
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.pins import holds
@@ -33,7 +32,7 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
-from tests.gateway.calling import MEM0, NOON, server
+from tests.gateway.calling import MEM0, NOON, target
 from tool_catalog.catalog import PinEntity, Tool
 
 WORLDS = int(os.environ.get("POSTERN_TEST_WORLDS", "24"))
@@ -60,7 +59,7 @@ class Inside(Sender):
             answer = await client.request(
                 request.verb, request.url, headers=list(request.headers), content=request.body
             )
-        return UpstreamResponse(answer.status_code, dict(answer.headers), answer.content, 0.0)
+        return UpstreamResponse(answer.status_code, dict(answer.headers), answer.content)
 
 
 @dataclass
@@ -212,24 +211,22 @@ def world(seed: int) -> Iterator[World]:
 def check_call(made: World, tool: Tool, arguments: Mapping[str, Json], outcomes: Counter[tuple[str, str]]) -> None:
     before = made.memories()
     foreign = {mark for row in before.values() if not holds(made.pins, row) for mark in MARK.findall(row["memory"])}
-    caller = Caller(
-        server=server("http://engine", ServerConfig(pins=made.pins)),
-        catalog=MEM0,
-        credential=Credential({"api_key": "k"}),
-        sender=Inside(made.app),
-        settings=Settings(),
-        now=NOON,
-        deadline=time.monotonic() + 60,
-    )
-    try:
-        answer: Json = asyncio.run(call(caller, tool.name, arguments)).body
-        outcomes[tool.name, "answered"] += 1
-    except OutOfScope as refused:
-        answer = refused.message
-        outcomes[tool.name, "refused"] += 1
-    except ToolFailure as failure:
-        answer = [failure.message, failure.raw_response]
-        outcomes[tool.name, "failed"] += 1
+    asked = ToolCall(tool.name, arguments, NOON, deadline=0.0)
+    to = target("http://engine", ServerConfig(pins=made.pins), api_key="k")
+    outcome = asyncio.run(run(asked, to, MEM0, sender=Inside(made.app), settings=Settings()))
+    answer: Json
+    match outcome:
+        case Done():
+            answer = outcome.body
+            outcomes[tool.name, "answered"] += 1
+        case Failed(failure=OutOfScope()):
+            answer = outcome.message
+            outcomes[tool.name, "refused"] += 1
+        case Failed():
+            answer = [outcome.message, outcome.failure.raw_response]
+            outcomes[tool.name, "failed"] += 1
+        case UnknownTool():
+            raise AssertionError(outcome.message)
     made.settle()
     after = made.memories()
     story = f"pins {made.pins}; {tool.name} {json.dumps(arguments)}"

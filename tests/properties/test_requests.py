@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -121,7 +120,7 @@ def test_what_an_upstream_receives_is_what_was_built(stub: Upstream, value: str)
     async def go() -> None:
         sender = Sender(SETTINGS)
         try:
-            await sender.send(requests.build(entry, arguments, stub.origin, {}), time.monotonic() + 10)
+            await sender.send(requests.build(entry, arguments, stub.origin, {}), asyncio.get_running_loop().time() + 10)
         finally:
             await sender.close()
 

@@ -8,14 +8,17 @@ import jmespath
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from functions.gateway import json_text, results
+from functions.gateway import answers, results
+from functions.gateway.answers import Answer
 from functions.gateway.errors import TooLargeAnswer, ToolFailure, WrongArguments
 from functions.gateway.expressions import Fields
-from functions.gateway.json_text import Json, well_formed
+from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import Json, size, text, well_formed
 from functions.gateway.paging import Position
+from functions.gateway.prepared import prepare
 from functions.gateway.settings import Settings
 from tests.gateway.calling import tool
-from tool_catalog.catalog import Pagination, Parameter, Result
+from tool_catalog.catalog import Pagination, Parameter, Result, Tool
 
 SCALARS = (
     st.none()
@@ -47,9 +50,13 @@ PLAIN = tool(name="find", method="find", result=Result(items="results"))
 ONE = tool(name="get", method="get")
 
 
+def shaped(entry: Tool, answer: Answer, caps: Settings, arguments: dict[str, Json] | None = None) -> dict[str, Json]:
+    return results.shape(prepare(entry, ServerConfig()), answer, arguments or {}, None, caps)
+
+
 def check(body: dict[str, Json], caps: Settings) -> None:
-    encoded = json_text.text(body).encode()
-    assert len(encoded) == json_text.size(body) <= caps.max_result_bytes
+    encoded = text(body).encode()
+    assert len(encoded) == size(body) <= caps.max_result_bytes
     assert json.loads(encoded, parse_constant=lambda name: 1 / 0) == body
     if "truncated" in body:
         cut = body["truncated"]
@@ -80,7 +87,7 @@ def test_a_page_is_within_its_caps_and_accounts_for_all_it_leaves_out(
     after = Position("2", 20)
 
     def shape(arguments: dict[str, Json]) -> dict[str, Json]:
-        return results.shape_list(PAGED, {}, records, arguments, caps, projection=None, position=position, after=after)
+        return shaped(PAGED, Answer(200, {}, records, position, after), caps, arguments)
 
     try:
         body = shape({} if tokens is None else {"max_tokens": tokens})
@@ -93,7 +100,7 @@ def test_a_page_is_within_its_caps_and_accounts_for_all_it_leaves_out(
         return
     check(body, caps)
     if tokens is not None:
-        assert json_text.size(body) <= tokens * results.BYTES_PER_TOKEN
+        assert size(body) <= tokens * results.BYTES_PER_TOKEN
     due = records[skip:]
     kept = body["result"]
     assert len(kept) == body["result_count"]
@@ -114,7 +121,7 @@ def test_a_list_without_our_envelope_is_within_its_caps(
 ) -> None:
     document = {**others, "results": records}
     try:
-        body = results.shape_list(PLAIN, document, records, {}, caps, projection=None, position=None, after=None)
+        body = shaped(PLAIN, Answer(200, document, records), caps)
     except TooLargeAnswer:
         return
     check(body, caps)
@@ -127,7 +134,7 @@ def test_a_list_without_our_envelope_is_within_its_caps(
 @settings(max_examples=200, deadline=None)
 def test_an_object_is_within_its_caps(document: Json, caps: Settings) -> None:
     try:
-        body = results.shape_object(ONE, document, 200, caps)
+        body = shaped(ONE, Answer(200, document), caps)
     except TooLargeAnswer:
         return
     check(body, caps)
@@ -155,9 +162,8 @@ def test_fields_give_what_jmespath_gives(records: list[Json], names: list[str]) 
     expression = "{" + ", ".join(f"{name}: {name}" for name in names) + "}"
     wanted = [jmespath.search(expression, record) for record in records]
     assume(any(value is not None for record in wanted for value in record.values()))
-    body = results.shape_list(
-        PAGED, {}, records, {}, Settings(), projection=Fields(expression), position=Position("1", 20), after=None
-    )
+    answer = Answer(200, {}, records, Position("1", 20))
+    body = results.shape(prepare(PAGED, ServerConfig()), answer, {}, Fields(expression), Settings())
     assert body["result"] == wanted
     assert "truncated" not in body
 
@@ -166,7 +172,7 @@ def test_fields_give_what_jmespath_gives(records: list[Json], names: list[str]) 
 @settings(max_examples=100, deadline=None)
 def test_no_answer_of_another_kind_is_taken_for_a_list(document: Json) -> None:
     try:
-        found = results.items(PLAIN, document)
+        found = answers.objects(PLAIN, document)
     except ToolFailure:
         return
     assert isinstance(document, dict)

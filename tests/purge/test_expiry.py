@@ -18,6 +18,7 @@ from functions.gateway.grants import digest, write_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.app import Endpoint
+from functions.mcp_endpoint.methods import Methods
 from functions.purge.purge import purge
 from functions.stores import layout
 from tests.admin_api.conftest import Plane
@@ -56,7 +57,7 @@ class World:
         self.outcomes: Counter[str] = Counter()
         settings = Settings()
         self.endpoint = Endpoint(
-            settings=settings, store=plane.store, sender=Sender(settings), clock=plane.clock, monotonic=lambda: 0.0
+            settings=settings, store=plane.store, methods=Methods(settings, Sender(settings)), clock=plane.clock
         )
 
     def path(self, server: Known | None = None, more: str = "") -> str:

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from functions.gateway import errors, selection
+from functions.gateway import selection
+from functions.gateway.call import Done, Failed, UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
-from functions.mcp_endpoint.tools import instructions
-from tests.gateway.calling import call_once, server
+from functions.mcp_endpoint.methods import instructions
+from tests.gateway.calling import call_once, grant
 from tests.gateway.conftest import upstream  # noqa: F401 - a fixture
 from tests.gateway.loopback import Upstream, answer
 from tool_catalog.catalog import Catalog, parse
@@ -46,20 +47,21 @@ ANSWERS: dict[str, Json] = {
 
 def told(catalog: Catalog, origin: str, tool: str, arguments: Json, **config: Any) -> str:
     """The text of a call's result, as a model reads it."""
-    try:
-        body = call_once(catalog, origin, tool, arguments, config=ServerConfig(**config), team="north").body
-    except errors.UnknownTool as unknown:
-        return unknown.message
-    except errors.ToolFailure as failure:
-        body = errors.tool_result(failure)
-    return json.dumps(body, ensure_ascii=False)
+    outcome = call_once(catalog, origin, tool, arguments, config=ServerConfig(**config), team="north")
+    match outcome:
+        case Done():
+            return json.dumps(outcome.body, ensure_ascii=False)
+        case Failed():
+            return json.dumps(outcome.envelope(), ensure_ascii=False)
+        case UnknownTool():
+            return outcome.message
 
 
 @pytest.mark.parametrize("catalog", [TICKETS, SHOP, BOARD], ids=lambda catalog: catalog.integration)
 @pytest.mark.parametrize("pinned", [False, True])
 def test_what_is_listed_names_nothing_of_another_integration(catalog: Catalog, pinned: bool) -> None:
     config = ServerConfig(pins=dict.fromkeys(catalog.pinnable[:1], "one") if pinned else {})
-    texts = [instructions(server(config=config), catalog)]
+    texts = [instructions(grant(config=config), catalog)]
     texts += [prepare(tool, config).wire.decode() for tool in selection.visible(catalog, config)]
     assert not [text for text in texts if FOREIGN.search(text)]
 

@@ -16,9 +16,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from functions.gateway.call import Caller, call
+from functions.gateway.call import Done, ToolCall, run
 from functions.gateway.credentials import Credential
-from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway.grants import ServerConfig, Target
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
@@ -58,35 +58,24 @@ class Answers(Sender):
 
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
         """The document, with status 200."""
-        return UpstreamResponse(200, {"content-type": "application/json"}, json.dumps(self.document).encode(), 0.0)
+        return UpstreamResponse(200, {"content-type": "application/json"}, json.dumps(self.document).encode())
 
 
 def result(loaded: Catalog, tool: Tool, response: Any) -> dict[str, Any]:
     """The body of the tool's example call; a tool that needs a pin gets one on the first entity id."""
     pins = {loaded.pinnable[0]: "usr_98765"} if tool.needs_pin else {}
-    server = Grant(
-        id="srv_1",
-        name="Golden",
+    target = Target(
         account_id="acc_1",
         integration=loaded.integration,
         base_url=loaded.base_url,
         context={key: entry["example"] for key, entry in loaded.context.items()},
         config=ServerConfig(pins=pins),
-        created_at=datetime(2026, 11, 20, tzinfo=UTC),
-        expires_at=None,
-        sealed_credential=b"",
-        sealed_data_key=b"",
-    )
-    caller = Caller(
-        server=server,
-        catalog=loaded,
         credential=Credential(dict.fromkeys(loaded.credentials, "secret")),
-        sender=Answers(response),
-        settings=Settings(),
-        now=datetime(2026, 11, 20, tzinfo=UTC),
-        deadline=0.0,
     )
-    return asyncio.run(call(caller, tool.name, tool.example)).body
+    asked = ToolCall(tool.name, tool.example, datetime(2026, 11, 20, tzinfo=UTC), deadline=0.0)
+    outcome = asyncio.run(run(asked, target, loaded, sender=Answers(response), settings=Settings()))
+    assert isinstance(outcome, Done), outcome
+    return outcome.body
 
 
 @pytest.mark.parametrize(("loaded", "tool", "response"), DOCUMENTED, ids=[f"{tool.name}" for _, tool, _ in DOCUMENTED])

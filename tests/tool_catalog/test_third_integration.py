@@ -10,7 +10,6 @@ import base64
 import json
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,10 +20,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from functions.gateway.call import Caller, call
+from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.credentials import Credential
-from functions.gateway.errors import ToolFailure
-from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway.grants import ServerConfig, Target
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tool_catalog.catalog import Catalog, parse
@@ -143,35 +141,25 @@ class Drive:
 
     def __call__(self, name: str, **arguments: Any) -> dict[str, Any]:
         """The result of one call."""
-        return asyncio.run(self._call(name, arguments))
+        outcome = asyncio.run(self._call(name, arguments))
+        assert isinstance(outcome, Done), outcome
+        return outcome.body
 
-    async def _call(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def fails(self, name: str, **arguments: Any) -> Failed:
+        """The failure of one call."""
+        outcome = asyncio.run(self._call(name, arguments))
+        assert isinstance(outcome, Failed), outcome
+        return outcome
+
+    async def _call(self, name: str, arguments: dict[str, Any]) -> Done | Failed | UnknownTool:
         settings = Settings(private_upstreams=True)
         sender = Sender(settings)
-        server = Grant(
-            id="srv_1",
-            name="Tickets",
-            account_id="acc_1",
-            integration="tickets",
-            base_url=self.stub.url,
-            context={"team": "north"},
-            config=ServerConfig(),
-            created_at=datetime(2026, 11, 20, tzinfo=UTC),
-            expires_at=None,
-            sealed_credential=b"",
-            sealed_data_key=b"",
-        )
-        caller = Caller(
-            server=server,
-            catalog=self.catalog,
-            credential=Credential(self.credential),
-            sender=sender,
-            settings=settings,
-            now=datetime(2026, 11, 20, tzinfo=UTC),
-            deadline=time.monotonic() + 10,
-        )
+        credential = Credential(self.credential)
+        target = Target("acc_1", "tickets", self.stub.url, {"team": "north"}, ServerConfig(), credential)
+        deadline = asyncio.get_running_loop().time() + 10
+        asked = ToolCall(name, arguments, datetime(2026, 11, 20, tzinfo=UTC), deadline)
         try:
-            return (await call(caller, name, arguments)).body
+            return await run(asked, target, self.catalog, sender=sender, settings=settings)
         finally:
             await sender.close()
 
@@ -234,6 +222,4 @@ def test_arguments_and_constants_are_nested_where_the_upstream_wants_them(ticket
 
 
 def test_an_upstream_refusal_keeps_its_status_and_text(tickets: Drive) -> None:
-    with pytest.raises(ToolFailure) as failure:
-        tickets("get_single_tickets_ticket_by_id", id=9)
-    assert "no such ticket" in failure.value.message
+    assert "no such ticket" in tickets.fails("get_single_tickets_ticket_by_id", id=9).message

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from functions.gateway.grants import read_time, write_time
+from functions.gateway import credentials
+from functions.gateway.grants import ServerConfig, Target, read_time, write_time
 from functions.gateway.json_text import Json
 from functions.stores.store import Item
 
@@ -39,6 +40,11 @@ class AccountItem:
     def context(self) -> dict[str, str]:
         """Values for path parameters, as calls use them."""
         return {**self.found, **self.given}
+
+    def target(self, data_key: bytes) -> Target:
+        """What a call of this account needs, with nothing pinned or hidden. Raises credentials.SealError."""
+        opened = credentials.open_credential(self.sealed_credential, data_key, self.id)
+        return Target(self.id, self.integration, self.base_url, self.context, ServerConfig(), opened)
 
     def to_json(self) -> dict[str, Json]:
         """The body of the stored item."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -27,19 +28,17 @@ class ProbeFailed(PosternError):
     status = HTTPStatus.BAD_GATEWAY
 
 
-async def probe(
-    sender: Sender, catalog: Catalog, base_url: str, credential: Credential, deadline: float
-) -> dict[str, str]:
+async def probe(sender: Sender, catalog: Catalog, base_url: str, credential: Credential) -> dict[str, str]:
     """The context values that the probe's answer holds; none for an integration without a probe.
 
-    `deadline` is on the sender's clock, in seconds. Raises Invalid for a rejected credential, ProbeFailed for an answer
-    that proves nothing, and the sender's errors.
+    Raises Invalid for a rejected credential, ProbeFailed for an answer that proves nothing, and the sender's errors.
     """
     if catalog.probe is None:
         return {}
     base = urlsplit(base_url)
     path = base.path.rstrip("/") + catalog.probe.path
     request = UpstreamRequest(catalog.probe.verb, f"{base.scheme}://{base.netloc}", path)
+    deadline = asyncio.get_running_loop().time() + PROBE_SECONDS
     response = await sender.send(credentials.attach(request, catalog.auth, credential), deadline)
     asked = f"{catalog.probe.verb} {base.netloc}{path}"
     if response.status in (401, 403):

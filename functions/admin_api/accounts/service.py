@@ -21,7 +21,7 @@ from functions.admin_api.accounts import contract
 from functions.admin_api.accounts.checks import check_context, check_credential
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.lookup import AccountLookup, no_account
-from functions.admin_api.accounts.probe import PROBE_SECONDS, probe
+from functions.admin_api.accounts.probe import probe
 from functions.admin_api.api_tokens.service import ApiTokens
 from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
@@ -52,7 +52,7 @@ class Proved:
 
 
 class Accounts:
-    """`clock` gives the present in UTC, `monotonic` seconds on the sender's clock, `random(n)` n random bytes.
+    """`clock` gives the present in UTC, `random(n)` n random bytes.
 
     `connect` and `update` wait for the upstream on the event loop and run what blocks in a thread; all other methods
     block.
@@ -68,7 +68,6 @@ class Accounts:
         api_tokens: ApiTokens,
         sender: Sender,
         clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
         random: Callable[[int], bytes],
     ) -> None:
         self._settings = settings
@@ -78,7 +77,6 @@ class Accounts:
         self._api_tokens = api_tokens
         self._sender = sender
         self._clock = clock
-        self._monotonic = monotonic
         self._random = random
 
     async def connect(self, body: contract.AccountCreate) -> contract.Account:
@@ -223,7 +221,7 @@ class Accounts:
         return base_url
 
     async def _probe(self, catalog: Catalog, base_url: str, credential: Credential) -> dict[str, str]:
-        return await probe(self._sender, catalog, base_url, credential, self._monotonic() + PROBE_SECONDS)
+        return await probe(self._sender, catalog, base_url, credential)
 
 
 def _view(account: AccountItem, state: Item | None) -> contract.Account:

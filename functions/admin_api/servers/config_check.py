@@ -118,5 +118,5 @@ def _contradictions(config: ServerConfig, tools: Sequence[Tool]) -> list[str]:
         try:
             pins.apply(tool, config.pins, forced.merged(tool, config, {}))
         except OutOfScope as foreign:
-            problems.append(f"config.fixed or config.defaults: {foreign.message}")
+            problems.append(f"config.fixed or config.defaults: {tool.name}: {foreign.message}")
     return problems

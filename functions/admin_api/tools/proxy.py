@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,26 +14,23 @@ from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.tools.addresses import find
 from functions.admin_api.tools.arguments import read_arguments
 from functions.admin_api.tools.idempotency import Claim, Idempotency, Kept
-from functions.gateway import audit, credentials, errors
-from functions.gateway.call import Caller, call
-from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway import audit, errors
+from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, size
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tool_catalog.catalog import Tool
 
-LOGGED_CLIENT_CHARS = 64
-"""Characters kept of the client's name and of its version, from its User-Agent."""
-
 
 @dataclass(frozen=True, slots=True)
 class ProxyRequest:
     """What came in.
 
-    `tail`      the id or the method behind the resource, "" for none.
-    `query`     the tool's arguments only.
-    `deadline`  in seconds, on the clock of `time.monotonic()`.
+    `tail`       the id or the method behind the resource, "" for none.
+    `query`      the tool's arguments only.
+    `principal`  the id of the API token that is asking.
+    `deadline`   in seconds, on the event loop's clock.
     """
 
     verb: str
@@ -43,6 +41,7 @@ class ProxyRequest:
     idempotency_key: str | None
     user_agent: str
     request_id: str
+    principal: str
     deadline: float
 
 
@@ -67,7 +66,7 @@ class Prepared:
 
 
 class Proxy:
-    """`monotonic` gives seconds for measuring, `clock` the present in UTC."""
+    """`clock` gives the present in UTC; `log` takes an entry of each call, None = none is written."""
 
     def __init__(
         self,
@@ -76,17 +75,15 @@ class Proxy:
         accounts: AccountLookup,
         sender: Sender,
         idempotency: Idempotency,
-        record: audit.Audit | None,
+        log: audit.Audit | None,
         clock: Callable[[], datetime],
-        monotonic: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._accounts = accounts
         self._sender = sender
         self._idempotency = idempotency
-        self._audit = record
+        self._audit = log
         self._clock = clock
-        self._monotonic = monotonic
 
     async def call(self, account_id: str, request: ProxyRequest) -> ProxyAnswer:
         """Carry out one call. A call that fails is an answer; raises Refused for a request that is not a call."""
@@ -119,96 +116,41 @@ class Proxy:
 
     async def _run(self, prepared: Prepared, request: ProxyRequest) -> tuple[ProxyAnswer, bool]:
         """The answer, and whether the upstream may have acted."""
-        account, tool, arguments = prepared.account, prepared.tool, prepared.arguments
-        data_key = prepared.data_key
-        now = self._clock()
-        caller = Caller(
-            server=_server(account),
-            catalog=self._accounts.catalog(account),
-            credential=credentials.open_credential(account.sealed_credential, data_key, account.id),
-            sender=self._sender,
-            settings=self._settings,
-            now=now,
-            deadline=request.deadline,
-        )
-        started = self._monotonic()
-        failure: errors.ToolFailure | None = None
-        try:
-            answer = await call(caller, tool.name, arguments)
-            limits = answer.rate_limit.headers() if answer.rate_limit else {}
-            status, body = _success(caller.upstream.status), answer.body
-        except errors.ToolFailure as failed:
-            log_detail(failed, request.request_id)
-            failure = failed
-            status, body, limits = errors.http(failed)
-            status, body = int(body.pop("status_code")), {"statusCode": status, **body}
-            if isinstance(failed, errors.WrongArguments):
-                body["details"] = {"problems": list(failed.problems)}
-        headers = dict(limits)
-        if caller.upstream.status is not None:
-            headers["x-upstream-status"] = str(caller.upstream.status)
+        account, data_key = prepared.account, prepared.data_key
+        call = ToolCall(prepared.tool.name, prepared.arguments, self._clock(), request.deadline)
+        target = account.target(data_key)
+        catalog = self._accounts.catalog(account)
+        elapsed = asyncio.get_running_loop().time
+        started = elapsed()
+        outcome = await run(call, target, catalog, sender=self._sender, settings=self._settings)
+        if isinstance(outcome, Failed):
+            log_detail(outcome.failure, request.request_id)
+        answer = _answer(outcome)
         if self._audit is not None:
-            name, _, version = request.user_agent.partition("/")
-            await run_in_threadpool(
-                self._audit.record,
-                audit.CallRecord(
-                    time=now,
-                    request_id=request.request_id,
-                    plane="proxy",
-                    server_id="",
-                    account_id=account.id,
-                    integration=account.integration,
-                    tool=tool.name,
-                    method=tool.method,
-                    access=tool.access,
-                    outcome="error" if failure else "ok",
-                    status=status,
-                    error=type(failure).__name__ if failure else "",
-                    upstream_status=caller.upstream.status,
-                    upstream_requests=caller.upstream.requests,
-                    duration_ms=(self._monotonic() - started) * 1000,
-                    upstream_ms=caller.upstream.seconds * 1000,
-                    result_bytes=size(body),
-                    client_name=name[:LOGGED_CLIENT_CHARS],
-                    client_version=version.split(" ")[0][:LOGGED_CLIENT_CHARS],
-                    argument_hash=audit.argument_hash(arguments, data_key),
-                ),
-            )
-            if caller.upstream.status == 401:
-                await run_in_threadpool(self._audit.needs_reauth, caller.server, now)
-        return ProxyAnswer(status, body, headers), _may_have_acted(failure)
+            caller = audit.Caller("proxy", request.principal, "", request.request_id, *audit.client(request.user_agent))
+            seconds, result_bytes = elapsed() - started, size(answer.body)
+            entry = audit.entry(caller, call, target, outcome, seconds=seconds, result_bytes=result_bytes, key=data_key)
+            await run_in_threadpool(self._audit.write, entry)
+            if outcome.trace.status == 401:
+                await run_in_threadpool(self._audit.needs_reauth, account.id, call.now)
+        return answer, outcome.may_have_acted
 
 
-def _server(account: AccountItem) -> Grant:
-    """The account as a server without a filter, for the call line."""
-    return Grant(
-        id="",
-        name="",
-        account_id=account.id,
-        integration=account.integration,
-        base_url=account.base_url,
-        context=account.context,
-        config=ServerConfig(),
-        created_at=account.created_at,
-        expires_at=None,
-        sealed_credential=account.sealed_credential,
-        sealed_data_key=b"",
-    )
-
-
-def _success(upstream_status: int | None) -> int:
-    """The upstream's own status if it is one that has a body."""
-    return upstream_status if upstream_status in (200, 201, 202) else 200
-
-
-def _may_have_acted(failure: errors.ToolFailure | None) -> bool:
-    """False only when the upstream certainly changed nothing, so that the same call can be made again."""
-    match failure:
-        case errors.WrongArguments() | errors.OutOfScope():
-            return False
-        case errors.UpstreamRefused():
-            return failure.status_code >= 500
-        case errors.ToolFailure():
-            return failure.sent
-        case None:
-            return True
+def _answer(outcome: Done | Failed | UnknownTool) -> ProxyAnswer:
+    """The HTTP answer to a call."""
+    trace = outcome.trace
+    headers = trace.rate_limit.headers() if trace.rate_limit else {}
+    if trace.status is not None:
+        headers["x-upstream-status"] = str(trace.status)
+    match outcome:
+        case Done():
+            return ProxyAnswer(outcome.status, outcome.body, headers)
+        case Failed():
+            envelope = outcome.envelope()
+            body = {"statusCode": envelope.pop("status_code"), **envelope}
+            if isinstance(outcome.failure, errors.WrongArguments):
+                body["details"] = {"problems": list(outcome.failure.problems)}
+            return ProxyAnswer(outcome.status, body, headers)
+        case UnknownTool():
+            status, body, _ = errors.http(errors.NotFound(outcome.message))
+            return ProxyAnswer(status, body, headers)

@@ -85,11 +85,11 @@ def apply(tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json]) ->
         return dict(arguments)
     match tool.pin:
         case PinArguments() as pin:
-            return by_arguments.apply(pin, tool, pins, arguments)
+            return by_arguments.apply(pin, pins, arguments)
         case PinFilter() as pin:
-            return by_filter.apply(pin, tool, pins, arguments)
+            return by_filter.apply(pin, pins, arguments)
         case PinEntity() as pin:
-            return by_entity.apply(pin, tool, pins, arguments)
+            return by_entity.apply(pin, pins, arguments)
         case PinObject() | PinObjects() | PinAnswer() | NoPin() | None:
             return dict(arguments)
         case never:
@@ -111,7 +111,7 @@ def reading(catalog: Catalog, tool: Tool, pins: Mapping[str, str], arguments: Ma
         case never:
             assert_never(never)
     if not all(isinstance(object_id, str | int) for object_id in ids):
-        raise refusals.unnamed(tool, pins, pin.argument)
+        raise refusals.unnamed(pins, pin.argument)
     if not ids:
         return None
     reader = catalog.tools[pin.read]
@@ -140,7 +140,7 @@ def holds(pins: Mapping[str, str], document: Json) -> bool:
     return isinstance(document, Mapping) and all(document.get(name) == pinned for name, pinned in pins.items())
 
 
-def check_object(tool: Tool, pins: Mapping[str, str], document: Json, found: str) -> None:
+def check_object(pins: Mapping[str, str], document: Json, found: str) -> None:
     """Raises OutOfScope unless `document` carries every pinned id; `found` names it in the message."""
     if not holds(pins, document):
-        raise refusals.outside(tool, pins, found)
+        raise refusals.outside(pins, found)

@@ -21,10 +21,10 @@ def hide(pin: PinArguments, pins: Mapping[str, str], properties: Mapping[str, Js
     return without(properties, frozenset(pins) | splits.barred(pin.splits, pins))
 
 
-def apply(pin: PinArguments, tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
+def apply(pin: PinArguments, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
     """The arguments with the pins in them. Raises OutOfScope when the caller names another entity."""
     for name, pinned in pins.items():
         if arguments.get(name, pinned) != pinned:
-            raise refusals.foreign(tool, pins, name, arguments[name])
-    splits.refuse(tool, pin.splits, pins, arguments)
+            raise refusals.foreign(pins, name, arguments[name])
+    splits.refuse(pin.splits, pins, arguments)
     return {**arguments, **pins}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functions.gateway.json_text import Json
 from functions.gateway.pins import refusals
 from functions.gateway.pins.narrowed import Narrowed, without
-from tool_catalog.catalog import PinEntity, Tool
+from tool_catalog.catalog import PinEntity
 
 
 def enforceable(pin: PinEntity, pins: Mapping[str, str]) -> bool:
@@ -21,11 +21,11 @@ def hide(pin: PinEntity, properties: Mapping[str, Json]) -> Narrowed:
     return without(properties, frozenset({pin.argument, pin.id}))
 
 
-def apply(pin: PinEntity, tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
+def apply(pin: PinEntity, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
     """The arguments with the pinned entity in them. Raises OutOfScope when the caller names another one."""
     [(name, pinned)] = pins.items()
     wanted = {pin.argument: pin.types[name], pin.id: pinned}
     for argument, value in wanted.items():
         if arguments.get(argument, value) != value:
-            raise refusals.foreign(tool, pins, argument, arguments[argument])
+            raise refusals.foreign(pins, argument, arguments[argument])
     return {**arguments, **wanted}

@@ -40,14 +40,14 @@ def hide(pin: PinFilter, pins: Mapping[str, str], properties: Mapping[str, Json]
     )
 
 
-def apply(pin: PinFilter, tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
+def apply(pin: PinFilter, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
     """The arguments with the pins in the filter. Raises OutOfScope when it names another entity, wherever it does."""
     given = arguments.get(pin.argument) or {}
-    splits.refuse(tool, pin.splits, pins, given)
+    splits.refuse(pin.splits, pins, given)
     try:
         pinned = dialects.named(pin.dialect).pin(pins, given)
     except dialects.ForeignId as foreign:
-        raise refusals.foreign(tool, pins, foreign.name, foreign.value) from None
+        raise refusals.foreign(pins, foreign.name, foreign.value) from None
     return {**arguments, pin.argument: pinned}
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functions.gateway.errors import OutOfScope
 from functions.gateway.json_text import Json
 from functions.gateway.wording import shown
-from tool_catalog.catalog import Tool
 
 
 def listed(pins: Mapping[str, str]) -> str:
@@ -15,33 +14,33 @@ def listed(pins: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={shown(value)}" for name, value in pins.items())
 
 
-def foreign(tool: Tool, pins: Mapping[str, str], name: str, value: Json) -> OutOfScope:
+def foreign(pins: Mapping[str, str], name: str, value: Json) -> OutOfScope:
     """The call names another entity than the pinned one."""
     return OutOfScope(
-        f"{tool.name}: {name} is {shown(value)}, but this server is pinned to {listed(pins)}. Leave the pinned ids "
+        f"{name} is {shown(value)}, but this server is pinned to {listed(pins)}. Leave the pinned ids "
         "out; the server fills them in"
     )
 
 
-def splitting(tool: Tool, pins: Mapping[str, str], name: str) -> OutOfScope:
+def splitting(pins: Mapping[str, str], name: str) -> OutOfScope:
     """The call names an id for which the upstream would write a part elsewhere."""
     return OutOfScope(
-        f"{tool.name}: with {name} a part of the change might not belong to {listed(pins)}, to which this server is "
+        f"with {name} a part of the change might not belong to {listed(pins)}, to which this server is "
         f"pinned; leave {name} out"
     )
 
 
-def unnamed(tool: Tool, pins: Mapping[str, str], argument: str) -> OutOfScope:
+def unnamed(pins: Mapping[str, str], argument: str) -> OutOfScope:
     """The call does not say which objects it is about, so that none of them can be checked."""
     return OutOfScope(
-        f'{tool.name}: name every object in "{argument}"; this server is pinned to {listed(pins)} and reads each '
+        f'name every object in "{argument}"; this server is pinned to {listed(pins)} and reads each '
         "object before the call"
     )
 
 
-def outside(tool: Tool, pins: Mapping[str, str], found: str) -> OutOfScope:
+def outside(pins: Mapping[str, str], found: str) -> OutOfScope:
     """An object was read, and it does not carry the pinned ids."""
     return OutOfScope(
-        f"{tool.name}: {found} is outside the pins of this server ({listed(pins)}); only objects that carry the "
+        f"{found} is outside the pins of this server ({listed(pins)}); only objects that carry the "
         "pinned ids can be read or changed here"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from functions.gateway.pins import refusals
-from tool_catalog.catalog import Tool
 
 
 def divided(splits: tuple[str, ...], pins: Mapping[str, str]) -> bool:
@@ -18,7 +17,7 @@ def barred(splits: tuple[str, ...], pins: Mapping[str, str]) -> frozenset[str]:
     return frozenset(splits) - pins.keys() if pins.keys() & set(splits) else frozenset()
 
 
-def refuse(tool: Tool, splits: tuple[str, ...], pins: Mapping[str, str], given: Iterable[str]) -> None:
+def refuse(splits: tuple[str, ...], pins: Mapping[str, str], given: Iterable[str]) -> None:
     """Raises OutOfScope when a barred id is given."""
     for name in sorted(barred(splits, pins) & set(given)):
-        raise refusals.splitting(tool, pins, name)
+        raise refusals.splitting(pins, name)

@@ -92,7 +92,7 @@ def test_the_refusal_says_what_was_named_and_what_is_pinned() -> None:
     with pytest.raises(errors.OutOfScope) as foreign:
         apply(CREATE, BOTH, {"user_id": "usr_2"})
     assert foreign.value.message == (
-        'create_a_mem_0_memory: user_id is "usr_2", but this server is pinned to user_id="usr_1", '
+        'user_id is "usr_2", but this server is pinned to user_id="usr_1", '
         'app_id="app_1". Leave the pinned ids out; the server fills them in'
     )
     with pytest.raises(errors.OutOfScope) as foreign:
@@ -170,7 +170,7 @@ def test_an_object_left_unnamed_is_refused_on_a_pinned_server(entry: Any, argume
         to_read(entry, PINNED, arguments)
     argument = entry.pin.argument
     assert unnamed.value.message == (
-        f'{entry.name}: name every object in "{argument}"; this server is pinned to user_id="usr_1" and reads each '
+        f'name every object in "{argument}"; this server is pinned to user_id="usr_1" and reads each '
         "object before the call"
     )
 
@@ -235,7 +235,7 @@ def test_a_bulk_delete_under_a_pin_takes_no_second_id() -> None:
     with pytest.raises(errors.OutOfScope) as split:
         apply(BULK_DELETE, PINNED, {"filters": {"run_id": "r"}})
     assert split.value.message == (
-        "mem_0_memories_bulk_delete_by_filter: with run_id a part of the change might not belong to "
+        "with run_id a part of the change might not belong to "
         'user_id="usr_1", to which this server is pinned; leave run_id out'
     )
     assert apply(BULK_DELETE, PINNED, {"filters": {"metadata": {"a": 1}}}) == {
@@ -252,7 +252,7 @@ def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> N
     with pytest.raises(errors.OutOfScope) as split:
         apply(CREATE, PINNED, {"agent_id": "a"})
     assert split.value.message == (
-        "create_a_mem_0_memory: with agent_id a part of the change might not belong to "
+        "with agent_id a part of the change might not belong to "
         'user_id="usr_1", to which this server is pinned; leave agent_id out'
     )
     by_run = ServerConfig(pins={"run_id": "r"})

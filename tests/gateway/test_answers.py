@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.gateway import errors, refusals
+from functions.gateway import answers, errors
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import catalog_of, tool
 from tests.work import counted
@@ -17,13 +17,13 @@ CATALOG = catalog_of(TOOL)
 
 
 def explained(body: bytes, media_type: str = "application/json", status: int = 400) -> errors.ToolFailure:
-    response = UpstreamResponse(status, {"content-type": media_type}, body, 0.0)
-    return refusals.explain(TOOL, CATALOG, response, None)
+    response = UpstreamResponse(status, {"content-type": media_type}, body)
+    return answers.refusal(TOOL, CATALOG, response, None)
 
 
 def said(document: Any) -> str:
     message = explained(json.dumps(document).encode()).message
-    return message.removeprefix("list_all_things: Things refused the request (400)").removesuffix(
+    return message.removeprefix("Things refused the request (400)").removesuffix(
         ". Correct the arguments; repeating them will not help"
     )
 
@@ -58,7 +58,7 @@ def test_an_error_body_that_doubles_its_work_with_each_level_is_read_to_a_fixed_
 
 @pytest.mark.parametrize("body", [b"[" * 20_000, b'{"a":' * 5_000 + b"1" + b"}" * 5_000])
 def test_an_error_body_nested_without_end_is_told_and_can_be_sent_on(body: bytes) -> None:
-    json.dumps(errors.tool_result(explained(body)))
+    json.dumps(errors.envelope(explained(body)))
 
 
 def test_a_body_without_a_json_form_is_made_to_have_one() -> None:
@@ -70,7 +70,7 @@ def test_a_page_for_browsers_is_not_passed_on() -> None:
     for body, media_type in ((b"<html>x</html>", "text/plain"), (b"oops", "text/html")):
         failure = explained(body, media_type, 500)
         assert failure.raw_response is None
-        assert failure.message == "list_all_things: Things failed (500); nothing was changed; try again later"
+        assert failure.message == "Things failed (500); nothing was changed; try again later"
 
 
 def test_long_words_and_large_bodies_are_passed_on_in_part() -> None:

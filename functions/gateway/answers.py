@@ -1,0 +1,209 @@
+"""What an upstream's answer means: the JSON of a success, mapped as the catalogue says, or the words of a refusal.
+
+Error bodies have no common shape even within one API; the words are looked for in the places where APIs put them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from functions.gateway import caps, paging
+from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable, effect
+from functions.gateway.expressions import BadExpression, search
+from functions.gateway.json_text import Json, NotJson, TooDeep, decode_lenient
+from functions.gateway.paging import Position
+from functions.gateway.rate_limits import RateLimit
+from functions.gateway.upstream import UpstreamResponse
+from tool_catalog.catalog import Catalog, Tool
+
+SAID_CHARS = 1_000
+"""Characters of the upstream's words that a message repeats."""
+
+RAW_BYTES = 8_000
+"""Bytes of an upstream's error body that are passed on whole; of a larger one only its words."""
+
+READ_BYTES = 32_000
+"""Bytes of an error body in which its words are looked for."""
+
+SAID_DEPTH = 8
+"""Levels of an error body in which its words are looked for."""
+
+_WORDS = ("detail", "message", "error", "error_description", "errors", "details", "title")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success, read and mapped.
+
+    `objects`   those of a list-like tool, of one page or of several; None for any other tool.
+    `position`  where the first of them stands in a paged list; `after`: where the next page starts, None at the end.
+    """
+
+    status: int
+    document: Json
+    objects: list[Json] | None = None
+    position: Position | None = None
+    after: Position | None = None
+
+
+def read(tool: Tool, response: UpstreamResponse) -> Json:
+    """The JSON of a 2xx answer; None for an empty body, which a list-like tool accepts only with status 204. Raises
+    UpstreamUnreadable."""
+    if not response.body.strip() and (tool.result.items is None or response.status == 204):
+        return None
+    try:
+        return decode_lenient(response.body)
+    except TooDeep as error:  # what one version of Python reads another does not
+        raise UpstreamUnreadable(caps.TOO_DEEP) from error
+    except NotJson as error:
+        media_type = response.headers.get("content-type", "no content type").split(";")[0]
+        raise UpstreamUnreadable(
+            f"the upstream answered {response.status} with {len(response.body)} bytes that are not JSON "
+            f"({media_type}); {effect(changes_nothing=tool.access == 'read')}",
+            upstream_status=response.status,
+            detail=str(error),
+        ) from error
+
+
+def mapped(tool: Tool, document: Json) -> Json:
+    """The answer with the catalogue's `drop`, `rename` and `map` applied, in this order; changes `document`. Raises
+    UpstreamUnreadable."""
+    rules = tool.result
+    if rules.rename or rules.drop:
+        for entry in _objects(document):
+            for name in rules.drop:
+                entry.pop(name, None)
+            for old, new in rules.rename.items():
+                if old in entry:
+                    entry[new] = entry.pop(old)
+    return document if rules.map is None else look_up(rules.map, document)
+
+
+def objects(tool: Tool, document: Json) -> list[Json]:
+    """The objects of a list-like tool's answer; none for null, as some APIs write an empty list. Raises
+    UpstreamUnreadable where there is no array."""
+    where = tool.result.items or "@"
+    found = look_up(where, document)
+    if isinstance(found, list):
+        return found
+    if document is None or (found is None and isinstance(document, dict) and where in document):
+        return []
+    raise UpstreamUnreadable(
+        f"the upstream's answer holds no array {'' if where == '@' else f'at {where!r} '}"
+        "and so is not the list its API documents"
+    )
+
+
+def next_page(tool: Tool, document: Json) -> Json:
+    """What an answer, as read and not yet mapped, says about a next page. Raises UpstreamUnreadable."""
+    return look_up(tool.pagination.next, document) if tool.pagination and tool.pagination.next else None
+
+
+def following(tool: Tool, position: Position | None, more: Json, count: int) -> Position | None:
+    """Where the page after this one starts, None at the end. `more` is what `next_page` found; `count` is the number of
+    objects of this page. Raises UpstreamUnreadable for a cursor of the upstream that cannot be passed on."""
+    if tool.pagination is None or position is None:
+        return None
+    try:
+        return paging.following(tool.pagination, position, more, count)
+    except paging.BadCursor:
+        raise UpstreamUnreadable(
+            "the upstream returned an invalid next-page cursor (not a string of at most "
+            f"{paging.POSITION_CHARS} characters); this list cannot be paged further"
+        ) from None
+
+
+def look_up(expression: str | None, document: Json) -> Json:
+    """What a JMESPath expression of the catalogue finds; without one, the document. Raises UpstreamUnreadable."""
+    if expression is None:
+        return document
+    try:
+        return search(expression, document)
+    except BadExpression as error:
+        raise UpstreamUnreadable(f"the upstream's answer is not of the kind its API documents ({error})") from error
+
+
+def refusal(tool: Tool, catalog: Catalog, response: UpstreamResponse, rate_limit: RateLimit | None) -> ToolFailure:
+    """The failure that stands for an answer of status 300 or above."""
+    status = response.status
+    if status < 400:
+        return UpstreamUnreadable(
+            f"{catalog.label} answered with a redirect ({status}), which is not followed; "
+            "an operator should check the account's base URL",
+            upstream_status=status,
+        )
+    document = _document(response)
+    said = _said(document, SAID_DEPTH)
+    quoted = f': "{said[:SAID_CHARS]}"' if said else ""
+    if status >= 600:
+        return UpstreamUnreadable(
+            f"{catalog.label} answered with status {status}, which HTTP does not have{quoted}; "
+            f"{effect(changes_nothing=tool.access == 'read')}",
+            upstream_status=status,
+        )
+    return UpstreamRefused(
+        _meaning(tool, catalog.label, status, quoted, rate_limit),
+        raw_response=document if len(response.body) <= RAW_BYTES else None,
+        upstream_status=status,
+    )
+
+
+def _meaning(tool: Tool, label: str, status: int, quoted: str, rate_limit: RateLimit | None) -> str:
+    if status == 401:
+        return (
+            f"{label} refused this account's credential (401){quoted}. "
+            "Repeating the call will not help; an operator must reconnect the account"
+        )
+    if status == 403:
+        return f"{label} does not allow this account to do that (403){quoted}"
+    if status == 404:
+        return f"{label} found nothing under these ids (404){quoted}. Check the ids; list or search to find valid ones"
+    if status == 409:
+        return f"{label} reports a conflict with what is there (409){quoted}. Read the present state, then decide again"
+    if status == 429:
+        wait = rate_limit.retry_after_seconds if rate_limit else None
+        pause = f"wait {wait} s" if wait is not None else "wait (no time was given; start with 10 s and double it)"
+        return f"{label} is limiting the rate of calls (429){quoted}. Nothing was done; {pause}, then repeat the call"
+    if refused_unsure(status):
+        return f"{label} failed ({status}){quoted}; {effect(changes_nothing=tool.access == 'read')}"
+    return f"{label} refused the request ({status}){quoted}. Correct the arguments; repeating them will not help"
+
+
+def refused_unsure(status: int) -> bool:
+    """True for an error status after which a write may have been carried out nevertheless."""
+    return status >= 500 or status == 408
+
+
+def _objects(document: Json) -> list[dict[str, Json]]:
+    """The root object and the objects of the arrays it is or holds."""
+    root = [document] if isinstance(document, dict) else []
+    arrays = [document] if isinstance(document, list) else []
+    arrays += [value for entry in root for value in entry.values() if isinstance(value, list)]
+    return root + [entry for array in arrays for entry in array if isinstance(entry, dict)]
+
+
+def _document(response: UpstreamResponse) -> Json:
+    """The body as JSON, else as text; of an HTML page nothing, for it is written for browsers."""
+    text = response.body[:READ_BYTES].decode("utf-8", "replace").strip()
+    try:
+        return caps.capped(decode_lenient(text, any_number=True), RAW_BYTES, RAW_BYTES, caps.Cut()) if text else None
+    except (NotJson, UpstreamUnreadable):
+        is_html = "html" in response.headers.get("content-type", "") or text[:1] == "<"
+        return None if is_html else text[:SAID_CHARS]
+
+
+def _said(document: Json, depth: int) -> str:
+    """The human words of an error body."""
+    if isinstance(document, str):
+        return document
+    if depth == 0:
+        return ""
+    if isinstance(document, list):
+        return "; ".join(filter(None, (_said(entry, depth - 1) for entry in document)))
+    if not isinstance(document, dict):
+        return ""
+    words = [_said(document[name], depth - 1) for name in _WORDS if name in document]
+    if any(words):
+        return ": ".join(dict.fromkeys(filter(None, words)))
+    members = ((name, _said(value, depth - 1)) for name, value in document.items())
+    return "; ".join(f"{name}: {said}" for name, said in members if said)

@@ -1,0 +1,128 @@
+"""Who may come in: which of the presented secrets is which, and what they open.
+
+A request has three places for a secret: the path, `Authorization: Bearer` and `X-API-Key`, in this order.
+
+- The **token** is the secret in the path. If the path has none, it is the first header that looks like a token; if none
+  looks like one, it is the first header that is not an API token, and opens nothing.
+- The **API token** is the first other header that begins with `pst_`.
+
+A token opens its grant until the second of its expiry. A grant may require an API token in addition. One read of the
+store serves both, and a secret that does not look like a token costs none.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from functions.gateway.errors import Forbidden, NotFound, Unavailable
+from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, is_live
+from functions.stores import layout
+from functions.stores.store import Item, Key, StoreUnavailable
+
+DEAD = "This MCP URL is unknown, revoked or expired; ask the person who gave it to you for a new one"
+MISSING = "No MCP token; send it in the path (/mcp/TOKEN), as Authorization: Bearer TOKEN, or as X-API-Key: TOKEN"
+REQUIRED = (
+    "This MCP server requires an API token; send one as Authorization: Bearer pst_... (or as X-API-Key where "
+    "Authorization holds the MCP token). Its operator can issue one"
+)
+NOT_ACCEPTED = (
+    "The API token was not accepted: it is unknown, revoked, expired or not for this server. Its operator can issue one"
+)
+
+logger = logging.getLogger(__name__)
+
+
+class Reads(Protocol):
+    """The part of the store contract that the hot path needs."""
+
+    def get(self, keys: Sequence[Key]) -> list[Item | None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """The secrets of one request, "" for one that is not there."""
+
+    token: str = field(repr=False)
+    api_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A caller who may come in. `principal` is the id of the accepted API token, else the id of the server."""
+
+    grant: Grant
+    principal: str
+
+
+def presented(path_token: str | None, bearer: str, x_api_key: str) -> Presented:
+    """Which secret is which. `path_token` is None where the path has no place for one."""
+    headers = [bearer, x_api_key]
+    if path_token is not None:
+        token = path_token
+    else:
+        token = _first(_looks_like_token, headers) or _first(_is_no_api_token, headers)
+    api_token = _first(_looks_like_api_token, [secret for secret in headers if secret != token])
+    return Presented(token, api_token)
+
+
+def admit(secrets: Presented, store: Reads, now: datetime) -> Admitted:
+    """Raises NotFound for a token that opens nothing, Forbidden for an API token that is missing or not accepted, and
+    Unavailable while the store cannot be read."""
+    if not secrets.token:
+        raise NotFound(MISSING)
+    if not _looks_like_token(secrets.token):
+        raise NotFound(DEAD)
+    grant, api_token = _read(secrets, store)
+    if grant is None:
+        raise NotFound(DEAD)
+    if not is_live(grant, now):
+        logger.info("server %s was called after its expiry", grant.id)
+        raise NotFound(DEAD)
+    if api_token is not None and is_live(api_token, now) and api_token.covers(grant):
+        return Admitted(grant, principal=api_token.id)
+    if not grant.config.require_api_token_auth:
+        return Admitted(grant, principal=grant.id)
+    if not secrets.api_token:
+        raise Forbidden(REQUIRED)
+    logger.info("server %s was called with an API token that is not accepted", grant.id)
+    raise Forbidden(NOT_ACCEPTED)
+
+
+def _read(secrets: Presented, store: Reads) -> tuple[Grant | None, ApiToken | None]:
+    """What the store holds under the secrets, live or not, in one read. Raises Unavailable."""
+    keys = [layout.token(digest(secrets.token))]
+    if secrets.api_token:
+        keys.append(layout.api_token(digest(secrets.api_token)))
+    try:
+        grant, api_token, *_ = [*store.get(keys), None]
+    except StoreUnavailable as outage:
+        logger.warning("the store is unavailable: %s", outage)
+        raise Unavailable(
+            f"This endpoint cannot look up URLs at the moment; try again in {outage.retry_after} s",
+            retry_after=outage.retry_after,
+        ) from outage
+    return (
+        Grant.from_json(grant.body, grant.version) if grant is not None else None,
+        ApiToken.from_json(api_token.body) if api_token is not None else None,
+    )
+
+
+def _looks_like_token(secret: str) -> bool:
+    return TOKEN.fullmatch(secret) is not None
+
+
+def _looks_like_api_token(secret: str) -> bool:
+    return secret.startswith(API_TOKEN_PREFIX)
+
+
+def _is_no_api_token(secret: str) -> bool:
+    return secret != "" and not _looks_like_api_token(secret)
+
+
+def _first(fits: Callable[[str], bool], secrets: Iterable[str]) -> str:
+    """The first secret that fits, "" for none."""
+    return next(filter(fits, secrets), "")

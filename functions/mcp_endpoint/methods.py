@@ -1,0 +1,254 @@
+"""What each MCP method answers, once a caller is let in: one straight line each."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from functions.gateway import audit, selection
+from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.credentials import SealError, token_key
+from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS
+from functions.gateway.grants import Grant, Target, digest, write_time
+from functions.gateway.http_frame import log_detail
+from functions.gateway.json_text import Json, text
+from functions.gateway.prepared import prepare
+from functions.gateway.settings import Settings
+from functions.gateway.upstream import Sender
+from functions.mcp_endpoint import protocol
+from functions.mcp_endpoint.protocol import Call, RpcError
+from tool_catalog import catalog as catalogs
+from tool_catalog.catalog import Catalog
+
+LISTING_TTL_MS = 60_000
+"""How long a client may keep a listing, in ms. A changed selection holds for calls at once."""
+
+PAGE_BYTES = 4_000_000
+"""Size of a listing's page: a Lambda answers with at most 6 MB, and its event format escapes every quote."""
+
+LISTINGS_KEPT = 128
+"""Listings kept per process, some 100 kB each; the oldest goes first."""
+
+NOTICE = timedelta(minutes=10)
+"""In this time before a server's expiry, every result reminds the model of it."""
+
+ONE_TEXT_BLOCK = ("search", "fetch")
+"""Tools that ChatGPT's deep research and company knowledge call by these names; they read one text block as JSON."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request that was let in. `deadline` is in seconds on the event loop's clock."""
+
+    grant: Grant
+    token: str = field(repr=False)
+    principal: str
+    now: datetime
+    deadline: float
+    request_id: str
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class MethodResult:
+    """Members of a JSON-RPC result. `tools` is the content of its `tools` array, frozen; `headers` are HTTP's."""
+
+    members: dict[str, Json]
+    tools: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing; `next_cursor` is "" on the last one."""
+
+    tools: bytes
+    next_cursor: str
+
+
+class Methods:
+    """The methods of one process.
+
+    `log`           takes an entry of each tool call; None = none is written.
+    `load_catalog`  name of an integration -> its catalogue. Raises CatalogError.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sender: Sender,
+        log: audit.Audit | None = None,
+        *,
+        load_catalog: Callable[[str], Catalog] = catalogs.load,
+        page_bytes: int = PAGE_BYTES,
+    ) -> None:
+        self._settings = settings
+        self._sender = sender
+        self._log = log
+        self._load_catalog = load_catalog
+        self._listings = Listings(page_bytes)
+
+    async def answer(self, call: Call, visit: Visit) -> MethodResult:
+        """Carry out one method. Raises RpcError."""
+        catalog = self._catalog(visit.grant)
+        match call.method:
+            case "initialize":
+                return MethodResult(
+                    protocol.initialize(call, title=visit.grant.name, instructions=instructions(visit.grant, catalog))
+                )
+            case "server/discover":
+                return MethodResult(
+                    {
+                        **protocol.discover(instructions=instructions(visit.grant, catalog)),
+                        **protocol.cacheable(ttl_ms(visit.grant, visit.now)),
+                    }
+                )
+            case "ping":
+                return MethodResult({})
+            case "tools/list":
+                return self._list_tools(call, visit, catalog)
+            case "tools/call":
+                return await self.call_tool(call, visit, catalog)
+        raise AssertionError("protocol.read lets no other method through")
+
+    def _list_tools(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
+        page = self._listings.page(visit.grant, catalog, digest(visit.token), call.params.get("cursor"))
+        members: dict[str, Json] = {"nextCursor": page.next_cursor} if page.next_cursor else {}
+        if call.modern:
+            members |= protocol.cacheable(ttl_ms(visit.grant, visit.now))
+        return MethodResult(members, tools=page.tools)
+
+    async def call_tool(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
+        """The call line of the gateway, its failures reported to the model, and one log entry of how it ended."""
+        target = _target(visit)
+        asked = ToolCall(call.params["name"], call.params.get("arguments") or {}, visit.now, visit.deadline, call.trace)
+        elapsed = asyncio.get_running_loop().time
+        started = elapsed()
+        outcome = await run(asked, target, catalog, sender=self._sender, settings=self._settings)
+        if isinstance(outcome, Failed):
+            log_detail(outcome.failure, visit.request_id)
+        written = _written(outcome)
+        if self._log is not None:
+            caller = _caller(call, visit)
+            seconds, size, key = elapsed() - started, len(written.encode("utf-8", "replace")), token_key(visit.token)
+            self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
+            if outcome.trace.status == 401:
+                self._log.needs_reauth(target.account_id, visit.now)
+        if isinstance(outcome, UnknownTool):
+            raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
+        limit = outcome.trace.rate_limit
+        return MethodResult(_members(outcome, written, visit), headers=limit.headers() if limit else {})
+
+    def _catalog(self, grant: Grant) -> Catalog:
+        try:
+            return self._load_catalog(grant.integration)
+        except catalogs.CatalogError as missing:
+            logger.error("server %s: %s", grant.id, missing)
+            raise RpcError(INTERNAL_ERROR, f'This deployment has no integration "{grant.integration}"') from missing
+
+
+class Listings:
+    """The content of `tools` for every server seen, frozen as bytes and split into pages."""
+
+    def __init__(self, page_bytes: int = PAGE_BYTES, kept: int = LISTINGS_KEPT) -> None:
+        self._page_bytes = page_bytes
+        self._kept = kept
+        self._pages: dict[tuple[str, int], tuple[bytes, ...]] = {}
+
+    def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None) -> Page:
+        """One page, the first where `cursor` is None. Raises RpcError for a cursor that was not issued here."""
+        key = (token_digest, grant.revision)
+        pages = self._pages.get(key)
+        if pages is None:
+            while len(self._pages) >= self._kept:
+                del self._pages[next(iter(self._pages))]
+            pages = self._pages[key] = self._split(grant, catalog)
+        # A cursor is for one page of one revision: a changed server has other cursors.
+        cursors = ["", *(f"{grant.revision}-{number}" for number in range(1, len(pages))), ""]
+        if cursor is not None and (not cursor or cursor not in cursors):
+            raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
+        number = cursors.index(cursor or "")
+        return Page(pages[number], cursors[number + 1])
+
+    def _split(self, grant: Grant, catalog: Catalog) -> tuple[bytes, ...]:
+        pages: list[list[bytes]] = [[]]
+        size = 0
+        for tool in selection.visible(catalog, grant.config):
+            wire = prepare(tool, grant.config).wire
+            if pages[-1] and size + len(wire) > self._page_bytes:
+                pages.append([])
+                size = 0
+            pages[-1].append(wire)
+            size += len(wire) + 1
+        return tuple(b",".join(page) for page in pages)
+
+
+def ttl_ms(grant: Grant, now: datetime) -> int:
+    """How long a listing of this server may be kept: never beyond its end."""
+    if grant.expires_at is None:
+        return LISTING_TTL_MS
+    return min(LISTING_TTL_MS, int((grant.expires_at - now) / timedelta(milliseconds=1)))
+
+
+def instructions(grant: Grant, catalog: Catalog) -> str:
+    """What a host shows its model about this server."""
+    sentences = [catalog.instructions]
+    if grant.config.pins:
+        # First, because a host may show its model the first 512 characters only.
+        pins = ", ".join(grant.config.pins)
+        sentences.insert(0, f"Pinned server: it fills {pins} in on every call, so leave that out.")
+    if grant.expires_at is not None:
+        sentences.append(f"This server stops working at {write_time(grant.expires_at)}.")
+    return " ".join(filter(None, sentences))
+
+
+def _target(visit: Visit) -> Target:
+    """What the call needs of the grant, its credential opened. Raises RpcError."""
+    try:
+        return visit.grant.target(visit.token)
+    except SealError:
+        logger.error("the sealed credential of server %s does not open with its token", visit.grant.id)
+        raise RpcError(
+            INTERNAL_ERROR, "This server's stored credential does not open; its operator should mint a new URL"
+        ) from None
+
+
+def _caller(call: Call, visit: Visit) -> audit.Caller:
+    name, version = call.client or audit.client(visit.user_agent)
+    return audit.Caller("mcp", visit.principal, visit.grant.id, visit.request_id, name, version)
+
+
+def _written(outcome: Done | Failed | UnknownTool) -> str:
+    """The text that a result holds, as JSON; "" where the answer is not a result."""
+    match outcome:
+        case Done():
+            return text(outcome.body)
+        case Failed():
+            return text(outcome.envelope())
+        case UnknownTool():
+            return ""
+
+
+def _members(outcome: Done | Failed, written: str, visit: Visit) -> dict[str, Json]:
+    """The CallToolResult: the outcome, the upstream's rate limit, and when the server ends."""
+    content = [{"type": "text", "text": written}]
+    meta: dict[str, Json] = {}
+    if outcome.trace.rate_limit is not None:
+        meta["postern/rate-limit"] = outcome.trace.rate_limit.to_json()
+    expires_at = visit.grant.expires_at
+    if expires_at is not None:
+        end = meta["postern/expires-at"] = write_time(expires_at)
+        if expires_at - visit.now <= NOTICE and outcome.tool.name not in ONE_TEXT_BLOCK:
+            notice = f"This MCP server stops working at {end}; finish or tell the user before then."
+            content.append({"type": "text", "text": notice})
+    members: dict[str, Json] = {"content": content, "isError": isinstance(outcome, Failed)}
+    if isinstance(outcome, Done):
+        # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
+        # its own complaint in place of what went wrong.
+        members["structuredContent"] = outcome.body
+    return members | ({"_meta": meta} if meta else {})

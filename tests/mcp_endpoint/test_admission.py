@@ -1,0 +1,171 @@
+"""Which presented secret is which, and who comes in: as tables, because each line is a decision about security."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+
+from functions.gateway.errors import Forbidden, NotFound, Refused, Unavailable
+from functions.gateway.grants import is_live
+from functions.mcp_endpoint.admission import (
+    DEAD,
+    MISSING,
+    NOT_ACCEPTED,
+    REQUIRED,
+    Admitted,
+    Presented,
+    admit,
+    presented,
+)
+from functions.stores.store import Item, Key, StoreUnavailable
+from tests.mcp_endpoint.endpoint import NOON, Bench
+
+TOKEN = "T" * 43
+OTHER = "O" * 43
+PST = "pst_" + "a" * 43
+PST_2 = "pst_" + "b" * 43
+PST_LIKE_TOKEN = "pst_" + "c" * 39
+"""43 characters, so a token, although it begins as API tokens do: one in 16 million tokens does."""
+
+
+@pytest.mark.parametrize(
+    ("path", "bearer", "x_api_key", "token", "api_token"),
+    [
+        # The path holds the token; whatever is in a header can only be the API token.
+        (TOKEN, "", "", TOKEN, ""),
+        (TOKEN, PST, "", TOKEN, PST),
+        (TOKEN, "", PST, TOKEN, PST),
+        (TOKEN, PST, PST_2, TOKEN, PST),
+        (TOKEN, "of-some-host", PST, TOKEN, PST),
+        (TOKEN, "of-some-host", "", TOKEN, ""),
+        (TOKEN, TOKEN, "", TOKEN, ""),
+        (TOKEN, OTHER, "", TOKEN, ""),
+        ("garbled", TOKEN, "", "garbled", ""),
+        ("", TOKEN, "", "", ""),
+        # The path has no place for one: the first header that looks like a token is the token.
+        (None, TOKEN, "", TOKEN, ""),
+        (None, "", TOKEN, TOKEN, ""),
+        (None, TOKEN, OTHER, TOKEN, ""),
+        (None, TOKEN, PST, TOKEN, PST),
+        (None, PST, TOKEN, TOKEN, PST),
+        (None, "garbled", TOKEN, TOKEN, ""),
+        (None, PST_LIKE_TOKEN, PST, PST_LIKE_TOKEN, PST),
+        # No header looks like a token.
+        (None, "", "", "", ""),
+        (None, PST, "", "", PST),
+        (None, "garbled", "", "garbled", ""),
+        (None, "garbled", PST, "garbled", PST),
+    ],
+)
+def test_each_presented_secret_is_what_its_place_and_its_look_say(
+    path: str | None, bearer: str, x_api_key: str, token: str, api_token: str
+) -> None:
+    assert presented(path, bearer, x_api_key) == Presented(token, api_token)
+
+
+def test_no_secret_stands_in_a_repr() -> None:
+    assert repr(Presented(TOKEN, PST)) == "Presented()"
+
+
+class Counting:
+    """Counts the reads of a store."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.reads: list[int] = []
+
+    def get(self, keys: Sequence[Key]) -> list[Item | None]:
+        self.reads.append(len(keys))
+        return self._bench.store.get(keys)
+
+
+ALIVE, ENDED = timedelta(seconds=1), timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("required", "grant_lives", "api_token", "comes_in_as"),
+    [
+        # A grant that requires no API token: its own id is the principal, or that of an API token it accepts.
+        (False, None, None, "srv_1"),
+        (False, ALIVE, None, "srv_1"),
+        (False, ALIVE, {}, "tok_1"),
+        (False, ALIVE, {"lives": ENDED}, "srv_1"),
+        (False, ALIVE, {"server_ids": ("srv_2",)}, "srv_1"),
+        (False, ALIVE, "unknown", "srv_1"),
+        # A grant that requires one.
+        (True, ALIVE, {}, "tok_1"),
+        (True, ALIVE, {"lives": ALIVE}, "tok_1"),
+        (True, ALIVE, {"account_ids": ("acc_1",), "server_ids": ("srv_1",)}, "tok_1"),
+        (True, ALIVE, None, Forbidden(REQUIRED)),
+        (True, ALIVE, "unknown", Forbidden(NOT_ACCEPTED)),
+        (True, ALIVE, {"lives": ENDED}, Forbidden(NOT_ACCEPTED)),
+        (True, ALIVE, {"scopes": ("manage",)}, Forbidden(NOT_ACCEPTED)),
+        (True, ALIVE, {"account_ids": ("acc_2",)}, Forbidden(NOT_ACCEPTED)),
+        (True, ALIVE, {"server_ids": ("srv_2",)}, Forbidden(NOT_ACCEPTED)),
+        # An ended grant, whatever else is presented.
+        (False, ENDED, None, NotFound(DEAD)),
+        (False, ENDED, {}, NotFound(DEAD)),
+        (True, ENDED, {}, NotFound(DEAD)),
+        (True, ENDED, None, NotFound(DEAD)),
+    ],
+)
+def test_who_comes_in_and_as_whom(
+    bench: Bench,
+    required: bool,
+    grant_lives: timedelta | None,
+    api_token: dict[str, object] | str | None,
+    comes_in_as: str | Refused,
+) -> None:
+    token = bench.mint(lives=grant_lives, require_api_token_auth=required)
+    issued = bench.issue_api_token(**api_token) if isinstance(api_token, dict) else PST if api_token else ""  # type: ignore[arg-type]
+    store = Counting(bench)
+    if isinstance(comes_in_as, Refused):
+        with pytest.raises(type(comes_in_as)) as refused:
+            admit(Presented(token, issued), store, NOON)
+        assert refused.value.message == comes_in_as.message
+    else:
+        admitted = admit(Presented(token, issued), store, NOON)
+        assert isinstance(admitted, Admitted)
+        assert (admitted.grant.id, admitted.principal) == ("srv_1", comes_in_as)
+        assert is_live(admitted.grant, NOON)
+    assert store.reads == [2 if issued else 1], "one read, of as many items as secrets were presented"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "message"),
+    [
+        (Presented("", ""), MISSING),
+        (Presented("", PST), MISSING),
+        (Presented("garbled", PST), DEAD),
+        (Presented(TOKEN + "=", ""), DEAD),
+        (Presented(TOKEN[1:], ""), DEAD),
+        (Presented("a/b" + TOKEN[3:], ""), DEAD),
+        (Presented(PST, ""), DEAD),
+    ],
+)
+def test_a_secret_that_does_not_look_like_a_token_opens_nothing_and_costs_no_read(
+    bench: Bench, secrets: Presented, message: str
+) -> None:
+    store = Counting(bench)
+    with pytest.raises(NotFound) as refused:
+        admit(secrets, store, NOON)
+    assert refused.value.message == message
+    assert store.reads == []
+
+
+def test_an_unknown_token_opens_nothing_even_with_an_api_token(bench: Bench) -> None:
+    with pytest.raises(NotFound) as refused:
+        admit(Presented(TOKEN, bench.issue_api_token()), bench.store, NOON)
+    assert refused.value.message == DEAD
+
+
+def test_a_store_out_of_reach_is_told_with_a_time_to_come_back() -> None:
+    class Down:
+        def get(self, keys: Sequence[Key]) -> list[Item | None]:
+            raise StoreUnavailable("throttled", retry_after=3)
+
+    with pytest.raises(Unavailable) as refused:
+        admit(Presented(TOKEN, ""), Down(), NOON)
+    assert refused.value.retry_after == 3
