@@ -1,8 +1,9 @@
 """The store on a laptop and in CI: one SQLite file, the same contract as the table in AWS.
 
 The file has a write-ahead log with `synchronous=normal`: a killed process loses nothing, and a power cut may lose the
-last writes but never damages the file. One connection behind a lock serves every thread of the process, because an
-operation takes microseconds. Other processes may have the file open too.
+last writes but never damages the file. One connection reads and one writes, each behind a lock of its own, so a read
+never waits for a write: it takes microseconds, also while another process holds the file for writing. Other processes
+may have the file open too.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from functions.gateway import json_text
 from functions.stores.store import (
@@ -36,7 +38,11 @@ FORMAT = 1
 """`PRAGMA user_version` of our files. It increases when older code would misread a newer file."""
 
 LOCK_SECONDS = 2.0
-"""How long an operation waits for a write of another process before it raises StoreUnavailable."""
+"""How long a write waits for a write of another process before it raises StoreUnavailable."""
+
+READ_LOCK_SECONDS = 0.1
+"""How long a read waits. Only a process that switches the write-ahead log off can hold up a read, and the read may be
+on an event loop that serves others."""
 
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -54,7 +60,22 @@ PRAGMA user_version = {FORMAT};
 COMMIT;
 """
 
+RETRY_SECONDS = 30
+"""When to retry after the disk failed: somebody has to act first."""
+
+
+def _by_keys(count: int) -> str:
+    """The statement that finds the items of `count` keys at one moment. IN with several keys would scan the table."""
+    places = ", ".join(["(?, ?)"] * count)
+    return (
+        f"WITH wanted (partition, sort) AS (VALUES {places}) "  # noqa: S608 - question marks only
+        "SELECT partition, sort, body, expires_at, version FROM wanted CROSS JOIN items USING (partition, sort)"
+    )
+
+
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+"""Failures of the disk below the file, which may pass."""
 
 
 class SqliteStore:
@@ -66,7 +87,8 @@ class SqliteStore:
 
     def __init__(self, path: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
         self.path = path
-        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._reading = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -74,38 +96,45 @@ class SqliteStore:
             raise StoreError(
                 f"SQLite store {path}: {error.strerror}; give a file that this user may read and write"
             ) from error
-        self._connection = sqlite3.connect(path, timeout=lock_seconds, isolation_level=None, check_same_thread=False)
+        self._writer = self._connect(lock_seconds)
         try:
             with self._errors():
                 self._prepare()
+                self._reader = self._connect(min(lock_seconds, READ_LOCK_SECONDS))
+                self._reader.execute("PRAGMA query_only = 1")
         except StoreError:
-            self._connection.close()
+            self._writer.close()
             raise
 
     def close(self) -> None:
         """Close the file. The store must not be used afterwards."""
-        with self._lock:
-            self._connection.close()
+        with self._writing, self._reading:
+            self._reader.close()
+            self._writer.close()
 
     def get(self, keys: Sequence[Key]) -> list[Item | None]:
         """See Store."""
         check_keys("SQLite", keys)
-        with self._lock, self._errors():
-            return [self._read(key) for key in keys]
+        wanted = list(dict.fromkeys(keys))
+        values = [part for key in wanted for part in (key.partition, key.sort)]
+        rows = self._read(_by_keys(len(wanted)), values) if wanted else []
+        found = {item.key: item for item in (self._item(*row) for row in rows)}
+        return [found.get(key) for key in keys]
 
     def write(self, changes: Sequence[Change]) -> None:
         """See Store."""
         check_changes("SQLite", changes)
         bodies = [encode("SQLite", change.body) if isinstance(change, Put) else "" for change in changes]
-        with self._lock, self._errors():
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._writing, self._errors():
+            self._writer.execute("BEGIN IMMEDIATE")
             try:
                 for change, body in zip(changes, bodies, strict=True):
                     self._apply(change, body)
+                self._writer.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._writer.in_transaction:  # some errors, e.g. a full disk, have rolled it back already
+                    self._writer.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def query(
         self,
@@ -131,27 +160,25 @@ class SqliteStore:
             f"SELECT sort, body, expires_at, version FROM items WHERE {' AND '.join(conditions)} "  # noqa: S608 - fixed words only
             f"ORDER BY sort {order} LIMIT ?"
         )
-        with self._lock, self._errors():
-            rows = self._connection.execute(statement, (*values, limit)).fetchall()
-        return [
-            Item(Key(partition, sort), json_text.decode_lenient(body), expires_at, version)
-            for sort, body, expires_at, version in rows
-        ]
+        return [self._item(partition, *row) for row in self._read(statement, [*values, limit])]
 
     def sweep(self, now: int) -> int:
         """Remove every item whose `expires_at` is at or before `now` (epoch seconds), and return their number.
 
         In DynamoDB the TTL does this. Correctness does not depend on it: readers compare with the clock.
         """
-        with self._lock, self._errors():
-            return self._connection.execute("DELETE FROM items WHERE expires_at <= ?", (now,)).rowcount
+        with self._writing, self._errors():
+            return self._writer.execute("DELETE FROM items WHERE expires_at <= ?", (now,)).rowcount
+
+    def _connect(self, lock_seconds: float) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=lock_seconds, isolation_level=None, check_same_thread=False)
 
     def _prepare(self) -> None:
-        self._connection.execute("BEGIN")  # one snapshot, because another process may be creating the file right now
-        (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        self._connection.execute("COMMIT")
+        self._writer.execute("BEGIN")  # one snapshot, because another process may be creating the file right now
+        (application_id,) = self._writer.execute("PRAGMA application_id").fetchone()
+        (version,) = self._writer.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._writer.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        self._writer.execute("COMMIT")
         if tables and application_id != APPLICATION_ID:
             raise StoreError(
                 f"SQLite store {self.path}: an SQLite file of another program; it was left unchanged. "
@@ -162,27 +189,31 @@ class SqliteStore:
                 f"SQLite store {self.path}: written by a newer version (format {version}, this one knows {FORMAT}); "
                 "it was left unchanged. Run the newer version, or set POSTERN_STATE_DIR to another folder"
             )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._writer.execute("PRAGMA synchronous = NORMAL")
         if not tables:
-            self._connection.executescript(_SCHEMA)
+            self._writer.executescript(_SCHEMA)
 
-    def _read(self, key: Key) -> Item | None:
-        row = self._connection.execute(
-            "SELECT body, expires_at, version FROM items WHERE partition = ? AND sort = ?", (key.partition, key.sort)
-        ).fetchone()
-        return Item(key, json_text.decode_lenient(row[0]), row[1], row[2]) if row else None
+    def _read(self, statement: str, values: Sequence[str | int]) -> list[tuple[Any, ...]]:
+        with self._reading, self._errors():
+            return self._reader.execute(statement, values).fetchall()
+
+    def _item(self, partition: str, sort: str, body: str, expires_at: int | None, version: int) -> Item:
+        try:
+            return Item(Key(partition, sort), json_text.decode_lenient(body), expires_at, version)
+        except ValueError as error:
+            raise StoreError(f"SQLite store {self.path}: the body of an item is not JSON; restore the file") from error
 
     def _apply(self, change: Change, body: str) -> None:
         where = (change.key.partition, change.key.sort)
-        row = self._connection.execute("SELECT version FROM items WHERE partition = ? AND sort = ?", where).fetchone()
+        row = self._writer.execute("SELECT version FROM items WHERE partition = ? AND sort = ?", where).fetchone()
         version = row[0] if row else 0
         if change.if_version is not None and change.if_version != version:
             raise StoreConflict(f"SQLite store: an item is at version {version}, not {change.if_version}")
         if isinstance(change, Delete):
-            self._connection.execute("DELETE FROM items WHERE partition = ? AND sort = ?", where)
+            self._writer.execute("DELETE FROM items WHERE partition = ? AND sort = ?", where)
         else:
-            self._connection.execute(
+            self._writer.execute(
                 "INSERT OR REPLACE INTO items (partition, sort, body, expires_at, version) VALUES (?, ?, ?, ?, ?)",
                 (*where, body, change.expires_at, version + 1),
             )
@@ -202,5 +233,13 @@ class SqliteStore:
                 raise StoreError(
                     f"SQLite store {self.path}: damaged, or not an SQLite file ({error}); it was left unchanged. "
                     "Restore the file, or move it away to start with an empty one"
+                ) from error
+            if code in _PASSING:
+                raise StoreUnavailable(
+                    f"SQLite store {self.path}: {error}; free some space, or check the disk", RETRY_SECONDS
+                ) from error
+            if code == sqlite3.SQLITE_READONLY:
+                raise StoreError(
+                    f"SQLite store {self.path}: read-only; give this user the right to write the file and its folder"
                 ) from error
             raise StoreError(f"SQLite store {self.path}: {error}") from error

@@ -68,7 +68,7 @@ def test_the_given_context_goes_before_the_one_found(plane: Plane, upstream: Scr
 def test_nothing_that_is_stored_or_answered_holds_the_credential(plane: Plane, account: str) -> None:
     server = plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "s"})
     answers = [plane.call("GET", path).text for path in ("/integrated-account", f"/integrated-account/{account}")]
-    plane.store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    plane.store._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     stored = b"".join(path.read_bytes() for path in plane.folder.iterdir() if path.is_file())
     assert b"mem0" in stored
     for secret in (API_KEY, server["token"], plane.root):
@@ -340,7 +340,7 @@ def test_a_deletion_that_was_interrupted_is_finished_by_repeating_it(plane: Plan
     server = plane.ok("POST", "/integrated-account/mine/mcp", {"name": "s"})
     [item] = plane.store.get([layout.account("mine")])
     assert item is not None
-    plane.store._connection.execute("DELETE FROM items WHERE partition = 'ACCOUNTS'")
+    plane.store._writer.execute("DELETE FROM items WHERE partition = 'ACCOUNTS'")
     error = plane.refused("POST", "/integrated-account", connect(upstream, id="mine"), status=409)
     assert error["message"] == (
         "servers of the deleted account mine still exist; remove them with DELETE /integrated-account/mine"

@@ -347,7 +347,7 @@ def test_a_key_in_use_is_a_conflict_and_one_whose_outcome_was_lost_says_so(
         if not during:
             [item] = [
                 item
-                for [partition] in plane.store._connection.execute(
+                for [partition] in plane.store._writer.execute(
                     "SELECT partition FROM items WHERE partition LIKE 'IDEMPOTENCY#%'"
                 ).fetchall()
                 for item in plane.store.query(partition)
@@ -358,7 +358,7 @@ def test_a_key_in_use_is_a_conflict_and_one_whose_outcome_was_lost_says_so(
     delete(plane, account, "k1")
     [claimed] = during
     assert claimed.body["state"] == "running"
-    plane.store._connection.execute("UPDATE items SET body = ? WHERE partition = ?", (
+    plane.store._writer.execute("UPDATE items SET body = ? WHERE partition = ?", (
         json.dumps(claimed.body), claimed.key.partition,
     ))  # fmt: skip
     running = delete(plane, account, "k1")
@@ -380,7 +380,7 @@ def test_a_key_in_use_is_a_conflict_and_one_whose_outcome_was_lost_says_so(
 def test_a_kept_answer_is_sealed(plane: Plane, upstream: ScriptedUpstream, account: str, writes: list[bytes]) -> None:
     upstream.answers["DELETE", f"/v1/memories/{MEMORY}/"] = (200, {}, b'{"message": "a very private sentence"}')
     assert delete(plane, account, "k1").json() == {"message": "a very private sentence"}
-    rows = plane.store._connection.execute("SELECT body FROM items").fetchall()
+    rows = plane.store._writer.execute("SELECT body FROM items").fetchall()
     assert any('"state":"done"' in body for [body] in rows)
     assert not any("private" in body for [body] in rows)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.stores.sqlite import FORMAT, SqliteStore
+from functions.stores.sqlite import FORMAT, SqliteStore, _by_keys
 from functions.stores.store import Item, Key, Put, StoreError, StoreUnavailable
 
 A, B, C = Key("p", "a"), Key("p", "b"), Key("p", "c")
@@ -142,4 +142,73 @@ def test_stores_opened_at_once_on_a_new_file_all_work(path: Path) -> None:
     assert problems == []
     store = SqliteStore(path)
     assert len(store.query("p")) == 8
+    store.close()
+
+
+def test_a_read_does_not_wait_for_a_writer_of_this_or_another_process(path: Path) -> None:
+    """A write that waits for another process's lock held every read up, on the event loop too."""
+    store = SqliteStore(path, lock_seconds=60)
+    store.write([Put(A, {"n": 1})])
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    waiting = threading.Thread(target=store.write, args=([Put(A, {"n": 2})],))
+    waiting.start()
+    while not store._writing.locked():  # until the write is under way
+        threading.Event().wait(0.001)
+    assert store.get([A]) == [Item(A, {"n": 1}, None, 1)]
+    assert store.query(A.partition) == [Item(A, {"n": 1}, None, 1)]
+    assert waiting.is_alive()
+    other.execute("ROLLBACK")
+    other.close()
+    waiting.join()
+    assert store.get([A]) == [Item(A, {"n": 2}, None, 2)]
+    store.close()
+
+
+@pytest.mark.parametrize("keys", [1, 2, 100])
+def test_the_items_of_one_get_are_of_one_moment_and_found_by_key(path: Path, keys: int) -> None:
+    store = SqliteStore(path)
+    asked = [Key("p", f"{n}") for n in range(keys)]
+    plan = store._reader.execute(
+        f"EXPLAIN QUERY PLAN {_by_keys(keys)}", [part for key in asked for part in (key.partition, key.sort)]
+    ).fetchall()
+    assert any("SEARCH items USING PRIMARY KEY" in row[3] for row in plan), plan
+    assert not any(row[3].startswith("SCAN items") for row in plan), plan
+    assert store.get(asked) == [None] * keys
+    store.close()
+
+
+def test_a_read_only_file_is_a_clear_error(path: Path) -> None:
+    store = SqliteStore(path)
+    store._writer.execute("PRAGMA query_only = 1")
+    with pytest.raises(StoreError, match="read-only; give this user the right to write the file and its folder"):
+        store.write([Put(A, {})])
+    store.close()
+
+
+def test_a_full_disk_is_unavailable_and_works_again_once_there_is_space(path: Path) -> None:
+    store = SqliteStore(path)
+    store.write([Put(A, {"n": 1})])
+    pages = store._writer.execute("PRAGMA page_count").fetchone()[0]
+    store._writer.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(
+        StoreUnavailable, match="database or disk is full; free some space, or check the disk"
+    ) as caught:
+        store.write([Put(Key("q", f"{n}"), {"text": "x" * 4_000}) for n in range(100)])
+    assert caught.value.retry_after == 30
+    store._writer.execute("PRAGMA max_page_count = 1000000")
+    store.write([Put(A, {"n": 2})])
+    assert store.get([A]) == [Item(A, {"n": 2}, None, 2)]
+    assert store.query("q") == []
+    store.close()
+
+
+@pytest.mark.parametrize("body", ["{", "", '{"n": NaN}'])
+def test_a_body_that_is_not_json_is_a_store_error_without_the_body(path: Path, body: str) -> None:
+    store = SqliteStore(path)
+    store.write([Put(A, {})])
+    store._writer.execute("UPDATE items SET body = ?", (body,))
+    for read in (lambda: store.get([A]), lambda: store.query(A.partition)):
+        with pytest.raises(StoreError, match="the body of an item is not JSON; restore the file"):
+            read()
     store.close()
