@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,11 +29,26 @@ FORMAT = 1
 COMPILED = Path(__file__).parent / "compiled"
 """Folder of the compiled files, bundled with each deploy."""
 
+JSON_MEDIA_TYPE = "application/json"
+FORM_MEDIA_TYPE = "application/x-www-form-urlencoded"
+
 Json = Any
 
-Location = Literal["path", "query", "body", "header", "result"]
-Style = Literal["plain", "repeat", "comma", "brackets", "deep", "json", "spread"]
+Location = Literal["path", "query", "body", "header", "cookie", "result"]
+Style = Literal[
+    "simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject", "cookie", "json", "brackets"
+]
+STYLES: Mapping[str, tuple[Style, ...]] = {
+    "path": ("simple", "label", "matrix", "json"),
+    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject", "json", "brackets"),
+    "header": ("simple", "json"),
+    "cookie": ("form", "cookie", "json"),
+    "form": ("form", "spaceDelimited", "pipeDelimited", "deepObject", "json", "brackets"),
+}
+"""Location -> the styles it has, the default first, as in OpenAPI; `form` is a body of that media type."""
+
 Access = Literal["read", "write"]
+MediaKind = Literal["json", "form", "text"]
 PinKind = Literal["arguments", "filter", "object", "objects", "entity", "answer", "none"]
 
 
@@ -44,14 +60,15 @@ class CatalogError(Exception):
 class Parameter:
     """One value of an upstream request, and where it comes from: an argument, the account's context, or a constant.
 
-    `location`  path, query, body or header; `result` marks an argument (`fields`, `max_tokens`, `limit`, `next_cursor`)
-                that shapes our answer or our paging and is never sent as it is.
+    `location`  path, query, body, header or cookie; `result` marks an argument (`fields`, `max_tokens`, `limit`,
+                `next_cursor`) that shapes our answer or our paging and is never sent as it is.
     `name`      the upstream name. In a body, a name starting with "/" is a path of keys ("/entities/user/schema"), and
                 the empty name is the whole body (an upstream that wants a bare array).
     `argument`  the tool argument it is taken from; None for a constant or a value of the account only.
-    `style`     how a list or object is written into a query: plain (scalars), repeat (a=1&a=2), comma (a=1,2),
-                brackets (a[]=1), deep (a[b]=1), json (a={"b":1}), spread (each member its own parameter; a member
-                that is a list or an object is written as JSON).
+    `style`     how the value is written into a path, query, header, cookie or form: a style of OpenAPI, `json` (as JSON
+                text) or `brackets` (a[]=1). None: the default of the location, see `gateway.parameter_styles`.
+    `explode`   each entry or member by itself, as in OpenAPI. None: the default of the style.
+    `allow_reserved`  reserved characters of the value are sent as they are.
     `context`   key of the account's context used when the argument is absent (`org_id`, `project_id`).
     `value`     what is sent when there is neither argument nor context: a constant or a default. None: nothing.
     """
@@ -59,19 +76,32 @@ class Parameter:
     location: Location
     name: str
     argument: str | None = None
-    style: Style = "plain"
+    style: Style | None = None
+    explode: bool | None = None
+    allow_reserved: bool = False
     context: str | None = None
     value: Json = None
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Template of one upstream request. `path` starts with "/" and holds `{name}` for each path parameter."""
+    """Template of one upstream request. `path` starts with "/" and holds `{name}` for each path parameter.
+
+    `media_type`     of the body: JSON of any kind, a form, or text.
+    `accept`         media type of the answer that is asked for.
+    `body_required`  a body is sent even if no argument gives a part of it.
+    `redirects`      a redirect is a documented answer: its Location is the result, and is not followed.
+    `auth`           replaces the catalogue's; None: the catalogue's.
+    """
 
     verb: str
     path: str
     parameters: tuple[Parameter, ...] = ()
-    body_format: Literal["json", "form"] = "json"
+    media_type: str = JSON_MEDIA_TYPE
+    accept: str = JSON_MEDIA_TYPE
+    body_required: bool = False
+    redirects: bool = False
+    auth: Auth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,15 +292,17 @@ STANDARD_METHODS = ("list", "get", "create", "update", "delete")
 class Auth:
     """How a credential is attached. `value` is a template over the credential's fields, e.g. "Token {api_key}".
 
-    header: `name: value`. query: `?name=value`. bearer: `Authorization: Bearer value`.
+    header: `name: value`. query: `?name=value`. cookie: `Cookie: name=value`. bearer: `Authorization: Bearer value`.
     basic: `Authorization: Basic base64(username:password)`, both templates. none: nothing is attached.
+    `also` holds what is attached in addition, for an API that asks for several credentials together.
     """
 
-    scheme: Literal["header", "query", "bearer", "basic", "none"]
+    scheme: Literal["header", "query", "cookie", "bearer", "basic", "none"]
     name: str = ""
     value: str = ""
     username: str = ""
     password: str = ""
+    also: tuple[Auth, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +342,16 @@ class Catalog:
         return tuple(sorted({tool.method for tool in self.tools.values()}))
 
 
+def media_kind(media_type: str) -> MediaKind | None:
+    """How a body of `media_type` is made of arguments and read back; None for a type that only bytes can hold."""
+    name = media_type.partition(";")[0].strip().lower()
+    if name == "*/*" or re.fullmatch(r"[\w.-]+/([\w.-]+\+)?json", name):
+        return "json"
+    if name == FORM_MEDIA_TYPE:
+        return "form"
+    return "text" if name.startswith("text/") or name.endswith("+xml") or name == "application/xml" else None
+
+
 def available(directory: Path = COMPILED) -> tuple[str, ...]:
     """Names of the integrations that have a compiled catalogue, sorted."""
     return tuple(sorted(path.stem for path in directory.glob("*.json")))
@@ -337,7 +379,7 @@ def parse(document: Mapping[str, Json], source: str) -> Catalog:
         label=document["label"],
         base_url=document["base_url"],
         instructions=document["instructions"],
-        auth=Auth(**document["auth"]),
+        auth=_auth(document["auth"]),
         credentials=document["credentials"],
         context=document["context"],
         probe=Probe(**probe) if probe else None,
@@ -361,7 +403,11 @@ def _tool(entry: Mapping[str, Json]) -> Tool:
             verb=request["verb"],
             path=request["path"],
             parameters=tuple(Parameter(**parameter) for parameter in request["parameters"]),
-            body_format=request.get("body_format", "json"),
+            media_type=request.get("media_type", JSON_MEDIA_TYPE),
+            accept=request.get("accept", JSON_MEDIA_TYPE),
+            body_required=request.get("body_required", False),
+            redirects=request.get("redirects", False),
+            auth=_auth(request["auth"]) if "auth" in request else None,
         ),
         pagination=_pagination(pagination) if pagination else None,
         result=Result(**{**result, "drop": tuple(result.get("drop", ()))}),
@@ -376,6 +422,10 @@ def _pin(entry: Mapping[str, Json]) -> Pin:
     if "splits" in values:
         values["splits"] = tuple(values["splits"])
     return PIN_KINDS[entry["kind"]](**values)
+
+
+def _auth(entry: Mapping[str, Json]) -> Auth:
+    return Auth(**{**entry, "also": tuple(map(_auth, entry.get("also", ())))})
 
 
 def _pagination(entry: Mapping[str, Json]) -> Pagination:

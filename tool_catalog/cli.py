@@ -148,7 +148,7 @@ def _shown(tool: catalog.Tool, base_url: str) -> str:
         else:
             continue
         where = "our answer" if parameter.location == "result" else parameter.location
-        style = "" if parameter.style == "plain" else f", {parameter.style}"
+        style = f", {parameter.style}" if parameter.style else ""
         lines.append(f"  {where} {parameter.name or '(whole)'}{style} = {source}")
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ from mcp_types.methods import serialize_server_result
 from tool_catalog import answers, catalog, naming, pins
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
-from tool_catalog.inputs import PLACEHOLDER, compile_input, fields_example
+from tool_catalog.inputs import PLACEHOLDER, body_check, compile_input, fields_example, media_type
 from tool_catalog.records import AuthRecord, CheckRecord, MethodRecord, Records, Resource
 from tool_catalog.schemas import Expander, Place, schema_problems
 from tool_catalog.yaml_source import Problem
@@ -80,7 +80,7 @@ class _Compilation:
             "label": record.label,
             "base_url": record.base_url.rstrip("/"),
             "instructions": " ".join(record.instructions.split()),
-            "auth": {key: value for key, value in record.auth.model_dump().items() if value},
+            "auth": _auth_entry(record.auth),
             "credentials": {key: field.model_dump(exclude_none=True) for key, field in record.credentials.items()},
             "context": {key: field.model_dump(exclude_none=True) for key, field in record.context.items()},
             "probe": self._probe(),
@@ -104,7 +104,12 @@ class _Compilation:
         elif url.query or url.fragment or url.username:
             report(place, "must hold no query, fragment or user name")
         self.gate.length(self.root.at("instructions"), record.instructions, INSTRUCTIONS_LENGTH)
-        self._auth(record.auth, self.root.at("auth"))
+        fields = self._auth(record.auth, self.root.at("auth"))
+        for resource in self.records.resources:
+            for method, one in resource.record.methods.items():
+                if one.auth is not None:
+                    fields |= self._auth(one.auth, Place(resource.source, ("methods", method, "auth")))
+        self._credentials(fields)
         for name, check in record.checks.items():
             self._check_schema(check, self.root.at("checks", name))
         for resource in self.records.resources:
@@ -119,10 +124,12 @@ class _Compilation:
             if PLACEHOLDER.search(record.probe.request):
                 report(place.at("request"), "must be a request that needs no parameter; nothing is known before it")
 
-    def _auth(self, auth: AuthRecord, place: Place) -> None:
+    def _auth(self, auth: AuthRecord, place: Place) -> set[str]:
+        """Check how a credential is attached; returns the fields of the credential that it takes."""
         needs = {
             "header": ("name", "value"),
             "query": ("name", "value"),
+            "cookie": ("name", "value"),
             "bearer": ("value",),
             "basic": ("username", "password"),
             "none": (),
@@ -135,10 +142,15 @@ class _Compilation:
                 self.gate.report(place, f'scheme "{auth.scheme}" needs "{key}"')
             elif key not in needs and template:
                 self.gate.report(place.at(key), f'scheme "{auth.scheme}" does not use it')
-        credentials = self.records.integration.credentials
-        for name in sorted(fields - set(credentials)):
+        for name in sorted(fields - set(self.records.integration.credentials)):
             self.gate.report(place, f'"{{{name}}}" is not described under "credentials"')
-        for name in sorted(set(credentials) - fields):
+        for index, other in enumerate(auth.also):
+            fields |= self._auth(other, place.at("also", index))
+        return fields
+
+    def _credentials(self, fields: set[str]) -> None:
+        credentials = self.records.integration.credentials
+        for name in sorted(set(credentials) - fields) if self.records.complete else ():
             self.gate.report(self.root.at("credentials", name), 'is used nowhere under "auth"')
         if fields and not any(field.secret for field in credentials.values()):
             self.gate.report(self.root.at("credentials"), "no field is marked secret: true")
@@ -179,6 +191,8 @@ class _Compilation:
         pagination = answers.pagination(record, place, gate)
         output_schema = answers.output_schema(record, method, answer, place, gate)
         checks = self._checks(resource, record, place)
+        if own_check := body_check(record):
+            checks.append(own_check)
         pin = pins.compile_pin(record, input_schema, self.records.integration.pinnable, place, gate)
         self._example(record, input_schema, checks, place)
         if len(gate.problems) > before:
@@ -204,7 +218,7 @@ class _Compilation:
                 "verb": verb,
                 "path": path,
                 "parameters": parameters,
-                **({"body_format": record.body_format} if record.body_format != "json" else {}),
+                **_wire(record),
             },
             "pagination": pagination,
             "result": {key: value for key, value in mapping.items() if value},
@@ -334,6 +348,27 @@ class _Compilation:
                     continue
                 if served["tools"] != listed["tools"]:
                     self.gate.report(place, f"MCP {revision} would lose a part of the tool's definition")
+
+
+def _auth_entry(auth: AuthRecord) -> Schema:
+    """The entry that `catalog.Auth` is read from."""
+    return {key: value for key, value in auth.model_dump(exclude_defaults=True).items() if value}
+
+
+def _wire(record: MethodRecord) -> Schema:
+    """What `catalog.Request` has in addition to verb, path and parameters, where it is not the default."""
+    entry: Schema = {}
+    if record.body_schema is not None and media_type(record) != catalog.JSON_MEDIA_TYPE:
+        entry["media_type"] = media_type(record)
+    if record.accept != catalog.JSON_MEDIA_TYPE:
+        entry["accept"] = record.accept
+    if record.redirects:
+        entry["redirects"] = True
+    if record.body_required:
+        entry["body_required"] = True
+    if record.auth is not None:
+        entry["auth"] = _auth_entry(record.auth)
+    return entry
 
 
 _UNUSABLE = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError)

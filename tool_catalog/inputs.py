@@ -1,4 +1,4 @@
-"""The input of a tool: a method's path, body, query and header schemas flattened into one object, and the way back.
+"""The input of a tool: the schemas of path, body, query, headers and cookies in one object, and the way back.
 
 Two results, made together so that they cannot disagree: the input schema a model sees, and the parameters that split a
 call's arguments into one upstream request again.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from tool_catalog import schemas
+from tool_catalog import catalog, schemas
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
 from tool_catalog.records import MethodRecord, ParameterRecord
@@ -17,7 +17,7 @@ from tool_catalog.schemas import Expander, Place
 
 Schema = dict[str, Json]
 
-LOCATIONS = ("path", "body", "query", "header")
+LOCATIONS = ("path", "body", "query", "header", "cookie")
 """The parts of a request that take arguments, in the order their arguments are listed."""
 
 DESCRIPTION_LENGTH = (8, 600)
@@ -63,8 +63,10 @@ def compile_input(
     properties: dict[str, Schema] = {}
     required: list[str] = []
     origin: dict[str, str] = {}
+    whole_body = False
     for location in LOCATIONS:
         for argument, schema, needed, where in _arguments(record, location, place, expander, gate):
+            whole_body |= where.path[-1] == "body_schema"
             if argument in properties:
                 gate.report(where, f'"{argument}" already comes from {origin[argument]}_schema; {_RENAME}')
                 continue
@@ -72,7 +74,10 @@ def compile_input(
             if needed:
                 required.append(argument)
             _check_argument(argument, schema, where, gate)
-    parameters = [_parameter(record, location, argument, place, gate) for argument, location in origin.items()]
+    parameters = [
+        _parameter(record, location, argument, place, gate, whole=whole_body and location == "body")
+        for argument, location in origin.items()
+    ]
     parameters += _hidden_parameters(record, origin, place, gate)
     for name, mapping in record.parameters.items():
         if mapping.context is not None and mapping.context not in context:
@@ -82,6 +87,7 @@ def compile_input(
                 where, f'"{mapping.context}" is not described under "context" of integration.yaml; there: {known}'
             )
     _check_path(record, parameters, place, gate)
+    _check_cover(parameters, place, gate, alone=whole_body and (record.body_schema or {}).get("type") != "object")
     for argument, schema in _injected(record, item):
         if argument in properties:
             gate.report(place, f'argument "{argument}" is ours on this tool; leave the upstream one out, or {_RENAME}')
@@ -105,12 +111,11 @@ def _arguments(
         return
     where = place.at(f"{location}_schema")
     schema = expander.expand(raw, where)
-    if location == "body" and schema.get("type") == "array":  # a bare array becomes the argument "body"
-        yield "body", schema, True, where
+    if location == "body" and not _is_flat(schema):
+        yield record.body_argument, schema, record.body_required is not False, where
         return
     if schema.get("type") != "object":
-        or_array = " (or array)" if location == "body" else ""
-        gate.report(where, f"root must be type: object{or_array}, is {schema.get('type', 'not stated')}")
+        gate.report(where, f"root must be type: object, is {schema.get('type', 'not stated')}")
         return
     for keyword in FORBIDDEN_AT_ROOT:
         if keyword in schema:
@@ -118,11 +123,18 @@ def _arguments(
     if schema.get("additionalProperties", False) is not False:
         gate.report(where.at("additionalProperties"), "the root is always closed; state each argument")
     for argument, part in schema.get("properties", {}).items():
-        needed = argument in schema.get("required", ())
+        needed = argument in schema.get("required", ()) and not (location == "body" and record.body_required is False)
         if location == "path":
             mapping = record.parameters.get(argument, ParameterRecord())
             needed = mapping.context is None and mapping.value is None
         yield argument, part, needed, where.at("properties", argument)
+
+
+def _is_flat(schema: Schema) -> bool:
+    """Whether the members of a body become arguments. A list, a map, a text or a choice is one argument as a whole."""
+    if schema.get("type") != "object":
+        return False
+    return "properties" in schema or not schema.get("additionalProperties", False)
 
 
 def _check_argument(argument: str, schema: Json, place: Place, gate: Gate) -> None:
@@ -140,16 +152,18 @@ def _check_argument(argument: str, schema: Json, place: Place, gate: Gate) -> No
     gate.problems += schemas.loose_objects(schema, place)
 
 
-def _parameter(record: MethodRecord, location: str, argument: str, place: Place, gate: Gate) -> dict[str, Json]:
+def _parameter(
+    record: MethodRecord, location: str, argument: str, place: Place, gate: Gate, *, whole: bool
+) -> dict[str, Json]:
     mapping = record.parameters.get(argument, ParameterRecord())
     where = place.at("parameters", argument)
     if mapping.location is not None:
         gate.report(where.at("location"), f"known from {location}_schema; leave it out")
-    if mapping.style != "plain" and location != "query":
-        gate.report(where.at("style"), f"styles are for the query; this argument goes into the {location}")
-    whole_body = location == "body" and argument == "body" and (record.body_schema or {}).get("type") == "array"
-    default_name = "" if whole_body else argument
-    name = default_name if mapping.name is None else mapping.name
+    if mapping.style is not None and mapping.style not in (styles := _styles(record, location)):
+        where_to = "body, which is not a form" if location == "body" and not styles else location
+        known = f"; styles there: {', '.join(styles)}" if styles else ""
+        gate.report(where.at("style"), f'"{mapping.style}" is not a style of the {where_to}{known}')
+    name = ("" if whole else argument) if mapping.name is None else mapping.name
     if location == "header" and name.lower() in FORBIDDEN_HEADERS:
         where = place.at("header_schema", "properties", argument)
         gate.report(where, f'no argument may set the header "{name}": it carries the credential or frames the request')
@@ -158,9 +172,35 @@ def _parameter(record: MethodRecord, location: str, argument: str, place: Place,
         name=name,
         argument=argument,
         style=mapping.style,
+        explode=mapping.explode,
+        allow_reserved=mapping.allow_reserved or None,
         context=mapping.context,
         value=mapping.value,
     )
+
+
+def _styles(record: MethodRecord, location: str) -> tuple[str, ...]:
+    if location == "body":
+        return catalog.STYLES["form"] if catalog.media_kind(media_type(record)) == "form" else ()
+    return catalog.STYLES[location]
+
+
+def body_check(record: MethodRecord) -> dict[str, Json] | None:
+    """The check of a body that may be left out, but that has required members if any part of it is given."""
+    schema = record.body_schema or {}
+    members, needed = list(schema.get("properties", ())), list(schema.get("required", ()))
+    if record.body_required is not False or not needed or len(members) < 2:
+        return None
+    return {
+        "schema": {"anyOf": [{"required": [name]} for name in members], "not": {"required": needed}},
+        "message": f"a body needs {' and '.join(needed)}; to send no body, leave out {', '.join(members)}",
+    }
+
+
+def media_type(record: MethodRecord) -> str:
+    """The media type of the method's body."""
+    known = {"json": catalog.JSON_MEDIA_TYPE, "form": catalog.FORM_MEDIA_TYPE}
+    return known.get(record.body_format, record.body_format)
 
 
 def _hidden_parameters(
@@ -185,6 +225,8 @@ def _hidden_parameters(
                 name=mapping.name or name,
                 argument=name if pinned else None,
                 style=mapping.style,
+                explode=mapping.explode,
+                allow_reserved=mapping.allow_reserved or None,
                 context=mapping.context,
                 value=mapping.value,
             )
@@ -202,8 +244,28 @@ def _check_path(record: MethodRecord, parameters: list[dict[str, Json]], place: 
     for name in known:
         if name not in in_path:
             gate.report(place.at("path_schema"), f'"{name}" does not occur in {record.request}')
-    if len(set(in_path)) < len(in_path):
-        gate.report(place.at("request"), "the same path parameter twice")
+
+
+def _check_cover(parameters: list[dict[str, Json]], place: Place, gate: Gate, *, alone: bool) -> None:
+    """No part of the request is written by two parameters, and none is overwritten by another.
+
+    `alone`: one argument is the whole body, to which nothing can be added.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for parameter in parameters:
+        if "location" not in parameter:
+            continue  # reported where it stands
+        location, name = str(parameter["location"]), str(parameter["name"])
+        source = str(parameter.get("argument", name))
+        if (other := seen.setdefault((location, name.lower() if location == "header" else name), source)) != source:
+            gate.report(place.at("parameters"), f'"{other}" and "{source}" are both sent as "{name}" in the {location}')
+    if alone and len([location for location, _ in seen if location == "body"]) > 1:
+        gate.report(place.at("parameters"), "the whole body is one argument; nothing else can be sent in it")
+    in_body = [(name.removeprefix("/"), source) for (location, name), source in seen.items() if location == "body"]
+    for name, source in in_body:
+        inside = [other for inner, other in in_body if inner.startswith(f"{name}/")]
+        for other in inside:
+            gate.report(place.at("parameters"), f'"{other}" is sent inside "{source}", which would overwrite it')
 
 
 def _injected(record: MethodRecord, item: Schema | None) -> Iterator[tuple[str, Schema]]:
@@ -236,4 +298,4 @@ def fields_example(item: Schema | None) -> str:
 
 def _compact(**parameter: Json) -> dict[str, Json]:
     """A parameter without what `catalog.Parameter` defaults to."""
-    return {key: value for key, value in parameter.items() if value is not None and (key, value) != ("style", "plain")}
+    return {key: value for key, value in parameter.items() if value is not None}

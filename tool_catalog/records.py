@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pydantic
 
-from tool_catalog.catalog import Access, Json, Location, PinKind, Style
+from tool_catalog.catalog import JSON_MEDIA_TYPE, Access, Json, Location, PinKind, Style
 from tool_catalog.yaml_source import KeyPath, Problem, Source, read
 
 RECORDS = Path(__file__).parent / "records"
@@ -38,6 +38,15 @@ RequestLine = Annotated[str, pydantic.Field(pattern=REQUEST_LINE)]
 """VERB and path, e.g. "GET /v1/memories/{id}/": no host, no query."""
 
 
+MEDIA_TYPE = r"^[A-Za-z0-9.+*_-]+/[A-Za-z0-9.+*_-]+( *;.*)?$"
+MediaType = Annotated[str, pydantic.Field(pattern=MEDIA_TYPE)]
+"""A media type with its parameters, e.g. "application/vnd.api+json"."""
+
+BODY_FORMAT = rf"^(json|form|{MEDIA_TYPE[1:-1]})$"
+BodyFormat = Annotated[str, pydantic.Field(pattern=BODY_FORMAT)]
+"""The media type of a body, or a short word for one of the two usual ones."""
+
+
 class Strict(pydantic.BaseModel):
     """Base of all records: unknown keys and implicit conversions are problems."""
 
@@ -45,13 +54,17 @@ class Strict(pydantic.BaseModel):
 
 
 class AuthRecord(Strict):
-    """How the credential is attached; `value`, `username`, `password` are templates over the credential's fields."""
+    """How the credential is attached. `value`, `username` and `password` are templates over the credential's fields.
 
-    scheme: Literal["header", "query", "bearer", "basic", "none"]
+    `also` lists what is attached in addition, if the API asks for several credentials together.
+    """
+
+    scheme: Literal["header", "query", "cookie", "bearer", "basic", "none"]
     name: str = ""
     value: str = ""
     username: str = ""
     password: str = ""
+    also: list[AuthRecord] = []
 
 
 class FieldRecord(Strict):
@@ -152,13 +165,15 @@ class PinRecord(Strict):
 
 
 class ParameterRecord(Strict):
-    """How one argument is sent, where that is not simply under its own name.
+    """How one argument is sent, where that is not simply under its own name; see `catalog.Parameter`.
 
     `location`  only for a parameter that is not an argument of the tool: a constant, a context value, a pinned filter.
     """
 
     name: str | None = None
-    style: Style = "plain"
+    style: Style | None = None
+    explode: bool | None = None
+    allow_reserved: bool = False
     context: str | None = None
     value: Json = None
     location: Location | None = None
@@ -187,8 +202,14 @@ class MethodRecord(Strict):
     query_schema: Schema | None = None
     body_schema: Schema | None = None
     header_schema: Schema | None = None
+    cookie_schema: Schema | None = None
     response_schema: Schema | None = None
-    body_format: Literal["json", "form"] = "json"
+    body_format: BodyFormat = "json"
+    body_argument: str = "body"
+    body_required: bool | None = None
+    accept: MediaType = JSON_MEDIA_TYPE
+    redirects: bool = False
+    auth: AuthRecord | None = None
     parameters: dict[str, ParameterRecord] = {}
     pagination: PaginationRecord | None = None
     result: ResultRecord = ResultRecord()
@@ -348,6 +369,8 @@ _TYPE_WORDS = {
 
 _PATTERN_WORDS = {
     SLUG: "a lower-case name of letters, digits and single underscores, e.g. project_members",
+    MEDIA_TYPE: 'a media type, e.g. "application/vnd.api+json"',
+    BODY_FORMAT: 'json, form or a media type, e.g. "application/merge-patch+json"',
     REQUEST_LINE: f'a verb ({", ".join(VERBS)}) and a path without host or query, e.g. "GET /v1/ping/"',
 }
 

@@ -263,7 +263,7 @@ class _Upstream:
         request = requests.build(tool, given, self._target.base_url, self._target.context, position)
         trace_headers = [(name, value) for name, value in self._call.trace.items() if _sendable(value)]
         request = replace(request, headers=(*request.headers, *trace_headers))
-        request = credentials.attach(request, self.catalog.auth, self._target.credential)
+        request = credentials.attach(request, self.catalog.auth, self._target.credential, tool.request.auth)
         clock = asyncio.get_running_loop().time
         started = clock()
         status, rate_limit = None, self._trace.rate_limit

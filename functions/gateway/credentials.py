@@ -19,6 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from functions.gateway import json_text
 from functions.gateway.errors import UpstreamUnreachable
@@ -110,10 +111,13 @@ def open_with_token(sealed_credential: bytes, sealed_data_key: bytes, token: str
     return open_credential(sealed_credential, data_key, account_id)
 
 
-def attach(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) -> UpstreamRequest:
+def attach(
+    request: UpstreamRequest, auth: Auth, credential: Mapping[str, str], own: Auth | None = None
+) -> UpstreamRequest:
     """The request with the credential on it, as the integration's `auth` says; a field that is not given is empty.
 
-    Raises UpstreamUnreachable for a credential that cannot be sent; the text shows nothing of it.
+    `own` is the auth of a tool that needs another credential than the rest. Raises UpstreamUnreachable if the account
+    has no field of it, and for a credential that cannot be sent; the text shows nothing of it.
     """
     if any(UNSENDABLE.search(value) or well_formed(value) != value for value in credential.values()):
         raise UpstreamUnreachable(
@@ -125,6 +129,22 @@ def attach(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) 
     def fill(template: str) -> str:
         return _PLACEHOLDER.sub(lambda match: credential.get(match[1], ""), template)
 
+    chosen = auth if own is None else own
+    for one in (chosen, *chosen.also):
+        fields = _PLACEHOLDER.findall(f"{one.value}{one.username}{one.password}")
+        if own is not None and fields and not any(name in credential for name in fields):
+            names = " and ".join(dict.fromkeys(fields))
+            raise UpstreamUnreachable(
+                f"this tool needs the credential field {names}, which this account does not have; nothing was sent. "
+                "An operator must reconnect the account with it",
+                sent=False,
+            )
+        request = _attached(request, one, fill)
+    return request
+
+
+def _attached(request: UpstreamRequest, auth: Auth, fill: Callable[[str], str]) -> UpstreamRequest:
+    """The request with one credential on it; `fill` fills in a template."""
     match auth.scheme:
         case "header":
             header = (auth.name, fill(auth.value))
@@ -134,7 +154,13 @@ def attach(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) 
             pair = f"{fill(auth.username)}:{fill(auth.password)}"
             header = ("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
         case "query":
-            return replace(request, query=(*request.query, (auth.name, fill(auth.value))))
+            pair = f"{quote(auth.name, safe='')}={quote(fill(auth.value), safe='')}"
+            return replace(request, query="&".join(filter(None, (request.query, pair))))
+        case "cookie":
+            cookies = [value for name, value in request.headers if name == "Cookie"]
+            cookies.append(f"{auth.name}={quote(fill(auth.value), safe='')}")
+            others = tuple(header for header in request.headers if header[0] != "Cookie")
+            return replace(request, headers=(*others, ("Cookie", "; ".join(cookies))))
         case "none":
             return request
     return replace(request, headers=(*request.headers, (header[0], header[1].strip(" \t"))))

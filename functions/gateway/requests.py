@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from functions.gateway import json_text
 from functions.gateway.errors import WrongArguments
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
+from functions.gateway.parameter_styles import parts, pieces, text
 from functions.gateway.wording import shown
-from tool_catalog.catalog import Parameter, Tool
+from tool_catalog.catalog import JSON_MEDIA_TYPE, Parameter, Tool, media_kind
 
 """Characters of an offending value that a message repeats."""
 
@@ -30,9 +31,13 @@ UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\U0010ffff]")
 """What no header value may hold (RFC 9110, 5.5): a line break in it would start another header."""
 
 
+NOT_IN_A_COOKIE = re.compile(r'[^\x21-\x7e]|[",;\\]')
+"""What no value of a cookie may hold (RFC 6265, 4.1.1)."""
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One HTTP request. `origin` is scheme and authority; `path` is encoded; `query` is decoded pairs; `body` is bytes.
+    """One HTTP request. `origin` is scheme and authority; `path` and `query` are encoded; `body` is bytes.
     `safe` is True where nothing changes upstream whatever the verb says, as for a search by POST.
 
     Query and headers stay out of the repr, for a credential may be among them.
@@ -41,7 +46,7 @@ class UpstreamRequest:
     verb: str
     origin: str
     path: str
-    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    query: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
     safe: bool = False
@@ -59,7 +64,7 @@ class UpstreamRequest:
     @property
     def target(self) -> str:
         """Path and query as they stand in the request line."""
-        return (self.path or "/") + (f"?{urlencode(self.query)}" if self.query else "")
+        return (self.path or "/") + (f"?{self.query}" if self.query else "")
 
 
 def build(
@@ -76,9 +81,10 @@ def build(
     """
     base = urlsplit(base_url)
     path = tool.request.path
-    query: list[tuple[str, str]] = []
+    query: list[str] = []
     headers: list[tuple[str, str]] = []
-    body: Json = None
+    cookies: list[str] = []
+    body: list[tuple[Parameter, Json]] = []
     problems: list[str] = []
     values = [(parameter, _value(parameter, arguments, context)) for parameter in tool.request.parameters]
     if position is not None:
@@ -89,23 +95,32 @@ def build(
             if problem:
                 problems.append(problem)
             else:
-                path = path.replace(f"{{{parameter.name}}}", quote(_text(value), safe=""))
+                path = path.replace(f"{{{parameter.name}}}", "".join(pieces(parameter, value)))
         elif parameter.location == "body":
             if value is not None or parameter.argument in arguments:
-                body = _put(body, parameter.name, value)
+                body.append((parameter, value))
         elif value is None:
-            continue  # a query or a header has no null
+            continue  # neither a query nor a header has a null
         elif parameter.location == "query":
-            query += _query(parameter, value)
+            query += pieces(parameter, value)
         elif parameter.location == "header":
-            if UNSENDABLE.search(_text(value)):
+            written = "".join(pieces(parameter, value))
+            if UNSENDABLE.search(written):
                 problems.append(f'"{parameter.argument}" holds a line break or another control character; leave it out')
-            headers.append((parameter.name, _text(value).strip(" \t")))
+            headers.append((parameter.name, written.strip(" \t")))
+        elif parameter.location == "cookie":
+            cookies += pieces(parameter, value)
+            if parameter.style == "cookie" and any(NOT_IN_A_COOKIE.search(part) for part in parts(value)):
+                problems.append(f'"{parameter.argument}" holds a character that no cookie can hold; leave it out')
+    if cookies:
+        headers.append(("Cookie", "; ".join(cookies)))
+    if tool.request.accept != JSON_MEDIA_TYPE:
+        headers.append(("Accept", tool.request.accept))
     request = UpstreamRequest(
         verb=tool.request.verb,
         origin=f"{base.scheme}://{base.netloc.rpartition('@')[2]}",
         path=base.path.rstrip("/") + path,
-        query=tuple(query),
+        query="&".join(query),
         headers=tuple(headers),
         safe=tool.access == "read",
     )
@@ -116,14 +131,10 @@ def build(
         )
     if problems:
         raise WrongArguments(problems)
-    if body is None:
+    if not body and not tool.request.body_required:
         return request
-    if tool.request.body_format == "form":
-        media_type, content = "application/x-www-form-urlencoded", urlencode(_form(body)).encode()
-    else:
-        media_type = "application/json"
-        content = json_text.encode(body)
-    return replace(request, headers=(*headers, ("Content-Type", media_type)), body=content)
+    content_type = ("Content-Type", tool.request.media_type)
+    return replace(request, headers=(*headers, content_type), body=_encoded(tool.request.media_type, body))
 
 
 def _value(parameter: Parameter, arguments: Mapping[str, Json], context: Mapping[str, str]) -> Json:
@@ -154,43 +165,45 @@ def _path_problem(parameter: Parameter, value: Json) -> str:
         if parameter.context:
             return f"{where}, and this account has no {parameter.context}; give it as an argument"
         return f"{where}; it is part of the path"
-    text = _text(value)
-    if not text or not text.isprintable() or {".", ".."} & set(re.split(r"[/\\]", text)):
+    found = parts(value)
+    if not found or not all(map(_names_one_thing, found)):
         return (
-            f'"{parameter.argument or parameter.name}" is {shown(text)}; it is part of a '
+            f'"{parameter.argument or parameter.name}" is {shown(text(value))}; it is part of a '
             'path and must name one thing: not empty, no control characters, no "." or ".." between slashes'
         )
     return ""
 
 
-def _query(parameter: Parameter, value: Json) -> list[tuple[str, str]]:
-    """The value in its style; one that is not of the style's shape (a schema may allow several) is sent plain."""
-    name = parameter.name
-    match parameter.style:
-        case "json":
-            return [(name, json_text.text(value))]
-        case "spread" if isinstance(value, Mapping):
-            return [(key, _text(entry)) for key, entry in value.items() if entry is not None]
-        case "deep" if isinstance(value, Mapping):
-            return [(f"{name}[{key}]", _text(entry)) for key, entry in value.items() if entry is not None]
-        case "comma" if isinstance(value, list):
-            return [(name, ",".join(_text(entry) for entry in value))]
-        case "repeat" if isinstance(value, list):
-            return [(name, _text(entry)) for entry in value]
-        case "brackets" if isinstance(value, list):
-            return [(f"{name}[]", _text(entry)) for entry in value]
-        case _:
-            return [(name, _text(value))]
+def _names_one_thing(part: str) -> bool:
+    return bool(part) and part.isprintable() and not {".", ".."} & set(re.split(r"[/\\]", part))
 
 
-def _form(body: Mapping[str, Json]) -> list[tuple[str, str]]:
-    """The pairs of a form: a list repeats its name, null is left out, an object is written as JSON."""
-    pairs: list[tuple[str, str]] = []
-    for name, value in body.items():
-        pairs += [
-            (name, _text(entry)) for entry in (value if isinstance(value, list) else [value]) if entry is not None
-        ]
-    return pairs
+def _encoded(media_type: str, values: list[tuple[Parameter, Json]]) -> bytes:
+    """The body as its media type has it."""
+    kind = media_kind(media_type)
+    if kind == "form":
+        pairs = [pair for parameter, value in values for pair in _form(parameter, value)]
+        return "&".join(pairs).encode()
+    body: Json = None
+    for parameter, value in values:
+        body = _put(body, parameter.name, value)
+    if kind == "text":
+        return text(body).encode() if values else b""
+    return json_text.encode(body if values else {})
+
+
+def _form(parameter: Parameter, value: Json) -> list[str]:
+    """The pairs of one parameter of a form. The empty name is the whole form, of which each member is a parameter."""
+    if value is None:
+        return []
+    if parameter.name == "" and isinstance(value, Mapping):
+        return [pair for name, entry in value.items() for pair in _form(replace(parameter, name=name), entry)]
+    return pieces(parameter, value)
+
+
+def _key(step: str) -> str:
+    """A step of a path of keys, which is a JSON Pointer (RFC 6901)."""
+    return step.replace("~1", "/").replace("~0", "~")
 
 
 def _put(body: Json, name: str, value: Json) -> Json:
@@ -198,18 +211,9 @@ def _put(body: Json, name: str, value: Json) -> Json:
     if name == "":
         return dict(value) if isinstance(value, Mapping) else value
     root: dict[str, Json] = body if isinstance(body, dict) else {}
-    *parents, last = name[1:].split("/") if name.startswith("/") else [name]
+    *parents, last = map(_key, name[1:].split("/")) if name.startswith("/") else [name]
     target = root
     for key in parents:
         target = target.setdefault(key, {})
     target[last] = value
     return root
-
-
-def _text(value: Json) -> str:
-    """A scalar as an upstream reads it in a URL or a header, whole numbers without a point; anything else as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return json_text.text(value)

@@ -26,19 +26,14 @@ from functions.gateway.audit import Audit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.local import first_server, state_file
-from functions.local.door import door
-from functions.local.errors import LocalError
 from functions.local.planes import one_app
 from functions.local.state_file import StateFile
-from functions.local.state_folder import occupied
 from functions.local.web_server import HOST, START_SECONDS, listen, serving
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.methods import Methods
 from functions.memory_engine.app import create_app as create_memory_engine
 from functions.memory_engine.settings import EngineSettings
-from functions.memory_engine.storage.opening import DatabaseUnavailable
 from functions.stores.sqlite import SqliteStore
-from functions.stores.store import StoreError
 from tool_catalog import catalog
 
 PORT = 8765
@@ -92,70 +87,54 @@ def start(
     """
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    with contextlib.ExitStack() as stack:
-        try:
-            ready = _start(stack, settings, environment, port, clock=clock, audit_stream=audit_stream)
-        except (StoreError, DatabaseUnavailable) as error:
-            raise LocalError(str(error)) from error
-        except OSError as error:
-            raise LocalError(
-                f"{error.filename or settings.state_dir} cannot be used ({error.strerror}); set POSTERN_STATE_DIR to "
-                "a folder that this user may write"
-            ) from error
-        yield ready
-
-
-def _start(
-    stack: contextlib.ExitStack,
-    settings: Settings,
-    environment: Mapping[str, str],
-    port: int,
-    *,
-    clock: Callable[[], datetime],
-    audit_stream: TextIO | None,
-) -> Ready:
-    """Build and serve everything; `stack` closes it again."""
     folder = Path(settings.state_dir)
-    stack.enter_context(occupied(folder))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     state = StateFile.read(folder / state_file.NAME)
     engine_settings = _engine_settings(environment, folder, state, clock)
-    listener = stack.enter_context(listen(port))
-    base_url = f"http://{HOST}:{listener.getsockname()[1]}"
-    origins = settings.allowed_origins if "POSTERN_ALLOWED_ORIGINS" in environment else ()
-    hosts = settings.allowed_hosts or _own_hosts(settings.public_url)
-    settings = replace(
-        settings,
-        private_upstreams=True,
-        public_url=settings.public_url or base_url,
-        allowed_hosts=hosts,
-    )
-    stream = audit_stream or stack.enter_context(_call_lines(folder / "calls.jsonl"))
-    store = SqliteStore(folder / "postern.sqlite")
-    stack.callback(store.close)
-    bootstrap(store, clock(), secrets.token_bytes, state.api_token)
-    app = _compose(settings, engine_settings, store=store, clock=clock, stream=stream, folder=folder)
-    stack.enter_context(serving(door(app, hosts=hosts, origins=(*origins, settings.public_url)), listener))
-    with httpx.Client(
-        base_url=base_url,
-        headers={"Authorization": f"Bearer {state.api_token}"},
-        timeout=START_SECONDS,
-        trust_env=False,
-    ) as management:
-        upstream = first_server.upstream(environment, base_url, engine_settings)
-        server = first_server.connect(management, state, upstream)
-    ready = Ready(
-        base_url=base_url,
-        mcp_url=f"{settings.public_url}/mcp/{server['token']}",
-        api_token=state.api_token,
-        account_id=server["account_id"],
-        server_id=server["server_id"],
-        connected_to=upstream.label,
-        memory_url=f"{base_url}/memory",
-        memory_api_key=engine_settings.api_keys[0],
-    )
-    shown = ("base_url", "mcp_url", "account_id", "server_id", "connected_to", "memory_url")
-    state.write({name: getattr(ready, name) for name in shown})
-    return ready
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listen(port))
+        base_url = f"http://{HOST}:{listener.getsockname()[1]}"
+        settings = replace(
+            settings,
+            private_upstreams=True,
+            public_url=settings.public_url or base_url,
+            allowed_hosts=settings.allowed_hosts or _own_hosts(settings.public_url),
+        )
+        stream = audit_stream or stack.enter_context(_call_lines(folder / "calls.jsonl"))
+        store = SqliteStore(folder / "postern.sqlite")
+        stack.callback(store.close)
+        bootstrap(store, clock(), secrets.token_bytes, state.api_token)
+        app = _compose(settings, engine_settings, store=store, clock=clock, stream=stream, folder=folder)
+        stack.enter_context(serving(app, listener))
+        with httpx.Client(
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {state.api_token}"},
+            timeout=START_SECONDS,
+            trust_env=False,
+        ) as management:
+            upstream = first_server.upstream(environment, base_url, engine_settings)
+            server = first_server.connect(management, state, upstream)
+        ready = Ready(
+            base_url=base_url,
+            mcp_url=f"{settings.public_url}/mcp/{server['token']}",
+            api_token=state.api_token,
+            account_id=server["account_id"],
+            server_id=server["server_id"],
+            connected_to=upstream.label,
+            memory_url=f"{base_url}/memory",
+            memory_api_key=engine_settings.api_keys[0],
+        )
+        state.write(
+            {
+                "base_url": ready.base_url,
+                "mcp_url": ready.mcp_url,
+                "account_id": ready.account_id,
+                "server_id": ready.server_id,
+                "connected_to": ready.connected_to,
+                "memory_url": ready.memory_url,
+            }
+        )
+        yield ready
 
 
 def _engine_settings(

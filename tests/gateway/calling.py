@@ -32,7 +32,7 @@ def tool(
     access: str = "read",
     properties: Mapping[str, Json] | None = None,
     required: tuple[str, ...] = (),
-    body_format: str = "json",
+    media_type: str = "application/json",
     pagination: Pagination | None = None,
     result: Result | None = None,
     pin: Pin | None = None,
@@ -60,7 +60,7 @@ def tool(
             "outputSchema": dict(output or {"type": "object"}),
             "annotations": {"destructiveHint": False, "readOnlyHint": access == "read"},
         },
-        request=Request(verb, path, parameters, body_format),  # type: ignore[arg-type]
+        request=Request(verb, path, parameters, media_type),
         pagination=pagination,
         result=result or Result(),
         pin=pin,

@@ -100,3 +100,29 @@ def test_an_answer_that_repeats_the_secret_is_handed_on_without_it() -> None:
     credential = Credential({"api_key": 'k"éy-0123456789', "region": "eu-west-1", "pin": "1234"})
     body = 'k"éy-0123456789 k\\"éy-0123456789 k\\"\\u00e9y-0123456789 eu-west-1 1234'.encode()
     assert credentials.redact(body, credential, described) == b"*** *** *** eu-west-1 1234"
+
+
+def test_a_credential_goes_into_a_cookie_beside_the_cookies_of_the_call() -> None:
+    auth = Auth("cookie", "sid", "{api_key}")
+    attached = credentials.attach(request(("Cookie", "lang=en"), ("A", "b")), auth, {"api_key": "k;1"})
+    assert attached.headers == (("A", "b"), ("Cookie", "lang=en; sid=k%3B1"))
+
+
+def test_credentials_that_belong_together_are_all_attached() -> None:
+    auth = Auth("header", "X-App", "{app}", also=(Auth("query", "key", "{key}"), Auth("bearer", value="{token}")))
+    attached = credentials.attach(request(), auth, {"app": "a", "key": "k", "token": "t"})
+    assert attached.headers == (("X-App", "a"), ("Authorization", "Bearer t"))
+    assert attached.query == "key=k"
+
+
+def test_a_tool_with_a_credential_of_its_own_sends_that_alone_or_says_what_the_account_lacks() -> None:
+    usual, own = Auth("header", "X-Key", "{api_key}"), Auth("bearer", value="{token}")
+    attached = credentials.attach(request(), usual, {"api_key": "k", "token": "t"}, own)
+    assert attached.headers == (("Authorization", "Bearer t"),)
+    assert credentials.attach(request(), usual, {"api_key": "k"}, Auth("none")).headers == ()
+    with pytest.raises(errors.UpstreamUnreachable) as lacking:
+        credentials.attach(request(), usual, {"api_key": "k"}, own)
+    assert lacking.value.message == (
+        "this tool needs the credential field token, which this account does not have; nothing was sent. "
+        "An operator must reconnect the account with it"
+    )

@@ -21,39 +21,26 @@ def built(entry: Any, arguments: dict[str, Json], base_url: str = BASE, **contex
     return requests.build(entry, arguments, base_url, context)
 
 
-def query(style: str, value: Json) -> str:
-    entry = tool("GET", "/x", Parameter("query", "a", "a", style))  # type: ignore[arg-type]
+def query(value: Json, **how: Any) -> str:
+    entry = tool("GET", "/x", Parameter("query", "a", "a", **how))
     return built(entry, {"a": value}).url.removeprefix(f"{BASE}/x")
 
 
 @pytest.mark.parametrize(
-    ("style", "value", "sent"),
+    ("value", "sent"),
     [
-        ("plain", "a b&c=d/é", "?a=a+b%26c%3Dd%2F%C3%A9"),
-        ("plain", True, "?a=true"),
-        ("plain", 1.0, "?a=1"),
-        ("plain", 0.1, "?a=0.1"),
-        ("plain", 10**30, f"?a={10**30}"),
-        ("plain", 1e22, "?a=10000000000000000000000"),
-        ("plain", [1, "b"], "?a=%5B1%2C%22b%22%5D"),
-        ("plain", None, ""),
-        ("plain", "", "?a="),
-        ("repeat", [1, "b"], "?a=1&a=b"),
-        ("repeat", [], ""),
-        ("repeat", "x", "?a=x"),
-        ("repeat", None, ""),
-        ("comma", [1, True, "b"], "?a=1%2Ctrue%2Cb"),
-        ("comma", 7, "?a=7"),
-        ("brackets", ["x", 2], "?a%5B%5D=x&a%5B%5D=2"),
-        ("deep", {"k": 1, "l": None, "m": [1]}, "?a%5Bk%5D=1&a%5Bm%5D=%5B1%5D"),
-        ("deep", "x", "?a=x"),
-        ("json", {"k": [1, "é"]}, "?a=%7B%22k%22%3A%5B1%2C%22%C3%A9%22%5D%7D"),
-        ("spread", {"k": 1, "l": None, "m": {"n": 2}}, "?k=1&m=%7B%22n%22%3A2%7D"),
-        ("spread", "x", "?a=x"),
+        ("a b&c=d/é+f", "?a=a%20b%26c%3Dd%2F%C3%A9%2Bf"),
+        (True, "?a=true"),
+        (1.0, "?a=1"),
+        (0.1, "?a=0.1"),
+        (10**30, f"?a={10**30}"),
+        (1e22, "?a=10000000000000000000000"),
+        (None, ""),
+        ("", "?a="),
     ],
 )
-def test_a_query_value_is_written_in_its_style(style: str, value: Json, sent: str) -> None:
-    assert query(style, value) == sent
+def test_a_query_value_is_percent_encoded_and_a_number_is_written_as_json_does(value: Json, sent: str) -> None:
+    assert query(value) == sent
 
 
 def test_a_body_is_compact_json_with_what_was_given_and_null_where_null_was_given() -> None:
@@ -88,7 +75,13 @@ def test_nothing_given_for_a_body_sends_none() -> None:
 
 
 def test_a_form_repeats_lists_leaves_null_out_and_writes_booleans_as_json_does() -> None:
-    entry = tool("POST", "/x", *(Parameter("body", name, name) for name in "abcd"), body_format="form", access="write")
+    entry = tool(
+        "POST",
+        "/x",
+        *(Parameter("body", name, name) for name in "abcd"),
+        media_type="application/x-www-form-urlencoded",
+        access="write",
+    )
     request = built(entry, {"a": [1, "x y"], "b": True, "c": None, "d": {"k": 1}})
     assert request.body == b"a=1&a=x+y&b=true&d=%7B%22k%22%3A1%7D"
     assert request.headers == (("Content-Type", "application/x-www-form-urlencoded"),)
@@ -176,7 +169,7 @@ def test_a_header_value_is_trimmed_and_may_be_any_text_else() -> None:
 
 def test_a_url_longer_than_http_clients_send_is_told_as_such() -> None:
     with pytest.raises(errors.WrongArguments) as wrong:
-        query("plain", "x" * 70_000)
+        query("x" * 70_000)
     assert wrong.value.problems == (
         "these arguments go into the URL and make it 70028 characters long; at most 65000 are sent",
     )
@@ -198,5 +191,5 @@ def test_a_position_is_sent_in_the_upstreams_own_way(style: str, position: Posit
 
 
 def test_the_repr_shows_neither_query_nor_headers_nor_body() -> None:
-    request = UpstreamRequest("GET", BASE, "/x", (("key", "s3cret"),), (("A", "s3cret"),), b"s3cret")
+    request = UpstreamRequest("GET", BASE, "/x", "key=s3cret", (("A", "s3cret"),), b"s3cret")
     assert "s3cret" not in repr(request)

@@ -81,7 +81,7 @@ def test_nothing_of_a_request_is_logged_at_any_level(upstream: Upstream, caplog:
     caplog.set_level(logging.DEBUG)
     upstream.answers(answer(200, {"ok": True}))
     request = UpstreamRequest(
-        "POST", upstream.origin, "/x", (("key", "s3cret-q"),), (("Authorization", "s3cret-h"),), b"s3cret-b"
+        "POST", upstream.origin, "/x", "key=s3cret-q", (("Authorization", "s3cret-h"),), b"s3cret-b"
     )
     send(request)
     assert "s3cret" not in caplog.text

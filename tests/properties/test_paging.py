@@ -6,6 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import parse_qsl
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,7 +36,7 @@ class Shelf(Sender):
     asked: list[dict[str, str]] = field(default_factory=list)
 
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
-        asked = dict(request.query)
+        asked = dict(parse_qsl(request.query))
         self.asked.append(asked)
         size = int(asked["size"])
         assert 1 <= size <= MOST

@@ -33,7 +33,7 @@ def example_request(loaded: Catalog, tool: Tool) -> dict[str, Any]:
     context = {key: entry["example"] for key, entry in loaded.context.items()}
     request = requests.build(tool, arguments, loaded.base_url, context, paging.start(tool, arguments))
     body = request.body.decode() if request.body is not None else None
-    if body is not None and tool.request.body_format == "json":
+    if body is not None and tool.request.media_type == "application/json":
         body = json.loads(body)
     return {"method": request.verb, "url": request.url, "headers": dict(request.headers), "body": body}
 

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tool_catalog.catalog import Json
+from tool_catalog.catalog import FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, STYLES, Json, media_kind
 from tool_catalog.inputs import ARGUMENT_NAME, DESCRIPTION_LENGTH, FORBIDDEN_HEADERS
-from tool_catalog.openapi.document import Document, Operation
+from tool_catalog.naming import singular, snake_case
+from tool_catalog.openapi.combining import listed
+from tool_catalog.openapi.document import Document, Operation, placeholder
 from tool_catalog.openapi.inference import Placement
 from tool_catalog.openapi.responses import Response
 from tool_catalog.openapi.samples import fits, sample
@@ -16,13 +18,6 @@ from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.texts import fitted, plain
 
 Schema = dict[str, Json]
-
-_BODY = (
-    (re.compile(r"application/json\s*(;.*)?$", re.IGNORECASE), "json"),
-    (re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;.*)?$|\*/\*$", re.IGNORECASE), "json"),
-    (re.compile(r"application/x-www-form-urlencoded\s*(;.*)?$", re.IGNORECASE), "form"),
-)
-"""Media types of a body that can be sent, best first, with the word that a record has for each."""
 
 _IGNORED_HEADERS = ("accept", "content-type", "authorization")
 """OpenAPI says that parameters of these names have no effect."""
@@ -34,12 +29,18 @@ class NotCallable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What all drafts of one import share. `described_only`: optional arguments without a description are left out."""
+    """What all drafts of one import share. `described_only`: optional arguments without a description are left out.
+
+    `own_auth`, `prefixes` and `not_callable` are those of the integration's draft, by operation key.
+    """
 
     document: Document
     integration: str
     credential_names: frozenset[str]
     described_only: bool
+    own_auth: Mapping[str, Json] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    not_callable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,64 +51,109 @@ class Subject:
     placement: Placement
     answer: Response
     names: Mapping[str, str]
+    objects_have_id: bool = False
+
+    def is_its_id(self, name: str) -> bool:
+        """Whether the path parameter `name` holds what the objects of the resource call `id`."""
+        return not self.objects_have_id or names_the_id(name, self.placement.resource)
+
+
+def names_the_id(name: str, resource: str) -> bool:
+    """Whether a path parameter is called `id`, or by the resource and `id`: "comment_id" of issue comments."""
+    word = snake_case(name)
+    owner = word.removesuffix("_id")
+    return word == "id" or (owner != word and f"_{singular(resource)}".endswith((f"_{owner}", f"_{singular(owner)}")))
 
 
 @dataclass(slots=True)
 class Argument:
+    """One argument: where it is sent and as what, and its schema. `label` is the name it has in its object."""
+
     location: str
     upstream: str
     schema: Schema
     required: bool
     mapping: dict[str, Json] = field(default_factory=dict)
     example: Json = None
+    label: str = ""
+
+    @property
+    def whole(self) -> bool:
+        """True for the argument that is the whole body."""
+        return self.location == "body" and self.upstream == ""
 
     def sent_as(self, name: str) -> dict[str, Json]:
         """The entry under "parameters" for the argument `name`. It is {} if the argument is sent under its own name."""
-        return {**({"name": self.upstream} if self.upstream not in (name, "") else {}), **self.mapping}
+        own_name = {"name": self.upstream} if self.upstream != name and not self.whole else {}
+        return {**own_name, **self.mapping}
+
+
+@dataclass(slots=True)
+class Body:
+    """What a request body becomes. `keys` are those of the method that are not the default, e.g. `body_format`."""
+
+    keys: dict[str, Json] = field(default_factory=dict)
+    arguments: list[Argument] = field(default_factory=list)
 
 
 def arguments(
     context: Context, subject: Subject, cuts: list[Note], *, replaced: tuple[str, ...], ours: tuple[str, ...]
-) -> tuple[str, dict[str, Argument]]:
-    """The format of the body, and all arguments by name. Raises NotCallable and Unresolvable.
+) -> tuple[Body, dict[str, Argument]]:
+    """The body, and all arguments by name. Raises NotCallable and Unresolvable.
 
     What was cut short is added to `cuts`. `replaced` are the query parameters that paging replaces, and `ours` are the
     names of the arguments that the compiler adds.
     """
-    body_format, body = _body(context, subject, cuts)
-    found = _named([*_parameters(context, subject, cuts, replaced), *body], subject.placement, ours)
+    body = _body(context, subject, cuts)
+    found = _named([*_parameters(context, subject, cuts, replaced), *body.arguments], subject, ours)
+    whole = next((name for name, one in found.items() if one.whole), "body")
+    if whole != "body":
+        body.keys["body_argument"] = whole
     if context.described_only:
         found = {name: one for name, one in found.items() if one.required or _described(one.schema)}
-    return body_format, found
+    return body, found
 
 
 def _parameters(context: Context, subject: Subject, cuts: list[Note], replaced: tuple[str, ...]) -> list[Argument]:
-    """The arguments in path, query and headers, in this order. Paging replaces the ones named in `replaced`."""
-    operation, place = subject.operation, subject.placement
-    found: dict[str, list[Argument]] = {"path": [], "query": [], "header": []}
-    in_path = re.findall(r"\{([^{}]*)\}", operation.path)
+    """The arguments in path, query, headers and cookies. Paging replaces the ones named in `replaced`."""
+    operation, placement = subject.operation, subject.placement
+    found: dict[str, list[Argument]] = {"path": [], "query": [], "header": [], "cookie": []}
+    in_path = re.findall(r"\{([^{}]*)\}", operation.template)
+    constants = dict(operation.constants)
     for parameter in operation.parameters:
         name, location = parameter["name"], str(parameter.get("in"))
         if (
-            (location == "query" and name in replaced)
-            or (location == "path" and name not in in_path)
+            (location == "query" and (name in replaced or name in constants))
+            or (location == "path" and placeholder(name) not in in_path)
             or (location == "header" and name.lower() in (*_IGNORED_HEADERS, *FORBIDDEN_HEADERS))
-            or (location in ("query", "header") and name.lower() in context.credential_names)
+            or (location != "path" and name.lower() in context.credential_names)
         ):
             continue
-        if location not in found:
-            if parameter.get("required"):
+        try:
+            if location not in found:
                 raise NotCallable(f'needs "{name}" in the {location}, where nothing can be sent')
-            cuts.append(Note((), f'"{name}" in the {location} is left out, because nothing can be sent there'))
+            one = _parameter(context, parameter, cuts)
+        except NotCallable as error:
+            if parameter.get("required"):
+                raise
+            cuts.append(Note((), f'"{name}" in the {location} is left out; the request {error}'))
             continue
-        found[location].append(one := _parameter(context, parameter, cuts))
-        if location == "path" and place.by_id and name == in_path[-1] and not _described(one.schema):
-            lists = f"; {subject.names['list']} lists them" if "list" in subject.names else ""
-            one.schema["description"] = f"Which of the {place.resource.replace('_', ' ')}, by its {name}{lists}."
+        found[location].append(one)
+        if location == "path":
+            one.upstream = placeholder(name)
+            if one.upstream in operation.reserved:
+                one.mapping["allow_reserved"] = True
+            if placement.by_id and one.upstream == in_path[-1] and not _described(one.schema):
+                lists = f"; {subject.names['list']} lists them" if "list" in subject.names else ""
+                one.schema["description"] = (
+                    f"Which of the {placement.resource.replace('_', ' ')}, by its {name}{lists}."
+                )
     known = {one.upstream for one in found["path"]}
     # A path parameter that is described nowhere gets no description: the gate asks for one.
     found["path"] += [
-        Argument("path", name, {"type": "string"}, required=True) for name in in_path if name not in known
+        Argument("path", name, {"type": "string"}, required=True)
+        for name in dict.fromkeys(in_path)
+        if name not in known
     ]
     found["path"].sort(key=lambda one: in_path.index(one.upstream))
     return [one for arguments in found.values() for one in arguments]
@@ -116,15 +162,18 @@ def _parameters(context: Context, subject: Subject, cuts: list[Note], replaced: 
 def _parameter(context: Context, parameter: Mapping[str, Json], cuts: list[Note]) -> Argument:
     name, location = parameter["name"], parameter["in"]
     converter = Converter(context.document)
-    content = parameter.get("content")
-    media = context.document.resolve(next(iter(content.values()))) if isinstance(content, dict) and content else None
-    raw = parameter.get("schema") if media is None else media.get("schema")
+    content, raw, in_json = parameter.get("content"), parameter.get("schema"), False
+    if isinstance(content, dict) and content:
+        media_type, media = next(iter(content.items()))
+        raw = context.document.resolve(media).get("schema")
+        if media_kind(media_type) not in ("json", "text"):
+            raise NotCallable(f'needs "{name}" as {media_type}, which cannot be sent in the {location}')
+        in_json = media_kind(media_type) == "json"
     schema = converter.convert(raw or {"type": "string"}, (f"{location}_schema", "properties", name))
     cuts += converter.notes
     required = location == "path" or parameter.get("required") is True
     one = Argument(location, name, _described_schema(schema, parameter), required)
-    if location == "query" and (style := _style(parameter, schema, in_json=media is not None)):
-        one.mapping["style"] = style
+    one.mapping = {"style": "json"} if in_json else _style(parameter, schema, location)
     return one
 
 
@@ -142,72 +191,116 @@ def _described_schema(schema: Schema, parameter: Mapping[str, Json]) -> Schema:
     return rest
 
 
-def _style(parameter: Mapping[str, Json], schema: Schema, *, in_json: bool) -> str | None:
-    """How the upstream wants a list or an object in its query. OpenAPI's default is style form, exploded."""
-    kinds = schema.get("type")
-    kinds = kinds if isinstance(kinds, list) else [kinds]
-    style = parameter.get("style", "form")
-    exploded = parameter.get("explode", style == "form")
-    if in_json:
-        return "json"
-    if "array" in kinds:
-        if style == "deepObject" or str(parameter["name"]).endswith("[]"):
-            return "repeat" if str(parameter["name"]).endswith("[]") else "brackets"
-        return "repeat" if exploded else "comma"
-    if "object" in kinds:
-        if style == "deepObject":
-            return "deep"
-        return "spread" if exploded else "json"
-    return None
+def _style(stated: Mapping[str, Json], schema: Schema, location: str) -> dict[str, Json]:
+    """Style, explode and allowReserved of a parameter or of a form member, as far as they are not the default."""
+    kinds = listed(schema.get("type"))
+    style = next((known for known in STYLES[location] if known == stated.get("style")), STYLES[location][0])
+    found: dict[str, Json] = {}
+    if style == "deepObject" and location == "query" and "array" in kinds and "object" not in kinds:
+        return {"style": "brackets"}  # the specification has deepObject for objects only; such lists are a[]=1
+    if style != STYLES[location][0] or location == "form":
+        found["style"] = style
+    exploded = style in ("form", "cookie")
+    splits = not kinds or "object" in kinds or ("array" in kinds and style != "simple")
+    explode = stated.get("explode")
+    if splits and isinstance(explode, bool) and explode is not exploded and style not in ("deepObject", "json"):
+        found["explode"] = explode
+    if stated.get("allowReserved") is True and style != "deepObject":
+        found["allow_reserved"] = True
+    return found
 
 
-def _body(context: Context, subject: Subject, cuts: list[Note]) -> tuple[str, list[Argument]]:
-    """The format of the body, and its members as arguments. A body that is not a plain object is one argument."""
+def _body(context: Context, subject: Subject, cuts: list[Note]) -> Body:
+    """The members of the body as arguments. A body that is not a plain object is one argument."""
     body = context.document.resolve(subject.operation.data.get("requestBody"))
     content = body.get("content")
     if not isinstance(content, dict) or not content:
-        return "json", []
-    body_format, media = _media(context.document, content)
+        return Body()
+    media_type, media = _media(context.document, content)
+    made = Body({"body_format": word} if (word := _format(media_type)) != "json" else {})
+    sent, kind = body.get("required"), media_kind(media_type)
     converter = Converter(context.document)
-    schema = converter.root(media.get("schema") or {"type": "object"}, ("body_schema",))
+    schema = converter.root(media.get("schema") or {"type": "string" if kind == "text" else "object"}, ("body_schema",))
     cuts += converter.notes
     if schema.get("type") != "object" or "properties" not in schema:
-        if schema.get("type") == "object" and not schema.get("additionalProperties"):
-            return body_format, []
+        if schema.get("type") == "object" and not schema.get("additionalProperties") and sent is not True:
+            return made
+        if schema.get("type") == "object":
+            schema.setdefault("additionalProperties", True)
         text = plain(body.get("description")) or schema.get("description", "")
         if len(text) < DESCRIPTION_LENGTH[0] and schema.get("type") == "array":
-            resource, method = (
-                word.replace("_", " ") for word in (subject.placement.resource, subject.placement.method)
-            )
-            text = f"The {resource} to {method}, as a list."
+            resource, method = subject.placement.resource, subject.placement.method
+            text = f"The {resource} to {method}, as a list.".replace("_", " ")
         if text:
             schema["description"] = fitted(text, DESCRIPTION_LENGTH[1])
-        return body_format, [Argument("body", "", schema, required=True)]
+        if sent is False:
+            made.keys["body_required"] = False
+        made.arguments = [Argument("body", "", schema, sent is not False)]
+        return made
     example, prefix = _media_example(context.document, media), ""
     wrapper, inner = next(iter(schema["properties"].items()))
-    members = inner.get("properties", {}) if len(schema["properties"]) == 1 and body_format == "json" else {}
-    if members and inner.get("additionalProperties") is False and "/" not in "".join((wrapper, *members)):
+    members = inner.get("properties", {}) if len(schema["properties"]) == 1 and kind == "json" else {}
+    alone = not {("body_schema",), ("body_schema", "properties", wrapper)} & converter.open
+    if members and alone and inner.get("type") == "object":
         # {"data": {...}}: the model gives the members, and the request wraps them.
-        schema, prefix = inner, f"/{wrapper}/"
+        if wrapper not in schema.get("required", ()):
+            sent = None
+        schema, prefix = inner, f"/{wrapper.replace('~', '~0').replace('/', '~1')}/"
         example = example.get(wrapper) if isinstance(example, dict) else None
-    found = []
+    encoding = media.get("encoding")
+    needed = schema.get("required", ())
     for name, part in schema["properties"].items():
         if "description" in part:
             part["description"] = fitted(part["description"], DESCRIPTION_LENGTH[1])
-        one = Argument("body", f"{prefix}{name}", part, name in schema.get("required", ()))
+        pointer = name.replace("~", "~0").replace("/", "~1")
+        upstream = f"{prefix or '/'}{pointer}" if prefix or name.startswith("/") else name
+        one = Argument("body", upstream, part, name in needed, label=name)
+        if kind == "form" and isinstance(encoding, dict) and isinstance(stated := encoding.get(name), dict):
+            one.mapping = _encoding(stated, part)
         if isinstance(example, dict):
             one.example = example.get(name)
-        found.append(one)
-    return body_format, found
+        made.arguments.append(one)
+    if ("body_schema",) in converter.open:
+        rest = {"type": "object", "description": "Further members of the body, by name.", "additionalProperties": True}
+        made.arguments.insert(0, Argument("body", "", rest, required=False, mapping={"name": ""}))
+    if sent is True and not needed:
+        made.keys["body_required"] = True
+    if sent is not True and needed:
+        made.keys["body_required"] = False
+    return made
+
+
+def _encoding(stated: Mapping[str, Json], schema: Schema) -> dict[str, Json]:
+    """How a member of a form is written, by the encoding object of the source."""
+    if {"style", "explode", "allowReserved"} & set(stated):
+        return _style(stated, schema, "form")
+    return {"style": "json"} if media_kind(str(stated.get("contentType", ""))) == "json" else {}
 
 
 def _media(document: Document, content: Mapping[str, Json]) -> tuple[str, dict[str, Json]]:
-    """The best media type that can be sent: the word that a record has for it, and its media type object."""
-    for pattern, body_format in _BODY:
-        for media_type, media in content.items():
-            if pattern.match(media_type):
-                return body_format, document.resolve(media)
-    raise NotCallable(f"takes {', '.join(content)}; only JSON and forms can be sent")
+    """The best media type that can be sent, and its media type object."""
+    usable: dict[str, tuple[str, dict[str, Json]]] = {}
+    for media_type, value in content.items():
+        media = document.resolve(value)
+        kind = media_kind(media_type)
+        if _format(media_type) == "json":
+            usable.setdefault("usual", (media_type, media))
+        elif kind == "text" and document.resolve(media.get("schema")).get("type", "string") != "string":
+            continue  # an object as XML or CSV; only a text that the model writes can be sent
+        elif kind is not None:
+            usable.setdefault(kind, (media_type, media))
+    for word in ("usual", "json", "form", "text"):
+        if word in usable:
+            return usable[word]
+    raise NotCallable(f"takes {', '.join(content)}; only JSON, forms and text can be sent")
+
+
+def _format(media_type: str) -> str:
+    """The media type as a record has it under body_format."""
+    name = media_type.partition(";")[0].strip().lower()
+    if name in (JSON_MEDIA_TYPE, "text/json", "*/*", "application/*"):
+        return "json"
+    return "form" if name == FORM_MEDIA_TYPE else media_type.strip()
 
 
 def _media_example(document: Document, media: Mapping[str, Json]) -> Json:
@@ -222,17 +315,27 @@ def _media_example(document: Document, media: Mapping[str, Json]) -> Json:
 # ---- how the arguments are called
 
 
-def _named(arguments: list[Argument], place: Placement, ours: tuple[str, ...]) -> dict[str, Argument]:
-    """Each argument under a unique name that model APIs accept. The object at the end of the path is named by `id`."""
+def _named(arguments: list[Argument], subject: Subject, ours: tuple[str, ...]) -> dict[str, Argument]:
+    """Each argument under a unique name that model APIs accept.
+
+    The object at the end of the path is named by `id`, unless that name would mislead: objects that carry an `id` of
+    their own are not found by a number in the path.
+    """
     named: dict[str, Argument] = {}
     upstream = {one.upstream for one in arguments}
     last = next((one for one in reversed(arguments) if one.location == "path"), None)
     for one in arguments:
-        whole = one.location == "body" and one.upstream == ""
-        name = (
-            "body" if whole else _accepted(one.upstream.rsplit("/", 1)[-1] if one.location == "body" else one.upstream)
-        )
-        if one is last and place.by_id and "id" not in upstream:
+        if one.whole:
+            name = "more" if one.mapping.get("name") == "" else "body"
+        else:
+            name = _accepted(one.label or one.upstream)
+        if (
+            one is last
+            and subject.placement.by_id
+            and "id" not in upstream
+            and "allow_reserved" not in one.mapping  # a whole path is not an id
+            and subject.is_its_id(one.upstream)
+        ):
             name = "id"
         if name in named or name in ours:
             name = f"{one.location}_{name}"[:64]

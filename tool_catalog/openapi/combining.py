@@ -19,13 +19,13 @@ _TIGHTER = {"minimum": max, "minLength": max, "minItems": max, "maximum": min, "
 def merge_into(result: Schema, part: Schema) -> None:
     """Merge `part` into `result` so that both hold, as `allOf` means it. A text of `part` replaces one of `result`."""
     for key, value in part.items():
-        if key not in result or key in ("description", "title", "default", "nullable"):
+        if key not in result or key in ("description", "title", "default", "nullable", "readOnly", "writeOnly"):
             result[key] = value
         elif key == "properties" and isinstance(value, dict):
             properties = dict(result[key])
             for name, schema in value.items():
                 same = name not in properties or properties[name] == schema
-                properties[name] = schema if same else {"allOf": [properties[name], schema]}
+                properties[name] = schema if same else _both(properties[name], schema)
             result[key] = properties
         elif key == "required":
             result[key] = [
@@ -42,14 +42,38 @@ def merge_into(result: Schema, part: Schema) -> None:
             result[key] = value if result[key] is True else result[key]
 
 
+def _both(inherited: Json, own: Json) -> Json:
+    """A property that is declared twice. Whether it is part of a request is for the last declaration to say."""
+    flags = {flag: own[flag] if isinstance(own, dict) and flag in own else False for flag in ("readOnly", "writeOnly")}
+    stated = {flag: value for flag, value in flags.items() if value or _states(inherited, flag)}
+    return {"allOf": [inherited, own], **stated}
+
+
+def _states(schema: Json, flag: str) -> bool:
+    return isinstance(schema, dict) and (flag in schema or "$ref" in schema or "allOf" in schema)
+
+
 def either(one: Json, other: Json) -> Json:
     """A schema for a property of two alternatives: it allows what either allows."""
     if one == other or not (isinstance(one, dict) and isinstance(other, dict)):
         return one
     values = [_values(one), _values(other)]
     if all(values):
-        return {**one, "enum": [*values[0], *(value for value in values[1] if value not in values[0])]}
-    return {key: value for key, value in one.items() if key not in ("enum", "const")}
+        rest = {key: value for key, value in one.items() if key not in ("const", "enum", "default")}
+        return {**rest, "enum": [*values[0], *(value for value in values[1] if value not in values[0])]}
+    texts = ("description", "title")
+    options = [*_options(one), *(option for option in _options(other) if option not in _options(one))]
+    bare = [{key: value for key, value in option.items() if key not in texts} for option in options]
+    if all(option == bare[0] for option in bare):
+        return one
+    told = {key: schema[key] for schema in (other, one) for key in texts if key in schema}
+    return {**told, "anyOf": options}
+
+
+def _options(schema: Schema) -> list[Schema]:
+    """The alternatives of a schema that is nothing but a choice; else the schema itself."""
+    options = schema.get("anyOf")
+    return options if isinstance(options, list) and set(schema) <= {"anyOf", "description", "title"} else [schema]
 
 
 def _values(schema: Schema) -> list[Json]:
@@ -87,6 +111,10 @@ def _type_of(value: Json) -> str:
 
 def listed(kind: Json) -> list[str]:
     return [kind] if isinstance(kind, str) else as_list(kind)
+
+
+def as_dict(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
 
 
 def as_list(value: Json) -> list[Json]:

@@ -1,4 +1,4 @@
-"""An OpenAPI 3.0 or 3.1 file as plain data, with its local references resolved.
+"""An OpenAPI file (3.0, 3.1 or 3.2, or Swagger 2.0) as plain data, with its local references resolved.
 
 Nothing is fetched. A reference to another file or a URL is `Unresolvable`, and an operation that needs it is left out.
 """
@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 import yaml
 
 from tool_catalog.catalog import Json
+from tool_catalog.openapi import swagger2
 from tool_catalog.records import VERBS
 
 Node = dict[str, Json]
@@ -40,17 +41,66 @@ class Unresolvable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: `verb` in upper case, `path` as written, and the operation object with the path's parameters."""
+    """One operation: `verb` in upper case, `path` as written, and the operation object with the path's parameters.
+
+    `servers` are those of the operation or of its path item; without any, those of the document hold.
+    """
 
     verb: str
     path: str
     data: Mapping[str, Json]
     parameters: tuple[Node, ...]
+    servers: tuple[Node, ...] = ()
 
     @property
     def key(self) -> str:
         """The key of the operation in every import, e.g. "GET /pets/{petId}"."""
         return f"{self.verb} {self.path}"
+
+    @property
+    def template(self) -> str:
+        """The path as it is sent: without a query, a fragment, and what RFC 6570 has around the name of a parameter."""
+        return quote(self._bare, safe="/{}:@!$&'()*+,;=~%") or "/"
+
+    @property
+    def constants(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of a query in the path key, which every request has: "/parcels?kind=box"."""
+        query = _PLACEHOLDER.sub(_plain_placeholder, self.path).partition("#")[0].partition("?")[2]
+        return tuple((name, value) for name, value in parse_qsl(query, keep_blank_values=True) if "{" not in value)
+
+    @property
+    def variant(self) -> str:
+        """What tells this operation from others of the same verb and path: the query and the fragment of its key."""
+        return _PLACEHOLDER.sub(_plain_placeholder, self.path).removeprefix(self._bare).strip("?#")
+
+    @property
+    def _bare(self) -> str:
+        return _PLACEHOLDER.sub(_plain_placeholder, self.path).partition("#")[0].partition("?")[0]
+
+    @property
+    def reserved(self) -> frozenset[str]:
+        """Names of the path parameters that hold whole paths: "{+where}", "{proxy+}", "{path*}"."""
+        return frozenset(
+            name.strip("+*")
+            for name in _PLACEHOLDER.findall(self.path)
+            if name.startswith("+") or name.endswith(("+", "*"))
+        )
+
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def _plain_placeholder(match: re.Match[str]) -> str:
+    """`{+where}` and `{path*}` without their operators; `{?limit,offset}` is a query and none of the path."""
+    name = match[1]
+    if name[:1] in ("?", "&", "#"):
+        return ""
+    return "{" + placeholder(name) + "}"
+
+
+def placeholder(name: str) -> str:
+    """The name that a path parameter has in a template."""
+    return re.sub(r"\s+", "_", name.strip("+*./; "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +110,7 @@ class Document:
     name: str
     data: Node
     nullable: bool
+    _heirs: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def resolve(self, node: Json) -> Node:
         """`node`, or the target of its references. Anything but a mapping becomes {}. Raises Unresolvable."""
@@ -86,6 +137,20 @@ class Document:
                 raise Unresolvable(f'"{reference}" is not in this file')
         return found
 
+    def children(self, reference: str) -> list[str]:
+        """References of the components that inherit from `reference` by `allOf`."""
+        if not self._heirs:
+            self._heirs[""] = []
+            components = self.data.get("components")
+            schemas = components.get("schemas") if isinstance(components, dict) else None
+            for name, schema in _mapping(schemas).items():
+                parts = schema.get("allOf") if isinstance(schema, dict) else None
+                for part in parts if isinstance(parts, list) else ():
+                    if isinstance(part, dict) and isinstance(part.get("$ref"), str):
+                        own = name.replace("~", "~0").replace("/", "~1")
+                        self._heirs.setdefault(part["$ref"], []).append(f"#/components/schemas/{own}")
+        return self._heirs.get(reference, [])
+
     def operations(self) -> Iterator[Operation | tuple[str, str]]:
         """Every operation in the order of the file. For one that cannot be read, it is the key and the reason."""
         for path, item in _mapping(self.data.get("paths")).items():
@@ -99,7 +164,8 @@ class Document:
                 if not isinstance(operation, dict):
                     continue
                 try:
-                    yield Operation(verb, path, operation, self._parameters(item, operation))
+                    servers = _servers(operation) or _servers(item)
+                    yield Operation(verb, path, operation, self._parameters(item, operation), servers)
                 except Unresolvable as error:
                     yield f"{verb} {path}", str(error)
 
@@ -132,10 +198,12 @@ def read(path: Path) -> Document:
     if not isinstance(data, dict):
         raise CannotImport(f"{path.name}: not an OpenAPI file: the root is not a mapping")
     if "swagger" in data:
-        raise CannotImport(f'{path.name}: swagger "{data["swagger"]}" is OpenAPI 2; convert it to OpenAPI 3 first')
+        if str(data["swagger"]) not in ("2", "2.0"):
+            raise CannotImport(f'{path.name}: swagger "{data["swagger"]}" is not 2.0')
+        data = swagger2.converted(data)
     version = str(data.get("openapi", ""))
-    if not re.match(r"3\.[01](\.|$)", version):
-        raise CannotImport(f'{path.name}: openapi "{version}" is not 3.0 or 3.1')
+    if not re.match(r"3\.[012](\.|$)", version):
+        raise CannotImport(f'{path.name}: openapi "{version}" is not 3.0, 3.1 or 3.2')
     if not _mapping(data.get("paths")):
         raise CannotImport(f'{path.name}: no operations: "paths" is missing or empty')
     return Document(path.name, data, nullable=version.startswith("3.0"))
@@ -203,6 +271,11 @@ for _tag, _pattern, _first in (
     ("merge", r"<<", "<"),
 ):
     _Yaml.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+def _servers(node: Mapping[str, Json]) -> tuple[Node, ...]:
+    servers = node.get("servers")
+    return tuple(server for server in servers if isinstance(server, dict)) if isinstance(servers, list) else ()
 
 
 def _mapping(value: Json) -> Node:

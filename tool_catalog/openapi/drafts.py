@@ -6,10 +6,17 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from tool_catalog import naming
-from tool_catalog.catalog import STANDARD_METHODS, Json
+from tool_catalog.catalog import JSON_MEDIA_TYPE, STANDARD_METHODS, Json
 from tool_catalog.compiler import DESCRIPTION_LENGTH, TITLE_LENGTH
 from tool_catalog.naming import singular
-from tool_catalog.openapi.arguments import Context, NotCallable, Subject, arguments, example, object_schema
+from tool_catalog.openapi.arguments import (
+    Context,
+    NotCallable,
+    Subject,
+    arguments,
+    example,
+    object_schema,
+)
 from tool_catalog.openapi.responses import Response, guessed_paging, item_schema
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.texts import ended, fitted, plain
@@ -39,7 +46,8 @@ SHOWN_NAMES = 8
 class Draft:
     """A method as the record will hold it, and its comments by path.
 
-    `guesses` names the keys that are guesses. `cuts` holds what was cut short or left out, with its path in the method.
+    `guesses` names the keys that are guesses.
+    `cuts` holds what was cut short or left out, with its path in the method.
     """
 
     data: dict[str, Json]
@@ -53,28 +61,34 @@ def draft(context: Context, subject: Subject) -> Draft:
     operation, place, answer = subject.operation, subject.placement, subject.answer
     if answer.problem:
         raise NotCallable(answer.problem)
-    servers = operation.data.get("servers")
-    if isinstance(servers, list) and servers and isinstance(servers[0], dict):
-        raise NotCallable(f"has a server of its own ({servers[0].get('url')}); tools never leave the base URL")
+    if operation.key in context.not_callable:
+        raise NotCallable(context.not_callable[operation.key])
     made = Draft({})
     # Only a read can be paged or projected. For a list below the root of a response, only the method `list` can.
     listed = answer.items is not None and (
         place.method == "list" or (place.method not in STANDARD_METHODS and "." not in answer.items)
     )
     paging = guessed_paging(context.document, operation, answer) if place.method == "list" else None
-    body_format, named = arguments(
+    body, named = arguments(
         context, subject, made.cuts, replaced=paging.replaces if paging else (), ours=_OURS if listed else ()
     )
     _head(made, context, subject, listed=listed)
-    for location in ("path", "query", "header", "body"):
+    for location in ("path", "query", "header", "cookie", "body"):
         own = {name: one for name, one in named.items() if one.location == location}
-        if "body" in own and own["body"].upstream == "":
-            made.data["body_schema"] = own["body"].schema
+        if len(own) == 1 and (one := next(iter(own.values()))).whole and "name" not in one.mapping:
+            made.data["body_schema"] = one.schema
         elif own:
             made.data[f"{location}_schema"] = object_schema(own, location)
-    if body_format == "form" and "body_schema" in made.data:
-        made.data["body_format"] = "form"
+    if "body_schema" in made.data or body.keys.get("body_required"):
+        made.data |= body.keys
+    if answer.accept != JSON_MEDIA_TYPE:
+        made.data["accept"] = answer.accept
+    if answer.redirects:
+        made.data["redirects"] = True
+    if operation.key in context.own_auth:
+        made.data["auth"] = context.own_auth[operation.key]
     mappings = {name: one.sent_as(name) for name, one in named.items() if one.sent_as(name)}
+    mappings |= {name: {"location": "query", "value": value} for name, value in operation.constants}
     if mappings:
         made.data["parameters"] = mappings
     made.data["response_schema"] = answer.schema
@@ -101,7 +115,8 @@ def _head(made: Draft, context: Context, subject: Subject, *, listed: bool) -> N
     summary = plain(operation.data.get("summary")).rstrip(".")
     title = _TITLES.get(place.method, f"{place.method.replace('_', ' ').capitalize()}: {{resource}}").format(**words)
     made.data["title"] = fitted(summary if len(summary) >= TITLE_LENGTH[0] else title, TITLE_LENGTH[1])
-    made.data["request"] = f"{operation.verb} {operation.path}"
+    prefix = context.prefixes.get(operation.key, context.prefixes.get("", ""))
+    made.data["request"] = f"{operation.verb} {prefix}{operation.template}"
     if place.method not in STANDARD_METHODS:
         reads = operation.verb == "GET"
         made.data["access"] = "read" if reads else "write"

@@ -23,7 +23,7 @@ from pathlib import Path
 from tool_catalog.atomic_write import write_atomically
 from tool_catalog.catalog import Json
 from tool_catalog.compiler import compile_catalog
-from tool_catalog.openapi import drafts, integration, responses
+from tool_catalog.openapi import drafts, integration, responses, servers
 from tool_catalog.openapi.arguments import Context, NotCallable, Subject
 from tool_catalog.openapi.document import CannotImport, Document, Operation, Unresolvable, read
 from tool_catalog.openapi.drafts import Draft
@@ -76,7 +76,7 @@ def _run(options: Options, progress: Progress) -> Report:
         raise CannotImport(
             f'"{options.integration}" is not an integration name; use lower-case letters, digits and single "_" or "-"'
         )
-    if options.base_url is not None and not integration.is_https(options.base_url):
+    if options.base_url is not None and not servers.is_https(options.base_url):
         raise CannotImport(f'"{options.base_url}" is not a base URL; give one that starts with https:// and has a host')
     document = read(options.source)
     target = options.into / options.integration
@@ -88,7 +88,15 @@ def _run(options: Options, progress: Progress) -> Report:
     where = placements(seen, _known(memory))
     everything = [one for one in document.operations() if isinstance(one, Operation)]
     made = integration.draft(document, options.integration, everything, options.base_url)
-    context = Context(document, options.integration, made.credential_names, options.passing)
+    context = Context(
+        document,
+        options.integration,
+        made.credential_names,
+        options.passing,
+        own_auth=made.own_auth,
+        prefixes=made.prefixes,
+        not_callable=made.not_callable,
+    )
     methods = _methods(context, seen, where, found_answers, report, progress=progress)
     files = {INTEGRATION_FILE: RecordFile(made.data, made.comments), **resource_files(methods, where, found_answers)}
     options.into.mkdir(parents=True, exist_ok=True)
@@ -172,13 +180,15 @@ def _methods(
     progress: Progress,
 ) -> dict[str, Draft]:
     """Operation key -> method. Operations that no tool can be made of are reported."""
-    names = tool_names(context.integration, seen, where)
+    with_ids = {where[key].resource for key, answer in found.items() if key in where and answer.objects_have_id}
+    names = tool_names(context.integration, seen, where, with_ids)
     made: dict[str, Draft] = {}
     for number, one in enumerate(seen):
         progress.step("drafting", number, len(seen))
         operation, place = one.operation, where[one.operation.key]
         try:
-            subject = Subject(operation, place, found[operation.key], names[place.resource])
+            has_id = place.resource in with_ids
+            subject = Subject(operation, place, found[operation.key], names[place.resource], has_id)
             made[operation.key] = drafts.draft(context, subject)
         except (NotCallable, Unresolvable) as error:
             report.skipped.append((operation.key, str(error)))

@@ -136,7 +136,7 @@ def placements(seen: list[Seen], known: Mapping[str, tuple[str, str]]) -> dict[s
     # The shortest path gets the best name, whatever the order in the file.
     order = {verb: index for index, verb in enumerate(VERBS)}
     by_path = sorted(
-        seen, key=lambda one: (len(shape(one.operation.path)), one.operation.path, order[one.operation.verb])
+        seen, key=lambda one: (len(shape(one.operation.template)), one.operation.path, order[one.operation.verb])
     )
     for one in by_path:
         if one.operation.key in found:
@@ -163,6 +163,10 @@ def shape(path: str) -> Shape:
     return tuple(found)
 
 
+def _is_custom(name: str) -> bool:
+    return _METHOD.fullmatch(name) is not None and name not in STANDARD_METHODS
+
+
 class _Paths:
     """All paths of one specification, because each path is judged by the others."""
 
@@ -171,7 +175,7 @@ class _Paths:
         self.lists: set[Shape] = set()
         self.with_items: set[Shape] = set()
         for one in seen:
-            path = shape(one.operation.path)
+            path = shape(one.operation.template)
             self.verbs[path].add(one.operation.verb)
             if one.returns_list:
                 self.lists.add(path)
@@ -181,7 +185,7 @@ class _Paths:
 
     def resource(self, one: Seen) -> Shape:
         """The path of the collection or single object that the operation works on."""
-        path = _trimmed(shape(one.operation.path))
+        path = _trimmed(shape(one.operation.template))
         while (owner := self._owner(path)) is not None:
             path = owner
         return path
@@ -211,13 +215,15 @@ class _Paths:
         return None
 
     def by_id(self, one: Seen) -> bool:
-        path = shape(one.operation.path)
+        path = shape(one.operation.template)
         return len(path) > 1 and path[-1] == PARAMETER and path[-2] != PARAMETER
 
     def methods(self, one: Seen, resource: str) -> Iterator[str]:
         """An endless series of names for the method, best first."""
-        path, verb = shape(one.operation.path), one.operation.verb
+        path, verb = shape(one.operation.template), one.operation.verb
         collection = self.resource(one)
+        if variant := snake_case(one.operation.variant):
+            yield from (name for name in (variant, f"{verb.lower()}_{variant}") if _is_custom(name))
         rest = path[len(collection) :]
         action = "_".join(snake_case(part) for part in rest if part != PARAMETER)
         if action:
@@ -244,7 +250,7 @@ class _Paths:
         if verb == "GET":
             if not one.returns_list:
                 return "get"
-            names = re.findall(r"\{([^{}]*)\}", one.operation.path)[-1:]
+            names = re.findall(r"\{([^{}]*)\}", one.operation.template)[-1:]
             return f"list_by_{snake_case(names[0])}" if names else "list"
         if verb == "PATCH" or (verb == "PUT" and "PATCH" not in verbs):
             return "update"

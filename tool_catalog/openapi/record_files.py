@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from tool_catalog import naming
 from tool_catalog.catalog import STANDARD_METHODS, Json
 from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi import integration
+from tool_catalog.openapi.arguments import names_the_id
+from tool_catalog.openapi.combining import listed
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Placement, Seen
@@ -29,16 +31,22 @@ class RecordFile:
     comments: dict[KeyPath, str] = field(default_factory=dict)
 
 
-def tool_names(integration_name: str, seen: list[Seen], where: Mapping[str, Placement]) -> dict[str, dict[str, str]]:
+def tool_names(
+    integration_name: str, seen: list[Seen], where: Mapping[str, Placement], with_ids: Container[str] = ()
+) -> dict[str, dict[str, str]]:
     """Resource -> method -> tool name. A name follows the rules, is short, is unique, and ends with "by id" only for an
-    operation with an id."""
+    operation with an id. The objects of the resources `with_ids` have an `id`.
+    """
     names: dict[str, dict[str, str]] = defaultdict(dict)
     taken: set[str] = set()
     for one in seen:
         place = where[one.operation.key]
         name = naming.tool_name(integration_name, place.resource, place.method)
-        if place.method in ("get", "update", "delete") and "{" not in one.operation.path.rstrip("/").rpartition("/")[2]:
+        ending = one.operation.template.rstrip("/").rpartition("/")[2]
+        if place.method in ("get", "update", "delete") and "{" not in ending:
             name = name.removesuffix("_by_id")
+        elif place.resource in with_ids and not names_the_id(ending.strip("{}"), place.resource) and place.by_id:
+            name = name.removesuffix("_by_id") + f"_by_{snake_case(ending)}" if name.endswith("_by_id") else name
         if name in taken:  # two resources with one singular
             name = f"{snake_case(integration_name)}_{place.resource}_{place.method}"
         name = naming.shorten(name)
@@ -85,7 +93,8 @@ def _shared(resource: str, found: Iterable[Response]) -> dict[str, tuple[str, Js
         for component, schema in ((answer.component, answer.schema), (answer.item_component, item_schema(answer))):
             if component and schema and schema.get("properties"):
                 uses[component] += 1
-                schemas.setdefault(component, schema)
+                plain_type = "object" if "object" in listed(schema.get("type")) else schema.get("type")
+                schemas.setdefault(component, {**schema, "type": plain_type} if plain_type else schema)
     names: dict[str, tuple[str, Json]] = {}
     for component, count in uses.items():
         name = snake_case(component) or singular(resource)

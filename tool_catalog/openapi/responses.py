@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tool_catalog.catalog import Json
+from tool_catalog.catalog import JSON_MEDIA_TYPE, Json, media_kind
 from tool_catalog.naming import snake_case
 from tool_catalog.openapi.document import Document, Operation
-from tool_catalog.openapi.schema_conversion import OUTPUT_DEPTH, OUTPUT_NODES, Converter
+from tool_catalog.openapi.schema_conversion import OUTPUT_DEPTH, OUTPUT_DESCRIPTION, OUTPUT_NODES, Converter
+from tool_catalog.openapi.texts import fitted, plain
 
 Schema = dict[str, Json]
 
-_JSON = re.compile(r"(application|text)/([\w.+-]+\+)?json\s*(;.*)?$|\*/\*$", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _OBJECTS = (
@@ -78,7 +78,8 @@ class Response:
 
     `items`      JMESPath to the objects of a list; `searched`: the response also has signs of paging, like a search.
     `component`  name under which the specification shares the schema; `item_component` is the name for one object.
-    `problem`    why a model cannot be given the response.
+    `problem`    why a model cannot be given the response; `accept` is its media type.
+    `redirects`  a redirect is documented, and its Location is a result.
     """
 
     schema: Schema
@@ -88,6 +89,13 @@ class Response:
     searched: bool = False
     empty: bool = False
     problem: str = ""
+    accept: str = JSON_MEDIA_TYPE
+    redirects: bool = False
+
+    @property
+    def objects_have_id(self) -> bool:
+        """Whether the object, or each of the listed ones, has a member `id`."""
+        return "id" in (item_schema(self) if self.items is not None else self.schema).get("properties", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ def documented(document: Document, operation: Operation) -> Response:
     responses = operation.data.get("responses")
     responses = responses if isinstance(responses, Mapping) else {}
     successes = sorted(code for code in responses if re.fullmatch(r"2(\d\d|XX)", str(code), re.IGNORECASE))
+    redirects = any(re.fullmatch(r"30[12378]|3XX", str(code), re.IGNORECASE) for code in responses)
     empty = False
     for code in (*successes, *(["default"] if "default" in responses and not successes else [])):
         response = document.resolve(responses[code])
@@ -110,11 +119,50 @@ def documented(document: Document, operation: Operation) -> Response:
         if not isinstance(content, Mapping) or not content:
             empty = True
             continue
-        for media_type, media in content.items():
-            if _JSON.match(media_type):
-                return _answer(document, operation, document.resolve(media).get("schema"))
-        return Response({}, problem=f"returns {', '.join(content)}; a model can be given JSON only")
+        found = _of_content(document, operation, content, plain(response.get("description")))
+        return replace(found, redirects=redirects)
+    if redirects and not successes:
+        return Response(_REDIRECT, redirects=True)
     return Response({"type": "object", "description": "The answer has no body."} if empty else {}, empty=empty)
+
+
+def _of_content(document: Document, operation: Operation, content: Mapping[str, Json], text: str) -> Response:
+    """The response in the media type that a model can use best: JSON, then text, then any other."""
+    kinds = {media_type: media_kind(media_type) for media_type in content}
+    for media_type, media in content.items():
+        if kinds[media_type] == "json":
+            found = _answer(document, operation, document.resolve(media).get("schema"))
+            return replace(found, accept=_accepted(media_type))
+    as_text = next((media_type for media_type in content if kinds[media_type] == "text"), "")
+    said = fitted(text, OUTPUT_DESCRIPTION)
+    if as_text:
+        schema: Schema = {"type": "string", "description": said or "The text of the answer."}
+        return Response(_object(text=schema), accept=as_text)
+    schema = {"type": "string", "description": said or "The bytes of the answer, in Base64."}
+    return Response(_object(base64=schema, bytes={"type": "integer"}), accept=next(iter(content)))
+
+
+def _accepted(media_type: str) -> str:
+    name = media_type.partition(";")[0].strip()
+    return JSON_MEDIA_TYPE if name in ("*/*", "application/*", JSON_MEDIA_TYPE) else name
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": {**properties, "media_type": {"type": "string"}}}
+
+
+_REDIRECT: Schema = {
+    "type": "object",
+    "properties": {
+        "redirect": {
+            "type": "object",
+            "properties": {
+                "status": {"type": "integer"},
+                "location": {"type": "string", "description": "Where the answer is; it is not fetched."},
+            },
+        }
+    },
+}
 
 
 def _answer(document: Document, operation: Operation, schema: Json) -> Response:

@@ -13,7 +13,7 @@ import jsonschema_rs
 
 from tool_catalog.catalog import Json
 from tool_catalog.naming import snake_case
-from tool_catalog.openapi.combining import FORMATS, as_list, either, kind_of, listed, merge_into
+from tool_catalog.openapi.combining import FORMATS, as_dict, as_list, either, kind_of, listed, merge_into
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.texts import ended, fitted, plain, sentences
 from tool_catalog.yaml_source import KeyPath
@@ -70,6 +70,8 @@ class Converter:
     depth: int = INPUT_DEPTH
     nodes: int = INPUT_NODES
     notes: list[Note] = field(default_factory=list)
+    open: set[KeyPath] = field(default_factory=set)
+    """Where the source says in so many words that an object has further members."""
     _level: int = 0
     _left: int = 0
 
@@ -80,6 +82,9 @@ class Converter:
     def root(self, schema: Json, path: KeyPath = ()) -> Schema:
         """The schema of a request body. Alternatives at the root are merged, because model APIs refuse them there."""
         merged, above = self._flat(schema, ())
+        if isinstance(kinds := merged.get("type"), list):  # no body is sent by leaving it out
+            left = [kind for kind in kinds if kind != "null"]
+            merged = {**merged, "type": left[0] if len(left) == 1 else left}
         return self._bounded(lambda: self._input(self._united(merged, path, above), path, above, -1))
 
     def answer(self, schema: Json, path: KeyPath = ()) -> Schema:
@@ -88,7 +93,7 @@ class Converter:
 
     def _bounded(self, attempt: Callable[[], Schema]) -> Schema:
         for level in range(self.depth, 0, -1):
-            self._level, self._left, self.notes = level, self.nodes, []
+            self._level, self._left, self.notes, self.open = level, self.nodes, [], set()
             result = attempt()
             if self._left >= 0:
                 break
@@ -114,10 +119,10 @@ class Converter:
             self._object(merged, result, path, above, depth)
         elif "object" in listed(kind) and merged.get("additionalProperties") is False:
             result["additionalProperties"] = False
-        if "array" in listed(kind) and "items" in merged:
-            items = merged["items"][0] if isinstance(merged["items"], list) and merged["items"] else merged["items"]
-            if part := self._input(items, (*path, "items"), above, depth + 1):
-                result["items"] = part
+        if "array" in listed(kind):
+            items = merged.get("items", {})
+            items = items[0] if isinstance(items, list) and items else items
+            result["items"] = self._input(items, (*path, "items"), above, depth + 1)
         self._alternatives(merged, result, path, above, depth)
         return result
 
@@ -132,9 +137,11 @@ class Converter:
             result["properties"] = properties
         if needed := [name for name in properties if name in required]:
             result["required"] = needed
-        rest = merged.get("additionalProperties", not properties)
+        rest = merged.get("additionalProperties", True)
         if isinstance(rest, dict):
             rest = self._input(rest, (*path, "additionalProperties"), above, depth + 1) or True
+        if rest is not False and "additionalProperties" in merged:
+            self.open.add(path)
         if properties or rest is not True:
             result["additionalProperties"] = rest
 
@@ -147,6 +154,10 @@ class Converter:
                 for index, part in enumerate(merged[key])
                 if (branch := self._input(part, (*path, key, index), above, depth + 1)) not in ({}, {"type": "null"})
             ]
+            tag = merged["discriminator"].get("propertyName") if isinstance(merged.get("discriminator"), dict) else None
+            for branch in branches:
+                if tag in branch.get("properties", {}) and tag not in branch.get("required", ()):
+                    branch["required"] = [*branch.get("required", ()), tag]
             null = any(kind_of(self._flat(part, above)[0]) == "null" for part in merged[key])
             if len(branches) == 1:
                 branch = branches[0]
@@ -158,6 +169,9 @@ class Converter:
             elif branches:
                 # Always anyOf: what was cut in the branches may match two of them, and more hosts know it than oneOf.
                 result["anyOf"] = [*branches, *([{"type": "null"}] if null else [])]
+                told = dict.fromkeys(ended(branch["description"]) for branch in branches if "description" in branch)
+                if told and "description" not in result:
+                    result["description"] = fitted(" Or: ".join(told), INNER_DESCRIPTION)
                 if "type" in result and all("type" in branch for branch in branches):
                     del result["type"]  # each branch states its type more exactly
             return
@@ -240,8 +254,22 @@ class Converter:
 
     # ---- both
 
-    def _flat(self, schema: Json, above: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
-        """`schema` with its own `$ref` and `allOf` merged into it, and the references that are now open."""
+    def _with_children(self, parent: Schema, reference: str) -> Schema:
+        """A parent of an inheritance as the choice between its children, whose members a request may have too."""
+        if any(key in parent for key in _ALTERNATIVES):
+            return parent
+        mapping = parent["discriminator"].get("mapping")
+        targets = list(mapping.values()) if isinstance(mapping, dict) else []
+        named = [one if "/" in str(one) else f"#/components/schemas/{one}" for one in targets]
+        children = dict.fromkeys([*named, *self.document.children(reference)])
+        choice = [{"$ref": child} for child in children if child != reference]
+        return {**parent, "anyOf": choice} if choice else parent
+
+    def _flat(self, schema: Json, above: tuple[str, ...], *, inherited: bool = False) -> tuple[Schema, tuple[str, ...]]:
+        """`schema` with its own `$ref` and `allOf` merged into it, and the references that are now open.
+
+        `inherited`: the schema is part of another, which then has its members and is no choice between its children.
+        """
         if not isinstance(schema, dict):
             return {}, above
         parts: list[Schema] = []
@@ -252,12 +280,14 @@ class Converter:
                 return {"type": "object"}, above
             above = (*above, reference)
             target, above = self._flat(self.document.target(reference), above)
+            if not inherited and isinstance(target.get("discriminator"), dict):
+                target = self._with_children(target, reference)
             if self.document.nullable:  # 3.0: what stands beside a reference is ignored, but its text is the better one
                 own = {key: own[key] for key in ("description",) if plain(own.get(key))}
             parts.append(target)
         for part in as_list(schema.get("allOf")):
-            merged, above = self._flat(part, above)
-            parts.append(merged)
+            merged, above = self._flat(part, above, inherited=True)
+            parts.append({key: value for key, value in merged.items() if key != "discriminator"})
         parts.append(own)
         if len(parts) == 1:
             return self._dialect(own), above
@@ -290,10 +320,8 @@ class Converter:
                 continue
             rest = {name: value for name, value in merged.items() if name != key}
             if not all("object" in listed(kind_of(branch)) or "required" in branch for branch in branches):
-                same = {str(kind_of(branch)) for branch in branches}
-                first = branches[0] if len(branches) == 1 or (len(same) == 1 and len(path) <= 1) else {}
-                if first:
-                    merge_into(rest, first)
+                if len(branches) == 1:
+                    merge_into(rest, branches[0])
                     return rest
                 return merged if tell else rest
             united: Schema = {}
@@ -301,8 +329,8 @@ class Converter:
                 part = {
                     name: value for name, value in branch.items() if name not in ("required", "title", "description")
                 }
-                if part.get("additionalProperties") is False and len(branches) > 1:
-                    del part["additionalProperties"]
+                if len(branches) > 1:
+                    part.pop("additionalProperties", None)
                 known = united.get("properties", {})
                 both = {
                     name: either(known[name], schema)
@@ -312,9 +340,15 @@ class Converter:
                 merge_into(united, {**part, "properties": {**part.get("properties", {}), **known, **both}})
                 united["properties"] = {**united.get("properties", {}), **both}
             needed = set.intersection(*(set(as_list(branch.get("required"))) for branch in branches))
+            tag = merged["discriminator"].get("propertyName") if isinstance(merged.get("discriminator"), dict) else None
+            if all(tag in as_dict(branch.get("properties")) for branch in branches):
+                needed.add(tag)
             united["required"] = sorted({*needed, *as_list(rest.get("required"))})
             rest.pop("required", None)
             merge_into(united, rest)
+            own = as_dict(rest.get("properties"))
+            if own:  # what all alternatives have comes first
+                united["properties"] = {**{name: united["properties"][name] for name in own}, **united["properties"]}
             if tell and len(branches) > 1:
                 self.notes.append(Note(path, f"{len(branches)} alternatives merged into one object"))
             return united
@@ -334,7 +368,8 @@ class Converter:
         kind = kind_of(merged) or "object"
         self.notes.append(Note(path, f"{reason}; a plain {' or '.join(listed(kind))} from here on"))
         kept: Schema = {key: merged[key] for key in ("description", "title") if key in merged}
-        return self._leaf(kept, kind, path, limit=INNER_DESCRIPTION)
+        cut = self._leaf(kept, kind, path, limit=INNER_DESCRIPTION)
+        return {**cut, "items": {}} if "array" in listed(kind) else cut
 
 
 def _name(reference: str) -> str:

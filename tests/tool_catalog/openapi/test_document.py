@@ -27,9 +27,10 @@ def written(folder: Path, content: str | bytes, name: str = "openapi.json") -> P
         ('{\n"openapi" "3.0.0"}', "openapi.json:2: not JSON: Expecting ':' delimiter"),
         ("openapi: 3.0.0\n  paths: x: y\n", "openapi.json:2: not YAML: mapping values are not allowed in this context"),
         (b"\xff\xfe{}", "openapi.json: not UTF-8 text (byte 0)"),
-        ('{"swagger": "2.0"}', 'openapi.json: swagger "2.0" is OpenAPI 2; convert it to OpenAPI 3 first'),
-        ('{"paths": {}}', 'openapi.json: openapi "" is not 3.0 or 3.1'),
-        ("openapi: 4.0.0", 'openapi.json: openapi "4.0.0" is not 3.0 or 3.1'),
+        ('{"swagger": "1.2"}', 'openapi.json: swagger "1.2" is not 2.0'),
+        ('{"swagger": "2.0"}', 'openapi.json: no operations: "paths" is missing or empty'),
+        ('{"paths": {}}', 'openapi.json: openapi "" is not 3.0, 3.1 or 3.2'),
+        ("openapi: 4.0.0", 'openapi.json: openapi "4.0.0" is not 3.0, 3.1 or 3.2'),
         ('{"openapi": "3.0.1", "paths": {}}', 'openapi.json: no operations: "paths" is missing or empty'),
         ("a: " + "[" * 5000, "openapi.json:1: nested deeper than 200 levels"),
         ('{"a": ' + "[" * 200_000, "openapi.json: nested too deeply to be read"),
@@ -58,7 +59,7 @@ def test_a_file_over_the_limit_is_refused_unread(tmp_path: Path) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("version", ["3.0.0", "3.0.4", "3.1.0", "3.1.1", "3.1"])
+@pytest.mark.parametrize("version", ["3.0.0", "3.0.4", "3.1.0", "3.1.1", "3.1", "3.2.0"])
 def test_both_versions_are_read_with_a_byte_order_mark_or_without(tmp_path: Path, version: str) -> None:
     for mark in ("", "\ufeff"):
         found = read(written(tmp_path, mark + GOOD.replace("3.1.0", version)))

@@ -42,13 +42,15 @@ LIST = {"type": "array", "items": {"type": "string"}}
     ("parameter", "mapping"),
     [
         (query("a", {"type": "string"}), {}),
-        (query("a", LIST), {"a": {"style": "repeat"}}),
-        (query("a", LIST, explode=False), {"a": {"style": "comma"}}),
-        (query("a", LIST, style="spaceDelimited"), {"a": {"style": "comma"}}),
+        (query("a", LIST), {}),
+        (query("a", LIST, explode=False), {"a": {"explode": False}}),
+        (query("a", LIST, style="spaceDelimited"), {"a": {"style": "spaceDelimited"}}),
+        (query("a", LIST, style="pipeDelimited", explode=True), {"a": {"style": "pipeDelimited", "explode": True}}),
+        (query("a", {"type": "string"}, allowReserved=True), {"a": {"allow_reserved": True}}),
         (query("a", LIST, style="deepObject", explode=True), {"a": {"style": "brackets"}}),
-        (query("a[]", LIST), {"a": {"name": "a[]", "style": "repeat"}}),
-        (query("a", OBJECT, style="deepObject"), {"a": {"style": "deep"}}),
-        (query("a", OBJECT), {"a": {"style": "spread"}}),
+        (query("a[]", LIST), {"a": {"name": "a[]"}}),
+        (query("a", OBJECT, style="deepObject"), {"a": {"style": "deepObject"}}),
+        (query("a", OBJECT), {}),
         (
             {"name": "a", "in": "query", "content": {"application/json": {"schema": OBJECT}}},
             {"a": {"style": "json"}},
@@ -309,7 +311,8 @@ KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
             {**KEY, "name": "Authorization", "description": "Prefix the key with 'Token '."},
             {"scheme": "header", "name": "Authorization", "value": "Token {api_key}"},
         ),
-        ({**KEY, "in": "cookie"}, {"scheme": "none"}),
+        ({**KEY, "in": "cookie"}, {"scheme": "cookie", "name": "X-Key", "value": "{api_key}"}),
+        ({"type": "mutualTLS"}, {"scheme": "none"}),
     ],
 )
 def test_a_security_scheme_becomes_the_auth_of_the_integration(scheme: Json, auth: Json) -> None:
@@ -321,7 +324,11 @@ def test_the_scheme_that_most_operations_take_is_chosen_and_a_pair_is_told() -> 
     made = whole(both, {"security": [{"key": []}]}, {"security": [{"key": []}, {"bearer": []}]})
     assert made.data["auth"]["scheme"] == "header"
     pair = whole({**both, "security": [{"key": [], "bearer": []}]}, {})
-    assert pair.comments["auth",] == "# guessed: only bearer is sent, and the API asks for key and bearer together"
+    assert pair.data["auth"] == {
+        **{"scheme": "header", "name": "X-Key", "value": "{api_key}"},
+        "also": [{"scheme": "bearer", "value": "{token}"}],
+    }
+    assert list(pair.data["credentials"]) == ["api_key", "token"]
 
 
 @pytest.mark.parametrize(

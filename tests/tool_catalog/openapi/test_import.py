@@ -102,7 +102,7 @@ BASE = "https://eu.parcels.example.com/api/v1"
             },
             (
                 "GET",
-                f"{BASE}/parcels?status=waiting%2Cmoving&weight%5Bgte%5D=500&created%5Bafter%5D=2026-01-01"
+                f"{BASE}/parcels?status=waiting,moving&weight%5Bgte%5D=500&created%5Bafter%5D=2026-01-01"
                 "&fields=id%2Cto&page=1&per_page=50",
                 {"X-Trace": "t1"},
                 None,
@@ -149,21 +149,24 @@ def test_a_call_of_an_imported_tool_is_the_request_the_specification_describes(
 def test_an_operation_that_no_tool_can_be_made_of_is_named_with_the_reason(imports: Import) -> None:
     assert imports().skipped == [
         ("GET /shipments", "is deprecated"),
-        ("PUT /parcels/{parcelId}/photo", "takes multipart/form-data; only JSON and forms can be sent"),
+        ("PUT /parcels/{parcelId}/photo", "takes multipart/form-data; only JSON, forms and text can be sent"),
     ]
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"responses": {"200": {"content": {"text/csv": {}}}}}, "returns text/csv; a model can be given JSON only"),
+        (
+            {"parameters": [{"name": "f", "in": "query", "required": True, "content": {"application/pdf": {}}}]},
+            'needs "f" as application/pdf, which cannot be sent in the query',
+        ),
         (
             {"servers": [{"url": "https://files.example.com"}]},
             "has a server of its own (https://files.example.com); tools never leave the base URL",
         ),
         (
-            {"parameters": [{"name": "sid", "in": "cookie", "required": True, "schema": {"type": "string"}}]},
-            'needs "sid" in the cookie, where nothing can be sent',
+            {"parameters": [{"name": "sid", "in": "formData", "required": True, "schema": {"type": "string"}}]},
+            'needs "sid" in the formData, where nothing can be sent',
         ),
         (
             {"parameters": [{"$ref": "common.yaml#/x"}]},

@@ -1,0 +1,167 @@
+"""The style table of OpenAPI: each style once, exploded and not, with the request it makes."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from functions.gateway import requests
+from functions.gateway.errors import WrongArguments
+from functions.gateway.json_text import Json
+from functions.gateway.parameter_styles import ROWS
+from tests.gateway.calling import tool
+from tool_catalog.catalog import STYLES, Parameter, Style
+
+BASE = "https://api.example.com"
+ARRAY = ["blue", "black", "brown"]
+OBJECT = {"R": 100, "G": 200, "B": 150}
+
+
+def sent(location: str, value: Json, **how: Any) -> str:
+    """The part of the request that the value is written to."""
+    path = "/x/{color}" if location == "path" else "/x/"
+    media_type = "application/x-www-form-urlencoded" if location == "body" else "application/json"
+    parameter = Parameter(location, "color", "color", **how)  # type: ignore[arg-type]
+    request = requests.build(tool("POST", path, parameter, media_type=media_type), {"color": value}, BASE, {})
+    headers = dict(request.headers)
+    match location:
+        case "header":
+            return headers.get("color", "")
+        case "cookie":
+            return headers.get("Cookie", "")
+        case "body":
+            return (request.body or b"").decode()
+    return request.url.removeprefix(f"{BASE}/x/").removeprefix("?")
+
+
+@pytest.mark.parametrize(
+    ("row", "empty", "string", "array", "members"),
+    [
+        # The "Style Examples" of the OpenAPI specification, row by row.
+        ("path matrix", None, ";color=blue", ";color=blue,black,brown", ";color=R,100,G,200,B,150"),
+        ("path matrix*", None, ";color=blue", ";color=blue;color=black;color=brown", ";R=100;G=200;B=150"),
+        ("path label", None, ".blue", ".blue,black,brown", ".R,100,G,200,B,150"),
+        ("path label*", None, ".blue", ".blue.black.brown", ".R=100.G=200.B=150"),
+        ("path simple", None, "blue", "blue,black,brown", "R,100,G,200,B,150"),
+        ("path simple*", None, "blue", "blue,black,brown", "R=100,G=200,B=150"),
+        ("header simple", "", "blue", "blue,black,brown", "R,100,G,200,B,150"),
+        ("header simple*", "", "blue", "blue,black,brown", "R=100,G=200,B=150"),
+        ("query form", "color=", "color=blue", "color=blue,black,brown", "color=R,100,G,200,B,150"),
+        ("query form*", "color=", "color=blue", "color=blue&color=black&color=brown", "R=100&G=200&B=150"),
+        (
+            *("query spaceDelimited", "color=", "color=blue"),
+            *("color=blue%20black%20brown", "color=R%20100%20G%20200%20B%20150"),
+        ),
+        (
+            *("query pipeDelimited", "color=", "color=blue"),
+            *("color=blue%7Cblack%7Cbrown", "color=R%7C100%7CG%7C200%7CB%7C150"),
+        ),
+        (
+            *("query deepObject*", "color=", "color=blue"),
+            *("color=blue&color=black&color=brown", "color%5BR%5D=100&color%5BG%5D=200&color%5BB%5D=150"),
+        ),
+        ("cookie form", "color=", "color=blue", "color=blue,black,brown", "color=R,100,G,200,B,150"),
+        ("cookie cookie*", "color=", "color=blue", "color=blue; color=black; color=brown", "R=100; G=200; B=150"),
+        # Where the specification names no style: JSON text, and the lists of PHP and Rails.
+        (
+            *("query json", "color=%22%22", "color=%22blue%22"),
+            "color=%5B%22blue%22%2C%22black%22%2C%22brown%22%5D",
+            "color=%7B%22R%22%3A100%2C%22G%22%3A200%2C%22B%22%3A150%7D",
+        ),
+        (
+            *("query brackets", "color=", "color=blue"),
+            "color%5B%5D=blue&color%5B%5D=black&color%5B%5D=brown",
+            "color=%7B%22R%22%3A100%2C%22G%22%3A200%2C%22B%22%3A150%7D",
+        ),
+    ],
+)
+def test_each_row_of_the_style_table(row: str, empty: str | None, string: str, array: str, members: str) -> None:
+    """A row is a location and a style; an asterisk says that it is exploded."""
+    location, style = row.removesuffix("*").split()
+    how = {"style": style, "explode": row.endswith("*")}
+    if empty is not None:
+        assert sent(location, "", **how) == empty
+    assert sent(location, "blue", **how) == string
+    assert sent(location, ARRAY, **how) == array
+    assert sent(location, OBJECT, **how) == members
+
+
+def test_every_style_has_a_row_and_every_row_a_location() -> None:
+    assert set(get_args(Style)) == set(ROWS) == {style for styles in STYLES.values() for style in styles}
+
+
+@pytest.mark.parametrize(
+    ("location", "style", "explode"),
+    [("path", "simple", False), ("query", "form", True), ("header", "simple", False), ("cookie", "form", True)],
+)
+def test_a_parameter_without_a_style_has_that_of_its_location(location: str, style: str, explode: bool) -> None:
+    for value in ("blue", ARRAY, OBJECT):
+        assert sent(location, value) == sent(location, value, style=style, explode=explode)
+
+
+@pytest.mark.parametrize(
+    ("location", "how", "value", "expected"),
+    [
+        # Delimiters inside a value are encoded, those between values are not.
+        ("query", {"explode": False}, ["a,b", "c&d"], "color=a%2Cb,c%26d"),
+        ("path", {}, ["a,b", "c/d"], "a%2Cb,c%2Fd"),
+        ("query", {}, {"k": 1, "l": None, "m": {"n": 2}}, "k=1&m=%7B%22n%22%3A2%7D"),
+        # What RFC 6570 calls undefined is not written.
+        ("query", {}, [], ""),
+        ("query", {"explode": False}, [], ""),
+        ("query", {"style": "deepObject"}, {"a": None, "b": {}}, ""),
+        ("query", {}, [None, "a"], "color=a"),
+        # Nested objects and lists in deepObject.
+        (
+            *("query", {"style": "deepObject"}),
+            {"weight": {"gte": 5}, "state": ["in", "out"], "depot": "N"},
+            "color%5Bweight%5D%5Bgte%5D=5&color%5Bstate%5D=in&color%5Bstate%5D=out&color%5Bdepot%5D=N",
+        ),
+        (
+            "query",
+            {"style": "deepObject"},
+            {"a": [{"b": 1}, {"b": 2}]},
+            "color%5Ba%5D%5B0%5D%5Bb%5D=1&color%5Ba%5D%5B1%5D%5Bb%5D=2",
+        ),
+        ("body", {"style": "deepObject"}, ["in", "out"], "color%5B0%5D=in&color%5B1%5D=out"),
+        ("body", {"style": "deepObject"}, [{"sku": "x y"}], "color%5B0%5D%5Bsku%5D=x+y"),
+        ("body", {"style": "deepObject"}, {"a": "1"}, "color%5Ba%5D=1"),
+        # A form without styles: a list repeats its name, an object is JSON text.
+        ("body", {}, ["in", "o t"], "color=in&color=o+t"),
+        ("body", {}, {"a": 1}, "color=%7B%22a%22%3A1%7D"),
+        ("body", {"style": "form", "explode": False}, ["in", "out"], "color=in,out"),
+        ("body", {"style": "pipeDelimited", "explode": False}, ["in", "out"], "color=in%7Cout"),
+        # Reserved characters, less those that would change the rest of the request.
+        ("query", {"allow_reserved": True}, "a/b?c:d@e=f%2Fg", "color=a/b?c:d@e=f%2Fg"),
+        ("query", {"allow_reserved": True}, "a&b=c#d+e;f[g]%", "color=a%26b=c%23d%2Be%3Bf%5Bg%5D%25"),
+        ("path", {"allow_reserved": True}, "a/b?c#d", "a/b%3Fc%23d"),
+        ("path", {"style": "json"}, {"a": 1}, "%7B%22a%22%3A1%7D"),
+        ("header", {"style": "json"}, {"a": "é"}, '{"a":"é"}'),
+        ("header", {}, "a,b", "a,b"),
+        ("cookie", {"style": "json"}, {"a": 1}, "color=%7B%22a%22%3A1%7D"),
+        ("cookie", {}, "a;b c", "color=a%3Bb%20c"),
+        ("cookie", {"style": "cookie"}, "a%3B", "color=a%3B"),
+    ],
+)
+def test_what_is_nested_empty_or_reserved(location: str, how: dict[str, Any], value: Json, expected: str) -> None:
+    assert sent(location, value, **how) == expected
+
+
+@pytest.mark.parametrize("value", [[], {}, ["a", ".."], {"..": 1}, {"a": "x/../y"}, ["a", ""], "%2e%2e/..", ["a\n"]])
+@pytest.mark.parametrize("style", ["simple", "label", "matrix"])
+@pytest.mark.parametrize("allow_reserved", [False, True])
+def test_no_part_of_a_path_value_can_move_the_path(value: Json, style: str, allow_reserved: bool) -> None:
+    with pytest.raises(WrongArguments):
+        sent("path", value, style=style, allow_reserved=allow_reserved)
+
+
+def test_an_encoded_dot_in_a_reserved_path_stays_text() -> None:
+    assert sent("path", "a/%2e%2e/b", allow_reserved=True) == "a/%252e%252e/b"
+
+
+@pytest.mark.parametrize("value", ["a;b", "a b", 'a"b', "a,b", "é", "a\r\nX: 1"])
+def test_a_plain_cookie_takes_only_what_a_cookie_can_hold(value: str) -> None:
+    with pytest.raises(WrongArguments) as wrong:
+        sent("cookie", value, style="cookie")
+    assert wrong.value.problems == ('"color" holds a character that no cookie can hold; leave it out',)

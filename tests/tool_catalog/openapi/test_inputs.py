@@ -1,0 +1,173 @@
+"""One small document for each kind of thing an API does: imported, compiled, called, and the request that leaves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from functions.gateway import credentials, paging, requests
+from functions.gateway.credentials import Credential
+from functions.gateway.requests import UpstreamRequest
+from tests.tool_catalog.openapi.conftest import Import
+from tests.tool_catalog.openapi.words import fill_in
+from tool_catalog import catalog, cli
+from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.openapi.report import Report
+
+Json = Any
+
+INPUTS = Path(__file__).parent / "inputs"
+KEY = Credential({"api_key": "k1", "token": "t1", "b_api_key": "k2", "b_token": "t2"})
+ANY = object()
+"""A part of the request that the case says nothing about."""
+
+
+class Made:
+    """What an import of one input made: the report, and the compiled catalogue."""
+
+    def __init__(self, report: Report, folder: Path) -> None:
+        self.report = report
+        fill_in(folder)
+        document, problems = cli.build(folder)
+        assert problems == []
+        assert document is not None
+        self.catalog: Catalog = catalog.parse(json.loads(json.dumps(document)), "parcels.json")
+
+    def tool(self, request: str = "") -> Tool:
+        """The tool of this name, or with this verb and path; without one, the only tool there is."""
+        found = [
+            tool
+            for tool in self.catalog.tools.values()
+            if request in ("", tool.name, f"{tool.request.verb} {tool.request.path}")
+        ]
+        assert len(found) == 1, [tool.name for tool in self.catalog.tools.values()]
+        return found[0]
+
+    def sent(self, tool: Tool, given: dict[str, Json]) -> UpstreamRequest:
+        """The request of a call; the arguments are checked as a call checks them."""
+        jsonschema_rs.validate(tool.definition["inputSchema"], given, validate_formats=True)
+        for check in tool.checks:
+            assert not jsonschema_rs.is_valid(dict(check.schema), given), check.message
+        request = requests.build(tool, given, self.catalog.base_url, {}, paging.start(tool, given))
+        return credentials.attach(request, self.catalog.auth, KEY, tool.request.auth)
+
+
+@pytest.fixture
+def made(imports: Import, into: Path) -> Any:
+    def made(name: str, **options: Any) -> Made:
+        report = imports(INPUTS / f"{name}.yaml", **options)
+        return Made(report, into / "parcels")
+
+    return made
+
+
+BASE = "https://yard.example.com/api"
+AUTH = {"X-Yard-Key": "k1"}
+JSON = {**AUTH, "Content-Type": "application/json"}
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What leaves: the URL behind the base URL, the headers and the body."""
+
+    url: str
+    headers: dict[str, str] = field(default_factory=lambda: AUTH)
+    body: str | None = None
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        # ---- styles
+        ("q_pipe", {"ids": ["a", "b"], "tags": ["x", "y"]}, Sent("/parcels?ids=a%7Cb&tags=x%20y")),
+        (
+            "q_deep_nested",
+            {"filter": {"weight": {"gte": 5}, "state": ["in", "out"], "depot": "N"}},
+            Sent(
+                "/parcels?filter%5Bweight%5D%5Bgte%5D=5&filter%5Bstate%5D=in&filter%5Bstate%5D=out&filter%5Bdepot%5D=N"
+            ),
+        ),
+        ("p_array", {"id": ["mon", "tue"]}, Sent("/routes/mon,tue")),
+        ("p_label_matrix", {"kind": "fast", "days": "mon"}, Sent("/r/.fast/;days=mon")),
+        ("cookie", {"yard_session": "s1"}, Sent("/parcels", {**AUTH, "Cookie": "yard_session=s1"})),
+        ("p_reserved", {"where": "a/b c"}, Sent("/data/a/b%20c")),
+        (
+            "form_array",
+            {"events": ["in", "out"], "meta": {"a": "1"}, "lines": [{"sku": "x"}]},
+            Sent(
+                "/hooks",
+                {**AUTH, "Content-Type": "application/x-www-form-urlencoded"},
+                "events%5B0%5D=in&events%5B1%5D=out&meta%5Ba%5D=1&lines%5B0%5D%5Bsku%5D=x",
+            ),
+        ),
+        # ---- keys of paths
+        ("p_query_in_path parcels_parcels_kind_box", {"n": 3}, Sent("/parcels?n=3&kind=box")),
+        ("p_query_in_path parcels_parcels_two", {}, Sent("/parcels")),
+        ("p_twice", {"id": "7"}, Sent("/a/7/b/7.json")),
+        ("path_hash parcels_files_shared_link", {"id": "7", "fields_of": "link"}, Sent("/files/7?fields_of=link")),
+        # ---- bodies
+        (
+            "b_mergepatch",
+            {"id": "7", "weight": 3},
+            Sent("/parcels/7", {**AUTH, "Content-Type": "application/merge-patch+json"}, '{"weight":3}'),
+        ),
+        (
+            "b_vnd",
+            {"weight": 3},
+            Sent(
+                "/parcels",
+                {**AUTH, "Content-Type": "application/vnd.api+json", "Accept": "application/vnd.api+json"},
+                '{"weight":3}',
+            ),
+        ),
+        ("b_array_q", {"body": "act", "body_body": [1, 2]}, Sent("/parcels/tags?body=act", JSON, "[1,2]")),
+        ("req_empty_body", {}, Sent("/sync", JSON, "{}")),
+        ("req_empty_body", {"mode": "full"}, Sent("/sync", JSON, '{"mode":"full"}')),
+        ("optional_body", {}, Sent("/sync")),
+        ("optional_body", {"mode": "full"}, Sent("/sync", JSON, '{"mode":"full"}')),
+        ("root_map", {"body": {"a": "b"}}, Sent("/labels", JSON, '{"a":"b"}')),
+        ("null_root_31", {"id": "7"}, Sent("/jobs/7/rerun")),
+        ("null_root_31", {"id": "7", "debug": True}, Sent("/jobs/7/rerun", JSON, '{"debug":true}')),
+        ("null_root_30", {"id": "7", "debug": True}, Sent("/jobs/7/rerun", JSON, '{"debug":true}')),
+        ("text_write", {"q": "x"}, Sent("/do/text", JSON, '{"q":"x"}')),
+        # ---- unions and inheritance
+        ("alt_types", {"id": "7", "value": "a"}, Sent("/cells/7", JSON, '{"value":"a"}')),
+        ("alt_types", {"id": "7", "value": 85.1}, Sent("/cells/7", JSON, '{"value":85.1}')),
+        ("alt_types", {"id": "7", "value": False}, Sent("/cells/7", JSON, '{"value":false}')),
+        ("discr_parent", {"kind": "box", "edge": 4}, Sent("/things", JSON, '{"kind":"box","edge":4}')),
+        ("discr_parent", {"kind": "tube", "bore": 2}, Sent("/things", JSON, '{"kind":"tube","bore":2}')),
+        (
+            "discr_default",
+            {"thing": {"kind": "tube", "edge": 4}},
+            Sent("/things", JSON, '{"thing":{"kind":"tube","edge":4}}'),
+        ),
+        (
+            "cut_array",
+            {"b": {"c": {"d": {"e": {"f": ["x"]}}}}},
+            Sent("/deep", JSON, '{"a":{"b":{"c":{"d":{"e":{"f":["x"]}}}}}}'),
+        ),
+        # ---- security
+        ("cookie_auth", {}, Sent("/parcels", {"Cookie": "sid=k1"})),
+        ("op_security get_single_parcels_parcel", {}, Sent("/parcels")),
+        ("op_security GET /admin", {}, Sent("/admin", {"Authorization": "Bearer t1"})),
+        ("op_security GET /open", {}, Sent("/open", {})),
+        ("two_keys", {}, Sent("/parcels", {"X-App": "k1", "X-Key": "k2"})),
+        # ---- answers
+        ("text", {}, Sent("/manifest", {**AUTH, "Accept": "text/plain"})),
+        ("moved", {}, Sent("/logs/moved")),
+        # ---- versions
+        ("v32", {}, Sent("/parcels")),
+        ("sw2", {"n": 3}, Sent("/parcels?n=3", {})),
+    ],
+)
+def test_a_call_leaves_as_the_document_says(made: Any, name: str, given: Json, expected: Sent) -> None:
+    document, _, request_line = name.partition(" ")
+    found = made(document)
+    request = found.sent(found.tool(request_line), given)
+    body = request.body.decode() if request.body is not None else None
+    assert Sent(request.url.removeprefix(BASE), dict(request.headers), body) == expected
