@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.admin_api.api_tokens.item import ApiTokenItem
 from functions.admin_api.api_tokens.root import KEPT_SECONDS, SecretsManagerRoot, bootstrap
 from functions.admin_api.api_tokens.service import ApiTokens
+from functions.admin_api.servers.item import LiveToken, ServerItem
 from functions.gateway.errors import Unauthenticated, Unavailable
-from functions.gateway.grants import ApiToken, digest, write_time
+from functions.gateway.grants import ApiToken, ServerConfig, digest, write_time
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
+from functions.stores.store import Put
 from tests.admin_api.conftest import START, Plane
 
 GIVEN = "pst_" + "a" * 43
@@ -267,3 +270,41 @@ def test_a_secret_that_cannot_be_read_is_unavailable_and_a_kept_one_goes_on(stor
     assert tokens(store, root).authenticate("Bearer good").id == "tok_root"
     secrets.secret, now[0] = None, KEPT_SECONDS * 2
     assert tokens(store, root).authenticate("Bearer good").id == "tok_root"
+
+
+def test_more_than_a_page_of_tokens_and_servers_of_an_account_end_with_it(plane: Plane, account: str) -> None:
+    def token(number: int, *account_ids: str) -> ApiTokenItem:
+        made = ApiToken(f"tok_{number:04}", "t", ("manage",), account_ids, (), START, None)
+        return ApiTokenItem(made, digest(f"secret {number}"))
+
+    own = [token(number, account) for number in range(250)]
+    shared = [token(number, account, "acc_other") for number in range(250, 380)]
+    foreign = [token(number, "acc_other") for number in range(380, 500)]
+    for item in [*own, *shared, *foreign]:
+        plane.store.write(item.puts(if_version=0))
+    servers = [
+        ServerItem(
+            f"srv_{number:04}", account, "s", ServerConfig(), None, "tok_root", START, START,
+            (LiveToken(f"digest {number}", None),), 1,
+        )
+        for number in range(230)
+    ]  # fmt: skip
+    for server in servers:
+        plane.store.write([server.put(if_version=0), Put(layout.token(server.tokens[0].digest), {})])
+    removed = plane.ok("DELETE", f"/integrated-account/{account}")["removed"]
+    assert removed["mcp_servers"] == [server.id for server in servers]
+    assert removed["api_tokens"] == [item.token.id for item in own]
+    assert not plane.store.query(layout.servers(account), limit=1)
+    assert plane.store.get([layout.token(server.tokens[0].digest) for server in servers[:100]]) == [None] * 100
+    assert plane.store.get([layout.token(server.tokens[0].digest) for server in servers[130:]]) == [None] * 100
+    for item in own:
+        assert plane.store.get([layout.api_token_entry(item.token.id), layout.api_token(item.digest)]) == [None, None]
+    for item in shared:
+        entry, proof = plane.store.get([layout.api_token_entry(item.token.id), layout.api_token(item.digest)])
+        assert entry is not None
+        assert proof is not None
+        assert entry.body["account_ids"] == proof.body["account_ids"] == ["acc_other"]
+    for item in foreign:
+        [entry] = plane.store.get([layout.api_token_entry(item.token.id)])
+        assert entry is not None
+        assert entry.version == 1
