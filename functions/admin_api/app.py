@@ -7,11 +7,12 @@ shown once. What an operation does is in its row of operations.py.
 from __future__ import annotations
 
 import inspect
-import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import TextIO
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -26,23 +27,27 @@ from functions.admin_api.accounts.keys import Keys
 from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.accounts.service import Accounts
 from functions.admin_api.api_tokens.service import ApiTokens
-from functions.admin_api.log.service import CallLog
+from functions.admin_api.contract import Body
+from functions.admin_api.ids import ID
+from functions.admin_api.log.decisions import Decision, Decisions, Outcome
+from functions.admin_api.log.service import Log
 from functions.admin_api.operations import OPERATIONS, Asked, Operation, Services
 from functions.admin_api.parameters import read_query
 from functions.admin_api.servers.schedules import NoSchedules, Scheduler
 from functions.admin_api.servers.service import Servers
+from functions.admin_api.texts import Text
 from functions.admin_api.tools.idempotency import Idempotency
 from functions.admin_api.tools.listing import Tools
 from functions.admin_api.tools.proxy import Proxy, ProxyAnswer
 from functions.gateway import errors
 from functions.gateway.audit import Audit
-from functions.gateway.errors import Invalid, PosternError, WrongMediaType
+from functions.gateway.errors import Forbidden, Invalid, PosternError, Refused, Unauthenticated, WrongMediaType
 from functions.gateway.http_frame import Frame, dressed
 from functions.gateway.json_text import Json, encode
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.wording import shown
-from functions.stores.store import Store
+from functions.stores.store import Store, StoreUnavailable
 from tool_catalog.catalog import Catalog
 
 CLAIM_MARGIN_SECONDS = 5
@@ -51,7 +56,8 @@ CLAIM_MARGIN_SECONDS = 5
 PATH_KINDS = {"id_or_method": "path"}
 """Path parameters that may hold slashes, and Starlette's word for them."""
 
-logger = logging.getLogger(__name__)
+Answer = BaseModel | ProxyAnswer | Text | Json
+"""What an operation returns."""
 
 
 def create_app(
@@ -62,6 +68,7 @@ def create_app(
     sender: Sender,
     *,
     audit: Audit | None = None,
+    decision_lines: TextIO | None = None,
     scheduler: Scheduler | None = None,
     root: Callable[[], str | None] = lambda: None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -71,6 +78,7 @@ def create_app(
 
     `catalogs`   integration -> its catalogue.
     `audit`      writes a log entry for each proxy call; None = none is written.
+    `decision_lines`  takes a line for each decision; None = only the store has them.
     `root`       returns the root API token of the environment, or None (see api_tokens/root.py).
     `clock`      the present in UTC.
     `random(n)`  n unpredictable bytes.
@@ -78,6 +86,7 @@ def create_app(
     lookup = AccountLookup(store, catalogs, keys)
     servers = Servers(store, lookup, scheduler or NoSchedules(), clock, random)
     api_tokens = ApiTokens(store, root, clock, random)
+    retention = timedelta(days=settings.log_retention_days)
     running_for = timedelta(seconds=settings.call_timeout_seconds + CLAIM_MARGIN_SECONDS)
     services = Services(
         accounts=Accounts(
@@ -101,8 +110,9 @@ def create_app(
             log=audit,
             clock=clock,
         ),
-        log=CallLog(store, lookup, timedelta(days=settings.log_retention_days), clock),
+        log=Log(store, lookup, retention, clock),
     )
+    decisions = Decisions(store, retention, decision_lines, clock)
 
     frame = Frame(settings, _error, lambda: random(8).hex())
 
@@ -112,8 +122,9 @@ def create_app(
 
         return answer
 
-    async def ask(operation: Operation, request: Request) -> Response:
+    async def ask(operation: Operation, request: Request) -> Answer:
         operator = await run_in_threadpool(api_tokens.authenticate, request.headers.get("authorization"))
+        request.state.principal = operator.id
         operator.check_scope(operation.scopes)
         if operation.unlimited:
             operator.check_unlimited(operation.unlimited)
@@ -132,13 +143,34 @@ def create_app(
             request_id=frame.request_id(request),
             deadline=frame.deadline(request),
         )
+        request.state.changed = _named(asked.body) if isinstance(asked.body, Body) else []
         if inspect.iscoroutinefunction(operation.run):
-            return _answer(operation, await operation.run(services, asked))
-        return _answer(operation, await run_in_threadpool(operation.run, services, asked))
+            answer: Answer = await operation.run(services, asked)
+            return answer
+        return await run_in_threadpool(operation.run, services, asked)
+
+    async def decide(operation: Operation, request: Request, ended: Answer | Exception) -> None:
+        """Write the log entry of a request if its operation has one."""
+        refused_token = isinstance(ended, Unauthenticated | Forbidden)
+        refused_preview = operation.logs == "refusal" and isinstance(ended, Refused)
+        if not (operation.logs == "decision" or refused_token or refused_preview):
+            return
+        if isinstance(ended, Unauthenticated) and decisions.skips():
+            return
+        entry = _decision(operation, request, ended, clock(), frame.request_id(request))
+        if isinstance(ended, Unauthenticated):
+            entry = replace(entry, repeated=decisions.skipped())
+        await run_in_threadpool(decisions.write, entry)
 
     def route(operation: Operation) -> Route:
         async def run(request: Request) -> Response:
-            return await ask(operation, request)
+            try:
+                answer = await ask(operation, request)
+            except Exception as error:
+                await decide(operation, request, error)
+                raise
+            await decide(operation, request, answer)
+            return _answer(operation, answer)
 
         return Route(_pattern(operation.path), framed(run), methods=[operation.verb.upper()])
 
@@ -154,15 +186,63 @@ def create_app(
     return app
 
 
+def _decision(
+    operation: Operation, request: Request, ended: Answer | Exception, now: datetime, request_id: str
+) -> Decision:
+    """The log entry of a request. An id in it is one that may exist; any other text in the path is left out."""
+    failed = isinstance(ended, Exception)
+    status = _status(ended) if isinstance(ended, Exception) else operation.status
+    outcome: Outcome = "ok" if not failed else "refused" if status < 500 else "error"
+    path = {name: value for name, value in request.path_params.items() if ID.fullmatch(value)}
+    ids = {
+        "account_id": path.get("account_id", ""),
+        "server_id": path.get("server_id", ""),
+        "api_token_id": path.get("token_id", ""),
+    }
+    if operation.makes and not failed:
+        ids[operation.makes] = getattr(ended, "id", "")
+    client_name, _, client_version = request.headers.get("user-agent", "").partition(" ")[0].partition("/")
+    return Decision(
+        time=now,
+        request_id=request_id,
+        principal=getattr(request.state, "principal", ""),
+        action=operation.name,
+        **ids,
+        changed=getattr(request.state, "changed", ()),
+        outcome=outcome,
+        status=status,
+        error=type(ended).__name__ if failed else "",
+        client_name=client_name,
+        client_version=client_version,
+    )
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, PosternError):
+        return errors.http(error)[0]
+    return 503 if isinstance(error, StoreUnavailable) else 500
+
+
+def _named(body: BaseModel, prefix: str = "") -> list[str]:
+    """The fields that a body names, e.g. ["config.methods", "expires_at"]."""
+    names = []
+    for name in sorted(body.model_fields_set):
+        value = getattr(body, name)
+        names += _named(value, f"{prefix}{name}.") if isinstance(value, BaseModel) else [prefix + name]
+    return names
+
+
 def _pattern(path: str) -> str:
     for name, kind in PATH_KINDS.items():
         path = path.replace(f"{{{name}}}", f"{{{name}:{kind}}}")
     return path
 
 
-def _answer(operation: Operation, answer: BaseModel | ProxyAnswer | Json) -> Response:
+def _answer(operation: Operation, answer: Answer) -> Response:
     if isinstance(answer, ProxyAnswer):
         return _json(answer.body, answer.status, answer.headers)
+    if isinstance(answer, Text):
+        return Response(answer.content, operation.status, dict(answer.headers), media_type=answer.media_type)
     return _json(answer.model_dump() if isinstance(answer, BaseModel) else answer, operation.status)
 
 

@@ -60,6 +60,7 @@ app = create_app(
     _keys(settings),
     Sender(settings),
     audit=Audit(settings, store, sys.stdout),
+    decision_lines=sys.stdout,
     scheduler=_scheduler(settings),
     root=SecretsManagerRoot(root_secret, time.monotonic) if root_secret else lambda: None,
 )

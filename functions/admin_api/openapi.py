@@ -77,6 +77,8 @@ def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]
     answer = operation.answer
     schema = references[answer, "serialization"] if isinstance(answer, type) else answer
     responses = {str(operation.status): _response(phrase(operation.status), schema)}
+    for media_type in operation.also:
+        responses[str(operation.status)]["content"][media_type] = {"schema": {"type": "string"}}
     if operation.relays:
         responses = {str(status): _response(phrase(status), schema) for status in (200, 201, 202)}
         responses["default"] = _response("The upstream's own status", references[ErrorBody, "serialization"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -18,7 +18,9 @@ from functions.admin_api.api_tokens.contract import ApiToken, ApiTokenCreate, Mi
 from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.api_tokens.service import ApiTokens
 from functions.admin_api.contract import Body, Page
-from functions.admin_api.log.service import LOG_PARAMETERS, CallLog
+from functions.admin_api.log import export
+from functions.admin_api.log.query import parameters
+from functions.admin_api.log.service import Log
 from functions.admin_api.parameters import PAGING, Parameter, Query, choice, flag, identifier, words
 from functions.admin_api.servers.contract import (
     McpServer,
@@ -34,6 +36,7 @@ from functions.admin_api.servers.service import Servers
 from functions.admin_api.tools.listing import FORMATS, Tools
 from functions.admin_api.tools.proxy import Proxy, ProxyAnswer, ProxyRequest
 from functions.gateway.json_text import Json
+from functions.gateway.wording import did_you_mean
 
 SEE = ("read", "manage")
 """Scopes for an operation that shows something and changes nothing."""
@@ -54,7 +57,7 @@ class Services:
     api_tokens: ApiTokens
     tools: Tools
     proxy: Proxy
-    log: CallLog
+    log: Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,10 @@ class Operation:
     `errors`     statuses in addition to 401, 403, 500 and 503, which every operation has.
     `unlimited`  what an API token that is limited to accounts may not do here; "" = it may.
     `free_query`  names that are not in `query` are allowed: they are arguments of a tool.
+    `logs`       when the log has an entry: `decision` = always, `refusal` = when it was refused, `token` = when the API
+                 token was refused.
+    `makes`      the member of a log entry that the `id` in the answer is.
+    `also`       further media types of the answer.
     `relays`     the answer has the upstream's own status.
     `run`        a coroutine function runs on the event loop; any other function may block and runs in a thread.
     """
@@ -116,6 +123,9 @@ class Operation:
     headers: Sequence[Mapping[str, Json]] = ()
     unlimited: str = ""
     free_query: bool = False
+    logs: Literal["decision", "refusal", "token"] = "token"
+    makes: Literal["", "account_id", "server_id", "api_token_id"] = ""
+    also: Sequence[str] = ()
     relays: bool = False
 
 
@@ -178,11 +188,21 @@ _ACCOUNT = "/integrated-account/{account_id}"
 _SERVERS = f"{_ACCOUNT}/mcp"
 _SERVER = f"{_SERVERS}/{{server_id}}"
 
+
+def _action(text: str) -> str:
+    names = [operation.name for operation in OPERATIONS]
+    if text not in names:
+        raise ValueError(did_you_mean(text, names))
+    return text
+
+
+LOG_QUERY = parameters(_action, ("json", *export.FORMATS))
+
 OPERATIONS: Sequence[Operation] = (
     Operation(
         "post", "/integrated-account", "connectAccount", "Connect an account; a probe verifies its credential first",
         CHANGE, Account, _connect_account, body=AccountCreate, status=201, errors=(400, 409, 413, 415, 502, 504),
-        unlimited="connect accounts",
+        unlimited="connect accounts", logs="decision", makes="account_id",
     ),
     Operation(
         "get", "/integrated-account", "listAccounts", "List accounts", SEE, Page[Account],
@@ -197,11 +217,12 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation(
         "patch", _ACCOUNT, "updateAccount", "Change an account and bring its servers up to date", CHANGE, Account,
-        _update_account, body=AccountUpdate, errors=(400, 404, 409, 413, 415, 502, 504),
+        _update_account, body=AccountUpdate, errors=(400, 404, 409, 413, 415, 502, 504), logs="decision",
     ),
     Operation(
         "delete", _ACCOUNT, "deleteAccount", "Delete an account with its servers", CHANGE, RemovedAccount,
         lambda services, asked: services.accounts.delete(asked.account_id), errors=(404, 409),
+        logs="decision",
     ),
     Operation(
         "get", f"{_ACCOUNT}/tools", "listTools", "List tools for agents without MCP", LIST_TOOLS, _TOOLS_ANSWER,
@@ -215,7 +236,7 @@ OPERATIONS: Sequence[Operation] = (
         lambda services, asked: services.servers.create(
             asked.account_id, asked.body, asked.operator.id, asked.mcp_url
         ),
-        body=ServerCreate, status=201, errors=(400, 404, 409, 413, 415),
+        body=ServerCreate, status=201, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
     ),
     Operation(
         "get", _SERVERS, "listServers", "List MCP servers", SEE, Page[McpServer],
@@ -227,7 +248,7 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "post", f"{_SERVERS}/preview", "previewServer", "Show the tools that a config would show; nothing is kept",
         SEE, ServerPreview, lambda services, asked: services.servers.preview(asked.account_id, asked.body),
-        body=Preview, body_required=False, errors=(400, 404, 409, 413, 415),
+        body=Preview, body_required=False, errors=(400, 404, 409, 413, 415), logs="refusal",
     ),
     Operation(
         "get", _SERVER, "getServer", "Get an MCP server", SEE, McpServer,
@@ -236,23 +257,25 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "patch", _SERVER, "updateServer", "Change an MCP server", CHANGE, McpServer,
         lambda services, asked: services.servers.update(asked.account_id, asked.server_id, asked.body),
-        body=ServerUpdate, errors=(400, 404, 409, 413, 415),
+        body=ServerUpdate, errors=(400, 404, 409, 413, 415), logs="decision",
     ),
     Operation(
         "delete", _SERVER, "deleteServer", "Revoke an MCP server", CHANGE, RemovedServer,
         lambda services, asked: services.servers.delete(asked.account_id, asked.server_id), errors=(404, 409),
+        logs="decision",
     ),
     Operation(
         "post", f"{_SERVER}/rotate", "rotateServer", "Give an MCP server a new token", CHANGE, MintedServer,
         lambda services, asked: services.servers.rotate(
             asked.account_id, asked.server_id, asked.body.grace_seconds, asked.mcp_url
         ),
-        body=Rotate, body_required=False, errors=(400, 404, 409, 413, 415),
+        body=Rotate, body_required=False, errors=(400, 404, 409, 413, 415), logs="decision",
     ),
     Operation(
         "post", "/api-token", "createApiToken", "Make an API token", CHANGE, MintedApiToken,
         lambda services, asked: services.api_tokens.create(asked.body),
-        body=ApiTokenCreate, status=201, errors=(400, 413, 415), unlimited="make API tokens",
+        body=ApiTokenCreate, status=201, errors=(400, 413, 415), unlimited="make API tokens", logs="decision",
+        makes="api_token_id",
     ),
     Operation(
         "get", "/api-token", "listApiTokens", "List API tokens", SEE, Page[ApiToken],
@@ -267,12 +290,12 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "delete", "/api-token/{token_id}", "revokeApiToken", "Revoke an API token", CHANGE, RemovedApiToken,
         lambda services, asked: services.api_tokens.revoke(asked.path["token_id"]),
-        errors=(404, 409), unlimited="revoke API tokens",
+        errors=(404, 409), unlimited="revoke API tokens", logs="decision",
     ),
     Operation(
-        "get", "/log", "listCalls", "List recent calls, newest first", SEE, _LOG_ANSWER,
+        "get", "/log", "listCalls", "List recent calls and decisions, newest first", SEE, _LOG_ANSWER,
         lambda services, asked: services.log.page(asked.query, asked.operator.account_ids),
-        errors=(400,), query=LOG_PARAMETERS,
+        errors=(400,), query=LOG_QUERY, also=[media_type for media_type, _ in export.FORMATS.values()],
     ),
     *(
         Operation(

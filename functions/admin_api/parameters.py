@@ -136,9 +136,22 @@ def words(name: str, description: str) -> Parameter:
     return Parameter(name, description, {"type": "array", "items": {"type": "string"}}, default=(), several=True)
 
 
-def choice(name: str, description: str, valid: Sequence[str]) -> Parameter:
+def choice(name: str, description: str, valid: Sequence[str], *, default: str | None = None) -> Parameter:
     """One of these words."""
-    return Parameter(name, description, {"type": "string", "enum": list(valid)}, _one_of(valid))
+    schema: dict[str, Json] = {"type": "string", "enum": list(valid)}
+    if default is not None:
+        schema["default"] = default
+    return Parameter(name, description, schema, _one_of(valid), default)
+
+
+def number(name: str, description: str, least: int, most: int, *, null: bool = False) -> Parameter:
+    """A whole number; `null` also allows the word null."""
+    schema: dict[str, Json] = {"type": "integer", "minimum": least, "maximum": most}
+    read = _whole(least, most)
+    if not null:
+        return Parameter(name, description, schema, read)
+    either = {"anyOf": [schema, {"type": "string", "const": "null"}]}
+    return Parameter(name, description, either, lambda text: text if text == "null" else read(text))
 
 
 def flag(name: str, description: str) -> Parameter:
@@ -161,9 +174,8 @@ LIMIT = Parameter(
     "Entries of one page.",
     {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
     _whole(1, MAX_PAGE),
-    default=DEFAULT_PAGE,
+    DEFAULT_PAGE,
 )
 CURSOR = Parameter("next_cursor", "`next_cursor` of the previous page, unchanged.", {"type": "string"}, _cursor)
-LOG_CURSOR = text(CURSOR.name, CURSOR.description)
 
 PAGING = (LIMIT, CURSOR)

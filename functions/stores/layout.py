@@ -57,6 +57,11 @@ def log(account_id: str, day: str) -> str:
     return f"LOG#{account_id}#{day}"
 
 
+def decisions(day: str) -> str:
+    """Partition of the decisions of one UTC day (2026-12-31), of all accounts."""
+    return f"DECISIONS#{day}"
+
+
 def idempotency(account_id: str, digest: str) -> Key:
     """The stored answer of a write with an idempotency key."""
     return Key(f"IDEMPOTENCY#{account_id}#{digest}")

@@ -140,6 +140,7 @@ class Plane:
     clock: Clock
     schedules: Schedules
     lines: io.StringIO
+    decision_lines: io.StringIO
     root: str
     folder: Path
 
@@ -201,7 +202,7 @@ def catalogs() -> dict[str, Catalog]:
 
 @pytest.fixture
 def plane(tmp_path: Path, settings: Settings, catalogs: dict[str, Catalog]) -> Iterator[Plane]:
-    clock, schedules, lines = Clock(), Schedules(), io.StringIO()
+    clock, schedules, lines, decision_lines = Clock(), Schedules(), io.StringIO(), io.StringIO()
     draw = random.Random(7).randbytes
     store = SqliteStore(tmp_path / "postern.sqlite")
     root = bootstrap(store, START, draw)
@@ -214,12 +215,13 @@ def plane(tmp_path: Path, settings: Settings, catalogs: dict[str, Catalog]) -> I
         LocalKeys(tmp_path / "keys" / "account.key", draw),
         sender,
         audit=Audit(settings, store, lines),
+        decision_lines=decision_lines,
         scheduler=schedules,
         clock=clock,
         random=draw,
     )
     with TestClient(app, base_url="https://postern.example") as client:
-        yield Plane(client, store, clock, schedules, lines, root, tmp_path)
+        yield Plane(client, store, clock, schedules, lines, decision_lines, root, tmp_path)
         assert client.portal is not None
         client.portal.call(sender.close)
     store.close()

@@ -372,7 +372,10 @@ def test_the_log_has_every_call_with_the_client_that_made_it(local: Local) -> No
     assert len(shown.out.splitlines()) == 3
     assert "secret-value" not in shown.out
     assert len(_log(local, "--server", minted["id"], "--limit", "1")) == 1
-    assert local("log", "--server", "srv_none").out == "no matching calls in the log\n"
+    assert local("log", "--server", minted["id"], "--status", "599").out == "no matching calls in the log\n"
+    unknown = local("log", "--server", "srv_none")
+    assert (unknown.code, unknown.out) == (1, "")
+    assert 'mcp_server_id is "srv_none"; there is no MCP server of this name and no log entry of one' in unknown.err
 
 
 class _Until:

@@ -40,6 +40,10 @@ class AccountLookup:
             raise Invalid(f"there is no integration {shown(name)}{did_you_mean(name, sorted(self._catalogs))}")
         return self._catalogs[name]
 
+    def tool_names(self) -> list[str]:
+        """Names of the tools of all integrations."""
+        return sorted({name for catalog in self._catalogs.values() for name in catalog.tools})
+
     def catalog(self, account: AccountItem) -> Catalog:
         """The catalogue of the account's integration. Raises Conflict when this deployment no longer has it."""
         catalog = self._catalogs.get(account.integration)

@@ -1,46 +1,26 @@
-"""The log of recent calls: newest first, filtered, one page at a time. gateway/audit.py describes a log entry."""
+"""The log of calls and decisions: newest first, filtered, one page at a time.
+
+gateway/audit.py describes a call, decisions.py a decision. Both are in partitions of one UTC day; the log merges them
+by time.
+"""
 
 from __future__ import annotations
 
-import base64
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from functions.admin_api.accounts.lookup import AccountLookup
-from functions.admin_api.parameters import LIMIT, LOG_CURSOR, Query, identifier, moment, text
+from functions.admin_api.log.export import FORMATS
+from functions.admin_api.log.query import Position, Wanted, start, wanted
+from functions.admin_api.parameters import Query
+from functions.admin_api.texts import Text
 from functions.gateway.errors import Invalid
-from functions.gateway.grants import read_time
-from functions.gateway.json_text import Json, decode, encode
+from functions.gateway.json_text import Json
+from functions.gateway.wording import did_you_mean, shown
 from functions.stores import layout
-from functions.stores.store import Item, Store
-
-FILTERS = {
-    "mcp_server_id": "server_id",
-    "tool_name": "tool",
-    "method": "method",
-    "access": "access",
-    "status": "status",
-    "outcome": "outcome",
-    "error": "error",
-    "upstream_status": "upstream_status",
-    "client_name": "client_name",
-    "client_version": "client_version",
-    "request_id": "request_id",
-    "plane": "plane",
-}
-"""Query parameter -> member of a log entry that must be equal to it."""
-
-LOG_PARAMETERS = (
-    identifier("integrated_account_id", "Only entries of this account. Without it, of all accounts."),
-    *(text(name, "Only entries with this value.") for name in FILTERS),
-    moment("created_at[gt]", "Only entries after this time."),
-    moment("created_at[lt]", "Only entries before this time."),
-    LIMIT,
-    LOG_CURSOR,
-)
-"""The query of `GET /log`."""
+from functions.stores.store import MAX_KEYS_PER_GET, Item, Store
 
 READS = 60
 """Reads of the store that one request may cost, or two for each account if that is more. Then the page ends early,
@@ -48,16 +28,6 @@ with a cursor that continues it."""
 
 READ_ITEMS = 100
 """Entries in one read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to look for. `since` and `until` are exclusive; `equal` holds members of an entry and their texts."""
-
-    account_ids: Sequence[str]
-    since: datetime
-    until: datetime
-    equal: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -68,7 +38,15 @@ class Budget:
     exhausted: bool = False
 
 
-class CallLog:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Entries, newest first, and the cursor of the next page (None = no more)."""
+
+    entries: list[dict[str, Json]]
+    next_cursor: str | None
+
+
+class Log:
     """`clock` gives the present in UTC."""
 
     def __init__(
@@ -79,48 +57,51 @@ class CallLog:
         self._retention = retention
         self._clock = clock
 
-    def page(self, query: Query, allowed: Sequence[str]) -> dict[str, Json]:
-        """The entries that the query asks for, of the `allowed` accounts (empty = all). Raises Invalid."""
-        now = self._clock()
-        latest = now + timedelta(seconds=1)  # the clocks of other processes may be a little ahead
-        account_id = query["integrated_account_id"]
-        wanted = Wanted(
-            account_ids=[account_id] if account_id else allowed or self._accounts.ids(),
-            since=query["created_at[gt]"] or now - self._retention,
-            until=min(query["created_at[lt]"] or latest, latest),
-            equal={member: query[name] for name, member in FILTERS.items() if query[name] is not None},
-        )
-        entries, next_cursor = self._find(wanted, query["limit"], query["next_cursor"])
-        return {"result": entries, "next_cursor": next_cursor}
+    def page(self, query: Query, allowed: Sequence[str]) -> dict[str, Json] | Text:
+        """The entries that the query asks for, of the `allowed` accounts (empty = all).
 
-    def _find(self, wanted: Wanted, limit: int, cursor: str | None) -> tuple[list[Json], str | None]:
-        """Entries, newest first, and the cursor of the next page (None = no more). A page may be short, even empty, and
-        still have one. Raises Invalid for a cursor of another listing."""
-        day, before = _read_cursor(cursor) if cursor else (wanted.until.astimezone(UTC).date(), None)
-        first_day = max(wanted.since, self._clock() - self._retention).astimezone(UTC).date()
-        budget = Budget(max(READS, 2 * len(wanted.account_ids)))
-        found: list[Json] = []
-        last: tuple[date, str] | None = None
+        A page may be short, even empty, and still have a cursor. Raises Invalid, also for an id or a tool of which
+        there is neither an entry nor anything else.
+        """
+        asked = wanted(query, allowed, self._retention, self._clock())
+        found = self._find(asked, query["limit"], start(query["next_cursor"], asked))
+        if not found.entries and found.next_cursor is None and query["next_cursor"] is None:
+            self._check_possible(query, asked)
+        if query["format"] == "json":
+            return {"result": found.entries, "next_cursor": found.next_cursor}
+        media_type, written = FORMATS[query["format"]]
+        headers = {"next-cursor": found.next_cursor} if found.next_cursor else {}
+        return Text(written(found.entries), media_type, headers)
+
+    def _find(self, asked: Wanted, limit: int, at: Position) -> Found:
+        account_ids = sorted(asked.account_ids) if asked.account_ids is not None else self._accounts.ids()
+        partitions = [] if asked.kind == "decision" else [(layout.log, account_id) for account_id in account_ids]
+        budget = Budget(max(READS, 2 * len(account_ids)))
+        first_day = asked.since.astimezone(UTC).date()
+        found: list[dict[str, Json]] = []
+        day, before = at.day, at.before
+        last: Position | None = None
         while day >= first_day:
-            for item in self._day(wanted, day, before, budget):
-                last = (day, item.key.sort)
-                if _matches(item.body, wanted):
+            names = [named(account_id, day.isoformat()) for named, account_id in partitions]
+            names += [layout.decisions(day.isoformat())] if asked.kind != "call" else []
+            for item in self._day(names, before, budget):
+                last = Position(day, item.key.sort)
+                if asked.matches(item.body):
                     found.append(item.body)
                     if len(found) == limit:
-                        return found, _write_cursor(*last)
+                        return Found(found, last.cursor())
             if budget.exhausted:
-                return found, _write_cursor(*(last if last is not None and last[0] == day else (day, before or "~")))
+                reached = last if last is not None and last.day == day else Position(day, before)
+                return Found(found, reached.cursor())
             day, before = day - timedelta(days=1), None
-        return found, None
+        return Found(found, None)
 
-    def _day(self, wanted: Wanted, day: date, before: str | None, budget: Budget) -> Iterator[Item]:
-        """Items of one day over the accounts, newest first, until the budget is spent."""
-        streams = [
-            self._partition(layout.log(account, day.isoformat()), before, budget) for account in wanted.account_ids
-        ]
+    def _day(self, partitions: Sequence[str], before: str | None, budget: Budget) -> Iterator[Item]:
+        """Items of one day over its partitions, newest first, until the budget is spent."""
+        streams = [self._partition(partition, before, budget) for partition in partitions]
         for item in heapq.merge(*streams, key=lambda item: item.key.sort, reverse=True):
             if budget.exhausted:
-                return  # an unread entry of another account may be newer than what follows
+                return  # an unread entry of another partition may be newer than what follows
             yield item
 
     def _partition(self, partition: str, before: str | None, budget: Budget) -> Iterator[Item]:
@@ -135,30 +116,25 @@ class CallLog:
                 return
             before = items[-1].key.sort
 
+    def _check_possible(self, query: Query, asked: Wanted) -> None:
+        """Raises Invalid when nothing was found because the query names something that never was."""
+        account_id, server_id, tool = query["integrated_account_id"], query["mcp_server_id"], query["tool_name"]
+        if account_id is not None and self._store.get([layout.account(account_id)]) == [None]:
+            raise _nothing("integrated_account_id", account_id, "account", "; GET /integrated-account lists them")
+        if server_id is not None and not self._is_server(server_id, asked):
+            raise _nothing(
+                "mcp_server_id", server_id, "MCP server", "; GET /integrated-account/ACCOUNT_ID/mcp lists them"
+            )
+        tools = self._accounts.tool_names()
+        if tool is not None and tool not in tools:
+            raise _nothing("tool_name", tool, "tool", did_you_mean(tool, tools, instead="a server lists its tools"))
 
-def _matches(entry: Mapping[str, Json], wanted: Wanted) -> bool:
-    time = read_time(entry["time"])
-    return wanted.since < time < wanted.until and all(
-        _equal(entry.get(name), text) for name, text in wanted.equal.items()
-    )
+    def _is_server(self, server_id: str, asked: Wanted) -> bool:
+        account_ids = sorted(asked.account_ids) if asked.account_ids is not None else self._accounts.ids()
+        keys = [layout.server(account_id, server_id) for account_id in account_ids]
+        parts = [keys[start : start + MAX_KEYS_PER_GET] for start in range(0, len(keys), MAX_KEYS_PER_GET)]
+        return any(item is not None for part in parts for item in self._store.get(part))
 
 
-def _equal(value: Json, text: str) -> bool:
-    if text == "null" or value is None:
-        return value is None and text == "null"
-    return str(value) == text
-
-
-def _write_cursor(day: date, before: str) -> str:
-    return base64.urlsafe_b64encode(encode([day.isoformat(), before])).rstrip(b"=").decode()
-
-
-def _read_cursor(cursor: str) -> tuple[date, str]:
-    try:
-        day, before = decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        before.encode()
-        return date.fromisoformat(day), before
-    except (ValueError, TypeError, AttributeError):
-        raise Invalid(
-            "this listing did not return this next_cursor; leave it out to start from the newest entry"
-        ) from None
+def _nothing(name: str, value: str, what: str, hint: str) -> Invalid:
+    return Invalid(f"query: {name} is {shown(value)}; there is no {what} of this name and no log entry of one{hint}")
