@@ -140,7 +140,7 @@ def test_a_full_run_at_debug_tells_no_secret(run: Run, tmp_path: Path, capfd: py
         operator = told(
             run,
             plain.post("/api-token", json={"name": "factor", "scopes": ["connect"]}, headers=bearer),
-            fresh="second factor",
+            fresh="API token of a server",
         )
         told(run, plain.post(f"{path}/mcp", json={"name": "x", "config": {"methods": ["nope"]}}, headers=bearer))
         for read in (f"{path}/mcp", server, "/api-token", f"{path}/tools", "/openapi.json"):
@@ -148,7 +148,7 @@ def test_a_full_run_at_debug_tells_no_secret(run: Run, tmp_path: Path, capfd: py
         told(run, plain.get("/integrated-account", headers={"Authorization": "Bearer " + "x" * 47}))
         told(run, plain.get("/integrated-account"))
 
-        # Calls: each thing the upstream does, over MCP with and without the second factor, and over the proxy.
+        # Calls: each thing the upstream does, over MCP with and without an API token, and over the proxy.
         calls = {
             "list_all_mem_0_events": {},
             "list_all_mem_0_entities": {"fields": "{n: "},

@@ -17,7 +17,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.parameter_styles import parts, pieces, text
 from functions.gateway.wording import shown
-from tool_catalog.catalog import JSON_MEDIA_TYPE, Parameter, Tool, media_kind
+from tool_catalog.catalog import JSON_MEDIA_TYPE, Pagination, Parameter, Tool, media_kind
 
 """Characters of an offending value that a message repeats."""
 
@@ -87,8 +87,8 @@ def build(
     body: list[tuple[Parameter, Json]] = []
     problems: list[str] = []
     values = [(parameter, _value(parameter, arguments, context)) for parameter in tool.request.parameters]
-    if position is not None:
-        values += _paging(tool, position)
+    if position is not None and tool.pagination is not None:
+        values += _paging(tool.pagination, position)
     for parameter, value in values:
         if parameter.location == "path":
             problem = _path_problem(parameter, value)
@@ -145,9 +145,7 @@ def _value(parameter: Parameter, arguments: Mapping[str, Json], context: Mapping
     return parameter.value
 
 
-def _paging(tool: Tool, position: Position) -> list[tuple[Parameter, Json]]:
-    pagination = tool.pagination
-    assert pagination is not None
+def _paging(pagination: Pagination, position: Position) -> list[tuple[Parameter, Json]]:
     values: list[tuple[Parameter, Json]] = []
     if pagination.style == "cursor":
         if position.at:

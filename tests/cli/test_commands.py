@@ -343,8 +343,8 @@ def test_a_dead_url_is_told_in_the_servers_words(local: Local) -> None:
     ran = local("tools", "--url", minted["url"])
     assert ran.code == 1
     assert ran.err == (
-        "postern: the MCP server answered: This MCP URL is unknown, revoked or expired; ask whoever gave it to you for "
-        "a new one (40401)\n"
+        "postern: the MCP server answered: This MCP URL is unknown, revoked or expired; ask the person who gave "
+        "it to you for a new one (40401)\n"
     )
 
 

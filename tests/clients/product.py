@@ -15,10 +15,10 @@ from functions.gateway.grants import write_time
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import Ready, start
+from functions.mcp_endpoint.admission import REQUIRED
 from tests.mcp_endpoint.endpoint import Clock
 
-DEAD = "This MCP URL is unknown, revoked or expired; ask whoever gave it to you for a new one"
-NO_SECOND_FACTOR = "This MCP server also asks for an API token; send one as Authorization: Bearer pst_..."
+NO_API_TOKEN = REQUIRED.partition(" (")[0]
 
 LIST = "list_all_mem_0_memories"
 ADD = "create_a_mem_0_memory"
@@ -49,7 +49,7 @@ class Product:
         return str(self._ask(f"/integrated-account/{self.ready.account_id}/mcp", body)["url"])
 
     def issue_api_token(self) -> str:
-        """A second factor, made through the management API."""
+        """An API token, made through the management API."""
         return str(self._ask("/api-token", {"name": "For clients", "scopes": ["connect"]})["token"])
 
     def _ask(self, path: str, body: Json) -> Json:

@@ -12,7 +12,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
 from functions.gateway.json_text import Json
-from tests.clients.product import ADD, DEAD, FILTERS, LIST, NO_SECOND_FACTOR, Product
+from functions.mcp_endpoint.admission import DEAD
+from tests.clients.product import ADD, FILTERS, LIST, NO_API_TOKEN, Product
 from tests.clients.session import messages
 
 MODES = ["auto", "legacy", "2026-07-28"]
@@ -83,7 +84,7 @@ def test_it_shows_that_a_second_factor_is_missing_and_takes_one(product: Product
 
     with pytest.raises((MCPError, BaseExceptionGroup)) as failure:
         asyncio.run(use({}))
-    assert NO_SECOND_FACTOR in messages(failure.value)
+    assert NO_API_TOKEN in messages(failure.value)
     assert asyncio.run(use({"Authorization": f"Bearer {product.issue_api_token()}"})) > 5
 
 

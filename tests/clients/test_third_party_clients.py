@@ -1,5 +1,5 @@
 """Clients that people use, against the whole product over HTTP: normal use, a dead URL, a server that ends in mid-use,
-a missing second factor. `tests/clients/install` installs them; docs/clients.md publishes what each one shows."""
+a missing API token. `tests/clients/install` installs them; docs/clients.md publishes what each one shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from functions.gateway.json_text import Json
-from tests.clients.product import ADD, DEAD, FILTERS, LIST, NO_SECOND_FACTOR, Product
+from functions.mcp_endpoint.admission import DEAD
+from tests.clients.product import ADD, FILTERS, LIST, NO_API_TOKEN, Product
 
 pytestmark = pytest.mark.clients
 
@@ -40,7 +41,7 @@ TERMINATED = "Session terminated"
 
 @dataclass(frozen=True)
 class Client:
-    """One client, and the words it shows on a dead URL, on a server that ended, and without a second factor."""
+    """One client, and the words it shows on a dead URL, on a server that ended, and without an API token."""
 
     label: str
     library: str
@@ -51,8 +52,8 @@ class Client:
 
 
 CLIENTS = (
-    Client("TypeScript SDK 1.x", "sdk", "", DEAD, DEAD, NO_SECOND_FACTOR),
-    Client("TypeScript client 2.4, legacy", "client", "legacy", DEAD, DEAD, NO_SECOND_FACTOR),
+    Client("TypeScript SDK 1.x", "sdk", "", DEAD, DEAD, NO_API_TOKEN),
+    Client("TypeScript client 2.4, legacy", "client", "legacy", DEAD, DEAD, NO_API_TOKEN),
     Client("TypeScript client 2.4, auto", "client", "auto", DEAD, DEAD, FORBIDDEN),
     Client(
         "TypeScript client 2.4, 2026-07-28 only",
@@ -62,7 +63,7 @@ CLIENTS = (
         DEAD,
         FORBIDDEN,
     ),
-    Client("mcp-remote", "mcp-remote", "", DEAD, DEAD, NO_SECOND_FACTOR),
+    Client("mcp-remote", "mcp-remote", "", DEAD, DEAD, NO_API_TOKEN),
     Client("FastMCP client", "fastmcp", "", TERMINATED, TERMINATED, "403 Forbidden"),
     Client("LangChain MCP adapters", "langchain", "", TERMINATED, TERMINATED, "403 Forbidden"),
     Client("OpenAI Agents SDK", "openai-agents", "", TERMINATED, TERMINATED, "HTTP error 403"),
@@ -237,7 +238,7 @@ def test_the_inspector_shows_a_dead_url(product: Product, tmp_path: Path, era: s
     assert words in run.stderr
 
 
-@pytest.mark.parametrize(("era", "words"), [("legacy", NO_SECOND_FACTOR), ("auto", FORBIDDEN), ("modern", FORBIDDEN)])
+@pytest.mark.parametrize(("era", "words"), [("legacy", NO_API_TOKEN), ("auto", FORBIDDEN), ("modern", FORBIDDEN)])
 def test_the_inspector_shows_that_a_second_factor_is_missing(
     product: Product, tmp_path: Path, era: str, words: str
 ) -> None:
@@ -251,7 +252,7 @@ def test_the_inspector_shows_that_a_second_factor_is_missing(
 
 # What is published.
 
-OURS = {DEAD: "our words", NO_SECOND_FACTOR: "our words"}
+OURS = {DEAD: "our words", NO_API_TOKEN: "our words"}
 
 
 @each_client
