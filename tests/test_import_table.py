@@ -123,7 +123,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "functions.memory_engine",
         "tool_catalog",
     ),
-    "difflib": ("functions.gateway.wording", "tool_catalog"),
+    "difflib": ("functions.gateway.wording",),
     "httpx": (
         "functions.local",
         "functions.cli",

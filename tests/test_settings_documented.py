@@ -44,6 +44,8 @@ def _valid(setting: Any) -> str:
         return "true, false"
     if isinstance(setting.default, int):
         return f"{setting.metadata['least']:,} to {setting.metadata['most']:,}"
+    if setting.metadata["valid"]:
+        return ", ".join(setting.metadata["valid"])
     return "a list" if isinstance(setting.default, tuple) else "text"
 
 

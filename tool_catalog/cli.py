@@ -11,13 +11,14 @@ Exit codes: 0 done, 1 problems (on standard error), 2 usage error.
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from functions.gateway import json_text
+from functions.gateway.wording import did_you_mean, shown
 from tool_catalog import catalog
 from tool_catalog.atomic_write import write_atomically
 from tool_catalog.catalog import Json
@@ -122,29 +123,23 @@ def _show(name: str, integration: str | None, compiled: Path) -> int:
         print(_shown(tool, loaded.base_url))
         return 0
     known = [tool for name in catalog.available(compiled) for tool in catalog.load(name, compiled).tools]
-    close = difflib.get_close_matches(name, known, n=3)
-    print(
-        f'there is no tool "{name}"; {"close: " + ", ".join(close) if close else f"{len(known)} tools"}',
-        file=sys.stderr,
-    )
+    print(f"there is no tool {shown(name)}{did_you_mean(name, known, instead=f'{len(known)} tools')}", file=sys.stderr)
     return 1
 
 
 def _shown(tool: catalog.Tool, base_url: str) -> str:
     """What an agent sees of a tool, and then where each value of its example goes upstream."""
-    lines = [json.dumps(tool.definition, indent=2, ensure_ascii=False), ""]
+    lines = [json_text.readable(tool.definition), ""]
     lines.append(f"{tool.resource}.{tool.method}: {tool.access}; tags {', '.join(tool.tags)}")
-    lines.append(f"example: {json.dumps(tool.example, ensure_ascii=False)}")
+    lines.append(f"example: {json_text.spaced(tool.example)}")
     lines.append(f"upstream: {tool.request.verb} {base_url}{tool.request.path}")
     for parameter in tool.request.parameters:
         if parameter.argument is not None and parameter.argument in tool.example:
-            source = (
-                f"{json.dumps(tool.example[parameter.argument], ensure_ascii=False)} (argument {parameter.argument})"
-            )
+            source = f"{json_text.spaced(tool.example[parameter.argument])} (argument {parameter.argument})"
         elif parameter.context is not None:
             source = f"the account's {parameter.context}"
         elif parameter.value is not None and parameter.location != "result":
-            source = json.dumps(parameter.value, ensure_ascii=False)
+            source = json_text.spaced(parameter.value)
         else:
             continue
         where = "our answer" if parameter.location == "result" else parameter.location

@@ -6,7 +6,6 @@ names file and line. A tool that has a problem is not built, and a catalogue wit
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ import jsonschema_rs
 import pydantic
 from mcp_types.methods import serialize_server_result
 
+from functions.gateway import json_text
 from tool_catalog import answers, catalog, naming, pins
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
@@ -50,7 +50,7 @@ def compile_catalog(records: Records) -> tuple[Schema | None, list[Problem]]:
 
 def to_bytes(document: Mapping[str, Json]) -> bytes:
     """Canonical bytes of a compiled file."""
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+    return (json_text.readable(document) + "\n").encode()
 
 
 class _Compilation:

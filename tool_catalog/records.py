@@ -6,9 +6,7 @@ is decided in `compiler.py`; here it is only whether they are well-formed. docs/
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import json
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import pydantic
 
+from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import JSON_MEDIA_TYPE, Access, Json, Location, PinKind, Style
 from tool_catalog.yaml_source import KeyPath, Problem, Source, read
 
@@ -342,19 +341,17 @@ def _explain(model: type[Strict], source: Source, detail: Any) -> Problem:
         return source.problem(path, f'missing key "{detail["loc"][-1]}"')
     if kind == "extra_forbidden":
         keys = _keys(model, path[:-1])
-        close = difflib.get_close_matches(str(path[-1]), keys, n=1)
-        hint = f'did you mean "{close[0]}"? ' if close else ""
-        return source.problem(path, f"unknown key; {hint}valid here: {', '.join(keys)}")
+        return source.problem(path, f"unknown key{did_you_mean(str(path[-1]), keys)}")
     if kind == "literal_error":
-        return source.problem(path, f"{_shown(found)} is not one of {context['expected'].replace(chr(39), chr(34))}")
+        return source.problem(path, f"{shown(found)} is not one of {context['expected'].replace(chr(39), chr(34))}")
     if kind == "string_pattern_mismatch":
-        return source.problem(path, f"{_shown(found)} is not {_PATTERN_WORDS.get(context['pattern'], 'valid here')}")
+        return source.problem(path, f"{shown(found)} is not {_PATTERN_WORDS.get(context['pattern'], 'valid here')}")
     if kind in _TYPE_WORDS:
         hint = "; YAML 1.2 knows only true and false" if kind == "bool_type" else ""
-        return source.problem(path, f"must be {_TYPE_WORDS[kind]}, is {_shown(found)}{hint}")
+        return source.problem(path, f"must be {_TYPE_WORDS[kind]}, is {shown(found)}{hint}")
     if kind == "too_short":
         return source.problem(path, "must not be empty")
-    return source.problem(path, f"{_shown(found)}: {detail['msg'][0].lower()}{detail['msg'][1:]}")
+    return source.problem(path, f"{shown(found)}: {detail['msg'][0].lower()}{detail['msg'][1:]}")
 
 
 _TYPE_WORDS = {
@@ -411,8 +408,3 @@ def _bare(annotation: Any) -> Any:
             annotation = next(part for part in get_args(annotation) if part is not type(None))
         else:
             return annotation
-
-
-def _shown(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -6,14 +6,13 @@ What leaves here is self-contained, without `$ref` and `$defs`: hosts pass schem
 from __future__ import annotations
 
 import copy
-import difflib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import jsonschema_rs
 
+from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import Json
 from tool_catalog.yaml_source import KeyPath, Problem, Source
 
@@ -73,9 +72,7 @@ def schema_problems(schema: Schema, place: Place) -> list[Problem]:
     problems = []
     for error in _META_SCHEMA.iter_errors(schema):
         wrong_type = "type" in error.instance_path[-2:] and error.kind.name == "anyOf"
-        detail = (
-            f"{json.dumps(error.instance)} is not a type; types: {', '.join(_TYPES)}" if wrong_type else error.message
-        )
+        detail = f"{shown(error.instance)} is not a type; types: {', '.join(_TYPES)}" if wrong_type else error.message
         problems.append(place.at(*error.instance_path).problem(f"not JSON Schema 2020-12: {detail}"))
     return problems
 
@@ -152,9 +149,9 @@ class Expander:
         self._checked.add(key)
         for keyword in schema:
             if keyword not in _KEYWORDS:
-                close = difflib.get_close_matches(keyword, _KEYWORDS, n=1)
-                advice = _ADVICE.get(keyword) or (f'did you mean "{close[0]}"?' if close else "remove it")
-                self.report(place.at(keyword).problem(f"unknown JSON Schema keyword; {advice}"))
+                hint = did_you_mean(keyword, _KEYWORDS, instead="remove it")
+                advice = f"; {_ADVICE[keyword]}" if keyword in _ADVICE else hint
+                self.report(place.at(keyword).problem(f"unknown JSON Schema keyword{advice}"))
         properties = schema.get("properties")
         if isinstance(schema.get("required"), list) and isinstance(properties, dict):
             for index, name in enumerate(schema["required"]):

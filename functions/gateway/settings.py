@@ -5,7 +5,7 @@ Names start with POSTERN_. A value that cannot be read stops the process with on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,8 +14,11 @@ class SettingsError(Exception):
     """An environment variable is missing or wrong; the message names it and says what is valid."""
 
 
-def _setting(default: Any, help_text: str, *, least: int | None = None, most: int | None = None) -> Any:
-    return field(default=default, metadata={"help": help_text, "least": least, "most": most})
+def _setting(
+    default: Any, help_text: str, *, least: int | None = None, most: int | None = None, valid: Sequence[str] = ()
+) -> Any:
+    """A field with its help, and what is valid: a range for a number, or the only texts that are taken."""
+    return field(default=default, metadata={"help": help_text, "least": least, "most": most, "valid": tuple(valid)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Settings:
     POSTERN_CALL_TIMEOUT_SECONDS. Lists are comma-separated."""
 
     # Where things are.
-    store: str = _setting("sqlite", "dynamodb or sqlite")
+    store: str = _setting("sqlite", "where the items are kept", valid=("dynamodb", "sqlite"))
     table: str = _setting("", "DynamoDB table name; required when the store is dynamodb")
     state_dir: str = _setting(".postern", "folder of the SQLite files and the local key")
     public_url: str = _setting("", "https origin that minted URLs start with; empty: taken from the request")
@@ -46,14 +49,13 @@ class Settings:
     call_timeout_seconds: int = _setting(25, "longest wait for an upstream, in seconds", least=1, most=840)
     deadline_margin_ms: int = _setting(1_500, "kept back from the platform's time, in ms", least=100, most=60_000)
     max_upstream_bytes: int = _setting(5_000_000, "bytes read of one upstream answer", least=1_000, most=50_000_000)
-    # Quotes and backslashes weigh six times in a Lambda answer (in the text, in structuredContent, and each escaped
-    # once more in Lambda's own envelope), and Lambda takes 6,291,556 bytes.
-    # A result is sent twice, as text and as structuredContent, and Lambda's 6 MB count both escaped: six times at most.
+    # A result is sent twice, as text and as structuredContent, and Lambda's envelope escapes both once more. Quotes and
+    # backslashes then weigh six times, and Lambda takes 6,291,556 bytes.
     max_result_bytes: int = _setting(100_000, "UTF-8 bytes of a result's text", least=1_000, most=1_000_000)
     max_string_chars: int = _setting(32_000, "characters of one string in a result", least=100, most=1_000_000)
     max_array_items: int = _setting(1_000, "entries of one array in a result", least=1, most=100_000)
     log_retention_days: int = _setting(30, "days that the call log is kept", least=1, most=3_650)
-    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+    log_level: str = _setting("INFO", "least severe lines that are logged", valid=("DEBUG", "INFO", "WARNING", "ERROR"))
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -70,12 +72,8 @@ class Settings:
             except ValueError as problem:
                 problems.append(f"{variable} is {text!r}; {problem}")
         settings = cls(**values)
-        if settings.store not in ("dynamodb", "sqlite"):
-            problems.append(f"POSTERN_STORE is {settings.store!r}; valid: dynamodb, sqlite")
         if settings.store == "dynamodb" and not settings.table:
             problems.append("POSTERN_TABLE is not set; with POSTERN_STORE=dynamodb it names the DynamoDB table")
-        if settings.log_level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            problems.append(f"POSTERN_LOG_LEVEL is {settings.log_level!r}; valid: DEBUG, INFO, WARNING, ERROR")
         if problems:
             raise SettingsError("; ".join(problems))
         return settings
@@ -99,4 +97,6 @@ def _read(text: str, default: Any, metadata: Mapping[str, Any]) -> Any:
         return number
     if isinstance(default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
+    if metadata["valid"] and text not in metadata["valid"]:
+        raise ValueError(f"valid: {', '.join(metadata['valid'])}")
     return text

@@ -51,10 +51,10 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
             }
         )
     assert str(wrong.value) == (
+        "POSTERN_STORE is 'redis'; valid: dynamodb, sqlite; "
         "POSTERN_PRIVATE_UPSTREAMS is 'yes'; valid: true, false; "
         "POSTERN_CALL_TIMEOUT_SECONDS is 'soon'; valid: a whole number from 1 to 840; "
         "POSTERN_MAX_RESULT_BYTES is '9'; valid: a whole number from 1000 to 1000000; "
-        "POSTERN_STORE is 'redis'; valid: dynamodb, sqlite; "
         "POSTERN_LOG_LEVEL is 'LOUD'; valid: DEBUG, INFO, WARNING, ERROR"
     )
 

@@ -106,7 +106,7 @@ def test_show_of_an_unknown_tool_names_close_ones(run: Run) -> None:
     assert run("show", "list_all_library_book") == (
         1,
         "",
-        'there is no tool "list_all_library_book"; close: list_all_library_books\n',
+        'there is no tool "list_all_library_book"; did you mean "list_all_library_books"?\n',
     )
 
 
