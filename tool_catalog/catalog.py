@@ -150,11 +150,14 @@ class Result:
 class PinArguments:
     """The pins are arguments of the same names.
 
+    `ids`       every id that can be pinned. Each is an argument, and a write puts each into what it creates. So on a
+                pinned server a write may name only the pins, and other ids that the config lists.
     `splits`    ids for which the upstream splits one write into several, one for each id. If one of them is pinned,
                 callers may not pass the others; a server pinned to two or more does not offer the tool.
     `required`  the tool cannot work without a pin: only pinned servers offer it.
     """
 
+    ids: tuple[str, ...]
     splits: tuple[str, ...] = ()
     required: bool = False
 
@@ -419,8 +422,9 @@ def _tool(entry: Mapping[str, Json]) -> Tool:
 
 def _pin(entry: Mapping[str, Json]) -> Pin:
     values: dict[str, Json] = {key: value for key, value in entry.items() if key != "kind"}
-    if "splits" in values:
-        values["splits"] = tuple(values["splits"])
+    for key in ("ids", "splits"):
+        if key in values:
+            values[key] = tuple(values[key])
     return PIN_KINDS[entry["kind"]](**values)
 
 

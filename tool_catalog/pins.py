@@ -43,12 +43,13 @@ def compile_pin(
             _entity(pin, arguments, pinnable, where, gate)
         case "object" | "objects" | "answer" | "none":
             pass
-    return pin.model_dump(exclude_defaults=True)
+    entry = pin.model_dump(exclude_defaults=True)
+    return {**entry, "ids": list(pinnable)} if pin.kind == "arguments" else entry
 
 
 def _keys(pin: PinRecord, where: Place, gate: Gate) -> None:
-    """A kind has the keys of its class; those without a default are needed."""
-    keys = {key.name: key.default is MISSING for key in fields(PIN_KINDS[pin.kind])}
+    """A kind has the keys of its class, except `ids`, which is compiled; those without a default are needed."""
+    keys = {key.name: key.default is MISSING for key in fields(PIN_KINDS[pin.kind]) if key.name != "ids"}
     for key in sorted(pin.model_fields_set - {"kind"}):
         if key not in keys:
             gate.report(where.at(key), f'kind "{pin.kind}" does not use it')

@@ -163,7 +163,7 @@ def _checked_and_pinned(prepared: PreparedTool, target: Target, given: Mapping[s
         rules = () if target.config.pins else arguments.check_record_rules(prepared, given)
         raise WrongArguments([*rules, *problems])
     merged = forced.merged(prepared.tool, target.config, given)
-    pinned = pins.apply(prepared.tool, target.config.pins, merged)
+    pinned = pins.apply(prepared.tool, target.config.pins, merged, write_ids=target.config.write_ids)
     problems = arguments.check_record_rules(prepared, pinned)
     if problems:
         raise WrongArguments(problems)

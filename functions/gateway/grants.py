@@ -36,6 +36,7 @@ class ServerConfig:
     `methods`, `tags`  which tools are shown; empty = no restriction (see selection.py).
     `require_api_token_auth`  a call must also carry a valid API token.
     `pins`      ids of entities forced on every call, e.g. {"owner_id": "o-1"} (see pins/).
+    `write_ids` on a pinned server, the other ids that writes may name: {id: values}, "*" for every value.
     `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
     `defaults`  the same shape: used where the caller says nothing.
     """
@@ -44,6 +45,7 @@ class ServerConfig:
     tags: tuple[str, ...] = ()
     require_api_token_auth: bool = False
     pins: Mapping[str, str] = field(default_factory=dict)
+    write_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fixed: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
 
@@ -54,6 +56,7 @@ class ServerConfig:
             "tags": list(self.tags),
             "require_api_token_auth": self.require_api_token_auth,
             "pins": dict(self.pins),
+            "write_ids": {name: list(values) for name, values in self.write_ids.items()},
             "fixed": {tool: dict(arguments) for tool, arguments in self.fixed.items()},
             "defaults": {tool: dict(arguments) for tool, arguments in self.defaults.items()},
         }
@@ -66,6 +69,7 @@ class ServerConfig:
             tags=tuple(value.get("tags") or ()),
             require_api_token_auth=bool(value.get("require_api_token_auth", False)),
             pins=value.get("pins") or {},
+            write_ids={name: tuple(values) for name, values in (value.get("write_ids") or {}).items()},
             fixed=value.get("fixed") or {},
             defaults=value.get("defaults") or {},
         )

@@ -97,6 +97,7 @@ def prepare(tool: Tool, config: ServerConfig) -> PreparedTool:
         tuple(config.pins.items()) if tool.pin else (),
         tuple(sorted(forced.fixed(tool, config))),
         canonical(forced.defaults(tool, config)),
+        tuple(config.write_ids.items()) if config.pins else (),
     )
 
 
@@ -117,12 +118,19 @@ class _Identity:
 
 @lru_cache(maxsize=TOOLS_KEPT)
 def _prepare(
-    key: _Identity, pinned: tuple[tuple[str, str], ...], fixed: tuple[str, ...], defaults: bytes
+    key: _Identity,
+    pinned: tuple[tuple[str, str], ...],
+    fixed: tuple[str, ...],
+    defaults: bytes,
+    write_ids: tuple[tuple[str, tuple[str, ...]], ...],
 ) -> PreparedTool:
     tool, supplied = key.tool, decode(defaults)
     schema: dict[str, Json] = tool.definition["inputSchema"]
     narrowed = pins.hide(
-        tool, dict(pinned), {name: value for name, value in schema["properties"].items() if name not in fixed}
+        tool,
+        dict(pinned),
+        {name: value for name, value in schema["properties"].items() if name not in fixed},
+        write_ids=dict(write_ids),
     )
     listed = {
         name: {**value, "default": supplied[name]} if name in supplied else value

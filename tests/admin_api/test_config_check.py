@@ -146,3 +146,44 @@ def test_tools_that_need_a_pin_are_told_so_when_there_is_none() -> None:
         "the selected tools require a pin: search, fetch; set config.pins to an id of user_id or agent_id or app_id or "
         "run_id"
     )
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        (
+            {"write_ids": {"run_id": ("r",)}},
+            "config.write_ids has no effect without config.pins; only a pinned server limits the ids of writes",
+        ),
+        (
+            {"write_ids": {"user_id": ("u",)}, "pins": {"user_id": "v"}},
+            "config.write_ids.user_id: user_id is pinned, and a write names its pin only; leave it out",
+        ),
+        (
+            {"write_ids": {"run": ("r",)}, "pins": {"user_id": "v"}},
+            'config.write_ids: "run" is unknown; did you mean "run_id"?',
+        ),
+        (
+            {"write_ids": {"run_id": ("*", "")}, "pins": {"user_id": "v"}},
+            f'config.write_ids.run_id has ""; it is empty; {ids.RULE}',
+        ),
+        (
+            {"fixed": {"create_a_mem_0_memory": {"run_id": "r"}}, "pins": {"user_id": "v"}},
+            'config.fixed or config.defaults: create_a_mem_0_memory: run_id is "r", but this server is pinned to '
+            'user_id="v", and its writes may not name that id; leave run_id out',
+        ),
+    ],
+)
+def test_ids_of_writes_are_checked(config: dict[str, Any], problem: str) -> None:
+    with pytest.raises(errors.Invalid) as wrong:
+        config_check.check(MEM0, ServerConfig(**config))
+    assert wrong.value.message == problem
+
+
+def test_a_fixed_id_of_writes_is_taken_when_it_is_listed() -> None:
+    config = ServerConfig(
+        pins={"user_id": "v"},
+        write_ids={"run_id": ("r",)},
+        fixed={"create_a_mem_0_memory": {"run_id": "r"}},
+    )
+    assert MEM0.tools["create_a_mem_0_memory"] in config_check.check(MEM0, config)

@@ -111,6 +111,7 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
     minted = _mint(
         local,
         *("--name", "Audit agent", "--methods", "read", "--tags", "memories,events", "--pin", "user_id=usr_1"),
+        *("--write-id", "run_id=run_1", "--write-id", "run_id=run_2", "--write-id", "app_id=*"),
         *("--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3", "--expires-in", "15m"),
     )
     assert minted["config"] == {
@@ -118,6 +119,7 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         "tags": ["memories", "events"],
         "require_api_token_auth": False,
         "pins": {"user_id": "usr_1"},
+        "write_ids": {"run_id": ["run_1", "run_2"], "app_id": ["*"]},
         "fixed": {"*": {"max_tokens": 500}},
         "defaults": {"mem_0_memories_search": {"top_k": 3}},
     }

@@ -82,7 +82,7 @@ def test_a_pinned_server_shows_no_tool_on_which_the_pin_cannot_be_put() -> None:
         Parameter("body", "user_id", "user_id"),
         name="a",
         method="a",
-        pin=PinArguments(),
+        pin=PinArguments(ids=("user_id",)),
     )
     loaded = catalog_of(by_name, tool(name="b", method="b"), tool(name="c", method="c", pin=NoPin()))
 

@@ -125,16 +125,29 @@ def test_a_filter_is_refused_or_holds_the_pins(pins: dict[str, str], tree: Json,
         assert satisfied(sent, OWN), "what carries the pins is found"
 
 
-@given(PINS, st.dictionaries(st.sampled_from([*NAMES, "query"]), IDS), st.sampled_from(of_kind(PinArguments)))
-def test_arguments_are_refused_or_hold_the_pins(pins: dict[str, str], arguments: dict[str, str], entry: Tool) -> None:
+WRITE_IDS = st.dictionaries(st.sampled_from(NAMES), st.lists(IDS, max_size=2).map(tuple), max_size=2)
+
+
+@given(
+    PINS, WRITE_IDS, st.dictionaries(st.sampled_from([*NAMES, "query"]), IDS), st.sampled_from(of_kind(PinArguments))
+)
+def test_arguments_are_refused_or_hold_the_pins(
+    pins: dict[str, str], write_ids: dict[str, tuple[str, ...]], arguments: dict[str, str], entry: Tool
+) -> None:
     config = ServerConfig(pins=pins)
     assume(entry in selection.visible(MEM0, config))
     foreign = any(arguments.get(name, pinned) != pinned for name, pinned in pins.items())
-    if foreign or split_off(entry, pins) & arguments.keys():
+    unlisted = entry.access == "write" and any(
+        name in arguments and not {arguments[name], "*"} & set(write_ids.get(name, ()))
+        for name in NAMES
+        if name not in pins
+    )
+    if foreign or unlisted or split_off(entry, pins) & arguments.keys():
         with pytest.raises(OutOfScope):
-            gateway_pins.apply(entry, pins, arguments)
+            gateway_pins.apply(entry, pins, arguments, write_ids=write_ids)
     else:
-        assert gateway_pins.apply(entry, pins, arguments) == {**arguments, **pins}
+        sent = gateway_pins.apply(entry, pins, arguments, write_ids=write_ids)
+        assert sent == {**arguments, **pins}
 
 
 @given(

@@ -1,7 +1,9 @@
-"""Random calls through randomly pinned servers, against the memory engine: nothing foreign is ever read or written.
+"""Random calls through two pinned servers, against the memory engine: neither reads or writes what is the other's.
 
-The judge is the engine's own database, read before and after each call: every memory that is new, changed or gone must
-carry every pinned id, and no answer may hold the text of one that does not. Two memories in three are foreign.
+The judge is the engine's own database, read before and after each call. Every memory that is new, changed or gone must
+carry every pinned id of the server that was called, and no answer may hold the text of one that does not. A new memory
+carries no other id than the config of that server allows, so that the other server does not find it. Two memories in
+three are foreign, and more calls write than read.
 """
 
 from __future__ import annotations
@@ -33,13 +35,16 @@ from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from tests.gateway.calling import MEM0, NOON, target
-from tool_catalog.catalog import PinEntity, Tool
+from tool_catalog.catalog import PinArguments, PinEntity, Tool
 
 WORLDS = int(os.environ.get("POSTERN_TEST_WORLDS", "24"))
 """Engines, pins and sequences of calls tried."""
 
 CALLS = 40
 """Calls in each."""
+
+WRITES = 0.75
+"""Share of calls that write; more of them than of the reads are refused."""
 
 TYPES = ("user", "agent", "app", "run")
 COLUMNS = ("id", "memory", "user_id", "agent_id", "app_id", "run_id", "metadata", "feedback", "expiration_date")
@@ -64,13 +69,22 @@ class Inside(Sender):
 
 @dataclass
 class World:
-    """An engine full of memories, and a server pinned to some of its entities."""
+    """An engine full of memories, and two servers, each pinned to some of its entities; `config` is called now."""
 
     dice: random.Random
     app: Any
-    pins: dict[str, str]
+    sides: tuple[ServerConfig, ServerConfig]
+    config: ServerConfig
     texts: int = 0
     events: list[str] = field(default_factory=list)
+
+    @property
+    def pins(self) -> Mapping[str, str]:
+        return self.config.pins
+
+    @property
+    def other(self) -> ServerConfig:
+        return self.sides[self.config is self.sides[0]]
 
     def text(self) -> str:
         self.texts += 1
@@ -82,8 +96,8 @@ class World:
     def seed(self) -> None:
         for _ in range(24):
             owners = {f"{kind}_id": self.entity(kind) for kind in TYPES if self.dice.random() < 0.6}
-            if self.dice.random() < 0.35:
-                owners.update(self.pins)
+            if self.dice.random() < 0.5:
+                owners.update(self.dice.choice(self.sides).pins)
             owners = owners or {"user_id": "user_1"}
             body = {"messages": [{"role": "user", "content": self.text()}], "infer": False, **owners}
             self.request("POST", "/v3/memories/add/", body)
@@ -105,6 +119,13 @@ class World:
         with self.app.state.engine.core.database.read() as connection:
             rows = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM memories").fetchall()
         return {row["id"]: dict(row) for row in rows}
+
+    def known(self) -> list[str]:
+        """Ids to choose from; every second time only those inside the pins, so that writes succeed."""
+        rows = self.memories()
+        inside = [memory_id for memory_id, row in rows.items() if holds(self.pins, row)]
+        nothing = ["9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"]
+        return (inside if self.dice.random() < 0.7 else list(rows)) or nothing
 
     def settle(self) -> None:
         """Wait until all that was queued is done."""
@@ -128,7 +149,10 @@ class World:
         if isinstance(tool.pin, PinEntity) and dice.random() < 0.5:
             required = ()  # a pinned entity need not be named
         given: dict[str, Json] = {}
+        tidy = dice.random() < 0.6  # a caller that names no id where the server fills the pins in
         for name in properties:
+            if tidy and tool.access == "write" and isinstance(tool.pin, PinArguments) and name in tool.pin.ids:
+                continue
             if name in required or dice.random() < 0.35:
                 value = self.value(tool, name, known)
                 if value is not None:
@@ -197,11 +221,18 @@ class World:
 @contextmanager
 def world(seed: int) -> Iterator[World]:
     dice = random.Random(seed)
-    pins = {f"{kind}_id": f"{kind}_1" for kind in dice.sample(TYPES, dice.choice([1, 1, 1, 2, 2, 3]))}
+
+    def side(number: int) -> ServerConfig:
+        pins = {f"{kind}_id": f"{kind}_{number}" for kind in dice.sample(TYPES, dice.choice([1, 1, 1, 2, 2, 3]))}
+        free = [f"{kind}_id" for kind in TYPES if f"{kind}_id" not in pins]
+        listed = dice.sample(free, dice.choice([0, 0, 0, 1]))
+        return ServerConfig(pins=pins, write_ids={name: dice.choice([(f"{name[:-3]}_1",), ("*",)]) for name in listed})
+
+    sides = (side(1), side(2))
     app = create_app(EngineSettings())
     app.state.engine.start()
     try:
-        made = World(dice, app, pins)
+        made = World(dice, app, sides, sides[0])
         made.seed()
         yield made
     finally:
@@ -212,7 +243,7 @@ def check_call(made: World, tool: Tool, arguments: Mapping[str, Json], outcomes:
     before = made.memories()
     foreign = {mark for row in before.values() if not holds(made.pins, row) for mark in MARK.findall(row["memory"])}
     asked = ToolCall(tool.name, arguments, NOON, deadline=0.0)
-    to = target("http://engine", ServerConfig(pins=made.pins), api_key="k")
+    to = target("http://engine", made.config, api_key="k")
     outcome = asyncio.run(run(asked, to, MEM0, sender=Inside(made.app), settings=Settings()))
     answer: Json
     match outcome:
@@ -229,7 +260,7 @@ def check_call(made: World, tool: Tool, arguments: Mapping[str, Json], outcomes:
             raise AssertionError(outcome.message)
     made.settle()
     after = made.memories()
-    story = f"pins {made.pins}; {tool.name} {json.dumps(arguments)}"
+    story = f"{made.config}; {tool.name} {json.dumps(arguments)}"
     told = set(MARK.findall(json.dumps(answer))) - set(MARK.findall(json.dumps(arguments)))
     assert not told & foreign, f"{story} told {told & foreign}"
     for memory_id in before.keys() | after.keys():
@@ -237,6 +268,14 @@ def check_call(made: World, tool: Tool, arguments: Mapping[str, Json], outcomes:
         if was != now:
             assert was is None or holds(made.pins, was), f"{story} touched {was}"
             assert now is None or holds(made.pins, now), f"{story} left {now}"
+        if was is None and now is not None:
+            names = {f"{kind}_id" for kind in TYPES if now[f"{kind}_id"] is not None}
+            given = {name: now[name] for name in names - made.pins.keys()}
+            allowed = made.config.write_ids
+            unlisted = {name for name, value in given.items() if not {value, "*"} & set(allowed.get(name, ()))}
+            assert not unlisted, f"{story} wrote {unlisted} of {now}"
+            if not allowed and not made.other.pins.items() <= made.pins.items():
+                assert not holds(made.other.pins, now), f"{story} wrote what {made.other} finds: {now}"
 
 
 def test_no_call_through_a_pinned_server_reads_or_writes_what_is_foreign() -> None:
@@ -244,17 +283,23 @@ def test_no_call_through_a_pinned_server_reads_or_writes_what_is_foreign() -> No
     offered: set[str] = set()
     for seed in range(WORLDS):
         with world(seed) as made:
-            tools = selection.visible(MEM0, ServerConfig(pins=made.pins))
-            offered |= {tool.name for tool in tools}
             for _ in range(CALLS):
-                known = list(made.memories()) or ["9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"]
-                tool = made.dice.choice(tools)
+                made.config = made.dice.choice(made.sides)
+                tools = selection.visible(MEM0, made.config)
+                offered |= {tool.name for tool in tools}
+                access = "write" if made.dice.random() < WRITES else "read"
+                tool = made.dice.choice([tool for tool in tools if tool.access == access])
                 made.settle()
-                check_call(made, tool, made.arguments(tool, known), outcomes)
+                check_call(made, tool, made.arguments(tool, made.known()), outcomes)
     answered = {name for name, outcome in outcomes if outcome == "answered"}
     assert answered == offered, outcomes
     refused = sum(count for (_, outcome), count in outcomes.items() if outcome == "refused")
     assert refused > WORLDS * CALLS * 0.1, outcomes
+    done = Counter[str]()
+    for (name, outcome), count in outcomes.items():
+        done[MEM0.tools[name].access] += count if outcome == "answered" else 0
+    print(f"{done['write']} writes and {done['read']} reads succeeded, {refused} calls were refused")
+    assert done["write"] >= done["read"], outcomes
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
         *_unknown("tags", config.tags, catalog.tags),
         *_unknown("pins", tuple(config.pins), catalog.pinnable),
         *_wrong_pins(config.pins),
+        *_unknown("write_ids", tuple(config.write_ids), catalog.pinnable),
+        *_wrong_write_ids(config),
         *_unknown_arguments("fixed", config.fixed, catalog),
         *_unknown_arguments("defaults", config.defaults, catalog),
     ]
@@ -101,6 +103,25 @@ def _wrong_pins(pinned: Mapping[str, Json]) -> list[str]:
     return [f"config.pins.{name} is {shown(value)}; {problem}" for name, value, problem in found if problem]
 
 
+def _wrong_write_ids(config: ServerConfig) -> list[str]:
+    if config.write_ids and not config.pins:
+        return ["config.write_ids has no effect without config.pins; only a pinned server limits the ids of writes"]
+    pinned = [
+        f"config.write_ids.{name}: {name} is pinned, and a write names its pin only; leave it out"
+        for name in config.write_ids
+        if name in config.pins
+    ]
+    found = (
+        (name, value, ids.problem(value))
+        for name, values in config.write_ids.items()
+        for value in values
+        if value != ids.WILDCARD
+    )
+    return pinned + [
+        f"config.write_ids.{name} has {shown(value)}; {problem}" for name, value, problem in found if problem
+    ]
+
+
 def _wrong_values(field: str, rules: Mapping[str, Mapping[str, Json]], tools: Sequence[Tool]) -> list[str]:
     """What the tools' own schemas say against the forced values; the schema that a caller sees does not have them."""
     return [
@@ -116,7 +137,7 @@ def _contradictions(config: ServerConfig, tools: Sequence[Tool]) -> list[str]:
     problems = []
     for tool in tools:
         try:
-            pins.apply(tool, config.pins, forced.merged(tool, config, {}))
+            pins.apply(tool, config.pins, forced.merged(tool, config, {}), write_ids=config.write_ids)
         except OutOfScope as foreign:
             problems.append(f"config.fixed or config.defaults: {tool.name}: {foreign.message}")
     return problems

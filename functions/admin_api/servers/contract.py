@@ -39,6 +39,11 @@ class Config(Body):
         default=None, description="A call must also carry an API token with the scope `connect`."
     )
     pins: dict[str, Pin] | None = Field(default=None, description='Ids forced on every call, e.g. {"user_id": "u_1"}.')
+    write_ids: dict[str, list[str]] | None = Field(
+        default=None,
+        description="On a pinned server, the other ids that writes may name, e.g. "
+        '{"run_id": ["run_1"]}; "*" allows every id of that name.',
+    )
     fixed: dict[str, Arguments] | None = Field(
         default=None, description='{tool name or "*": {argument: value}}: sent on every call and hidden from the model.'
     )
@@ -87,6 +92,7 @@ class ServerConfigView(BaseModel):
     tags: list[str]
     require_api_token_auth: bool
     pins: dict[str, str]
+    write_ids: dict[str, list[str]]
     fixed: dict[str, dict[str, Any]]
     defaults: dict[str, dict[str, Any]]
 

@@ -41,7 +41,10 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     one.add_argument("--name")
     _config_options(one)
     one.add_argument(
-        "--clear", action="append", choices=["pins", "fixed", "defaults"], help="remove every entry of this; repeatable"
+        "--clear",
+        action="append",
+        choices=["pins", "write_ids", "fixed", "defaults"],
+        help="remove every entry of this; repeatable",
     )
     add_expiry(one).add_argument(
         "--never", action="store_true", help="remove the expiry; the server works until it is revoked"
@@ -88,6 +91,12 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
         "--pin", action="append", metavar="NAME=ID", help="force this id on every call, e.g. user_id=usr_98765"
     )
     parser.add_argument(
+        "--write-id",
+        action="append",
+        metavar="NAME=ID",
+        help="let writes of a pinned server name this other id too, e.g. run_id=run_1; * means every id",
+    )
+    parser.add_argument(
         "--fixed",
         action="append",
         metavar="TOOL.ARGUMENT=VALUE",
@@ -109,11 +118,22 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
         config["require_api_token_auth"] = options.require_api_token
     if options.pin:
         config["pins"] = pairs("--pin", options.pin)
+    if options.write_id:
+        config["write_ids"] = _lists("--write-id", options.write_id)
     if options.fixed:
         config["fixed"] = _by_tool("--fixed", options.fixed)
     if options.default:
         config["defaults"] = _by_tool("--default", options.default)
     return config
+
+
+def _lists(option: str, words: list[str]) -> dict[str, list[str]]:
+    """`name=value` words as {name: [value, ...]}."""
+    listed: dict[str, list[str]] = {}
+    for word in words:
+        for name, value in pairs(option, [word]).items():
+            listed.setdefault(name, []).append(value)
+    return listed
 
 
 def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:

@@ -18,6 +18,7 @@ from functions.gateway.pins import filter as by_filter
 from functions.gateway.pins import object as by_object
 from functions.gateway.pins import objects as by_objects
 from functions.gateway.pins import refusals
+from functions.gateway.pins.arguments import WriteIds
 from functions.gateway.pins.narrowed import Narrowed, unchanged
 from tool_catalog.catalog import (
     Catalog,
@@ -30,6 +31,9 @@ from tool_catalog.catalog import (
     PinObjects,
     Tool,
 )
+
+NONE: WriteIds = {}
+"""A write may name no id in addition to the pins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def enforceable(tool: Tool, pins: Mapping[str, str]) -> bool:
         case None:
             return False
         case PinArguments() as pin:
-            return by_arguments.enforceable(pin, tool, pins)
+            return by_arguments.enforceable(pin, pins)
         case PinFilter() as pin:
             return by_filter.enforceable(pin, tool, pins)
         case PinEntity() as pin:
@@ -61,13 +65,16 @@ def enforceable(tool: Tool, pins: Mapping[str, str]) -> bool:
             assert_never(never)
 
 
-def hide(tool: Tool, pins: Mapping[str, str], properties: Mapping[str, Json]) -> Narrowed:
-    """The properties of the tool's input schema as a server with these pins shows and takes them."""
+def hide(
+    tool: Tool, pins: Mapping[str, str], properties: Mapping[str, Json], *, write_ids: WriteIds = NONE
+) -> Narrowed:
+    """The properties of the tool's input schema as a server with these pins shows and takes them. `write_ids` are the
+    other ids that writes may name."""
     if not pins:
         return unchanged(properties)
     match tool.pin:
         case PinArguments() as pin:
-            return by_arguments.hide(pin, pins, properties)
+            return by_arguments.hide(pin, tool, pins, write_ids, properties)
         case PinFilter() as pin:
             return by_filter.hide(pin, pins, properties)
         case PinEntity() as pin:
@@ -78,14 +85,16 @@ def hide(tool: Tool, pins: Mapping[str, str], properties: Mapping[str, Json]) ->
             assert_never(never)
 
 
-def apply(tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
-    """The arguments with the pins in them. Raises OutOfScope when the caller names another entity than the pinned
-    one."""
+def apply(
+    tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json], *, write_ids: WriteIds = NONE
+) -> dict[str, Json]:
+    """The arguments with the pins in them. Raises OutOfScope when the caller names another entity than the pinned one,
+    or writes an id that is not among `write_ids`."""
     if not pins:
         return dict(arguments)
     match tool.pin:
         case PinArguments() as pin:
-            return by_arguments.apply(pin, pins, arguments)
+            return by_arguments.apply(pin, tool, pins, write_ids, arguments)
         case PinFilter() as pin:
             return by_filter.apply(pin, pins, arguments)
         case PinEntity() as pin:

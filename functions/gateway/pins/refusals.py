@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from functions.gateway.errors import OutOfScope
 from functions.gateway.json_text import Json
@@ -27,6 +27,15 @@ def splitting(pins: Mapping[str, str], name: str) -> OutOfScope:
     return OutOfScope(
         f"with {name} a part of the change might not belong to {listed(pins)}, to which this server is "
         f"pinned; leave {name} out"
+    )
+
+
+def unlisted(pins: Mapping[str, str], name: str, value: Json, allowed: Sequence[str]) -> OutOfScope:
+    """The call would write an id into an object that the config of the server does not list."""
+    valid = f"valid: {', '.join(map(shown, allowed))}" if allowed else f"leave {name} out"
+    return OutOfScope(
+        f"{name} is {shown(value)}, but this server is pinned to {listed(pins)}, and its writes may not "
+        f"name that id; {valid}"
     )
 
 

@@ -24,7 +24,7 @@ BOTH = ServerConfig(pins={"user_id": "usr_1", "app_id": "app_1"})
 
 
 def apply(entry: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> dict[str, Json]:
-    return pins.apply(entry, config.pins, arguments)
+    return pins.apply(entry, config.pins, arguments, write_ids=config.write_ids)
 
 
 def definition(entry: Tool, config: ServerConfig) -> Mapping[str, Json]:
@@ -248,16 +248,48 @@ def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> N
     """Mem0 gives each fact of one call to the user or to the agent, never to both."""
     shown = definition(CREATE, PINNED)["inputSchema"]["properties"]
     assert {"user_id", "agent_id"}.isdisjoint(shown)
-    assert {"app_id", "run_id"} <= set(shown)
     with pytest.raises(errors.OutOfScope) as split:
         apply(CREATE, PINNED, {"agent_id": "a"})
     assert split.value.message == (
         "with agent_id a part of the change might not belong to "
         'user_id="usr_1", to which this server is pinned; leave agent_id out'
     )
-    by_run = ServerConfig(pins={"run_id": "r"})
+    by_run = ServerConfig(pins={"run_id": "r"}, write_ids={"user_id": ("*",), "agent_id": ("a",)})
     assert apply(CREATE, by_run, {"user_id": "u", "agent_id": "a"}) == {
         "user_id": "u",
         "agent_id": "a",
         "run_id": "r",
     }
+
+
+def test_a_write_names_the_pins_and_no_other_id() -> None:
+    """A memory with another server's run in it would be the first thing that server finds."""
+    with pytest.raises(errors.OutOfScope) as unlisted:
+        apply(CREATE, PINNED, {"messages": [], "run_id": "board-room"})
+    assert unlisted.value.message == (
+        'run_id is "board-room", but this server is pinned to user_id="usr_1", and its writes '
+        "may not name that id; leave run_id out"
+    )
+    shown = definition(CREATE, PINNED)["inputSchema"]["properties"]
+    assert {"user_id", "agent_id", "app_id", "run_id"}.isdisjoint(shown)
+
+
+def test_a_write_may_name_the_ids_that_the_config_lists() -> None:
+    listed = ServerConfig(pins={"user_id": "usr_1"}, write_ids={"run_id": ("r1", "r2"), "app_id": ("*",)})
+    given = {"run_id": "r2", "app_id": "anything"}
+    assert apply(CREATE, listed, given) == {**given, "user_id": "usr_1"}
+    with pytest.raises(errors.OutOfScope) as unlisted:
+        apply(CREATE, listed, {"run_id": "r3"})
+    assert unlisted.value.message.endswith('its writes may not name that id; valid: "r1", "r2"')
+    shown = definition(CREATE, listed)["inputSchema"]["properties"]
+    assert shown["run_id"]["enum"] == ["r1", "r2"]
+    assert "enum" not in shown["app_id"]
+    assert {"user_id", "agent_id"}.isdisjoint(shown), "the split holds whatever the config lists"
+    with pytest.raises(errors.OutOfScope):
+        apply(CREATE, ServerConfig(pins={"user_id": "u"}, write_ids={"agent_id": ("*",)}), {"agent_id": "a"})
+
+
+def test_a_read_may_be_narrowed_by_any_id() -> None:
+    conversation = MEM0.tools["mem_0_memories_get_conversation"]
+    assert apply(conversation, PINNED, {"run_id": "r"}) == {"run_id": "r", "user_id": "usr_1"}
+    assert "run_id" in definition(conversation, PINNED)["inputSchema"]["properties"]
