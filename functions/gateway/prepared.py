@@ -11,6 +11,7 @@ from functions.gateway import forced, pins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, canonical, decode, encode, spaced
 from functions.gateway.pins import refusals
+from functions.gateway.portable_schema import portable
 from functions.gateway.wording import shown
 from tool_catalog.catalog import Tool
 
@@ -22,7 +23,7 @@ TOOLS_KEPT = 512
 class PreparedTool:
     """One tool as one server shows it.
 
-    `definition`  the MCP tool object.
+    `definition`  the MCP tool object, its input schema in the form that every host takes.
     `accepted`    the input schema that calls are checked against: the shown one, and the pinned ids. A caller may pass
                   a pinned id; the call is refused only if its value differs from the pin.
     `pins`        what the server pins, where it has an effect on this tool.
@@ -139,7 +140,7 @@ def _prepare(
     optional = {*fixed, *narrowed.filled, *supplied}
     required = [name for name in schema.get("required", ()) if name not in optional]
     if listed == schema["properties"] and required == list(schema.get("required", ())):
-        return PreparedTool(tool, tool.definition, schema, dict(pinned))
+        return PreparedTool(tool, {**tool.definition, "inputSchema": portable(schema)}, schema, dict(pinned))
     base = {name: value for name, value in schema.items() if name != "required"}
     if required:
         base["required"] = required
@@ -151,7 +152,11 @@ def _prepare(
         )
     return PreparedTool(
         tool,
-        {**tool.definition, "description": description, "inputSchema": {**base, "properties": listed}},
+        {
+            **tool.definition,
+            "description": description,
+            "inputSchema": portable({**base, "properties": listed}),
+        },
         {**base, "properties": dict(narrowed.accepted)},
         dict(pinned),
     )

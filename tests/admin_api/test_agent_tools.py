@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from functions.gateway.portable_schema import portable
 from tests.admin_api.conftest import Plane, ScriptedUpstream
 from tool_catalog import catalog
 
@@ -92,6 +93,22 @@ def test_anthropic_takes_its_format_as_it_is(plane: Plane, account: str) -> None
         assert not {"oneOf", "anyOf", "allOf", "$ref"} & tool["input_schema"].keys()
 
 
+def test_gemini_and_bedrock_take_their_formats_as_they_are(plane: Plane, account: str) -> None:
+    gemini = plane.ok("GET", f"/integrated-account/{account}/tools?format=gemini")["result"]
+    bedrock = plane.ok("GET", f"/integrated-account/{account}/tools?format=bedrock")["result"]
+    assert len(gemini) == len(bedrock) == len(names(plane, account, ""))
+    for function, tool in zip(gemini, bedrock, strict=True):
+        assert function.keys() == {"name", "description", "parameters"}
+        assert tool == {
+            "toolSpec": {
+                "name": function["name"],
+                "description": function["description"],
+                "inputSchema": {"json": function["parameters"]},
+            }
+        }
+        assert function["parameters"] == portable(function["parameters"]), "already in the portable form"
+
+
 @pytest.mark.parametrize("query", ["?has_description=true", "?has_description=false"])
 def test_has_description_is_taken_because_every_tool_has_one(plane: Plane, account: str, query: str) -> None:
     assert names(plane, account, query) == names(plane, account, "")
@@ -104,7 +121,7 @@ def test_has_description_is_taken_because_every_tool_has_one(plane: Plane, accou
         ("?methods=raed", ['"raed" is unknown; did you mean "read"?']),
         ("?tags=memorys", ['"memorys" is unknown; did you mean "memories"']),
         ("?methods=bulk_update&tags=events", ["methods and tags match no tool together"]),
-        ("?format=openia", ['query: format is "openia"; did you mean "openai"? valid: openai, anthropic']),
+        ("?format=openia", ['query: format is "openia"; did you mean "openai"? valid: openai, anthropic, gemini']),
     ],
 )
 def test_a_bad_query_is_told_what_is_valid(plane: Plane, account: str, query: str, parts: list[str]) -> None:

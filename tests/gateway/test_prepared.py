@@ -11,6 +11,7 @@ import pytest
 from functions.gateway import arguments as argument_rules
 from functions.gateway import forced, pins
 from functions.gateway.grants import ServerConfig
+from functions.gateway.portable_schema import portable
 from functions.gateway.prepared import prepare
 from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Parameter, Tool
@@ -72,7 +73,8 @@ def test_a_pinned_tool_says_so_and_an_unpinned_one_is_the_compiled_one() -> None
         + ' This server is pinned to user_id="usr_1": it fills that in on every call, so leave it out; other ids are '
         "refused."
     )
-    assert definition(CREATE, ServerConfig()) is CREATE.definition
+    compiled = CREATE.definition
+    assert definition(CREATE, ServerConfig()) == {**compiled, "inputSchema": portable(compiled["inputSchema"])}
 
 
 def test_a_pinned_entity_vanishes_with_its_type() -> None:

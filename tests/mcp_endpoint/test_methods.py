@@ -12,6 +12,7 @@ from functions.gateway.audit import Audit
 from functions.gateway.errors import UpstreamTimeout
 from functions.gateway.grants import Grant, digest
 from functions.gateway.json_text import Json
+from functions.gateway.portable_schema import portable
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.upstream import UpstreamResponse
 from functions.mcp_endpoint.methods import Listings, Methods
@@ -40,7 +41,8 @@ def _names(answer: Json) -> list[str]:
 def test_a_listing_is_the_catalogue_s_own_definitions(bench: Bench) -> None:
     answer = post(bench.endpoint(), bench.mint(), legacy("tools/list")).json
     visible = [tool for tool in load("mem0").tools.values() if not tool.needs_pin]
-    assert answer["result"] == {"tools": [dict(tool.definition) for tool in visible]}
+    shown = [{**tool.definition, "inputSchema": portable(tool.definition["inputSchema"])} for tool in visible]
+    assert answer["result"] == {"tools": shown}
 
 
 def test_a_modern_listing_may_be_kept_for_a_minute_by_its_reader_alone(bench: Bench) -> None:

@@ -10,6 +10,7 @@ from functions.admin_api.tools import contract
 from functions.admin_api.tools.addresses import address
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.portable_schema import portable
 from tool_catalog.catalog import Tool
 
 
@@ -32,18 +33,31 @@ class Tools:
 
 def openai(tool: contract.AgentTool) -> dict[str, Json]:
     """A function tool of OpenAI's chat completions, which LangChain's `bind_tools` accepts too."""
-    return {
-        "type": "function",
-        "function": {"name": tool.name, "description": tool.description, "parameters": tool.input_schema},
-    }
+    return {"type": "function", "function": gemini(tool)}
 
 
 def anthropic(tool: contract.AgentTool) -> dict[str, Json]:
     """A tool of Anthropic's messages API."""
-    return {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
+    return {"name": tool.name, "description": tool.description, "input_schema": portable(tool.input_schema)}
 
 
-FORMATS: Mapping[str, Callable[[contract.AgentTool], dict[str, Json]]] = {"openai": openai, "anthropic": anthropic}
+def gemini(tool: contract.AgentTool) -> dict[str, Json]:
+    """A function declaration of Gemini's API."""
+    return {"name": tool.name, "description": tool.description, "parameters": portable(tool.input_schema)}
+
+
+def bedrock(tool: contract.AgentTool) -> dict[str, Json]:
+    """A tool of Bedrock's Converse API."""
+    schema = {"json": portable(tool.input_schema)}
+    return {"toolSpec": {"name": tool.name, "description": tool.description, "inputSchema": schema}}
+
+
+FORMATS: Mapping[str, Callable[[contract.AgentTool], dict[str, Json]]] = {
+    "openai": openai,
+    "anthropic": anthropic,
+    "gemini": gemini,
+    "bedrock": bedrock,
+}
 """Values of `format`: the shape that each model API accepts."""
 
 
