@@ -5,6 +5,8 @@ Error bodies have no common shape even within one API; the words are looked for 
 
 from __future__ import annotations
 
+import base64
+import re
 from dataclasses import dataclass
 
 from functions.gateway import caps, paging
@@ -14,7 +16,7 @@ from functions.gateway.json_text import Json, NotJson, TooDeep, decode_lenient
 from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.upstream import UpstreamResponse
-from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.catalog import Catalog, Tool, media_kind
 
 SAID_CHARS = 1_000
 """Characters of the upstream's words that a message repeats."""
@@ -27,6 +29,14 @@ READ_BYTES = 32_000
 
 SAID_DEPTH = 8
 """Levels of an error body in which its words are looked for."""
+
+REDIRECTS = (301, 302, 303, 307, 308)
+"""Statuses that name another place for the answer."""
+
+BASE64_BYTES = 6_000
+"""Bytes of an answer that is not text and is passed on, as 8,000 characters of Base64: more is of no use to a model."""
+
+_CHARSET = re.compile(r"charset=\"?([A-Za-z0-9._-]+)", re.IGNORECASE)
 
 _WORDS = ("detail", "message", "error", "error_description", "errors", "details", "title")
 
@@ -46,9 +56,28 @@ class Answer:
     after: Position | None = None
 
 
+class Foreign(dict[str, Json]):
+    """An answer that is not JSON, as a result: a text, bytes, or the place that a documented redirect names.
+
+    The catalogue's mapping does not apply to it. A write that ends with one was carried out, and its result says so.
+    """
+
+
+def is_result(tool: Tool, response: UpstreamResponse) -> bool:
+    """Whether an answer is a success: a status below 300, or a redirect that the tool documents."""
+    redirected = response.status in REDIRECTS and "location" in response.headers
+    return response.status < 300 or (tool.request.redirects and redirected)
+
+
 def read(tool: Tool, response: UpstreamResponse) -> Json:
-    """The JSON of a 2xx answer; None for an empty body, which a list-like tool accepts only with status 204. Raises
-    UpstreamUnreadable."""
+    """The JSON of a success, or Foreign for what is not JSON; None for an empty body, which a list-like tool accepts
+    only with status 204. Raises UpstreamUnreadable for a read that returns another kind than its API documents."""
+    if response.status in REDIRECTS:
+        return Foreign(redirect={"status": response.status, "location": response.headers["location"]})
+    media_type = response.headers.get("content-type", "")
+    documented = media_kind(tool.request.accept)
+    if documented != "json" and response.body and media_kind(media_type) != "json":
+        return _foreign(media_type or tool.request.accept, response.body)
     if not response.body.strip() and (tool.result.items is None or response.status == 204):
         return None
     try:
@@ -56,18 +85,43 @@ def read(tool: Tool, response: UpstreamResponse) -> Json:
     except TooDeep as error:  # what one version of Python reads another does not
         raise UpstreamUnreadable(caps.TOO_DEEP) from error
     except NotJson as error:
-        media_type = response.headers.get("content-type", "no content type").split(";")[0]
+        if tool.access != "read" and not _is_page(media_type, response.body):
+            return _foreign(media_type, response.body)  # the status says that it was carried out
         raise UpstreamUnreadable(
             f"the upstream answered {response.status} with {len(response.body)} bytes that are not JSON "
-            f"({media_type}); {effect(changes_nothing=tool.access == 'read')}",
+            f"({media_type.split(';')[0] or 'no content type'}); {effect(changes_nothing=tool.access == 'read')}",
             upstream_status=response.status,
             detail=str(error),
         ) from error
 
 
+def _foreign(media_type: str, body: bytes) -> Foreign:
+    """A text as `text`; other bytes in Base64, or only their number where they are more than BASE64_BYTES."""
+    name, _, parameters = media_type.partition(";")
+    kind = media_kind(name)
+    if kind is not None or not name:
+        charset = _CHARSET.search(parameters)
+        try:
+            return Foreign(text=body.decode(charset[1] if charset else "utf-8"), media_type=name or "text/plain")
+        except (LookupError, UnicodeDecodeError):
+            if kind is not None:
+                return Foreign(text=body.decode("utf-8", "replace"), media_type=name)
+    found = Foreign(media_type=name or "application/octet-stream", bytes=len(body))
+    if len(body) <= BASE64_BYTES:
+        found["base64"] = base64.b64encode(body).decode()
+    return found
+
+
+def _is_page(media_type: str, body: bytes) -> bool:
+    """True for a page for browsers, which a proxy or a sign-in shows with status 200 and nothing done."""
+    return "html" in media_type or body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
+
+
 def mapped(tool: Tool, document: Json) -> Json:
     """The answer with the catalogue's `drop`, `rename` and `map` applied, in this order; changes `document`. Raises
     UpstreamUnreadable."""
+    if isinstance(document, Foreign):
+        return document
     rules = tool.result
     if rules.rename or rules.drop:
         for entry in _objects(document):

@@ -207,6 +207,8 @@ async def _answer(upstream: _Upstream, tool: Tool, given: Mapping[str, Json], po
     for _ in range(tool.pagination.collect if tool.pagination else 1):
         response = await upstream.send(tool, given, at)
         document = answers.read(tool, response)
+        if isinstance(document, answers.Foreign):
+            return Answer(response.status, document)
         more = answers.next_page(tool, document)
         document = answers.mapped(tool, document)
         page = answers.objects(tool, document)
@@ -259,6 +261,17 @@ class _Upstream:
         self._trace = replace(self._trace, sent=True)
         return response
 
+    def _redacted(self, response: UpstreamResponse) -> UpstreamResponse:
+        """The answer without the credential, should it repeat it: in its body, or in the place that it names."""
+
+        def redacted(text: bytes) -> bytes:
+            return credentials.redact(text, self._target.credential, self.catalog.credentials)
+
+        headers = response.headers
+        if "location" in headers:
+            headers = {**headers, "location": redacted(headers["location"].encode()).decode()}
+        return replace(response, body=redacted(response.body), headers=headers)
+
     async def _exchange(self, tool: Tool, given: Mapping[str, Json], position: Position | None) -> UpstreamResponse:
         request = requests.build(tool, given, self._target.base_url, self._target.context, position)
         trace_headers = [(name, value) for name, value in self._call.trace.items() if _sendable(value)]
@@ -282,9 +295,8 @@ class _Upstream:
                 status=status,
                 rate_limit=rate_limit,
             )
-        body = credentials.redact(response.body, self._target.credential, self.catalog.credentials)
-        response = replace(response, body=body)
-        if response.status >= 300:
+        response = self._redacted(response)
+        if not answers.is_result(tool, response):
             raise answers.refusal(tool, self.catalog, response, rate_limit)
         return response
 

@@ -171,6 +171,7 @@ def redact(body: bytes, credential: Mapping[str, str], described: Mapping[str, M
     catalogue's description of the fields."""
     for name, value in credential.items():
         if described.get(name, {}).get("secret", True) and len(value) >= REDACTED_CHARS:
-            for spelling in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+            in_url = quote(value, safe="")
+            for spelling in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], in_url):
                 body = body.replace(spelling.encode("utf-8", "replace"), b"***")
     return body

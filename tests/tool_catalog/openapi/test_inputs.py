@@ -13,10 +13,14 @@ import pytest
 from functions.gateway import credentials, paging, requests
 from functions.gateway.credentials import Credential
 from functions.gateway.requests import UpstreamRequest
+from tests.gateway import loopback
+from tests.gateway.calling import result_of
+from tests.gateway.loopback import answer
 from tests.tool_catalog.openapi.conftest import Import
 from tests.tool_catalog.openapi.words import fill_in
 from tool_catalog import catalog, cli
 from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.openapi.document import CannotImport, read
 from tool_catalog.openapi.report import Report
 
 Json = Any
@@ -171,3 +175,92 @@ def test_a_call_leaves_as_the_document_says(made: Any, name: str, given: Json, e
     request = found.sent(found.tool(request_line), given)
     body = request.body.decode() if request.body is not None else None
     assert Sent(request.url.removeprefix(BASE), dict(request.headers), body) == expected
+
+
+# ---- what comes back
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "told", "result"),
+    [
+        (
+            *("text", {}, answer(200, b"3 parcels", ("content-type", "text/plain"))),
+            {"text": "3 parcels", "media_type": "text/plain"},
+        ),
+        (
+            *("text_write", {"q": "x"}, answer(200, b"done", ("content-type", "text/plain"))),
+            {"text": "done", "media_type": "text/plain"},
+        ),
+        (
+            *("moved", {}, answer(302, None, ("location", "https://files.example.com/7"))),
+            {"redirect": {"status": 302, "location": "https://files.example.com/7"}},
+        ),
+        ("req_empty_body", {}, answer(204), {"result": None, "status_code": 204}),
+    ],
+)
+def test_an_answer_is_the_result_whatever_its_kind(made: Any, name: str, given: Json, told: Any, result: Json) -> None:
+    found = made(name)
+    with loopback.upstream() as upstream:
+        upstream.answers(told)
+        assert result_of(found.catalog, upstream.origin, found.tool().name, given) == result
+
+
+# ---- what no tool is made of, and what is refused
+
+
+def test_an_operation_on_another_host_gets_no_tool_and_the_reason_is_told(imports: Import) -> None:
+    with pytest.raises(CannotImport):
+        imports(INPUTS / "srv_path.yaml", paths=("/nothing",))
+    report = imports(INPUTS / "srv_path.yaml")
+    reason = "has a server of its own (https://print.example.net/v2); tools never leave the base URL"
+    assert report.skipped == [("GET /labels", reason)]
+
+
+def test_a_server_of_an_operation_on_the_same_host_keeps_its_path(imports: Import, into: Path) -> None:
+    data = read(INPUTS / "srv_path.yaml").data
+    data["paths"]["/labels"]["servers"] = [{"url": "https://yard.example.com/print/v2"}]
+    data["paths"]["/parcels"] = {"get": data["paths"]["/labels"]["get"]}
+    found = Made(imports(data), into / "parcels")
+    urls = {tool.request.path: found.sent(tool, {}).url for tool in found.catalog.tools.values()}
+    assert urls == {
+        "/print/v2/labels": "https://yard.example.com/print/v2/labels",
+        "/api/parcels": "https://yard.example.com/api/parcels",
+    }
+
+
+def test_a_relative_server_that_a_base_url_replaces_is_told(imports: Import, into: Path) -> None:
+    imports(INPUTS / "srv_relative.yaml", base_url="https://yard.example.com")
+    text = (into / "parcels" / "integration.yaml").read_text()
+    assert "# the source's server is /api/v2, which this URL does not have\nbase_url: https://yard.example.com" in text
+
+
+def test_a_choice_without_its_discriminator_is_refused(made: Any) -> None:
+    found = made("discr_default")
+    with pytest.raises(jsonschema_rs.ValidationError):
+        found.sent(found.tool(), {"thing": {"edge": 4}})
+
+
+def test_a_body_that_may_be_left_out_needs_all_its_members_when_it_is_sent(imports: Import, into: Path) -> None:
+    data = read(INPUTS / "optional_body.yaml").data
+    schema = data["paths"]["/sync"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema["properties"]["since"] = {"type": "string", "description": "Only what changed since then."}
+    found = Made(imports(data), into / "parcels")
+    assert found.sent(found.tool(), {}).body is None
+    with pytest.raises(AssertionError, match="a body needs mode; to send no body, leave out mode, since"):
+        found.sent(found.tool(), {"since": "2026-01-01"})
+
+
+def test_a_number_in_the_path_keeps_its_name_where_the_objects_have_another_id(imports: Import, into: Path) -> None:
+    issue = {"type": "object", "properties": {"id": {"type": "integer"}, "number": {"type": "integer"}}}
+    answers = {"200": {"description": "An issue.", "content": {"application/json": {"schema": issue}}}}
+    number = {"name": "issue_number", "in": "path", "required": True, "schema": {"type": "integer"}}
+    described = {"description": "Reads or changes an issue of the tracker.", "responses": answers}
+    data = read(INPUTS / "v32.yaml").data
+    data["paths"] = {"/issues/{issue_number}": {"parameters": [number], "get": described, "patch": described}}
+    found = Made(imports(data), into / "parcels")
+    assert sorted(found.catalog.tools) == [
+        "get_single_parcels_issue_by_issue_number",
+        "update_a_parcels_issue_by_issue_number",
+    ]
+    for tool in found.catalog.tools.values():
+        assert list(tool.definition["inputSchema"]["properties"]) == ["issue_number"]
