@@ -74,6 +74,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.mcp_endpoint",
         "functions.memory_engine.app",
         "functions.memory_engine.settings",
+        "functions.memory_engine.storage.opening",
         "functions.stores",
         "tool_catalog.catalog",
     ),

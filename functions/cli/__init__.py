@@ -11,8 +11,10 @@ Exit codes: 0 success; 1 refused or failed, with the reason on standard error; 2
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
@@ -20,6 +22,8 @@ from typing import TextIO
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.parser import parse
 from functions.cli.terminal import Terminal
+
+logger = logging.getLogger(__name__)
 
 
 def main(
@@ -47,4 +51,15 @@ def main(
     except BrokenPipeError:
         # The reader went away, e.g. `postern log | head`. Without another target, Python reports an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        terminal.failure(f"{error.filename or 'the operating system'}: {error.strerror or type(error).__name__}")
+        return 1
+    except Exception as error:  # one line whatever happens; the text of an unknown error may hold a secret
+        logger.debug("the command failed", exc_info=True)
+        [*_, frame] = traceback.extract_tb(error.__traceback__)
+        terminal.failure(
+            f"unexpected {type(error).__name__} at {frame.filename}:{frame.lineno}; this is a defect of Postern; "
+            "please report this line"
+        )
         return 1

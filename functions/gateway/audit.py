@@ -13,7 +13,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, Protocol, TextIO
+from typing import Literal, Protocol
 
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.grants import Target, write_time
@@ -40,6 +40,14 @@ class Journal(Protocol):
     def get(self, keys: Sequence[Key]) -> list[Item | None]: ...
 
     def write(self, changes: Sequence[Change]) -> None: ...
+
+
+class Stream(Protocol):
+    """Where the lines go."""
+
+    def write(self, line: str, /) -> object: ...
+
+    def flush(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,7 @@ def client(user_agent: str) -> tuple[str, str]:
 class Audit:
     """Writes log entries. One per process; `stream` takes the lines (standard output on Lambda)."""
 
-    def __init__(self, settings: Settings, store: Journal, stream: TextIO) -> None:
+    def __init__(self, settings: Settings, store: Journal, stream: Stream) -> None:
         self._settings = settings
         self._store = store
         self._stream = stream

@@ -4,8 +4,12 @@ Rule of the room: it composes both planes and the embedded memory, and decides n
 uses the account and the servers over HTTP, like any client. Only the command line imports it.
 
     endpoint.py       start and run: what is built, in which order
+    door.py           Host and Origin of a request, checked in front of everything
     planes.py         one ASGI app out of the data plane, the management API and the memory
+    log_queue.py      the thread that writes the log, so that no call waits for a disk
+    call_file.py      calls.jsonl, in files of bounded size
     first_server.py   the account and the MCP server that `postern serve` prints
+    state_folder.py   one endpoint per folder
     state_file.py     local.json: what a restart needs to print the same URL
     web_server.py     the listening socket and the web server's thread
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import threading
@@ -26,14 +25,22 @@ from functions.gateway.audit import Audit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.local import first_server, state_file
+from functions.local.call_file import CallFile
+from functions.local.door import door
+from functions.local.errors import LocalError
+from functions.local.log_queue import Lines, LogQueue, SettledStore
 from functions.local.planes import one_app
 from functions.local.state_file import StateFile
+from functions.local.state_folder import occupied
 from functions.local.web_server import HOST, START_SECONDS, listen, serving
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.methods import Methods
 from functions.memory_engine.app import create_app as create_memory_engine
 from functions.memory_engine.settings import EngineSettings
+from functions.memory_engine.storage.opening import DatabaseUnavailable
+from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
+from functions.stores.store import StoreError
 from tool_catalog import catalog
 
 PORT = 8765
@@ -42,8 +49,13 @@ PORT = 8765
 SWEEP_SECONDS = 30
 """How often expired items are removed: within the minute that the schedules of a deployment keep too."""
 
+MAX_TABLE_BYTES = 200_000_000
+"""Size of the table above which its oldest log entries are removed: some 250,000 calls."""
+
 QUIET = ("httpx", "httpcore", "httpx2", "mcp", "uvicorn.error", "uvicorn.access", "botocore", "urllib3")
 """Loggers that write whole URLs at INFO, and with them tokens and credentials."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,54 +99,77 @@ def start(
     """
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    with contextlib.ExitStack() as stack:
+        try:
+            ready = _start(stack, settings, environment, port, clock=clock, audit_stream=audit_stream)
+        except (StoreError, DatabaseUnavailable) as error:
+            raise LocalError(str(error)) from error
+        except OSError as error:
+            raise LocalError(
+                f"{error.filename or settings.state_dir} cannot be used ({error.strerror}); set POSTERN_STATE_DIR to "
+                "a folder that this user may write"
+            ) from error
+        yield ready
+
+
+def _start(
+    stack: contextlib.ExitStack,
+    settings: Settings,
+    environment: Mapping[str, str],
+    port: int,
+    *,
+    clock: Callable[[], datetime],
+    audit_stream: TextIO | None,
+) -> Ready:
+    """Build and serve everything; `stack` closes it again."""
     folder = Path(settings.state_dir)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stack.enter_context(occupied(folder))
     state = StateFile.read(folder / state_file.NAME)
     engine_settings = _engine_settings(environment, folder, state, clock)
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(listen(port))
-        base_url = f"http://{HOST}:{listener.getsockname()[1]}"
-        settings = replace(
-            settings,
-            private_upstreams=True,
-            public_url=settings.public_url or base_url,
-            allowed_hosts=settings.allowed_hosts or _own_hosts(settings.public_url),
-        )
-        stream = audit_stream or stack.enter_context(_call_lines(folder / "calls.jsonl"))
-        store = SqliteStore(folder / "postern.sqlite")
-        stack.callback(store.close)
-        bootstrap(store, clock(), secrets.token_bytes, state.api_token)
-        app = _compose(settings, engine_settings, store=store, clock=clock, stream=stream, folder=folder)
-        stack.enter_context(serving(app, listener))
-        with httpx.Client(
-            base_url=base_url,
-            headers={"Authorization": f"Bearer {state.api_token}"},
-            timeout=START_SECONDS,
-            trust_env=False,
-        ) as management:
-            upstream = first_server.upstream(environment, base_url, engine_settings)
-            server = first_server.connect(management, state, upstream)
-        ready = Ready(
-            base_url=base_url,
-            mcp_url=f"{settings.public_url}/mcp/{server['token']}",
-            api_token=state.api_token,
-            account_id=server["account_id"],
-            server_id=server["server_id"],
-            connected_to=upstream.label,
-            memory_url=f"{base_url}/memory",
-            memory_api_key=engine_settings.api_keys[0],
-        )
-        state.write(
-            {
-                "base_url": ready.base_url,
-                "mcp_url": ready.mcp_url,
-                "account_id": ready.account_id,
-                "server_id": ready.server_id,
-                "connected_to": ready.connected_to,
-                "memory_url": ready.memory_url,
-            }
-        )
-        yield ready
+    listener = stack.enter_context(listen(port))
+    base_url = f"http://{HOST}:{listener.getsockname()[1]}"
+    origins = settings.allowed_origins if "POSTERN_ALLOWED_ORIGINS" in environment else ()
+    hosts = settings.allowed_hosts or _own_hosts(settings.public_url)
+    settings = replace(
+        settings,
+        private_upstreams=True,
+        public_url=settings.public_url or base_url,
+        allowed_hosts=hosts,
+    )
+    store = SqliteStore(folder / "postern.sqlite")
+    stack.callback(store.close)
+    lines: Lines
+    if audit_stream is None:
+        lines = CallFile(folder / "calls.jsonl")
+        stack.callback(lines.close)
+    else:
+        lines = audit_stream
+    log = LogQueue(store, lines)
+    stack.callback(log.close)
+    bootstrap(store, clock(), secrets.token_bytes, state.api_token)
+    app = _compose(settings, engine_settings, store=store, clock=clock, log=log, folder=folder)
+    stack.enter_context(serving(door(app, hosts=hosts, origins=(*origins, settings.public_url)), listener))
+    with httpx.Client(
+        base_url=base_url,
+        headers={"Authorization": f"Bearer {state.api_token}"},
+        timeout=START_SECONDS,
+        trust_env=False,
+    ) as management:
+        upstream = first_server.upstream(environment, base_url, engine_settings)
+        server = first_server.connect(management, state, upstream)
+    ready = Ready(
+        base_url=base_url,
+        mcp_url=f"{settings.public_url}/mcp/{server['token']}",
+        api_token=state.api_token,
+        account_id=server["account_id"],
+        server_id=server["server_id"],
+        connected_to=upstream.label,
+        memory_url=f"{base_url}/memory",
+        memory_api_key=engine_settings.api_keys[0],
+    )
+    shown = ("base_url", "mcp_url", "account_id", "server_id", "connected_to", "memory_url")
+    state.write({name: getattr(ready, name) for name in shown})
+    return ready
 
 
 def _engine_settings(
@@ -155,16 +190,16 @@ def _compose(
     *,
     store: SqliteStore,
     clock: Callable[[], datetime],
-    stream: TextIO,
+    log: LogQueue,
     folder: Path,
 ) -> ASGIApp:
     """Both planes and the memory as one app."""
     sender = Sender(settings)
-    audit = Audit(settings, store, stream)
+    audit = Audit(settings, log, log.stream)
     data_plane = Endpoint(settings=settings, store=store, methods=Methods(settings, sender, audit), clock=clock)
     control_plane = create_admin_api(
         settings,
-        store,
+        SettledStore(store, log),
         {name: catalog.load(name) for name in catalog.available()},
         LocalKeys(folder / "account-keys.key", secrets.token_bytes),
         sender,
@@ -187,9 +222,13 @@ def _compose(
 
 
 async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:
-    """Remove expired items, as the TTL of DynamoDB does in a deployment."""
+    """Remove expired items, as the TTL of DynamoDB does in a deployment, and keep the log within its size."""
     while True:
-        await asyncio.to_thread(store.sweep, int(clock().timestamp()))
+        try:
+            await asyncio.to_thread(store.sweep, int(clock().timestamp()))
+            await asyncio.to_thread(store.trim, layout.LOG, MAX_TABLE_BYTES)
+        except StoreError as error:  # the next round tries again
+            logger.warning("expired items could not be removed: %s", error)
         await asyncio.sleep(SWEEP_SECONDS)
 
 
@@ -197,8 +236,3 @@ def _own_hosts(public_url: str) -> tuple[str, ...]:
     """The host names that requests may name. A web page that points its own name at 127.0.0.1 is refused."""
     public = urlsplit(public_url).hostname
     return (HOST, "localhost", *([public] if public else []))
-
-
-def _call_lines(path: Path) -> TextIO:
-    """The file with one line per call, opened for appending and readable by its owner alone."""
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")

@@ -11,6 +11,12 @@ from functions.stores.store import Key
 ACCOUNTS = "ACCOUNTS"
 API_TOKENS = "API_TOKENS"
 
+LOG = "LOG#"
+"""How the partitions of log entries begin; the UTC day is behind the last `#`."""
+
+WRITTEN_BY_CALLS = ("USE#", "STATE#", LOG)
+"""How the partitions begin that the data plane writes."""
+
 
 def account(account_id: str) -> Key:
     """An integrated account; listed in partition ACCOUNTS."""
@@ -54,7 +60,7 @@ def account_state(account_id: str) -> Key:
 
 def log(account_id: str, day: str) -> str:
     """Partition of the log entries of an account on one UTC day, e.g. 2026-12-31."""
-    return f"LOG#{account_id}#{day}"
+    return f"{LOG}{account_id}#{day}"
 
 
 def decisions(day: str) -> str:

@@ -73,6 +73,24 @@ def _by_keys(count: int) -> str:
     )
 
 
+TRIM_STEP = 1_000
+"""Items that one step of `trim` removes: a few ms, in which no other write gets in."""
+
+_PARTITIONS = """
+WITH RECURSIVE found (name, stop) AS (
+    SELECT min(partition), ?2 FROM items WHERE partition >= ?1 AND partition < ?2
+    UNION ALL
+    SELECT (SELECT min(partition) FROM items WHERE partition > name AND partition < stop), stop
+    FROM found WHERE name IS NOT NULL
+)
+SELECT name FROM found
+"""
+"""The partitions between two texts, one step of the index each: a DISTINCT would read every item."""
+
+_REMOVE_OLDEST = """
+DELETE FROM items WHERE partition = ? AND sort IN (SELECT sort FROM items WHERE partition = ? ORDER BY sort LIMIT ?)
+"""
+
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 """Failures of the disk below the file, which may pass."""
@@ -169,6 +187,30 @@ class SqliteStore:
         """
         with self._writing, self._errors():
             return self._writer.execute("DELETE FROM items WHERE expires_at <= ?", (now,)).rowcount
+
+    def trim(self, prefix: str, max_bytes: int) -> int:
+        """Remove the oldest items of the partitions that begin with `prefix` while the file holds over `max_bytes`, and
+        return their number. The text behind the last `#` of a partition orders the partitions, `sort` their items.
+
+        DynamoDB has no such limit; on a laptop the log must not fill the disk. The freed pages are used again.
+        """
+        removed = 0
+        while self._used_bytes() > max_bytes:
+            partitions = [row[0] for row in self._read(_PARTITIONS, [prefix, prefix + "\U0010ffff"]) if row[0]]
+            if not partitions:
+                break
+            oldest = min(partitions, key=lambda partition: (partition.rpartition("#")[2], partition))
+            with self._writing, self._errors():  # a step at a time, so that other writes come in between
+                removed += self._writer.execute(_REMOVE_OLDEST, (oldest, oldest, TRIM_STEP)).rowcount
+        return removed
+
+    def _used_bytes(self) -> int:
+        with self._writing, self._errors():
+            pages, free, size = (
+                self._writer.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+        return int((pages - free) * size)
 
     def _connect(self, lock_seconds: float) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=lock_seconds, isolation_level=None, check_same_thread=False)

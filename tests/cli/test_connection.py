@@ -175,3 +175,25 @@ def test_an_id_cannot_leave_its_place_in_a_path(empty: dict[str, str]) -> None:
         where = ["--endpoint", address, "--api-token", TOKEN]
         run("server", "get", "../../api-token", "--account", "a/b?c", *where, environment=empty)
     assert [path for path, _ in seen] == ["/integrated-account/a%2Fb%3Fc/mcp/..%2F..%2Fapi-token"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        (ValueError(f"a text with {TOKEN}"), "unexpected ValueError at "),
+        (OSError(28, "No space left on device", "/full/file"), "/full/file: No space left on device"),
+        (TimeoutError(), "the operating system: TimeoutError"),
+    ],
+)
+def test_whatever_happens_a_command_ends_in_one_line_without_a_value(
+    raised: Exception, line: str, empty: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("functions.cli.commands.snippet._snippet", fail)
+    ran = run("snippet", "--client", "cursor", environment=empty)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"postern: {line}")
+    assert ran.err.count("\n") == 1
+    assert TOKEN not in ran.err

@@ -212,3 +212,29 @@ def test_a_body_that_is_not_json_is_a_store_error_without_the_body(path: Path, b
         with pytest.raises(StoreError, match="the body of an item is not JSON; restore the file"):
             read()
     store.close()
+
+
+def test_the_oldest_log_items_go_first_when_the_file_is_over_its_size(path: Path) -> None:
+    store = SqliteStore(path)
+    body = {"text": "x" * 700}
+    for day in ("2030-01-01", "2030-01-02", "2030-01-03"):
+        for account in ("acc_b", "acc_a"):
+            for start in range(0, 600, 100):
+                store.write([Put(Key(f"LOG#{account}#{day}", f"{n:04}"), body) for n in range(start, start + 100)])
+    store.write([Put(Key("ACCOUNTS", "acc_a"), body), Put(Key("TOKEN#x"), body)])
+    size = store._used_bytes()
+    assert store.trim("LOG#", size) == 0
+    removed = store.trim("LOG#", size // 2)
+    assert store._used_bytes() <= size // 2
+    left = {
+        (account, day): len(store.query(f"LOG#{account}#{day}", limit=1_000))
+        for day in ("2030-01-01", "2030-01-02", "2030-01-03")
+        for account in ("acc_a", "acc_b")
+    }
+    assert sum(left.values()) == 3_600 - removed
+    assert left["acc_a", "2030-01-01"] == left["acc_b", "2030-01-01"] == 0
+    assert left["acc_a", "2030-01-03"] == left["acc_b", "2030-01-03"] == 600
+    assert store.get([Key("ACCOUNTS", "acc_a"), Key("TOKEN#x")]) != [None, None]
+    assert store.trim("LOG#", 0) == sum(left.values())  # it ends, although the rest is over the limit
+    assert store.get([Key("ACCOUNTS", "acc_a")])[0] is not None
+    store.close()
