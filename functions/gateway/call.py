@@ -275,7 +275,8 @@ class _Upstream:
     async def _exchange(self, tool: Tool, given: Mapping[str, Json], position: Position | None) -> UpstreamResponse:
         request = requests.build(tool, given, self._target.base_url, self._target.context, position)
         trace_headers = [(name, value) for name, value in self._call.trace.items() if _sendable(value)]
-        request = replace(request, headers=(*request.headers, *trace_headers))
+        headers = (*request.headers, *trace_headers)
+        request = replace(request, headers=headers, account_id=self._target.account_id)
         request = credentials.attach(request, self.catalog.auth, self._target.credential, tool.request.auth)
         clock = asyncio.get_running_loop().time
         started = clock()

@@ -5,8 +5,8 @@ cookies, proxies and netrc, each to be switched off, one pool for everybody, and
 Here they do not exist. A whole warm call takes 4.7 million instructions; with httpx it took 6.6 million, and the first
 call of a process also imported httpx, httpcore and an anyio backend (0.09 s of CPU).
 
-A place is what one exchange occupies. Places are bounded per key, so that an upstream that stalls can only stop its own
-callers.
+A place is what one exchange occupies. Places are bounded per origin and account, so that an upstream that stalls stops
+only the account that calls it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import select
 import ssl
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -36,6 +35,9 @@ that crosses that closing is lost, so we close first."""
 PLACES = 32
 """Exchanges at once per origin and account; beyond, callers wait for a place. Browsers use 6, SDKs 10 to 100."""
 
+QUEUE = 128
+"""Callers that may wait for a place of one origin and account; one more is refused at once."""
+
 ADDRESS_SECONDS = 5.0
 """How long one address of a name may take to connect while there are others to try."""
 
@@ -47,6 +49,10 @@ MAX_INTERIM = 20
 
 READ_AHEAD = 262_144
 """Bytes that are received before anybody reads them; beyond, the sender of them has to wait."""
+
+
+class Full(Exception):
+    """All places are taken and as many callers as may wait for one are waiting, so nothing was sent."""
 
 
 class NotConnected(Exception):
@@ -69,6 +75,9 @@ class Broken(Exception):
         self.accepted = accepted
 
 
+WAITING = "waiting for a free connection"
+
+
 @dataclass(slots=True)
 class Progress:
     """How far an exchange has come, for the error of one that runs out of time.
@@ -77,9 +86,14 @@ class Progress:
     `status`  that of the answer, once it has come.
     """
 
-    step: str = "waiting for a free connection"
+    step: str = WAITING
     sending: bool = False
     status: int | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """True while the exchange has no place yet."""
+        return self.step == WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +134,7 @@ class Pool:
     """The connections of one event loop.
 
     `private`       connect to private addresses, too.
+    `places`, `queue`  exchanges at once per origin and account, and callers that may wait for one of them.
     `idle_seconds`  how long an idle connection is kept, on the event loop's clock and on `wall`, the clock that goes on
                     while a Lambda function is frozen: a function that thaws starts without connections.
     """
@@ -129,38 +144,42 @@ class Pool:
         *,
         private: bool,
         places: int = PLACES,
+        queue: int = QUEUE,
         idle_seconds: float = IDLE_SECONDS,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._private = private
         self._places = places
+        self._queue = queue
         self._idle_seconds = idle_seconds
         self._wall = wall
         self._idle: dict[Origin, list[_Connection]] = {}
-        self._taken: dict[Hashable, _Places] = {}
+        self._taken: dict[tuple[Origin, str], _Places] = {}
 
-    @asynccontextmanager
-    async def place(self, key: Hashable) -> AsyncIterator[None]:
-        """Take one of the key's places, waiting for one to become free."""
+    async def exchange(
+        self, origin: Origin, account: str, request: Outgoing, progress: Progress, *, repeatable: bool, limit: int
+    ) -> Answer:
+        """Wait for one of the account's places, send the request and read its answer, of at most `limit` decoded bytes.
+
+        A kept connection may turn out to be dead. When it ends before any byte of an answer, the request is sent once
+        more on a fresh connection if it is `repeatable`, or if no byte of it was accepted.
+        Raises Full, NotConnected, Unsendable, Broken, BadCoding or OverLimit.
+        """
+        key = (origin, account)
         places = self._taken.get(key)
         if places is None:
-            places = self._taken[key] = _Places(self._places)
+            places = self._taken[key] = _Places(self._places, self._queue)
         try:
             async with places:
-                yield
+                return await self._answer(origin, request, progress, repeatable=repeatable, limit=limit)
         finally:
             if places.unused:
                 self._taken.pop(key, None)
 
-    async def exchange(
+    async def _answer(
         self, origin: Origin, request: Outgoing, progress: Progress, *, repeatable: bool, limit: int
     ) -> Answer:
-        """Send the request and read its answer, of at most `limit` decoded bytes.
-
-        A kept connection may turn out to be dead. When it ends before any byte of an answer, the request is sent once
-        more on a fresh connection if it is `repeatable`, or if no byte of it was accepted.
-        Raises NotConnected, Unsendable, Broken, BadCoding or OverLimit.
-        """
+        progress.step = "connecting"
         if (kept := self._take(origin)) is not None:
             try:
                 return await self._exchange(kept, request, progress, limit)
@@ -169,6 +188,11 @@ class Pool:
                     raise
         progress.step = "connecting"
         return await self._exchange(await self._connect(origin), request, progress, limit)
+
+    @property
+    def kept(self) -> int:
+        """How many idle connections are open."""
+        return sum(map(len, self._idle.values()))
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -251,11 +275,12 @@ class Pool:
 
 
 class _Places:
-    """A semaphore that knows when nobody uses it, and that serves callers in the order they came."""
+    """A semaphore with a bounded queue, which knows when nobody uses it and serves callers in the order they came."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, queue: int) -> None:
         self._free = count
         self._count = count
+        self._queue = queue
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -266,6 +291,8 @@ class _Places:
         if self._free > 0 and not self._waiting:
             self._free -= 1
             return
+        if len(self._waiting) >= self._queue:
+            raise Full
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -273,7 +300,7 @@ class _Places:
         except BaseException:
             if turn.done() and not turn.cancelled():
                 self._give_back()  # the turn came in the moment the wait ended
-            else:
+            elif turn in self._waiting:
                 self._waiting.remove(turn)
             raise
 

@@ -21,6 +21,7 @@
         |-- UpstreamRefused         the upstream's own status and body
         |-- UpstreamUnreadable 502  an answer that is not what the API documents
         |-- UpstreamUnreachable 502 no answer at all
+        |-- UpstreamBusy       503  every connection of this account is taken; nothing was sent
         |-- UpstreamTimeout    504  no answer in time; whether it acted is unknown
         `-- TooLargeAnswer     502  more bytes than we read
 
@@ -210,6 +211,12 @@ class UpstreamUnreachable(ToolFailure):
     """No connection to the upstream."""
 
     status = HTTPStatus.BAD_GATEWAY
+
+
+class UpstreamBusy(ToolFailure):
+    """Every connection that the account may use to this upstream was taken. Nothing was sent."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class UpstreamTimeout(ToolFailure):

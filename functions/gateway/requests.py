@@ -38,7 +38,8 @@ NOT_IN_A_COOKIE = re.compile(r'[^\x21-\x7e]|[",;\\]')
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
     """One HTTP request. `origin` is scheme and authority; `path` and `query` are encoded; `body` is bytes.
-    `safe` is True where nothing changes upstream whatever the verb says, as for a search by POST.
+    `safe` is True where nothing changes upstream whatever the verb says, e.g. for a search by POST. `account_id` names
+    the account whose share of connections the request uses.
 
     Query and headers stay out of the repr, for a credential may be among them.
     """
@@ -50,6 +51,7 @@ class UpstreamRequest:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
     safe: bool = False
+    account_id: str = ""
 
     @property
     def changes_nothing(self) -> bool:

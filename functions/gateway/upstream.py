@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from functions.gateway.content_coding import ACCEPTED, BadCoding, OverLimit
-from functions.gateway.errors import TooLargeAnswer, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable, effect
+from functions.gateway.errors import (
+    TooLargeAnswer,
+    UpstreamBusy,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+    UpstreamUnreadable,
+    effect,
+)
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 
@@ -51,9 +58,9 @@ class Sender:
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
         """The upstream's answer, whatever its status. `deadline` is in seconds on the event loop's clock.
 
-        Raises UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
+        Raises UpstreamBusy, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
         """
-        from functions.gateway.connections import Broken, NotConnected, Origin, Outgoing, Progress, Unsendable
+        from functions.gateway.connections import Broken, Full, NotConnected, Origin, Outgoing, Progress, Unsendable
 
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -70,12 +77,26 @@ class Sender:
         outgoing = Outgoing(request.verb, request.target, _headers(request, host), request.body or b"")
         try:
             async with asyncio.timeout_at(deadline):
-                async with pool.place(origin):
-                    answer = await pool.exchange(
-                        origin, outgoing, progress, repeatable=request.changes_nothing, limit=limit
-                    )
+                answer = await pool.exchange(
+                    origin,
+                    request.account_id,
+                    outgoing,
+                    progress,
+                    repeatable=request.changes_nothing,
+                    limit=limit,
+                )
+        except Full as error:
+            raise UpstreamBusy(
+                f"too many calls of this account wait for {host}; nothing was sent, try again later", sent=False
+            ) from error
         except TimeoutError as error:
             waited = max(1, round(deadline - started))
+            if progress.waiting:
+                raise UpstreamBusy(
+                    f"the earlier calls of this account occupied every connection to {host} for {waited} s; "
+                    "nothing was sent, try again later",
+                    sent=False,
+                ) from error
             detail = f"timeout while {progress.step}"
             if not progress.sending:
                 raise UpstreamTimeout(

@@ -7,8 +7,8 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -57,28 +57,45 @@ def answer(status: int = 200, body: Json = None, *lines: tuple[str, str], then: 
 
 @dataclass
 class Upstream:
-    """`script` gives each request's answer; `silent` is called, on another thread, when an answer stops short."""
+    """`script` gives each request's answer; `before` is awaited before it, on the upstream's own loop; `silent` is
+    called, on another thread, when an answer stops short."""
 
     origin: str = ""
     script: Callable[[Received], Told] = lambda received: answer(200, {})
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     silent: Callable[[], object] = lambda: None
+    before: Callable[[Received], Awaitable[None]] | None = None
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop, repr=False)
+    writers: set[asyncio.StreamWriter] = field(default_factory=set, repr=False)
 
     def answers(self, *told: Told) -> None:
         """Answer with these in turn, the last one from then on."""
         left = list(told)
         self.script = lambda received: left.pop(0) if len(left) > 1 else left[0]
 
+    def close_connections(self) -> None:
+        """Close every connection, as a server does that finds them idle; returns when they are closed."""
+
+        async def close() -> None:
+            for writer in list(self.writers):
+                writer.close()
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
+
+        asyncio.run_coroutine_threadsafe(close(), self.loop).result(10)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         connection = self.connections
+        self.writers.add(writer)
         try:
             while await self._exchange(reader, writer, connection):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
+            self.writers.discard(writer)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> bool:
@@ -91,6 +108,8 @@ class Upstream:
         body = await reader.readexactly(int(dict(lines).get("content-length", b"0")))
         received = Received(verb, target, lines, body, connection)
         self.requests.append(received)
+        if self.before is not None:
+            await self.before(received)
         told = self.script(received)
         writer.write(told.raw)
         await writer.drain()
@@ -109,7 +128,7 @@ def upstream() -> Iterator[Upstream]:
     """A running upstream."""
     made = Upstream()
     ready = threading.Event()
-    loop = asyncio.new_event_loop()
+    loop = made.loop
     stopped = asyncio.Event()
 
     async def run() -> None:

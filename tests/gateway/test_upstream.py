@@ -7,20 +7,22 @@ import dataclasses
 import gzip
 import logging
 import socket
+import threading
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from functions.gateway import addresses
-from functions.gateway.errors import TooLargeAnswer, UpstreamUnreachable, UpstreamUnreadable
+from functions.gateway.connections import PLACES, QUEUE
+from functions.gateway.errors import TooLargeAnswer, UpstreamBusy, UpstreamUnreachable, UpstreamUnreadable
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
-from tests.gateway.calling import SETTINGS
-from tests.gateway.loopback import Told, Upstream, answer
+from tests.gateway.calling import SETTINGS, AdvancingLoop
+from tests.gateway.loopback import Received, Told, Upstream, answer
 
 
 def send(request: UpstreamRequest, settings: Settings = SETTINGS) -> UpstreamResponse:
@@ -204,3 +206,42 @@ def test_an_answer_without_a_length_ends_with_its_connection(upstream: Upstream)
 def test_a_1xx_before_the_answer_is_passed_over(upstream: Upstream) -> None:
     upstream.answers(Told(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + answer(200, {"ok": True}).raw))
     assert send(UpstreamRequest("GET", upstream.origin, "/")).body == b'{"ok": true}'
+
+
+def test_a_call_without_a_place_says_that_nothing_was_sent(upstream: Upstream) -> None:
+    """110 stalled calls to one upstream once told every further caller that it "did not answer"."""
+    arrived = threading.Semaphore(0)
+
+    async def stall(received: Received) -> None:
+        arrived.release()
+        await asyncio.Event().wait()
+
+    upstream.before = stall
+    request = UpstreamRequest("POST", upstream.origin, "/", body=b"{}", account_id="acc_1")
+    host = upstream.origin.removeprefix("http://")
+
+    async def go(loop: AdvancingLoop) -> None:
+        sender = Sender(SETTINGS)
+        deadline = loop.time() + 20
+        stalled = [asyncio.create_task(sender.send(request, deadline)) for _ in range(PLACES + QUEUE)]
+        for _ in range(PLACES):
+            await asyncio.to_thread(arrived.acquire)
+        with pytest.raises(UpstreamBusy) as full:
+            await sender.send(request, deadline)
+        assert (
+            full.value.message == f"too many calls of this account wait for {host}; nothing was sent, try again later"
+        )
+        loop.advance(3_600)
+        failures = await asyncio.gather(*stalled, return_exceptions=True)
+        waiting = [failure for failure in failures if isinstance(failure, UpstreamBusy)]
+        assert len(waiting) == QUEUE
+        assert {failure.message for failure in waiting} == {
+            f"the earlier calls of this account occupied every connection to {host} for 20 s; nothing was sent, "
+            "try again later"
+        }
+        assert not any(failure.sent for failure in (full.value, *waiting))
+        await sender.close()
+
+    with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
+        runner.run(go(cast(AdvancingLoop, runner.get_loop())))
+    assert len(upstream.requests) == PLACES
