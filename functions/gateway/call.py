@@ -23,6 +23,7 @@ from functions.gateway import (
     requests,
     results,
     selection,
+    settle,
 )
 from functions.gateway.answers import Answer
 from functions.gateway.errors import OutOfScope, ToolFailure, UpstreamRefused, WrongArguments
@@ -76,11 +77,12 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The call succeeded; `body` is its result."""
+    """The call succeeded; `body` is its result, and `settled` says what was put right in its arguments."""
 
     tool: Tool
     body: dict[str, Json] = field(repr=False)
     trace: Trace
+    settled: tuple[str, ...] = ()
     may_have_acted = True
 
     @property
@@ -143,7 +145,8 @@ async def run(
     except errors.UnknownTool as unknown:
         return UnknownTool(unknown.message)
     try:
-        pinned = _checked_and_pinned(prepared, target, call.arguments)
+        settled = settle.arguments(prepared, call.arguments)
+        pinned = _checked_and_pinned(prepared, target, settled.arguments)
         position = _position(prepared.tool, pinned)
         projection = results.fields(prepared.tool, pinned)
         await _check_objects(upstream, prepared.tool, target, pinned)
@@ -152,7 +155,7 @@ async def run(
         body = results.shape(prepared, answer, pinned, projection, settings)
     except ToolFailure as failure:
         return Failed(prepared.tool, failure, upstream.trace())
-    return Done(prepared.tool, body, upstream.trace())
+    return Done(prepared.tool, body, upstream.trace(), settled.notes)
 
 
 def _checked_and_pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -> dict[str, Json]:

@@ -251,4 +251,6 @@ def _members(outcome: Done | Failed, written: str, visit: Visit) -> dict[str, Js
         # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
         # its own complaint in place of what went wrong.
         members["structuredContent"] = outcome.body
+        if outcome.settled:
+            meta["postern/settled"] = list(outcome.settled)
     return members | ({"_meta": meta} if meta else {})

@@ -444,7 +444,7 @@ BOOKS = tool(
 )
 
 
-@pytest.mark.parametrize("cursor", ["", "1", "0.0.x", "2.0", "-1.0.x", "6.0.x", "٢.0.x", "2.0." + "x" * 2001])
+@pytest.mark.parametrize("cursor", ["1", "0.0.x", "2.0", "-1.0.x", "6.0.x", "٢.0.x", "2.0." + "x" * 2001])
 def test_a_cursor_that_was_never_given_is_refused_before_anything_is_sent(upstream: Upstream, cursor: str) -> None:
     wrong = failure_of(catalog_of(BOOKS), upstream.origin, "list_all_books", {"next_cursor": cursor})
     assert isinstance(wrong.failure, errors.WrongArguments)
