@@ -28,6 +28,9 @@ SECURITY_HEADERS = {
 """Headers of every response that does not state them itself: some responses show a secret once, and the path of an MCP
 URL is one."""
 
+STORE_RETRY_SECONDS = 30
+"""When to retry after a failure of the store that does not pass by itself, e.g. a missing right: somebody must act."""
+
 SHOWN_FRAMES = 6
 """Frames of an unexpected exception that are logged, as file:line; its message may hold values and is not logged."""
 
@@ -104,7 +107,9 @@ class Frame:
                 return Unavailable("the store is busy; try again", retry_after=error.retry_after)
             case StoreError():
                 logger.error("request %s: the store failed: %s", request_id, error)
-                return PosternError("the store failed; the log of this deployment names the cause")
+                return Unavailable(
+                    "the store failed; the log of this deployment names the cause", retry_after=STORE_RETRY_SECONDS
+                )
             case _:
                 logger.error("request %s: unexpected %s at %s", request_id, type(error).__name__, _place(error))
                 return PosternError("unexpected error; the log of this deployment names the place")

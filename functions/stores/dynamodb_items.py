@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from functions.gateway import json_text
@@ -31,6 +32,9 @@ UNAVAILABLE = frozenset(
 )
 """Error codes of a temporary failure. All but the last have a 5xx status."""
 
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+"""What reading a response raises that is not DynamoDB's."""
+
 _NAMES = {"#body": "body", "#version": "version", "#expires_at": "expires_at"}
 
 
@@ -42,12 +46,27 @@ def key_attributes(key: Key) -> dict[str, Any]:
 def to_item(attributes: Mapping[str, Any]) -> Item:
     """An item from its DynamoDB attributes."""
     expires_at = attributes.get("expires_at")
+    body = json_text.decode_lenient(attributes["body"]["S"])
+    if not isinstance(body, dict):
+        raise TypeError("a body is an object")
     return Item(
         Key(attributes["pk"]["S"], attributes["sk"]["S"]),
-        json_text.decode_lenient(attributes["body"]["S"]),
+        body,
         int(expires_at["N"]) if expires_at else None,
         int(attributes["version"]["N"]),
     )
+
+
+@contextmanager
+def well_shaped() -> Iterator[None]:
+    """Reading a response of DynamoDB, or what a proxy in between made of it. Raises StoreUnavailable for another shape.
+
+    The error names no value of the response: it may be an item.
+    """
+    try:
+        yield
+    except UNREADABLE as error:
+        raise StoreUnavailable(f"DynamoDB store: a response has an unexpected shape ({type(error).__name__})") from None
 
 
 def update(put: Put) -> dict[str, Any]:

@@ -8,15 +8,18 @@ connection has died. A caller that gets 503 with `retry-after` is better served 
 from __future__ import annotations
 
 import http.client
+import io
 import select
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from functions.gateway import json_text
-from functions.stores.dynamodb_items import failure, key_attributes, to_item, update
+from functions.stores.dynamodb_items import failure, key_attributes, to_item, update, well_shaped
 from functions.stores.sigv4 import Credentials, Signer
 from functions.stores.store import (
     Change,
@@ -32,7 +35,10 @@ CONNECT_SECONDS = 1.0
 """Longest wait for a connection, in seconds. A handshake with DynamoDB in the same region takes a few ms."""
 
 READ_SECONDS = 2.0
-"""Longest wait for a response, in seconds. A GetItem that takes longer is an outage."""
+"""Longest time of an exchange, in seconds, however its bytes trickle. A GetItem that takes longer is an outage."""
+
+MAX_RESPONSE_BYTES = 17_000_000
+"""Bytes of one response: a BatchGetItem may have 16 MB."""
 
 IDLE_SECONDS = 50.0
 """A connection that was idle for longer is replaced: the other side may have dropped it unnoticed."""
@@ -93,16 +99,17 @@ class LightDynamoStore:
         if len(wanted) == 1:
             request = {"TableName": self._table, "Key": key_attributes(wanted[0]), "ConsistentRead": True}
             answer = self._send("GetItem", request, again=True)
-            if "Item" in answer:
-                found[wanted[0]] = to_item(answer["Item"])
+            with well_shaped():
+                if "Item" in answer:
+                    found[wanted[0]] = to_item(answer["Item"])
         else:
             of_table = {"Keys": [key_attributes(key) for key in wanted], "ConsistentRead": True}
             answer = self._send("BatchGetItem", {"RequestItems": {self._table: of_table}}, again=True)
             if answer.get("UnprocessedKeys"):
                 raise StoreUnavailable("DynamoDB store: throttled (unprocessed keys)")
-            for attributes in answer["Responses"].get(self._table, ()):
-                item = to_item(attributes)
-                found[item.key] = item
+            with well_shaped():
+                items = [to_item(attributes) for attributes in answer["Responses"].get(self._table, ())]
+            found = {item.key: item for item in items}
         return [found.get(key) for key in keys]
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -139,7 +146,8 @@ class LightDynamoStore:
                 f"DynamoDB store: no answer from {self._endpoint.netloc} ({type(error).__name__})"
             ) from error
         if status == 200:
-            decoded: dict[str, Any] = json_text.decode_lenient(answer)
+            with well_shaped():
+                decoded: dict[str, Any] = {**json_text.decode_lenient(answer)}
             return decoded
         raise failure(*_read_error(status, answer), status=status)
 
@@ -160,9 +168,14 @@ class LightDynamoStore:
     def _exchange(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         if self._connection is None:
             self._connection = self._connect()
+        deadline = time.monotonic() + READ_SECONDS  # of the socket's own waits, which no injected clock can end
+        self._connection.response_class = partial(_response, deadline)  # type: ignore[assignment]
+        self._connection.sock.settimeout(READ_SECONDS)
         self._connection.request("POST", "/", body, headers)
         response = self._connection.getresponse()
-        answer = response.read()
+        answer = response.read(MAX_RESPONSE_BYTES + 1)
+        if len(answer) > MAX_RESPONSE_BYTES:
+            raise http.client.HTTPException(f"over {MAX_RESPONSE_BYTES} bytes")
         self._used_at = self._monotonic()
         return response.status, answer
 
@@ -176,8 +189,35 @@ class LightDynamoStore:
             context = ssl.create_default_context()
             connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=context)
         connection.connect()
-        connection.sock.settimeout(READ_SECONDS)
         return connection
+
+
+def _response(deadline: float, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:
+    """A response all of whose bytes must come before the deadline, however they trickle."""
+    response = http.client.HTTPResponse(sock, **options)
+    response.fp.close()
+    response.fp = io.BufferedReader(_Trickle(sock, deadline))
+    return response
+
+
+class _Trickle(io.RawIOBase):
+    """The bytes of a socket until a deadline on `time.monotonic()`. Each wait is shorter than the last."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        """Yes: `io.BufferedReader` asks."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what there is. Raises TimeoutError after the deadline."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the response did not end in time")
+        self._sock.settimeout(left)
+        return self._sock.recv_into(buffer)
 
 
 def _read_error(status: int, answer: bytes) -> tuple[str, str]:

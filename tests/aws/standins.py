@@ -177,9 +177,9 @@ class OneAtATime(DynamoStore):
 
     _lock = threading.Lock()
 
-    def _call(self, operation: str, *, again: bool, **request: Any) -> dict[str, Any]:
+    def _call(self, operation: str, deadline: float, *, again: bool, **request: Any) -> dict[str, Any]:
         with self._lock:
-            return super()._call(operation, again=again, **request)
+            return super()._call(operation, deadline, again=again, **request)
 
 
 @contextmanager

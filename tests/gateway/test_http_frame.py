@@ -162,7 +162,7 @@ def test_an_error_without_detail_is_not_logged(caplog: pytest.LogCaptureFixture)
 def test_a_store_that_fails_is_logged_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
     busy = answered(StoreUnavailable("throttled", retry_after=3))
     broken = answered(StoreError("no such table"))
-    assert (busy.status_code, broken.status_code) == (503, 500)
+    assert (busy.status_code, broken.status_code) == (503, 503)
     assert "no such table" not in str(broken.body)
     assert [record.getMessage() for record in caplog.records] == [
         "request ours-1: the store is unavailable: throttled",

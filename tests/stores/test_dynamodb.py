@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from botocore.config import Config
 
-from functions.stores.dynamodb import ATTEMPTS, FIRST_WAIT, DynamoStore
+from functions.stores.dynamodb import ATTEMPTS, FIRST_WAIT, OPERATION_SECONDS, DynamoStore
 from functions.stores.store import Delete, Item, Key, Put, StoreConflict, StoreError, StoreUnavailable
-from tests.stores.scripted_dynamodb import HANG_UP, Script, error, scripted
+from tests.stores.scripted_dynamodb import HANG_UP, SILENCE, Script, error, scripted
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 A, B = Key("p", "a"), Key("p", "b")
 THROTTLED = error("ProvisionedThroughputExceededException", "slow down")
@@ -30,21 +33,26 @@ def cancelled(*reasons: str) -> tuple[int, dict[str, Any]]:
     }
 
 
+def client(script: Script) -> DynamoDBClient:
+    """boto3 on a scripted table, without retries of its own."""
+    return boto3.client(
+        "dynamodb",
+        endpoint_url=script.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+
+
 @contextmanager
 def store(*answers: Any) -> Iterator[tuple[DynamoStore, Script, list[float]]]:
     """A store on a scripted table, and the waits it asked for (with a jitter of 0.5)."""
     waits: list[float] = []
     with scripted(*answers) as script:
-        client = boto3.client(
-            "dynamodb",
-            endpoint_url=script.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        yield DynamoStore("t", client=client, sleep=waits.append, jitter=lambda: 0.5), script, waits
-        client.close()
+        own = client(script)
+        yield DynamoStore("t", client=own, sleep=waits.append, jitter=lambda: 0.5), script, waits
+        own.close()
 
 
 def test_throttling_is_waited_out_with_jitter_and_growing_bounds() -> None:
@@ -140,3 +148,72 @@ def test_a_missing_table_is_told_as_such() -> None:
         pytest.raises(StoreError, match="the table does not exist; check POSTERN_TABLE and AWS_REGION"),
     ):
         dynamo.query("p")
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["one change", "a transaction"])
+@pytest.mark.parametrize(
+    ("change", "expected", "compared"),
+    [
+        (Put(A, {}, if_version=0), "attribute_not_exists(#version)", None),
+        (Put(A, {}, if_version=4), "#version = :if_version", {"N": "4"}),
+        (Put(A, {}), None, None),
+        (Delete(A, if_version=4), "#version = :if_version", {"N": "4"}),
+        (Delete(A), None, None),
+    ],
+    ids=["put where nothing is", "put at a version", "put", "delete at a version", "delete"],
+)
+def test_the_optimistic_lock_is_sent_as_the_condition_of_the_change(
+    change: Put | Delete, expected: str | None, compared: dict[str, str] | None, alone: bool
+) -> None:
+    """A fault planted here, the condition the other way round, passed the whole suite."""
+    with store({}) as (dynamo, script, _):
+        dynamo.write([change] if alone else [change, Put(B, {})])
+    [request] = script.requests
+    if not alone:
+        [request] = request["TransactItems"][0].values()
+    assert request.get("ConditionExpression") == expected
+    assert request.get("ExpressionAttributeValues", {}).get(":if_version") == compared
+    if expected is not None:
+        assert request["ExpressionAttributeNames"]["#version"] == "version"
+
+
+def test_an_operation_has_one_deadline_over_all_its_requests_and_waits() -> None:
+    """A stalled endpoint took 31 s, over the 30 s of the function: six attempts, each with its own limit."""
+    now = [1000.0]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds + OPERATION_SECONDS / 3
+
+    with scripted(*[THROTTLED] * 3) as script:
+        dynamo = DynamoStore("t", client=client(script), sleep=wait, jitter=lambda: 0.5, monotonic=lambda: now[0])
+        with pytest.raises(StoreUnavailable, match="no answer within 10 s"):
+            dynamo.query("p")
+    assert len(script.operations) == 3
+    waits: list[float] = []
+    with scripted(THROTTLED) as script:
+        dynamo = DynamoStore(
+            "t", client=client(script), sleep=waits.append, jitter=lambda: OPERATION_SECONDS / FIRST_WAIT
+        )
+        with pytest.raises(StoreUnavailable, match="throttled for 10 s"):
+            dynamo.query("p")
+    assert waits == []
+
+
+def test_a_request_that_outlasts_the_deadline_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("functions.stores.dynamodb.OPERATION_SECONDS", 0.2)
+    with store(SILENCE) as (dynamo, _, _waits), pytest.raises(StoreUnavailable, match="no answer within"):
+        dynamo.write([Put(A, {})])
+
+
+def test_the_limits_of_one_wait_and_of_an_operation_fit_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template gives a function 30 s. An operation may take a third of it, and several waits fit an operation."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    own = DynamoStore("t")._client
+    config: Any = own.meta.config
+    assert (config.connect_timeout, config.read_timeout) == (1, 3)
+    assert config.retries["total_max_attempts"] == 1
+    assert OPERATION_SECONDS == 10
+    assert 2 * (config.connect_timeout + config.read_timeout) < OPERATION_SECONDS
+    own.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from functions.stores.dynamodb import DynamoStore
-from functions.stores.dynamodb_light import IDLE_SECONDS, LightDynamoStore
+from functions.stores.dynamodb_light import CONNECT_SECONDS, IDLE_SECONDS, READ_SECONDS, LightDynamoStore
 from functions.stores.store import (
     MAX_BODY_BYTES,
     MAX_KEYS_PER_GET,
@@ -322,3 +323,32 @@ def test_no_sdk_is_imported_by_it() -> None:
     program = "import sys, functions.stores.dynamodb_light; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, cwd=standins.ROOT)
     assert not {"boto3", "botocore", "httpx", "urllib3"} & set(done.stdout.decode().split())
+
+
+def test_the_limits_of_a_read_fit_a_call() -> None:
+    """A read comes before the call's own 25 s, so it must be over long before."""
+    assert (CONNECT_SECONDS, READ_SECONDS, IDLE_SECONDS) == (1.0, 2.0, 50.0)
+
+
+def test_a_connection_is_asked_for_what_it_has_to_say_before_each_request(
+    reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`select` tells a connection that the far side closed from one that is alive, without waiting."""
+    asked: list[tuple[int, float]] = []
+    real = select.select
+
+    def watched(readable: list[Any], writable: list[Any], other: list[Any], seconds: float) -> Any:
+        asked.append((len(readable), seconds))
+        return real(readable, writable, other, seconds)
+
+    monkeypatch.setattr(select, "select", watched)
+    with scripted({}, {}, LAST_WORDS, {}) as script:
+        half = reads(script)
+        for _ in range(3):
+            half.write([Put(A, {})])
+        assert script.connections == 1
+        assert script.closed.acquire(timeout=10)
+        half.write([Put(A, {})])
+        half.close()
+    assert script.connections == 2
+    assert asked == [(1, 0)] * 3
