@@ -37,6 +37,15 @@ class ManagementApi:
         self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: Json = None
     ) -> tuple[Json, httpx.Headers]:
         """The JSON and the headers of the response."""
+        response = self._send(verb, path, query, body)
+        return _document(response, self.connection.base_url), response.headers
+
+    def text(self, path: str, query: Mapping[str, str]) -> tuple[str, httpx.Headers]:
+        """The text at a path that does not return JSON, and the headers of the response."""
+        response = self._send("GET", path, query, None)
+        return response.text, response.headers
+
+    def _send(self, verb: str, path: str, query: Mapping[str, str] | None, body: Json) -> httpx.Response:
         url = self.connection.base_url
         try:
             with self._terminal.waiting(f"waiting for {url}"):
@@ -50,16 +59,9 @@ class ManagementApi:
                 f"{url} cannot be reached ({type(error).__name__}); check that it is running (`postern serve` starts "
                 "one here)"
             ) from None
-        try:
-            document = response.json()
-        except ValueError:
-            raise Failed(
-                f"{url} answered {response.status_code} without JSON; check that this is the address of a Postern "
-                "endpoint"
-            ) from None
         if response.is_success:
-            return document, response.headers
-        raise refusal(response.status_code, document)
+            return response
+        raise refusal(response.status_code, _document(response, url))
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
         """The JSON at a path."""
@@ -100,6 +102,15 @@ class ManagementApi:
         if not ids:
             raise Failed("there is no integrated account; connect one with `postern account add`")
         raise Failed(f"there are {len(ids)} integrated accounts; name one with --account: {', '.join(ids)}")
+
+
+def _document(response: httpx.Response, url: str) -> Json:
+    try:
+        return response.json()
+    except ValueError:
+        raise Failed(
+            f"{url} answered {response.status_code} without JSON; check that this is the address of a Postern endpoint"
+        ) from None
 
 
 @contextmanager

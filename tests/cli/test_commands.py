@@ -380,6 +380,38 @@ def test_the_log_has_every_call_with_the_client_that_made_it(local: Local) -> No
     assert 'mcp_server_id is "srv_none"; there is no MCP server of this name and no log entry of one' in unknown.err
 
 
+def test_the_log_says_who_decided_what(local: Local) -> None:
+    minted = _mint(local)
+    assert local("server", "rotate", minted["id"], "--grace", "5m").code == 0
+    entries = _log(local, "--kind", "decision", "--server", minted["id"])
+    assert [entry["action"] for entry in entries] == ["createServer", "rotateServer"]
+    assert {entry["principal"] for entry in entries} == {"tok_root"}
+    of_server = ["log", "--kind", "decision", "--server", minted["id"]]
+    shown = local(*of_server, "--who", "tok_root", "--action", "rotateServer")
+    header, row = shown.out.splitlines()
+    assert header.split()[:5] == ["TIME", "OUTCOME", "STATUS", "DECISION", "WHO"]
+    assert row.split()[1:5] == ["ok", "200", "rotateServer", "tok_root"]
+    assert len(_log(local, "--kind", "all", "--since", "1h", "--limit", "2")) == 2
+    none = local(*of_server, "--until", "2020-01-01T00:00:00Z")
+    assert none.out == "no matching decisions in the log\n"
+
+
+def test_the_log_is_exported_whole(local: Local) -> None:
+    minted = _mint(local)
+    search = ["call", "mem_0_memories_search", "--url", minted["url"], "query=x", "filters.user_id=u"]
+    for _ in range(3):
+        assert local(*search).code == 0
+    of_server = ["log", "--kind", "all", "--server", minted["id"], "--export"]
+    lines = [json.loads(line) for line in local(*of_server, "jsonl").out.splitlines()]
+    assert [line.get("tool") for line in lines] == ["mem_0_memories_search"] * 3 + [None]
+    header, *rows = local(*of_server, "csv").out.splitlines()
+    assert header.startswith("time,kind,principal,action,outcome")
+    assert len(rows) == 4
+    wrong = local(*of_server, "csv", "--follow")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "--export prints what the log holds and ends; leave out --follow" in wrong.err
+
+
 class _Until:
     """Standard output that stops the command, as Ctrl-C does, once it has been told something."""
 

@@ -28,7 +28,7 @@ def json_lines(entries: Sequence[Mapping[str, Json]]) -> str:
 def comma_separated(entries: Sequence[Mapping[str, Json]]) -> str:
     """A header and one entry per line (RFC 4180). A text that looks like a formula gets an apostrophe."""
     written = io.StringIO()
-    rows = csv.writer(written)
+    rows = csv.writer(written, lineterminator="\n")
     rows.writerow(COLUMNS)
     rows.writerows([_cell(entry.get(column)) for column in COLUMNS] for entry in entries)
     return written.getvalue()
