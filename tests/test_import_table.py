@@ -91,6 +91,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "tool_catalog": (
         "tool_catalog",
         "functions.gateway.json_text",
+        "functions.gateway.portable_schema",
         "functions.gateway.pins.dialects",
         "functions.gateway.wording",
     ),

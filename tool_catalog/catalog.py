@@ -3,14 +3,23 @@
 `tool_catalog/compiled/<integration>.json` is written by the compiler and read here, nowhere else. This file imports the
 standard library only, because it is the one file of this room that runs on the hot path.
 
-File format 1 (UTF-8, LF, two-space indent, key order as the compiler wrote it, one trailing newline)::
+File format 2 (one JSON document in UTF-8; the line ends are part of the format)::
 
-    {"format": 1, "integration": "mem0", "label": "Mem0", "base_url": "https://...", "instructions": "...",
-     "auth": {...}, "credentials": {...}, "context": {...}, "probe": {...}, "rate_limits": {...},
-     "pinnable": ["user_id", ...], "source_sha256": "<64 hex>", "tools": [{...}, ...]}
+    {"format":2,"integration":"mem0","label":"Mem0","base_url":"https://...","instructions":"...","auth":{...},
+     "credentials":{...},"context":{...},"probe":{...},"rate_limits":{...},"pinnable":["user_id",...],
+     "source_sha256":"<64 hex>","index":[[name, resource, method, access, tags, pin, bytes, bytes],...],"definitions":[
+    {one MCP definition},                  exactly as a client receives it, one line for each entry of the index;
+                                           its input schema is in the form that every host takes
+    {...}
+    ],"calls":[
+    {one tool's request, pagination, ...}  never sent to a client, one line for each entry of the index, with the
+                                           input schema that calls are checked against
+    {...}
+    ]}
 
-Each tool holds its MCP definition exactly as a client receives it. Next to the definition stands what is never sent to
-a client: how a call is turned into one upstream request, and how the answer is shaped.
+The first line (here broken into four) is read at once, and it says how long each later line is. A definition or a call
+is decoded when it is asked for, and a listing copies the definitions' bytes. With the number of tools, only the first
+line grows.
 """
 
 from __future__ import annotations
@@ -21,9 +30,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-FORMAT = 1
+FORMAT = 2
 """Version of the compiled file. Raised when a reader of an older version would misread a newer file."""
 
 COMPILED = Path(__file__).parent / "compiled"
@@ -248,7 +257,7 @@ class Check:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tool:
     """One tool. `definition` is the MCP tool object: name, title, description, both schemas, annotations."""
 
@@ -265,6 +274,22 @@ class Tool:
     checks: tuple[Check, ...]
     example: Mapping[str, Json]
     """Arguments of a call that works."""
+
+    @property
+    def wire(self) -> bytes | None:
+        """The definition that a client receives, as compact JSON; None for a tool that is not from a compiled file."""
+        stored: _Stored | None = self.__dict__.get("stored")
+        return None if stored is None else stored.definition()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """A part that the file holds, when it is asked for the first time."""
+            stored = self.__dict__.get("stored")
+            if stored is None or name not in _STORED:
+                raise AttributeError(name)
+            self.__dict__.update(_parts(json.loads(stored.definition()), json.loads(stored.call())))
+            return self.__dict__[name]
 
     @property
     def enveloped(self) -> bool:
@@ -285,6 +310,25 @@ class Tool:
     def destructive(self) -> bool:
         """True when the annotations say that a call can remove or overwrite data."""
         return bool(self.definition["annotations"]["destructiveHint"])
+
+
+_STORED = ("definition", "request", "pagination", "result", "checks", "example")
+"""Parts of a tool that are read when they are asked for."""
+
+
+class _Stored:
+    """Where a tool's two lines stand in the content of a compiled file."""
+
+    __slots__ = ("_call", "_content", "_definition")
+
+    def __init__(self, content: bytes, definition: slice, call: slice) -> None:
+        self._content, self._definition, self._call = content, definition, call
+
+    def definition(self) -> bytes:
+        return self._content[self._definition]
+
+    def call(self) -> bytes:
+        return self._content[self._call]
 
 
 STANDARD_METHODS = ("list", "get", "create", "update", "delete")
@@ -367,42 +411,69 @@ def load(integration: str, directory: Path = COMPILED) -> Catalog:
         known = ", ".join(available(directory)) or "none"
         raise CatalogError(f'no compiled catalogue for integration "{integration}"; available: {known}')
     path = directory / f"{integration}.json"
-    return parse(json.loads(path.read_bytes()), path.name)
+    return read(path.read_bytes(), path.name)
 
 
-def parse(document: Mapping[str, Json], source: str) -> Catalog:
-    """The catalogue of a decoded compiled file; `source` names it in errors."""
-    if document.get("format") != FORMAT:
-        raise CatalogError(
-            f"{source}: format {document.get('format')!r} is not {FORMAT}; run `tool-catalog compile` with this version"
-        )
-    probe = document["probe"]
+def read(content: bytes, source: str) -> Catalog:
+    """The catalogue of a compiled file's content; `source` names it in errors. Raises CatalogError."""
+    try:
+        head = json.loads(content[: content.find(b"\n")] + AFTER_HEAD)
+        found = head["format"]
+    except (ValueError, KeyError, TypeError):
+        found = "unknown"
+    if found != FORMAT:
+        raise CatalogError(f"{source}: format {found!r} is not {FORMAT}; run `tool-catalog compile` with this version")
+    probe = head["probe"]
     return Catalog(
-        integration=document["integration"],
-        label=document["label"],
-        base_url=document["base_url"],
-        instructions=document["instructions"],
-        auth=_auth(document["auth"]),
-        credentials=document["credentials"],
-        context=document["context"],
+        integration=head["integration"],
+        label=head["label"],
+        base_url=head["base_url"],
+        instructions=head["instructions"],
+        auth=_auth(head["auth"]),
+        credentials=head["credentials"],
+        context=head["context"],
         probe=Probe(**probe) if probe else None,
-        rate_limits=document["rate_limits"],
-        pinnable=tuple(document["pinnable"]),
-        source_sha256=document["source_sha256"],
-        tools={tool.name: tool for tool in map(_tool, document["tools"])},
+        rate_limits=head["rate_limits"],
+        pinnable=tuple(head["pinnable"]),
+        source_sha256=head["source_sha256"],
+        tools=_tools(content, head["index"]),
     )
 
 
-def _tool(entry: Mapping[str, Json]) -> Tool:
-    request, pagination, result, pin = (entry[key] for key in ("request", "pagination", "result", "pin"))
-    return Tool(
-        name=entry["definition"]["name"],
-        resource=entry["resource"],
-        method=entry["method"],
-        access=entry["access"],
-        tags=tuple(entry["tags"]),
-        definition=entry["definition"],
-        request=Request(
+AFTER_HEAD = b"]}"
+"""What makes a JSON document of the first line."""
+
+BETWEEN_LINES = b",\n"
+BEFORE_CALLS = b'\n],"calls":[\n'
+
+
+def _tools(content: bytes, index: list[list[Json]]) -> dict[str, Tool]:
+    definition = content.find(b"\n") + 1
+    call = definition + sum(entry[6] + len(BETWEEN_LINES) for entry in index) - len(BETWEEN_LINES) + len(BEFORE_CALLS)
+    tools: dict[str, Tool] = {}
+    for name, resource, method, access, tags, pin, definition_bytes, call_bytes in index:
+        tool = tools[name] = object.__new__(Tool)
+        stored = _Stored(content, slice(definition, definition + definition_bytes), slice(call, call + call_bytes))
+        tool.__dict__.update(
+            name=name,
+            resource=resource,
+            method=method,
+            access=access,
+            tags=tuple(tags),
+            pin=_pin(pin) if pin else None,
+            stored=stored,
+        )
+        definition += definition_bytes + len(BETWEEN_LINES)
+        call += call_bytes + len(BETWEEN_LINES)
+    return tools
+
+
+def _parts(shown: Mapping[str, Json], entry: Mapping[str, Json]) -> dict[str, Any]:
+    """The parts of a tool that its two lines hold."""
+    request, pagination, result = entry["request"], entry["pagination"], entry["result"]
+    return {
+        "definition": {**shown, "inputSchema": entry["inputSchema"]},
+        "request": Request(
             verb=request["verb"],
             path=request["path"],
             parameters=tuple(Parameter(**parameter) for parameter in request["parameters"]),
@@ -412,12 +483,11 @@ def _tool(entry: Mapping[str, Json]) -> Tool:
             redirects=request.get("redirects", False),
             auth=_auth(request["auth"]) if "auth" in request else None,
         ),
-        pagination=_pagination(pagination) if pagination else None,
-        result=Result(**{**result, "drop": tuple(result.get("drop", ()))}),
-        pin=_pin(pin) if pin else None,
-        checks=tuple(Check(**check) for check in entry["checks"]),
-        example=entry["example"],
-    )
+        "pagination": _pagination(pagination) if pagination else None,
+        "result": Result(**{**result, "drop": tuple(result.get("drop", ()))}),
+        "checks": tuple(Check(**check) for check in entry["checks"]),
+        "example": entry["example"],
+    }
 
 
 def _pin(entry: Mapping[str, Json]) -> Pin:

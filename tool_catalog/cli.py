@@ -11,7 +11,6 @@ Exit codes: 0 done, 1 problems (on standard error), 2 usage error.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from functions.gateway.wording import did_you_mean, shown
 from tool_catalog import catalog
 from tool_catalog.atomic_write import write_atomically
 from tool_catalog.catalog import Json
-from tool_catalog.compiler import compile_catalog, to_bytes
+from tool_catalog.compiler import compile_catalog, from_bytes, to_bytes
 from tool_catalog.records import INTEGRATION_FILE, RECORDS, read_folder
 from tool_catalog.yaml_source import Problem
 
@@ -103,9 +102,9 @@ def _check(documents: dict[str, dict[str, Json]], compiled: Path, orphans: list[
             lines = ["missing"]
         else:
             try:
-                lines = differences(json.loads(content), document) or ["not in canonical form"]
-            except ValueError:
-                lines = ["not JSON"]
+                lines = differences(from_bytes(content), document) or ["not in canonical form"]
+            except (ValueError, KeyError, TypeError):
+                lines = ["not a compiled file of this version"]
         print(f"{path.name}: stale; run `tool-catalog compile`", file=sys.stderr)
         for line in lines:
             print(f"  {line}", file=sys.stderr)

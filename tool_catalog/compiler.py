@@ -15,6 +15,7 @@ import pydantic
 from mcp_types.methods import serialize_server_result
 
 from functions.gateway import json_text
+from functions.gateway.portable_schema import portable
 from tool_catalog import answers, catalog, naming, pins
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
@@ -48,9 +49,52 @@ def compile_catalog(records: Records) -> tuple[Schema | None, list[Problem]]:
     return (None if problems else document), problems
 
 
+INDEXED = ("resource", "method", "access", "tags", "pin")
+CALLED = ("request", "pagination", "result", "checks", "example")
+"""Where the parts of a tool stand in the file: in its index, beside the name, and in a line of `calls`."""
+
+
 def to_bytes(document: Mapping[str, Json]) -> bytes:
-    """Canonical bytes of a compiled file."""
-    return (json_text.readable(document) + "\n").encode()
+    """The compiled file of a document, in the format of `catalog.py`; the same bytes everywhere."""
+    tools = document["tools"]
+    definitions = [json_text.encode(_shown(tool["definition"])) for tool in tools]
+    calls = [
+        json_text.encode({"inputSchema": tool["definition"]["inputSchema"], **{part: tool[part] for part in CALLED}})
+        for tool in tools
+    ]
+    index = [
+        [tool["definition"]["name"], *(tool[part] for part in INDEXED), len(definition), len(call)]
+        for tool, definition, call in zip(tools, definitions, calls, strict=True)
+    ]
+    head = {**{key: value for key, value in document.items() if key != "tools"}, "index": index, "definitions": []}
+    return b"".join(
+        [
+            json_text.encode(head).removesuffix(catalog.AFTER_HEAD),
+            b"\n",
+            catalog.BETWEEN_LINES.join(definitions),
+            catalog.BEFORE_CALLS,
+            catalog.BETWEEN_LINES.join(calls),
+            b"\n]}\n",
+        ]
+    )
+
+
+def from_bytes(content: bytes) -> Schema:
+    """Inverse of `to_bytes`. Raises ValueError, KeyError or TypeError for another content."""
+    file = json_text.decode(content)
+    document = {key: value for key, value in file.items() if key not in ("index", "definitions", "calls")}
+    document["tools"] = [
+        dict(zip(INDEXED, entry[1:6], strict=True))
+        | {"definition": {**definition, "inputSchema": call["inputSchema"]}}
+        | {part: call[part] for part in CALLED}
+        for entry, definition, call in zip(file["index"], file["definitions"], file["calls"], strict=True)
+    ]
+    return document
+
+
+def _shown(definition: Schema) -> Schema:
+    """The definition as a client receives it."""
+    return {**definition, "inputSchema": portable(definition["inputSchema"])}
 
 
 class _Compilation:

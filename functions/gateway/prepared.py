@@ -102,6 +102,18 @@ def prepare(tool: Tool, config: ServerConfig) -> PreparedTool:
     )
 
 
+def wire(tool: Tool, config: ServerConfig) -> bytes:
+    """The definition of the prepared tool, as JSON.
+
+    Where the server changes nothing, these are the catalogue's own bytes: nothing is decoded or prepared for them.
+    """
+    if not (config.pins and tool.pin) and not config.fixed and not config.defaults:
+        compiled = tool.wire
+        if compiled is not None:
+            return compiled
+    return prepare(tool, config).wire
+
+
 class _Identity:
     """A tool as a cache key: by identity, because compiled tools live as long as the process."""
 

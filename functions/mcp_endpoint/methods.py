@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from functions.gateway import audit, selection
+from functions.gateway import audit, prepared, selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.credentials import SealError, token_key
 from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS
 from functions.gateway.grants import Grant, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, text
-from functions.gateway.prepared import prepare
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import protocol
@@ -179,7 +178,7 @@ class Listings:
         pages: list[list[bytes]] = [[]]
         size = 0
         for tool in selection.visible(catalog, grant.config):
-            wire = prepare(tool, grant.config).wire
+            wire = prepared.wire(tool, grant.config)
             if pages[-1] and size + len(wire) > self._page_bytes:
                 pages.append([])
                 size = 0

@@ -195,7 +195,7 @@ def test_a_catalogue_that_is_not_what_the_records_say_stops_the_build(tmp_path: 
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(template.ROOT / name, tmp_path / name, ignore=ignored)
     compiled = tmp_path / "tool_catalog" / "compiled" / "mem0.json"
-    compiled.write_text(compiled.read_text().replace('"label": "Mem0"', '"label": "Mem0 and more"'))
+    compiled.write_text(compiled.read_text().replace('"label":"Mem0"', '"label":"Mem0 and more"'))
     out = tmp_path / "out"
     done = subprocess.run(
         [sys.executable, "infra/package/build.py", "mcp_endpoint", str(out)],

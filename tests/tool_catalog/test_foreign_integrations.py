@@ -17,8 +17,9 @@ from functions.mcp_endpoint.methods import instructions
 from tests.gateway.calling import call_once, grant
 from tests.gateway.conftest import upstream  # noqa: F401 - a fixture
 from tests.gateway.loopback import Upstream, answer
-from tool_catalog.catalog import Catalog, parse
+from tool_catalog.catalog import Catalog, read
 from tool_catalog.cli import build
+from tool_catalog.compiler import to_bytes
 
 Json = Any
 
@@ -32,7 +33,7 @@ def loaded(name: str) -> Catalog:
     document, problems = build(RECORDS / name)
     assert problems == []
     assert document is not None
-    return parse(json.loads(json.dumps(document)), f"{name}.json")
+    return read(to_bytes(document), f"{name}.json")
 
 
 TICKETS, SHOP, BOARD = loaded("tickets"), loaded("shop"), loaded("board")

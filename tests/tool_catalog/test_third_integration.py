@@ -25,8 +25,9 @@ from functions.gateway.credentials import Credential
 from functions.gateway.grants import ServerConfig, Target
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
-from tool_catalog.catalog import Catalog, parse
+from tool_catalog.catalog import Catalog, read
 from tool_catalog.cli import build
+from tool_catalog.compiler import to_bytes
 
 RECORDS = Path(__file__).parent / "records" / "tickets"
 
@@ -128,7 +129,7 @@ def compiled(scheme: str, folder: Path) -> Catalog:
     document, problems = build(folder)
     assert problems == []
     assert document is not None
-    return parse(json.loads(json.dumps(document)), "tickets.json")
+    return read(to_bytes(document), "tickets.json")
 
 
 @dataclass

@@ -5,7 +5,6 @@ UPDATE_GOLDEN=1 rewrites the reviewed records.
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from functions.gateway.json_text import Json
 from tests.tool_catalog.openapi.conftest import GOLDEN, PARCELS, Import
 from tool_catalog import catalog, cli
 from tool_catalog.catalog import Catalog
+from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi.document import CannotImport
 from tool_catalog.openapi.importer import MEMORY
 
@@ -25,7 +25,7 @@ def compiled(folder: Path) -> Catalog:
     document, problems = cli.build(folder)
     assert problems == []
     assert document is not None
-    return catalog.parse(json.loads(json.dumps(document)), "parcels.json")
+    return catalog.read(to_bytes(document), "parcels.json")
 
 
 def sent(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tests.tool_catalog.openapi.conftest import Import
 from tests.tool_catalog.openapi.words import fill_in
 from tool_catalog import catalog, cli
 from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi.document import CannotImport, read
 from tool_catalog.openapi.report import Report
 
@@ -40,7 +40,7 @@ class Made:
         document, problems = cli.build(folder)
         assert problems == []
         assert document is not None
-        self.catalog: Catalog = catalog.parse(json.loads(json.dumps(document)), "parcels.json")
+        self.catalog: Catalog = catalog.read(to_bytes(document), "parcels.json")
 
     def tool(self, request: str = "") -> Tool:
         """The tool of this name, or with this verb and path; without one, the only tool there is."""
