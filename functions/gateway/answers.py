@@ -240,10 +240,16 @@ def _document(response: UpstreamResponse) -> Json:
     """The body as JSON, else as text; of an HTML page nothing, for it is written for browsers."""
     text = response.body[:READ_BYTES].decode("utf-8", "replace").strip()
     try:
-        return caps.capped(decode_lenient(text, any_number=True), RAW_BYTES, RAW_BYTES, caps.Cut()) if text else None
+        return _kept(decode_lenient(text, any_number=True)) if text else None
     except (NotJson, UpstreamUnreadable):
         is_html = "html" in response.headers.get("content-type", "") or text[:1] == "<"
         return None if is_html else text[:SAID_CHARS]
+
+
+def _kept(document: Json) -> Json:
+    """The document in a form that JSON in UTF-8 has. Raises UpstreamUnreadable for one that is nested too deep."""
+    kept = caps.whole(document, caps.Caps(READ_BYTES, READ_BYTES), 6 * READ_BYTES)
+    return kept.value if kept is not None else None
 
 
 def _said(document: Json, depth: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from json import JSONDecodeError
+from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -98,6 +99,12 @@ def spaced(value: Json) -> str:
 def size(value: Json) -> int:
     """Bytes of the value as compact JSON in UTF-8."""
     return len(encode(value))
+
+
+def string_size(text: str) -> int:
+    """Bytes of a string as JSON in UTF-8, with its quotes."""
+    written = encode_basestring(text)
+    return len(written) if written.isascii() else len(written.encode("utf-8", "replace"))
 
 
 def well_formed(text: str) -> str:

@@ -1,7 +1,8 @@
 """A mapped answer becomes a tool's result: first what the caller asked for, then the caps.
 
 Nothing is cut silently: whatever is left out is counted under `truncated`, which also says how to get it, and what
-remains is valid JSON. Sizes are UTF-8 bytes of compact JSON.
+remains is valid JSON. Sizes are UTF-8 bytes of compact JSON. The work is bounded by the size of the result, not by the
+size of the answer (caps.py); of a list, only the objects that a result could hold are looked at.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import replace
 from math import ceil
 
 from functions.gateway.answers import Answer, Foreign, look_up
-from functions.gateway.caps import Cut, capped
+from functions.gateway.caps import Caps, Cut, Fitted, NoRoom, shortened, whole
 from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import BadExpression, Fields
 from functions.gateway.json_text import Json, size
@@ -24,8 +25,10 @@ BYTES_PER_TOKEN = 4
 """How `max_tokens` is counted: the usual estimate for English text in JSON. Text in other scripts takes more bytes per
 character, so the estimate errs towards fewer characters there."""
 
-SMALLEST_STRING = 80
-"""Characters that a string keeps at least when a single object is over the cap."""
+LEAST_BYTES = 200
+"""Bytes of the first object that a caller's `max_tokens` must leave room for: its ids and the beginning of its text."""
+
+PART = "the rest is over the caps of this endpoint; ask for a part of it, or an operator can raise the caps"
 
 NEXT = "call again with next_cursor"
 
@@ -46,27 +49,30 @@ def shape(
 ) -> dict[str, Json]:
     """The result of a call. Raises WrongArguments, UpstreamUnreadable or TooLargeAnswer."""
     if answer.objects is None:
-        body = _object(answer, settings)
+        body, cut = _object(answer, settings)
     else:
-        body = _list(prepared.tool, answer, arguments, projection, settings)
+        body, cut = _list(prepared.tool, answer, arguments, projection, settings)
     if isinstance(answer.document, Foreign) and not prepared.answer_validator.is_valid(body):
         body = {"upstream_answer": body}  # its members have names that the output schema has for something else
-    check_documented(prepared, body, answer.status)
+    try:
+        check_documented(prepared, body, answer.status)
+    except UpstreamUnreadable as error:
+        if not cut.members:
+            raise
+        raise TooLargeAnswer(f"the part of the answer that fits lacks what its API documents; {PART}") from error
     return body
 
 
-def _object(answer: Answer, settings: Settings) -> dict[str, Json]:
-    """The result of a tool that is not list-like."""
+def _object(answer: Answer, settings: Settings) -> tuple[dict[str, Json], Cut]:
+    """The result of a tool that is not list-like, and what it leaves out."""
     if answer.document is None:
-        return {"result": None, "status_code": answer.status}
-    cut = Cut()
+        return {"result": None, "status_code": answer.status}, Cut()
     given: dict[str, Json] = answer.document if isinstance(answer.document, dict) else {"result": answer.document}
-    body: dict[str, Json] = capped(given, settings.max_string_chars, settings.max_array_items, cut)
-    how = "the rest is over the caps of this endpoint; ask for a part of it, or an operator can raise the caps"
-    if size(body) + (size(_note(cut, how)) if cut else 0) > settings.max_result_bytes:
-        cut = Cut()
-        body = _fitted(given, settings.max_result_bytes - size(_note(_FULL, how)), settings, cut, how=how)
-    return {**body, **_note(cut, how)} if cut else body
+    caps = Caps(settings.max_string_chars, settings.max_array_items)
+    found = whole(given, caps, settings.max_result_bytes)
+    if found is None or (found.cut and found.size + size(_note(found.cut, PART)) > settings.max_result_bytes):
+        found = _shortened(given, caps, settings.max_result_bytes - size(_note(_FULL, PART)), PART)
+    return ({**found.value, **_note(found.cut, PART)} if found.cut else found.value), found.cut
 
 
 def _list(
@@ -75,19 +81,19 @@ def _list(
     arguments: Mapping[str, Json],
     projection: Fields | None,
     settings: Settings,
-) -> dict[str, Json]:
-    """The result of a list-like tool."""
+) -> tuple[dict[str, Json], Cut]:
+    """The result of a list-like tool, and what it leaves out."""
     objects, position, after = answer.objects or [], answer.position, answer.after
     if tool.result.sort is not None:
         objects = _sorted(tool, objects)
-    if position is not None:
-        objects = objects[position.skip :]
-    objects = _projected(tool, objects, projection)
+    caps = Caps(settings.max_string_chars, settings.max_array_items)
+    skip = position.skip if position is not None else 0
+    due = max(0, len(objects) - skip)
+    window = _projected(tool, objects[skip : skip + caps.arrays], projection)
     limit, how = _budget(tool, arguments, settings), _how(tool, arguments)
-    cut = Cut()
-    others = _others(tool, answer.document, limit, settings, cut, how=how)
+    others, cut = _others(tool, answer.document, limit, caps, how)
 
-    def body(kept: list[Json], following: Position | None) -> dict[str, Json]:
+    def body(kept: Json, following: Position | None) -> dict[str, Json]:
         if not tool.enveloped:
             return {**others, _member(tool, answer.document): kept}
         return {
@@ -96,20 +102,30 @@ def _list(
             "result_count": len(kept),
         }
 
-    whole = Cut()
-    strings, arrays = settings.max_string_chars, settings.max_array_items
-    kept = [capped(entry, strings, arrays, whole) for entry in objects[:arrays]]
-    if len(kept) < len(objects) or whole or cut or size(body(kept, after)) > limit:
-        rest = replace(position, skip=position.skip + len(objects)) if position else None
-        empty = max(size(body([], place)) for place in (after, rest))
-        left = limit - empty - size(_note(_FULL, f"{NEXT}; {how}"))
-        _check_room(arguments, objects, left, settings)
-        kept = _leading(objects[:arrays], left, settings, cut, how=how)
-        cut.items = len(objects) - len(kept)
-        if cut.items and position is not None:
-            after = replace(position, skip=position.skip + len(kept))
-            how = f"{NEXT}; {how}"
-    return {**body(kept, after), **_note(cut, how)} if cut else body(kept, after)
+    found = whole(window, caps, limit - size(body([], after)))
+    if (
+        found is not None
+        and not found.cut
+        and not cut
+        and len(window) == due
+        and size(body(found.value, after)) <= limit
+    ):
+        return body(found.value, after), cut
+    rest = replace(position, skip=skip + due) if position else None
+    empty = max(size(body([], place)) for place in (after, rest))
+    left = limit - empty - size(_note(_FULL, f"{NEXT}; {how}"))
+    _check_room(arguments, window, left, caps, settings)
+    found = _shortened(window, caps, max(2, left), how)
+    kept: list[Json] = found.value
+    if window and not kept:
+        raise _no_room(left, how)
+    cut.add(found.cut)
+    cut.array_entries -= len(window) - len(kept)
+    cut.items = due - len(kept)
+    if cut.items and position is not None:
+        after = replace(position, skip=skip + len(kept))
+        how = f"{NEXT}; {how}"
+    return ({**body(kept, after), **_note(cut, how)} if cut else body(kept, after)), cut
 
 
 def check_documented(prepared: PreparedTool, body: Mapping[str, Json], status: int) -> None:
@@ -126,7 +142,7 @@ def check_documented(prepared: PreparedTool, body: Mapping[str, Json], status: i
         )
 
 
-_FULL = Cut(10**9, 10**9, 10**9)
+_FULL = Cut(10**9, 10**9, 10**9, 10**9)
 """More than is ever left out: the note about it is the longest there can be."""
 
 
@@ -195,64 +211,39 @@ def _member(tool: Tool, document: Json) -> str:
     return where if isinstance(document, dict) and where in document else "result"
 
 
-def _others(tool: Tool, document: Json, limit: int, settings: Settings, cut: Cut, *, how: str) -> dict[str, Json]:
-    """The other members of the upstream's answer, in at most half of the space."""
-    others: dict[str, Json] = {}
-    if not tool.enveloped and isinstance(document, dict):
-        others = {name: value for name, value in document.items() if name != _member(tool, document)}
-        others = _fitted(others, limit // 2, settings, cut, how=how)
-    return others
+def _others(tool: Tool, document: Json, limit: int, caps: Caps, how: str) -> tuple[dict[str, Json], Cut]:
+    """The other members of the upstream's answer, in at most half of the space, and what is left out of them."""
+    if tool.enveloped or not isinstance(document, dict):
+        return {}, Cut()
+    others = {name: value for name, value in document.items() if name != _member(tool, document)}
+    found = whole(others, caps, limit // 2) or _shortened(others, caps, limit // 2, how)
+    return found.value, found.cut
 
 
-def _leading(objects: list[Json], left: int, settings: Settings, cut: Cut, *, how: str) -> list[Json]:
-    """As many of the first objects as fit; the very first is shortened rather than left out."""
-    kept: list[Json] = []
-    for entry in objects:
-        shortened = Cut()
-        shown = capped(entry, settings.max_string_chars, settings.max_array_items, shortened)
-        needed = size(shown) + 1
-        if needed > left:
-            if not kept:
-                kept.append(_fitted(entry, left, settings, cut, how=how))
-            break
-        cut.add(shortened)
-        kept.append(shown)
-        left -= needed
-    return kept
-
-
-def _check_room(arguments: Mapping[str, Json], objects: list[Json], left: int, settings: Settings) -> None:
-    """Raises WrongArguments when the caller's own `max_tokens` leaves no room for the first object, however short."""
+def _check_room(arguments: Mapping[str, Json], objects: list[Json], left: int, caps: Caps, settings: Settings) -> None:
+    """Raises WrongArguments when the caller's own `max_tokens` leaves no room for a useful part of the first object."""
     if not objects or "max_tokens" not in arguments:
         return
-    least = size(capped(objects[0], SMALLEST_STRING, 1, Cut())) + 1
+    first = whole(objects[0], caps, LEAST_BYTES)
+    least = 1 + (first.size if first is not None else LEAST_BYTES)
     if least > left:
         needed = arguments["max_tokens"] + ceil((least - left) / BYTES_PER_TOKEN)
         if needed * BYTES_PER_TOKEN <= settings.max_result_bytes:
-            problem = f'"max_tokens" is {arguments["max_tokens"]}; the first object alone needs {needed}'
-            raise WrongArguments([problem])
+            raise WrongArguments([f'"max_tokens" is {arguments["max_tokens"]}; the first object alone needs {needed}'])
 
 
-def _fitted(value: Json, budget: int, settings: Settings, cut: Cut, *, how: str) -> Json:
-    """The value within its caps, its strings and then its arrays halved until it is within the budget, too. Raises
-    TooLargeAnswer when it still is not."""
-    strings, arrays = settings.max_string_chars, settings.max_array_items
-    while True:
-        trial = Cut()
-        smaller = capped(value, strings, arrays, trial)
-        needed = size(smaller)
-        if needed <= budget:
-            cut.add(trial)
-            return smaller
-        if strings > SMALLEST_STRING:
-            strings = max(SMALLEST_STRING, strings // 2)
-        elif arrays > 1:
-            arrays //= 2
-        else:
-            raise TooLargeAnswer(
-                f"even shortened, the first part of the answer is {needed} bytes and {max(0, budget)} are left for it; "
-                f"{how}"
-            )
+def _shortened(value: Json, caps: Caps, space: int, how: str) -> Fitted:
+    """Raises TooLargeAnswer where not even the shortest form of the value fits."""
+    try:
+        return shortened(value, caps, space)
+    except NoRoom:
+        raise _no_room(space, how) from None
+
+
+def _no_room(space: int, how: str) -> TooLargeAnswer:
+    return TooLargeAnswer(
+        f"even shortened, the first part of the answer does not fit into the {max(0, space)} bytes left for it; {how}"
+    )
 
 
 def _note(cut: Cut, how: str) -> dict[str, Json]:
@@ -261,6 +252,7 @@ def _note(cut: Cut, how: str) -> dict[str, Json]:
             "items_left_out": cut.items,
             "strings_cut": cut.strings,
             "array_entries_left_out": cut.array_entries,
+            "members_left_out": cut.members,
             "how_to_get_the_rest": how,
         }
     }

@@ -17,6 +17,7 @@ from functions.gateway.prepared import PreparedTool, prepare
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import MEM0, tool
+from tests.work import counted
 from tool_catalog.catalog import Pagination, Parameter, Result, Tool
 
 SMALL = Settings(max_result_bytes=1_000, max_string_chars=100, max_array_items=3)
@@ -67,6 +68,7 @@ def test_records_over_the_bytes_are_left_out_and_counted() -> None:
         "items_left_out": 9 - kept,
         "strings_cut": 0,
         "array_entries_left_out": 0,
+        "members_left_out": 0,
         "how_to_get_the_rest": 'select fewer fields, e.g. fields="{id: id, text: text}"; narrow the request',
     }
 
@@ -105,13 +107,74 @@ def test_the_first_record_is_shortened_rather_than_left_out() -> None:
     assert body["truncated"]["items_left_out"] == 1
 
 
-def test_a_record_that_cannot_be_shortened_enough_is_told_with_what_to_do() -> None:
+def test_members_that_do_not_fit_are_left_out_and_counted() -> None:
+    body = shaped([{f"name_{n}": n for n in range(500)}])
+    [first] = body["result"]
+    assert list(first) == [f"name_{n}" for n in range(len(first))]
+    assert body["truncated"]["members_left_out"] == 500 - len(first) > 0
+
+
+def test_short_members_are_kept_before_long_ones_share_what_is_left() -> None:
+    record = {"text": "x" * 9_000, "id": "a", "parts": ["y" * 9_000], "created_at": "2026-11-21"}
+    [first] = shaped([record], settings=Settings(max_result_bytes=2_000))["result"]
+    assert list(first) == list(record), "in the order of the upstream"
+    assert (first["id"], first["created_at"]) == ("a", "2026-11-21")
+    assert len(first["text"]) > 500
+    assert len(first["parts"][0]) > 500
+
+
+def test_a_record_that_has_no_form_short_enough_is_told_with_what_to_do() -> None:
     with pytest.raises(errors.TooLargeAnswer) as large:
-        shaped([{f"name_{n}": n for n in range(500)}])
+        shaped([10**980])
     assert large.value.message == (
-        "even shortened, the first part of the answer is 7281 bytes and 716 are left for it; select "
-        'fewer fields, e.g. fields="{id: id, text: text}"; narrow the request'
+        "even shortened, the first part of the answer does not fit into the 686 bytes left for it; select fewer "
+        'fields, e.g. fields="{id: id, text: text}"; narrow the request'
     )
+
+
+def test_a_result_that_would_lack_what_its_schema_requires_is_too_large_and_not_undocumented() -> None:
+    required = {"type": "object", "required": ["last"], "properties": {"last": {}}}
+    entry = tool(name="get", method="get", output=required)
+    document = {**{f"n{n}": n for n in range(1_000)}, "last": 1}
+    with pytest.raises(errors.TooLargeAnswer) as large:
+        shape(entry, Answer(200, document), Settings())
+    assert large.value.message.startswith("the part of the answer that fits lacks what its API documents; ")
+    with pytest.raises(errors.UpstreamUnreadable):
+        shape(entry, Answer(200, {"first": 1}), Settings())
+
+
+# Work that a hostile upstream asks for.
+
+FIVE_MB = 5_000_000
+
+HOSTILE: dict[str, Json] = {
+    "one object of 300,000 members": {f"k{n}": n for n in range(300_000)},
+    "900 arrays of 900 arrays": [[[] for _ in range(900)] for _ in range(900)],
+    "80,000 small objects": [{"id": n, "a": {"b": []}} for n in range(80_000)],
+    "1,600,000 empty arrays": [[]] * 1_600_000,
+    "1,000 objects of 1,000 members": [{f"k{n}": n for n in range(1_000)} for _ in range(1_000)],
+    "1,000 members of 1,000 members": {f"a{m}": {f"k{n}": n for n in range(300)} for m in range(1_000)},
+    "a string of 5 MB": "é" * (FIVE_MB // 2),
+    "90 levels of two, each longer than the result": None,
+}
+deep: Json = ["x" * 50_000]
+for _ in range(90):
+    deep = [deep, "x" * 50_000]
+HOSTILE["90 levels of two, each longer than the result"] = deep
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("listed", [False, True])
+def test_the_work_of_shaping_is_bounded_by_the_result_and_not_by_the_answer(name: str, listed: bool) -> None:
+    """20,000 members took 5 s and 300,000 over 120 s, while every other caller waited."""
+    value = HOSTILE[name]
+    objects = value if isinstance(value, list) else [value]
+    answer = Answer(200, {"results": objects}, objects) if listed else Answer(200, {"value": value})
+    settings = Settings()
+    body, calls = counted(lambda: shape(LIST if listed else ONE, answer, settings))
+    assert calls < 10 * settings.max_result_bytes, "a few calls for each byte of the result"
+    assert size(body) <= settings.max_result_bytes
+    assert body["truncated"]["how_to_get_the_rest"]
 
 
 def test_a_token_budget_bounds_the_whole_result() -> None:

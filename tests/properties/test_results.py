@@ -54,28 +54,37 @@ def shaped(entry: Tool, answer: Answer, caps: Settings, arguments: dict[str, Jso
     return results.shape(prepare(entry, ServerConfig()), answer, arguments or {}, None, caps)
 
 
+COUNTED = ("strings_cut", "array_entries_left_out", "members_left_out")
+
+
 def check(body: dict[str, Json], caps: Settings) -> None:
     encoded = text(body).encode()
     assert len(encoded) == size(body) <= caps.max_result_bytes
     assert json.loads(encoded, parse_constant=lambda name: 1 / 0) == body
     if "truncated" in body:
         cut = body["truncated"]
-        assert cut["items_left_out"] or cut["strings_cut"] or cut["array_entries_left_out"]
+        assert cut["items_left_out"] or cut["strings_cut"] or cut["array_entries_left_out"] or cut["members_left_out"]
         assert cut["how_to_get_the_rest"]
 
 
-def left_out(given: Json, handed_on: Json) -> tuple[int, int]:
-    """Strings cut and array entries left out, counted by walking both."""
+def left_out(given: Json, handed_on: Json) -> tuple[int, int, int]:
+    """Strings cut, array entries and members left out, counted by walking both."""
     if isinstance(given, str):
-        return int("…[cut: " in handed_on and "…[cut: " not in given), 0
+        return int("…[cut: " in handed_on and "…[cut: " not in given), 0, 0
     if isinstance(given, list):
-        pairs = [left_out(a, b) for a, b in zip(given, handed_on, strict=False)]
-        return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs) + len(given) - len(handed_on)
+        parts = [left_out(a, b) for a, b in zip(given, handed_on, strict=False)]
+        return added(*parts, (0, len(given) - len(handed_on), 0))
     if isinstance(given, dict):
         assume(len({well_formed(name) for name in given}) == len(given))
-        pairs = [left_out(value, handed_on[well_formed(name)]) for name, value in given.items()]
-        return sum(pair[0] for pair in pairs), sum(pair[1] for pair in pairs)
-    return 0, 0
+        kept = {name: value for name, value in given.items() if well_formed(name) in handed_on}
+        assert [well_formed(name) for name in kept] == list(handed_on), "in the order of the upstream"
+        parts = [left_out(value, handed_on[well_formed(name)]) for name, value in kept.items()]
+        return added(*parts, (0, 0, len(given) - len(kept)))
+    return 0, 0, 0
+
+
+def added(*parts: tuple[int, int, int]) -> tuple[int, int, int]:
+    return sum(part[0] for part in parts), sum(part[1] for part in parts), sum(part[2] for part in parts)
 
 
 @given(RECORDS, CAPS, st.integers(0, 3), st.none() | st.integers(100, 2_000))
@@ -104,12 +113,11 @@ def test_a_page_is_within_its_caps_and_accounts_for_all_it_leaves_out(
     due = records[skip:]
     kept = body["result"]
     assert len(kept) == body["result_count"]
-    cut = body.get("truncated", {"items_left_out": 0, "strings_cut": 0, "array_entries_left_out": 0})
+    cut = body.get("truncated", dict.fromkeys(COUNTED, 0) | {"items_left_out": 0})
     assert len(kept) + cut["items_left_out"] == len(due)
     assert kept or not due, "an answer gets on or fails"
-    pairs = [left_out(given, handed_on) for given, handed_on in zip(due, kept, strict=False)]
-    assert cut["strings_cut"] == sum(pair[0] for pair in pairs)
-    assert cut["array_entries_left_out"] == sum(pair[1] for pair in pairs)
+    parts = [left_out(given, handed_on) for given, handed_on in zip(due, kept, strict=False)]
+    assert tuple(cut[name] for name in COUNTED) == added(*parts)
     expected = after if len(kept) == len(due) else Position("1", 20, skip + len(kept))
     assert body["next_cursor"] == expected.cursor()
 
