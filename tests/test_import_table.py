@@ -121,7 +121,6 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "json": (
         "functions.gateway.json_text",
-        "functions.gateway.credentials",
         "functions.memory_engine",
         "tool_catalog",
     ),

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from functions.gateway import caps, paging
 from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable, effect
 from functions.gateway.expressions import BadExpression, search
-from functions.gateway.json_text import Json, NotJson, TooDeep, decode_lenient
+from functions.gateway.json_text import Json, NotJson, TooDeep, decode_large, decode_lenient
 from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
+from functions.gateway.redaction import Secrets
 from functions.gateway.upstream import UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool, media_kind
 
@@ -47,6 +48,7 @@ class Answer:
 
     `objects`   those of a list-like tool, of one page or of several; None for any other tool.
     `position`  where the first of them stands in a paged list; `after`: where the next page starts, None at the end.
+    `size`      bytes of what was read.
     """
 
     status: int
@@ -54,6 +56,7 @@ class Answer:
     objects: list[Json] | None = None
     position: Position | None = None
     after: Position | None = None
+    size: int = 0
 
 
 class Foreign(dict[str, Json]):
@@ -69,24 +72,26 @@ def is_result(tool: Tool, response: UpstreamResponse) -> bool:
     return response.status < 300 or (tool.request.redirects and redirected)
 
 
-def read(tool: Tool, response: UpstreamResponse) -> Json:
+def read(tool: Tool, response: UpstreamResponse, secrets: Secrets) -> Json:
     """The JSON of a success, or Foreign for what is not JSON; None for an empty body, which a list-like tool accepts
-    only with status 204. Raises UpstreamUnreadable for a read that returns another kind than its API documents."""
+    only with status 204; without the secrets. Raises UpstreamUnreadable for a read that returns another kind than its
+    API documents."""
     if response.status in REDIRECTS:
-        return Foreign(redirect={"status": response.status, "location": response.headers["location"]})
-    media_type = response.headers.get("content-type", "")
+        place = secrets.out_of_text(response.headers["location"])
+        return Foreign(redirect={"status": response.status, "location": place})
+    media_type = secrets.out_of_text(response.headers.get("content-type", ""))
     documented = media_kind(tool.request.accept)
     if documented != "json" and response.body and media_kind(media_type) != "json":
-        return _foreign(media_type or tool.request.accept, response.body)
+        return _foreign(media_type or tool.request.accept, response.body, secrets)
     if not response.body.strip() and (tool.result.items is None or response.status == 204):
         return None
     try:
-        return decode_lenient(response.body)
+        return secrets.out_of_document(decode_large(response.body))
     except TooDeep as error:  # what one version of Python reads another does not
         raise UpstreamUnreadable(caps.TOO_DEEP) from error
     except NotJson as error:
         if tool.access != "read" and not _is_page(media_type, response.body):
-            return _foreign(media_type, response.body)  # the status says that it was carried out
+            return _foreign(media_type, response.body, secrets)  # the status says that it was carried out
         raise UpstreamUnreadable(
             f"the upstream answered {response.status} with {len(response.body)} bytes that are not JSON "
             f"({media_type.split(';')[0] or 'no content type'}); {effect(changes_nothing=tool.access == 'read')}",
@@ -95,20 +100,21 @@ def read(tool: Tool, response: UpstreamResponse) -> Json:
         ) from error
 
 
-def _foreign(media_type: str, body: bytes) -> Foreign:
+def _foreign(media_type: str, body: bytes, secrets: Secrets) -> Foreign:
     """A text as `text`; other bytes in Base64, or only their number where they are more than BASE64_BYTES."""
     name, _, parameters = media_type.partition(";")
     kind = media_kind(name)
     if kind is not None or not name:
         charset = _CHARSET.search(parameters)
         try:
-            return Foreign(text=body.decode(charset[1] if charset else "utf-8"), media_type=name or "text/plain")
+            words = body.decode(charset[1] if charset else "utf-8")
+            return Foreign(text=secrets.out_of_text(words), media_type=name or "text/plain")
         except (LookupError, UnicodeDecodeError):
             if kind is not None:
-                return Foreign(text=body.decode("utf-8", "replace"), media_type=name)
+                return Foreign(text=secrets.out_of_text(body.decode("utf-8", "replace")), media_type=name)
     found = Foreign(media_type=name or "application/octet-stream", bytes=len(body))
     if len(body) <= BASE64_BYTES:
-        found["base64"] = base64.b64encode(body).decode()
+        found["base64"] = base64.b64encode(secrets.out_of_bytes(body)).decode()
     return found
 
 
@@ -169,16 +175,20 @@ def following(tool: Tool, position: Position | None, more: Json, count: int) -> 
 
 def look_up(expression: str | None, document: Json) -> Json:
     """What a JMESPath expression of the catalogue finds; without one, the document. Raises UpstreamUnreadable."""
-    if expression is None:
+    if expression is None or expression == "@":
         return document
+    if isinstance(document, dict) and expression.isidentifier():
+        return document.get(expression)  # what JMESPath finds, for a list of 100,000 objects in reasonable time
     try:
         return search(expression, document)
     except BadExpression as error:
         raise UpstreamUnreadable(f"the upstream's answer is not of the kind its API documents ({error})") from error
 
 
-def refusal(tool: Tool, catalog: Catalog, response: UpstreamResponse, rate_limit: RateLimit | None) -> ToolFailure:
-    """The failure that stands for an answer of status 300 or above."""
+def refusal(
+    tool: Tool, catalog: Catalog, response: UpstreamResponse, rate_limit: RateLimit | None, secrets: Secrets
+) -> ToolFailure:
+    """The failure that stands for an answer of status 300 or above; the secrets are not in it."""
     status = response.status
     if status < 400:
         return UpstreamUnreadable(
@@ -186,7 +196,7 @@ def refusal(tool: Tool, catalog: Catalog, response: UpstreamResponse, rate_limit
             "an operator should check the account's base URL",
             upstream_status=status,
         )
-    document = _document(response)
+    document = _document(response, secrets)
     said = _said(document, SAID_DEPTH)
     quoted = f': "{said[:SAID_CHARS]}"' if said else ""
     if status >= 600:
@@ -236,14 +246,14 @@ def _objects(document: Json) -> list[dict[str, Json]]:
     return root + [entry for array in arrays for entry in array if isinstance(entry, dict)]
 
 
-def _document(response: UpstreamResponse) -> Json:
+def _document(response: UpstreamResponse, secrets: Secrets) -> Json:
     """The body as JSON, else as text; of an HTML page nothing, for it is written for browsers."""
     text = response.body[:READ_BYTES].decode("utf-8", "replace").strip()
     try:
-        return _kept(decode_lenient(text, any_number=True)) if text else None
+        return _kept(secrets.out_of_document(decode_lenient(text, any_number=True))) if text else None
     except (NotJson, UpstreamUnreadable):
         is_html = "html" in response.headers.get("content-type", "") or text[:1] == "<"
-        return None if is_html else text[:SAID_CHARS]
+        return None if is_html else secrets.out_of_text(text)[:SAID_CHARS]
 
 
 def _kept(document: Json) -> Json:

@@ -7,9 +7,10 @@ back up. One value goes in and one comes out; what happened on the way is in its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
 
 from functions.gateway import (
     answers,
@@ -32,6 +33,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool
 from functions.gateway.rate_limits import RateLimit
+from functions.gateway.redaction import Secrets
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool
@@ -41,6 +43,13 @@ TRACE_CHARS = 8_192
 
 READS_AT_ONCE = 50
 """Objects that one call of a pinned server may read beforehand; a longer batch is refused with this number."""
+
+
+LARGE_BYTES = 100_000
+"""Bytes of an answer that are read and shaped between two turns of the event loop, in some milliseconds; a larger one
+goes to a thread."""
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +161,7 @@ async def run(
         await _check_objects(upstream, prepared.tool, target, pinned)
         answer = await _answer(upstream, prepared.tool, pinned, position)
         answer = _within_pins(prepared.tool, target, answer)
-        body = results.shape(prepared, answer, pinned, projection, settings)
+        body = await _in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
     except ToolFailure as failure:
         return Failed(prepared.tool, failure, upstream.trace())
     return Done(prepared.tool, body, upstream.trace(), settled.notes)
@@ -202,24 +211,41 @@ async def _check_objects(upstream: _Upstream, tool: Tool, target: Target, given:
 
 async def _answer(upstream: _Upstream, tool: Tool, given: Mapping[str, Json], position: Position | None) -> Answer:
     """What the upstream answers: one document, or the objects of a page (of several, where the tool collects them)."""
-    if tool.result.items is None:
-        response = await upstream.send(tool, given)
-        return Answer(response.status, answers.mapped(tool, answers.read(tool, response)))
     objects: list[Json] = []
-    at = position
+    at, size = position, 0
     for _ in range(tool.pagination.collect if tool.pagination else 1):
         response = await upstream.send(tool, given, at)
-        document = answers.read(tool, response)
-        if isinstance(document, answers.Foreign):
-            return Answer(response.status, document)
-        more = answers.next_page(tool, document)
-        document = answers.mapped(tool, document)
-        page = answers.objects(tool, document)
-        objects += page
-        at = answers.following(tool, at, more, len(page))
+        size += len(response.body)
+        page = await _in_turn(len(response.body), _page, upstream, tool, response)
+        if page.objects is None:
+            return Answer(response.status, page.document, size=size)
+        objects += page.objects
+        at = answers.following(tool, at, page.more, len(page.objects))
         if at is None:
             break
-    return Answer(response.status, document, objects, position, after=at)
+    return Answer(response.status, page.document, objects, position, after=at, size=size)
+
+
+class _Page(NamedTuple):
+    """One answer: mapped; its objects, None for a tool that is not list-like; what it says about a next page."""
+
+    document: Json
+    objects: list[Json] | None = None
+    more: Json = None
+
+
+def _page(upstream: _Upstream, tool: Tool, response: UpstreamResponse) -> _Page:
+    document = upstream.read(tool, response)
+    if tool.result.items is None or isinstance(document, answers.Foreign):
+        return _Page(answers.mapped(tool, document))
+    more = answers.next_page(tool, document)
+    document = answers.mapped(tool, document)
+    return _Page(document, answers.objects(tool, document), more)
+
+
+async def _in_turn(size: int, work: Callable[..., Found], *about: Any) -> Found:
+    """Work on an answer of `size` bytes: on a thread for a large one, so that other calls get their turn."""
+    return await asyncio.to_thread(work, *about) if size > LARGE_BYTES else work(*about)
 
 
 def _within_pins(tool: Tool, target: Target, answer: Answer) -> Answer:
@@ -252,7 +278,7 @@ class _Upstream:
     async def read_beforehand(self, reader: Tool, given: Mapping[str, Json]) -> Json:
         """An object that a pin must admit before the call."""
         response = await self._exchange(reader, given, None)
-        return answers.mapped(reader, answers.read(reader, response))
+        return answers.mapped(reader, self.read(reader, response))
 
     async def send(self, tool: Tool, given: Mapping[str, Json], position: Position | None = None) -> UpstreamResponse:
         """One request of the call itself. Raises a ToolFailure for anything but a 2xx answer."""
@@ -264,16 +290,13 @@ class _Upstream:
         self._trace = replace(self._trace, sent=True)
         return response
 
-    def _redacted(self, response: UpstreamResponse) -> UpstreamResponse:
-        """The answer without the credential, should it repeat it: in its body, or in the place that it names."""
+    def read(self, tool: Tool, response: UpstreamResponse) -> Json:
+        """The document of an answer, without the credential. Raises UpstreamUnreadable."""
+        return answers.read(tool, response, self._secrets(tool))
 
-        def redacted(text: bytes) -> bytes:
-            return credentials.redact(text, self._target.credential, self.catalog.credentials)
-
-        headers = response.headers
-        if "location" in headers:
-            headers = {**headers, "location": redacted(headers["location"].encode()).decode()}
-        return replace(response, body=redacted(response.body), headers=headers)
+    def _secrets(self, tool: Tool) -> Secrets:
+        auths = [auth for auth in (self.catalog.auth, tool.request.auth) if auth is not None]
+        return Secrets(self._target.credential, self.catalog.credentials, *auths)
 
     async def _exchange(self, tool: Tool, given: Mapping[str, Json], position: Position | None) -> UpstreamResponse:
         request = requests.build(tool, given, self._target.base_url, self._target.context, position)
@@ -299,9 +322,8 @@ class _Upstream:
                 status=status,
                 rate_limit=rate_limit,
             )
-        response = self._redacted(response)
         if not answers.is_result(tool, response):
-            raise answers.refusal(tool, self.catalog, response, rate_limit)
+            raise answers.refusal(tool, self.catalog, response, rate_limit, self._secrets(tool))
         return response
 
 

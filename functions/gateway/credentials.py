@@ -14,7 +14,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -34,9 +33,6 @@ KEY_BYTES = 32
 
 NONCE_BYTES = 24
 """Nonce of XChaCha20-Poly1305; long enough to draw at random for ever."""
-
-REDACTED_CHARS = 8
-"""Shortest secret that is looked for in answers; a shorter one would be found by chance."""
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -126,9 +122,6 @@ def attach(
             sent=False,
         )
 
-    def fill(template: str) -> str:
-        return _PLACEHOLDER.sub(lambda match: credential.get(match[1], ""), template)
-
     chosen = auth if own is None else own
     for one in (chosen, *chosen.also):
         fields = _PLACEHOLDER.findall(f"{one.value}{one.username}{one.password}")
@@ -139,39 +132,33 @@ def attach(
                 "An operator must reconnect the account with it",
                 sent=False,
             )
-        request = _attached(request, one, fill)
+        request = _attached(request, one, credential)
     return request
 
 
-def _attached(request: UpstreamRequest, auth: Auth, fill: Callable[[str], str]) -> UpstreamRequest:
-    """The request with one credential on it; `fill` fills in a template."""
+def filled(template: str, credential: Mapping[str, str]) -> str:
+    """The template with the fields of the credential in it; a field that is not given is empty."""
+    return _PLACEHOLDER.sub(lambda match: credential.get(match[1], ""), template)
+
+
+def _attached(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str]) -> UpstreamRequest:
+    """The request with one credential on it."""
     match auth.scheme:
         case "header":
-            header = (auth.name, fill(auth.value))
+            header = (auth.name, filled(auth.value, credential))
         case "bearer":
-            header = ("Authorization", f"Bearer {fill(auth.value)}")
+            header = ("Authorization", f"Bearer {filled(auth.value, credential)}")
         case "basic":
-            pair = f"{fill(auth.username)}:{fill(auth.password)}"
+            pair = filled(f"{auth.username}:{auth.password}", credential)
             header = ("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
         case "query":
-            pair = f"{quote(auth.name, safe='')}={quote(fill(auth.value), safe='')}"
+            pair = f"{quote(auth.name, safe='')}={quote(filled(auth.value, credential), safe='')}"
             return replace(request, query="&".join(filter(None, (request.query, pair))))
         case "cookie":
             cookies = [value for name, value in request.headers if name == "Cookie"]
-            cookies.append(f"{auth.name}={quote(fill(auth.value), safe='')}")
+            cookies.append(f"{auth.name}={quote(filled(auth.value, credential), safe='')}")
             others = tuple(header for header in request.headers if header[0] != "Cookie")
             return replace(request, headers=(*others, ("Cookie", "; ".join(cookies))))
         case "none":
             return request
     return replace(request, headers=(*request.headers, (header[0], header[1].strip(" \t"))))
-
-
-def redact(body: bytes, credential: Mapping[str, str], described: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """An upstream's answer without the secret fields of the credential, should it repeat them. `described` is the
-    catalogue's description of the fields."""
-    for name, value in credential.items():
-        if described.get(name, {}).get("secret", True) and len(value) >= REDACTED_CHARS:
-            in_url = quote(value, safe="")
-            for spelling in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], in_url):
-                body = body.replace(spelling.encode("utf-8", "replace"), b"***")
-    return body

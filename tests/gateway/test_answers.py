@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from functions.gateway import answers, errors
+from functions.gateway.redaction import Secrets
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import catalog_of, tool
 from tests.work import counted
@@ -18,7 +19,7 @@ CATALOG = catalog_of(TOOL)
 
 def explained(body: bytes, media_type: str = "application/json", status: int = 400) -> errors.ToolFailure:
     response = UpstreamResponse(status, {"content-type": media_type}, body)
-    return answers.refusal(TOOL, CATALOG, response, None)
+    return answers.refusal(TOOL, CATALOG, response, None, Secrets({}, {}))
 
 
 def said(document: Any) -> str:

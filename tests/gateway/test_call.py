@@ -21,8 +21,9 @@ from functions.gateway import errors
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
-from functions.gateway.upstream import Sender
+from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.gateway.calling import (
     API_KEY,
     MEM0,
@@ -237,6 +238,41 @@ def test_a_failed_read_never_acted_and_neither_did_a_write_that_was_not_sent(ups
         assert (refused.trace.sent, refused.may_have_acted) == (False, False)
     down = failure_of(THINGS, unused_origin(), "create_a_thing", {"text": "x"})
     assert (down.trace.requests, down.trace.sent, down.may_have_acted) == (1, False, False)
+
+
+class Instant(Sender):
+    """A sender that answers at once, without a turn of the event loop."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(SETTINGS)
+        self.body = body
+
+    async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+        return UpstreamResponse(200, {"content-type": "application/json"}, self.body)
+
+
+@pytest.mark.parametrize(("members", "waits"), [(10, True), (200_000, False)])
+def test_other_calls_get_their_turn_while_a_large_answer_is_read_and_shaped(members: int, waits: bool) -> None:
+    """20,000 members of one object kept every other caller waiting for 5 s."""
+    body = json.dumps({"results": [{f"k{n}": n for n in range(members)}]}).encode()
+
+    async def go() -> int:
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        busy = asyncio.create_task(other())
+        asked = ToolCall("list_all_things", {}, NOON, 0.0)
+        outcome = await run(asked, target("http://a"), THINGS, sender=Instant(body), settings=SETTINGS)
+        busy.cancel()
+        assert isinstance(outcome, Done)
+        return turns
+
+    assert (asyncio.run(go()) == 0) is waits
 
 
 def test_a_204_is_an_empty_list_to_a_read_and_no_result_to_a_write(upstream: Upstream) -> None:

@@ -14,6 +14,7 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, size, text
 from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool, prepare
+from functions.gateway.redaction import Secrets
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import MEM0, tool
@@ -299,7 +300,7 @@ def test_a_map_on_an_answer_of_another_kind_is_told() -> None:
 
 def test_a_byte_order_mark_is_no_reason_to_fail() -> None:
     response = UpstreamResponse(200, {}, b'\xef\xbb\xbf{"results": []}')
-    assert answers.read(LIST, response) == {"results": []}
+    assert answers.read(LIST, response, Secrets({}, {})) == {"results": []}
 
 
 def wrongly_typed(name: str) -> dict[str, Json]:

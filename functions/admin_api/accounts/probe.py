@@ -11,6 +11,7 @@ from functions.gateway import credentials
 from functions.gateway.credentials import Credential
 from functions.gateway.errors import Invalid, PosternError
 from functions.gateway.json_text import NotJson, decode_lenient
+from functions.gateway.redaction import Secrets
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tool_catalog.catalog import Catalog, Probe
@@ -60,8 +61,8 @@ def _quoted(response: UpstreamResponse, credential: Credential, catalog: Catalog
     """The upstream's own words, without the credential and never a web page."""
     if "json" not in response.headers.get("content-type", ""):
         return ""
-    text = credentials.redact(response.body, credential, catalog.credentials).decode("utf-8", "replace")
-    words = " ".join(text.split())[:QUOTED_CHARS]
+    secrets = Secrets(credential, catalog.credentials, catalog.auth)
+    words = " ".join(secrets.out_of_text(response.body.decode("utf-8", "replace")).split())[:QUOTED_CHARS]
     return f": {words}" if words else ""
 
 

@@ -1,0 +1,95 @@
+"""Credentials never come back: an upstream's answer is searched for them before anything else reads it.
+
+What is searched are decoded strings, values and names alike, because JSON spells one string in many ways: `a/b` is also
+`a\\/b` and `a\\u002Fb`. It happens before any expression of the catalogue or of a caller sees the answer, because an
+expression could take a secret apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from functions.gateway.credentials import filled
+from functions.gateway.json_text import Json, text
+
+if TYPE_CHECKING:
+    from tool_catalog.catalog import Auth
+
+REDACTED = "***"
+
+REDACTED_CHARS = 8
+"""Shortest secret that is looked for; a shorter one would be found by chance, in ids and dates."""
+
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))")
+"""An escape of a JSON string."""
+
+_PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+class Secrets:
+    """What must not come back of one credential: its secret fields, and each form in which it was sent.
+
+    `described`  the catalogue's description of the fields; a field without one is secret.
+    """
+
+    __slots__ = ("_secrets",)
+
+    def __init__(self, credential: Mapping[str, str], described: Mapping[str, Mapping[str, Any]], *auths: Auth) -> None:
+        values = [value for name, value in credential.items() if described.get(name, {}).get("secret", True)]
+        sent = [one for auth in auths for one in (auth, *auth.also)]
+        pairs = [filled(f"{one.username}:{one.password}", credential) for one in sent if one.scheme == "basic"]
+        encoded = [base64.b64encode(pair.encode("utf-8", "replace")).decode() for pair in pairs]
+        forms = [*values, *encoded, *(quote(value, safe="", errors="replace") for value in values)]
+        # The longest first: a secret that contains another one is replaced whole.
+        self._secrets = sorted({form for form in forms if len(form) >= REDACTED_CHARS}, key=len, reverse=True)
+
+    def out_of_text(self, words: str) -> str:
+        """The text without the secrets, also where it is a piece of JSON that spells them with escapes."""
+        redacted = self._replaced(words)
+        unescaped = _ESCAPE.sub(_unescaped, redacted)
+        return self._replaced(unescaped) if self._are_in(unescaped) else redacted
+
+    def out_of_bytes(self, body: bytes) -> bytes:
+        """The bytes without the secrets as they were sent, for what is no text."""
+        for secret in self._secrets:
+            body = body.replace(secret.encode("utf-8", "replace"), REDACTED.encode())
+        return body
+
+    def out_of_document(self, document: Json) -> Json:
+        """The document without the secrets, in its names and values; changes `document`."""
+        written = text(document)
+        if not any(text(secret)[1:-1] in written for secret in self._secrets):
+            return document
+        if isinstance(document, str):
+            return self._replaced(document)
+        inside = [document]
+        while inside:
+            node = inside.pop()
+            if isinstance(node, list):
+                node[:] = [self._replaced(entry) if isinstance(entry, str) else entry for entry in node]
+                inside += [entry for entry in node if isinstance(entry, list | dict)]
+            elif isinstance(node, dict):
+                entries = list(node.items())
+                node.clear()
+                for name, entry in entries:
+                    node[self._replaced(name)] = self._replaced(entry) if isinstance(entry, str) else entry
+                inside += [entry for _, entry in entries if isinstance(entry, list | dict)]
+        return document
+
+    def _are_in(self, words: str) -> bool:
+        return any(secret in words for secret in self._secrets)
+
+    def _replaced(self, words: str) -> str:
+        for secret in self._secrets:
+            words = words.replace(secret, REDACTED)
+        return words
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    if match[1] is not None:
+        return chr(int(match[1], 16))
+    return _PLAIN.get(match[2], match[2])
