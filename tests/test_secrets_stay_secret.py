@@ -166,7 +166,7 @@ def test_a_full_run_at_debug_tells_no_secret(run: Run, tmp_path: Path, capfd: py
             (second["token"], made["token"]),
             ("A" * 43, ""),
         ):
-            second_factor = {"Authorization": f"Bearer {factor}"} if factor else {}
+            second_token = {"Authorization": f"Bearer {factor}"} if factor else {}
             for number, (name, arguments) in enumerate(calls.items()):
                 message = {
                     "jsonrpc": "2.0",
@@ -174,9 +174,9 @@ def test_a_full_run_at_debug_tells_no_secret(run: Run, tmp_path: Path, capfd: py
                     "method": "tools/call",
                     "params": {"name": name, "arguments": arguments},
                 }
-                told(run, plain.post(f"/mcp/{token}", json=message, headers={**headers, **second_factor}))
+                told(run, plain.post(f"/mcp/{token}", json=message, headers={**headers, **second_token}))
             listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-            told(run, plain.post(f"/mcp/{token}/", json=listing, headers={**headers, **second_factor}))
+            told(run, plain.post(f"/mcp/{token}/", json=listing, headers={**headers, **second_token}))
             told(run, plain.post("/mcp", json=listing, headers={**headers, "x-api-key": token}))
             run.answers.append(plain.get(f"/mcp/{token}").text)
             run.answers.append(plain.post(f"/mcp/{token}", content=b"{", headers=headers).text)

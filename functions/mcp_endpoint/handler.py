@@ -39,6 +39,7 @@ logging.getLogger().setLevel(settings.log_level)
 for name in QUIET:
     logging.getLogger(name).setLevel(logging.WARNING)
 store = _store(settings)
-methods = Methods(settings, Sender(settings), Audit(settings, store, sys.stdout))
+sender = Sender(settings)
+methods = Methods(settings, sender, Audit(settings, store, sys.stdout))
 endpoint = Endpoint(settings=settings, store=store, methods=methods)
 handler = Mangum(endpoint, lifespan="off")

@@ -251,7 +251,7 @@ def test_the_deep_research_server_of_the_page_on_clients_has_search_and_fetch(lo
 # API tokens
 
 
-def test_an_api_token_is_a_second_factor_for_one_server_until_it_is_revoked(local: Local) -> None:
+def test_an_api_token_is_required_by_one_server_until_it_is_revoked(local: Local) -> None:
     guarded = _mint(local, "--require-api-token")
     made = local("api-token", "create", "--name", "CI", "--servers", guarded["id"], "--expires-in", "1h", "--json").json
     assert (made["scopes"], made["server_ids"]) == (["connect"], [guarded["id"]])

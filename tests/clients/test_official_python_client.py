@@ -73,7 +73,7 @@ def test_it_shows_that_a_server_ended_in_mid_use(product: Product, mode: Json) -
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_it_shows_that_a_second_factor_is_missing_and_takes_one(product: Product, mode: Json) -> None:
+def test_it_shows_that_a_required_api_token_is_missing_and_takes_one(product: Product, mode: Json) -> None:
     url = product.mint(require_api_token_auth=True)
 
     async def use(headers: dict[str, str]) -> int:

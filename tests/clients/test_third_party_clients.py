@@ -48,7 +48,7 @@ class Client:
     mode: str
     dead: str
     ended: str
-    no_second_factor: str
+    no_api_token: str
 
 
 CLIENTS = (
@@ -169,13 +169,13 @@ def test_it_shows_that_a_server_ended_in_mid_use(product: Product, tmp_path: Pat
 
 
 @each_client
-def test_it_shows_that_a_second_factor_is_missing(product: Product, tmp_path: Path, client: Client) -> None:
+def test_it_shows_that_a_required_api_token_is_missing(product: Product, tmp_path: Path, client: Client) -> None:
     with _session(client, tmp_path, product.mint(require_api_token_auth=True)) as session:
-        assert client.no_second_factor in session.failure("connect")
+        assert client.no_api_token in session.failure("connect")
 
 
 @each_client
-def test_it_sends_a_second_factor(product: Product, tmp_path: Path, client: Client) -> None:
+def test_it_sends_a_required_api_token(product: Product, tmp_path: Path, client: Client) -> None:
     headers = {"Authorization": f"Bearer {product.issue_api_token()}"}
     with _session(client, tmp_path, product.mint(require_api_token_auth=True), headers) as session:
         session.step("connect")
@@ -239,7 +239,7 @@ def test_the_inspector_shows_a_dead_url(product: Product, tmp_path: Path, era: s
 
 
 @pytest.mark.parametrize(("era", "words"), [("legacy", NO_API_TOKEN), ("auto", FORBIDDEN), ("modern", FORBIDDEN)])
-def test_the_inspector_shows_that_a_second_factor_is_missing(
+def test_the_inspector_shows_that_a_required_api_token_is_missing(
     product: Product, tmp_path: Path, era: str, words: str
 ) -> None:
     url = product.mint(require_api_token_auth=True)
@@ -257,7 +257,7 @@ OURS = {DEAD: "our words", NO_API_TOKEN: "our words"}
 
 @each_client
 def test_the_documentation_says_what_is_seen(client: Client) -> None:
-    seen = (client.dead, client.ended, client.no_second_factor)
+    seen = (client.dead, client.ended, client.no_api_token)
     cells = [OURS.get(words, f'"{words}"') for words in seen]
     lines = (ROOT / "docs" / "clients.md").read_text().splitlines()
     assert f"| {client.label} | {' | '.join(cells)} |" in lines

@@ -69,7 +69,7 @@ def test_no_repr_shows_what_is_sealed() -> None:
         ({"account_ids": ("acc_1",), "server_ids": ("srv_2",)}, False),
     ],
 )
-def test_a_second_factor_opens_only_what_it_is_for(limits: dict[str, tuple[str, ...]], covered: bool) -> None:
+def test_a_required_api_token_opens_only_what_it_is_for(limits: dict[str, tuple[str, ...]], covered: bool) -> None:
     given = {"scopes": ("connect",), "account_ids": (), "server_ids": (), **limits}
     token = ApiToken(id="tok_1", name="n", created_at=NOON, expires_at=None, **given)
     assert token.covers(grant()) is covered

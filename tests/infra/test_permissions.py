@@ -94,7 +94,7 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
     audit = Audit(bench.settings, guarded, io.StringIO())
     for sender in (CannedSender(), CannedSender(401, {"detail": "Invalid token"})):
         bench.sender = sender
-        app = replace(bench, store=guarded).endpoint(audit=audit)
+        app = replace(bench, store=guarded).endpoint(log=audit)
         token = bench.mint(require_api_token_auth=True)
         api_token = bench.issue_api_token()
         second = ("authorization", f"Bearer {api_token}")

@@ -74,7 +74,7 @@ def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy
             module = importlib.import_module("functions.mcp_endpoint.handler")
         store = SqliteStore(tmp_path / "postern.sqlite")
         yield Deployed(module.handler, Bench(store, Clock(datetime.now(UTC))), upstream, audit_lines)
-        loop.run_until_complete(module.endpoint.sender.close())
+        loop.run_until_complete(module.sender.close())
         store.close()
         module.store.close()
     asyncio.set_event_loop(None)
