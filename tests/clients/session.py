@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any, Protocol
 
-from functions.gateway.json_text import Json
+Json = Any  # not from the product, which is not installed where this program runs
 
 
 class Session(Protocol):
