@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help run demo test check bench bench-quick instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help run demo test check bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ bench-quick: $(VENV)/.dev ## The comparison with the peers, in under two minutes
 
 instructions: $(VENV)/.dev ## Instructions of a warm call, counted with valgrind; fails above the ceiling
 	@$(RUN) -m tests.benchmarks.instructions
+
+bench-search: $(VENV)/.dev ## Measure what the memory engine finds; LOCOMO=path/to/locomo10.zip adds that set
+	@$(RUN) -m tests.benchmarks.bench_search $(if $(LOCOMO),--locomo $(LOCOMO))
 
 catalog: $(VENV)/.ready ## Compile the documentation records
 	@$(VENV)/bin/tool-catalog compile

@@ -22,6 +22,7 @@ BELOW_MEMORY_SEARCH = (
     "functions.memory_engine.json_text",
     "functions.memory_engine.settings",
     "functions.memory_engine.storage",
+    "functions.memory_engine.texts",
     "functions.memory_engine.times",
     "functions.memory_engine.words",
 )
@@ -53,6 +54,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.memory_engine.json_text",
         "functions.memory_engine.settings",
         "functions.memory_engine.storage",
+        "functions.memory_engine.texts",
         "functions.memory_engine.words",
     ),
     "functions.memory_engine.search": (*BELOW_MEMORY_SEARCH, "functions.memory_engine.search"),

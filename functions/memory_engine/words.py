@@ -1,84 +1,182 @@
-"""Words: how text is cut, stemmed and compared. Pure, except that SQLite's own tokenizer does the stemming."""
+"""Words: how text is cut into index terms. One analyzer serves the index, queries and every comparison of words.
+
+Text is folded first: NFKC, case folding, no accents or vowel points where a script can do without them. Then each
+script is cut in its own way. Latin words are Porter-stemmed by SQLite's own tokenizer. Chinese, Japanese, Korean and
+Thai are cut into overlapping pairs, Arabic words lose their article, Hebrew words are indexed without their prefix too.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sqlite3
 import threading
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-
-TOKENIZER = "porter unicode61 remove_diacritics 2"
-"""FTS5's own: Unicode words, without accents, Porter-stemmed."""
-
-_WORD = re.compile(r"[^\W_]+")
-_SPELLED = re.compile(r"[^\W\d_]{4,24}")
-# Scripts without spaces: every character is a word, because otherwise a whole sentence would be one.
-_UNSPACED = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff])")
+from importlib import resources
 
 # fmt: off
 STOP_WORDS = frozenset((
-    "a", "about", "after", "again", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because",
-    "been", "before", "being", "both", "but", "by", "can", "could", "did", "do", "does", "doing", "done", "for",
-    "from", "further", "get", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how",
-    "i", "if", "in", "into", "is", "it", "its", "just", "me", "might", "more", "most", "must", "my", "no", "nor",
-    "not", "now", "of", "off", "on", "once", "only", "or", "other", "our", "ours", "out", "over", "own", "please",
-    "same", "shall", "she", "should", "so", "some", "such", "tell", "than", "that", "the", "their", "theirs",
-    "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up",
-    "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will",
-    "with", "would", "you", "your", "yours", "s", "t", "ve", "ll", "d", "m", "re", "don", "isn", "doesn", "didn",
-    "wasn", "aren",
+    "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can", "could",
+    "did", "do", "does", "for", "from", "had", "has", "have", "he", "her", "his", "how", "i", "if", "in", "is", "it",
+    "its", "me", "my", "no", "not", "of", "on", "or", "our", "please", "s", "she", "so", "t", "tell", "that", "the",
+    "their", "them", "there", "they", "this", "to", "was", "we", "were", "what", "when", "where", "which", "who",
+    "whom", "whose", "why", "will", "with", "would", "you", "your", "d", "ll", "m", "re", "ve", "don", "doesn",
+    "didn", "isn", "aren", "wasn",
 ))
 # fmt: on
 
-
-_INVISIBLE = ("Cc", "Cf", "Cs", "Mn", "Zl", "Zp", "Zs")
-# Letters and symbols that are drawn as nothing: the Hangul fillers, two Khmer vowels, the empty Braille cell.
-_DRAWN_AS_NOTHING = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-_PLAIN = str.maketrans(
-    {**dict.fromkeys("‘’‚‛ʼ`´", "'"), **dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("‐‑‒–—―−", "-")}
+_FOLDED = str.maketrans(
+    {
+        **dict.fromkeys("æǽ", "ae"), "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "ł": "l", "ı": "i", "ħ": "h",
+        **dict.fromkeys("أإآٱ", "ا"), "ى": "ي", "ة": "ه", "ؤ": "و", "ئ": "ي", "ـ": "", "ک": "ك", "ی": "ي",
+        **dict(zip("ךםןףץ", "כמנפצ", strict=True)),
+    }
+)  # fmt: skip
+# Marks that readers do without: accents of Latin, Greek and Cyrillic, Hebrew points, Arabic vowels. The vowel signs of
+# Indic scripts and of Thai are letters, and stay.
+_DROPPED_MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]+")
+_MARKS = "".join(chr(c) for c in range(0x0300, 0x1DFF) if unicodedata.category(chr(c)) in ("Mn", "Mc"))
+_HAN, _HIRAGANA, _KATAKANA = "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff", "\u3040-\u309f", "\u30a0-\u30ff"
+_THAI = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+_TOKEN = re.compile(
+    f"(?P<cjk>[{_HAN}{_HIRAGANA}{_KATAKANA}]+)"
+    f"|(?P<thai>[{_THAI}]+)"
+    "|(?P<hangul>[\uac00-\ud7a3]+)"
+    "|(?P<arabic>[\u0620-\u064a\u0671-\u06d3]+)"
+    "|(?P<hebrew>[\u05d0-\u05ea]+)"
+    "|(?P<phone>\\+?[0-9]+(?:[ ./()-]{1,2}[0-9]+)+)"
+    f"|(?P<word>(?:(?![{_HAN}{_HIRAGANA}{_KATAKANA}{_THAI}\uac00-\ud7a3])[^\\W_]|[{_MARKS}])+(?:[+#]+(?![^\\W_]))?)"
+    "|(?P<symbol>[\u2190-\u2bff\U0001f000-\U0001faff])"
 )
-_CLOSING = " .!。"
+_HUMP = re.compile("(?<=[a-z0-9])(?=[A-Z])")
+_CLUSTER = re.compile(f".[{_MARKS}]*", re.DOTALL)
+_HIRAGANA_IN = re.compile(f"[{_HIRAGANA}]")
+_JOSA = re.compile("(?<=..)(?:에서|에게|으로|까지|부터|하고|이나|은|는|이|가|을|를|에|의|도|로|와|과|만)$")
+_ARABIC_PREFIX = re.compile("^(?:[وفبك]?ال|لل)(?=...)")
+_ARABIC_SUFFIX = re.compile("(?<=...)(?:ها|ان|ات|ون|ين|يه|ه|ي)$")
+_HEBREW_PREFIX = re.compile("^(?:[ושמכ]?ה|[ולבכמש])(?=..)")
+MIN_PHONE_DIGITS = 7
+"""Digits that groups of digits must have together to be one number, e.g. a telephone number."""
+
+MAX_SIGNED_LETTERS = 2
+"""Letters of a name that ends in signs, e.g. C++, C#, A+. Behind a longer word the signs say nothing."""
 
 
-def is_blank(text: str) -> bool:
-    """Whether a text shows nothing: spaces, control and zero-width characters, or marks without a letter."""
-    return all(unicodedata.category(c) in _INVISIBLE or c in _DRAWN_AS_NOTHING for c in text)
+@dataclass(frozen=True)
+class Word:
+    """One word of a text. A memory is indexed by `term` and `others`; a query asks for `term`.
 
-
-def sameness(text: str) -> bytes:
-    """Equal for texts that differ only in case, spaces, invisible characters, quotes, dashes or the closing full stop.
-
-    The order of the words counts, and so does every word and every number.
+    `spelled` is the folded word, for beginnings and typing errors; empty where they make no sense. A `weak` word says
+    little by itself: one character of a script without spaces, or a pair with a grammatical one.
     """
-    plain = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold()).translate(_PLAIN)
-    shown = "".join(c for c in plain if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf"))
-    return hashlib.blake2b(" ".join(shown.split()).rstrip(_CLOSING).encode(), digest_size=16).digest()
+
+    term: str
+    others: tuple[str, ...] = ()
+    spelled: str = ""
+    weak: bool = False
 
 
-def segmented(text: str | None) -> str | None:
-    """The text with a space on each side of the characters of scripts without spaces."""
-    if text is None or text.isascii():
-        return text
-    return _UNSPACED.sub(r" \1 ", text)
+def fold(text: str) -> str:
+    """The text without differences of case, width, accents, vowel points and variants of a letter."""
+    if text.isascii():
+        return text.lower()
+    plain = unicodedata.normalize("NFKC", text).casefold().translate(_FOLDED)
+    return unicodedata.normalize("NFC", _DROPPED_MARKS.sub("", unicodedata.normalize("NFD", plain)))
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text in lower case, in order. Accents stay; the tokenizer removes them by its own rules."""
-    return _WORD.findall((segmented(text) or "").lower())
+def cut(text: str) -> list[Word]:
+    """The words of a text, in order."""
+    humps = _HUMP.search(text)
+    found: list[Word] = []
+    for match in _TOKEN.finditer(fold(_HUMP.sub(" ", text) if humps else text)):
+        found.extend(_CUT[match.lastgroup or ""](match[0]))
+    if humps:
+        whole = (w for w in re.findall(r"[^\W_]+", text) if _HUMP.search(w))
+        found += [Word(stem(fold(word)), spelled=fold(word)) for word in whole]
+    return found
 
 
-def content_words(text: str) -> list[str]:
-    """The distinct words without stop words, in order. Returns all words when every one is a stop word."""
-    words = dict.fromkeys(words_of(text))
-    return [word for word in words if word not in STOP_WORDS] or list(words)
+def index_terms(text: str) -> list[str]:
+    """The terms a memory is found by, in order, with repeats."""
+    return [term for word in cut(text) for term in (word.term, *word.others)]
 
 
-def spelled_words(text: str) -> set[str]:
-    """The words that a typing error may be corrected to: 4 to 24 letters, and nothing else."""
-    return set(_SPELLED.findall(text.lower()))
+def content_words(text: str) -> list[Word]:
+    """The distinct words of a query without stop words. Returns all words when every one is a stop word."""
+    found = list({word.term: word for word in cut(text)}.values())
+    return [word for word in found if word.spelled not in STOP_WORDS] or found
+
+
+def _plain(text: str) -> list[Word]:
+    letters = text.rstrip("+#")
+    if letters != text and len(letters) <= MAX_SIGNED_LETTERS:
+        return [Word(text.replace("+", "plus").replace("#", "sharp"), spelled=text)]
+    return [Word(stem(letters), spelled=letters)]
+
+
+def _phone(text: str) -> list[Word]:
+    groups = re.findall("[0-9]+", text)
+    words = [Word(group, spelled=group) for group in groups]
+    whole = "".join(groups)
+    return [*words, Word(whole, spelled=whole)] if len(whole) >= MIN_PHONE_DIGITS else words
+
+
+def _cjk(text: str) -> list[Word]:
+    pairs = [text[place : place + 2] for place in range(len(text) - 1)]
+    return [
+        *(Word(pair, weak=bool(_HIRAGANA_IN.search(pair))) for pair in pairs),
+        *(Word(character, weak=True) for character in text),
+    ]
+
+
+def _thai(text: str) -> list[Word]:
+    clusters = _CLUSTER.findall(text)
+    if len(clusters) < 2:
+        return [Word(text)]
+    return [Word(clusters[place] + clusters[place + 1]) for place in range(len(clusters) - 1)]
+
+
+def _hangul(text: str) -> list[Word]:
+    noun = _JOSA.sub("", text)
+    if len(noun) <= 2:
+        return [Word(noun, () if noun == text else (text,), spelled=noun)]
+    pairs = [Word(noun[place : place + 2]) for place in range(len(noun) - 1)]
+    return [Word(noun, () if noun == text else (text,), spelled=noun), *pairs]
+
+
+def _arabic(text: str) -> list[Word]:
+    bare = _ARABIC_SUFFIX.sub("", _ARABIC_PREFIX.sub("", text))
+    return [Word(bare, spelled=bare)]
+
+
+def _hebrew(text: str) -> list[Word]:
+    bare = _HEBREW_PREFIX.sub("", text)
+    return [Word(text, () if bare == text else (bare,), spelled=text)]
+
+
+def _symbol(text: str) -> list[Word]:
+    return [Word(f"u{ord(text):x}")]
+
+
+_CUT = {
+    "cjk": _cjk,
+    "thai": _thai,
+    "hangul": _hangul,
+    "arabic": _arabic,
+    "hebrew": _hebrew,
+    "phone": _phone,
+    "word": _plain,
+    "symbol": _symbol,
+}
+
+# Comparing
+
+
+def stems_of(text: str) -> frozenset[str]:
+    """The terms of a text's words, without stop words."""
+    return frozenset(word.term for word in content_words(text))
 
 
 def variants(word: str) -> Iterator[str]:
@@ -86,6 +184,11 @@ def variants(word: str) -> Iterator[str]:
     yield word
     for position in range(len(word)):
         yield word[:position] + word[position + 1 :]
+
+
+def undoubled(word: str) -> str:
+    """The word with each run of one letter as a single letter."""
+    return re.sub(r"(.)\1+", r"\1", word)
 
 
 def distance(first: str, second: str, limit: int) -> int:
@@ -107,13 +210,16 @@ def distance(first: str, second: str, limit: int) -> int:
     return last[-1]
 
 
+# Stemming
+
+
 class _Stemmer:
-    """SQLite's tokenizer for one word at a time, so that scoring and index use equal stems."""
+    """SQLite's Porter stemmer, for one word at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        self._connection.execute(f"CREATE VIRTUAL TABLE w USING fts5(word, tokenize='{TOKENIZER}')")
+        self._connection.execute("CREATE VIRTUAL TABLE w USING fts5(word, tokenize='porter ascii')")
         self._connection.execute("CREATE VIRTUAL TABLE t USING fts5vocab(w, 'row')")
 
     def stem(self, word: str) -> str:
@@ -121,7 +227,7 @@ class _Stemmer:
             self._connection.execute("INSERT INTO w (rowid, word) VALUES (1, ?)", (word,))
             found = self._connection.execute("SELECT term FROM t LIMIT 1").fetchone()
             self._connection.execute("DELETE FROM w WHERE rowid = 1")
-        return str(found[0]) if found else word
+        return str(found[0])
 
 
 @lru_cache(maxsize=1)
@@ -129,12 +235,14 @@ def _stemmer() -> _Stemmer:
     return _Stemmer()
 
 
+@lru_cache(maxsize=1)
+def _irregular() -> dict[str, str]:
+    lines = resources.files(__package__).joinpath("irregular.txt").read_text("utf-8").splitlines()
+    rows = [line.split() for line in lines if line and not line.startswith("#")]
+    return {form: base for base, *forms in rows for form in forms}
+
+
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """The stem of one word in lower case, without accents: "running" and "runs" become "run"."""
-    return _stemmer().stem(word)
-
-
-def stems_of(text: str) -> frozenset[str]:
-    """The stems of a text's words, without stop words."""
-    return frozenset(stem(word) for word in content_words(text))
+    """The stem of one folded word: "running", "runs" and "ran" become "run". Only Latin words change."""
+    return _stemmer().stem(_irregular().get(word, word)) if word.isascii() and word.isalpha() else word

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from functions.memory_engine import words
+from functions.memory_engine import texts
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ MAX_ENTITY_ID = 512
 
 def entity_id_problem(value: Any) -> str | None:
     """Why a value cannot be the id of a new entity, or None. Clients remove "." and ".." from paths."""
-    if not isinstance(value, str) or words.is_blank(value) or len(value) > MAX_ENTITY_ID:
+    if not isinstance(value, str) or texts.is_blank(value) or len(value) > MAX_ENTITY_ID:
         return f"must be a string of 1 to {MAX_ENTITY_ID} characters"
     if value == "*":
         return "must not be '*', which means any in filters"

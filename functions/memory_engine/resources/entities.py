@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import times, words
+from functions.memory_engine import texts, times
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.resources.calls import (
@@ -116,7 +116,7 @@ def create(core: Core, call: Call) -> Answer:
             problems[name] = ["This field is required."]
         elif not isinstance(body[name], str):
             problems[name] = ["Not a valid string."]
-        elif words.is_blank(body[name]):
+        elif texts.is_blank(body[name]):
             problems[name] = ["This field may not be blank."]
         elif name == f"{kind}_id" and (problem := entity_id_problem(body[name])):
             problems[name] = [f"This field {problem}."]

@@ -10,7 +10,7 @@ from functions.memory_engine.json_text import encode
 from functions.memory_engine.resources.calls import Answer, Call, Refusal
 from functions.memory_engine.resources.schemas import schema_problem
 from functions.memory_engine.search import filters
-from functions.memory_engine.search.filters import ENTITY_FIELDS
+from functions.memory_engine.storage.word_index import ENTITY_FIELDS
 
 
 def create(core: Core, call: Call) -> Answer:

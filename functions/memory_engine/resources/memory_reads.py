@@ -26,7 +26,7 @@ from functions.memory_engine.resources.calls import (
     query_options,
 )
 from functions.memory_engine.search import filters, ranking
-from functions.memory_engine.search.filters import ENTITY_FIELDS
+from functions.memory_engine.storage.word_index import ENTITY_FIELDS
 from functions.memory_engine.work import events, language_model, memories
 
 MAX_TOP_K = 1_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import times, words
+from functions.memory_engine import texts, times
 from functions.memory_engine.core import Core
 from functions.memory_engine.resources.calls import (
     Answer,
@@ -18,7 +18,7 @@ from functions.memory_engine.resources.calls import (
     query_options,
 )
 from functions.memory_engine.search import filters
-from functions.memory_engine.search.filters import ENTITY_FIELDS
+from functions.memory_engine.storage.word_index import ENTITY_FIELDS
 from functions.memory_engine.work import adding, categories, deleting, memories, project
 from functions.memory_engine.work.messages import MEDIA
 
@@ -108,7 +108,7 @@ def _is_part(part: Any) -> bool:
         if part.get("type") in MEDIA:
             return True
         part = part.get("text") if part.get("type") == "text" else None
-    return isinstance(part, str) and not words.is_blank(part)
+    return isinstance(part, str) and not texts.is_blank(part)
 
 
 def _option_problems(body: dict[str, Any]) -> list[str]:
@@ -181,7 +181,7 @@ def _changes(core: Core, body: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     text = body.get("text")
     if text is not None:
-        if not isinstance(text, str) or words.is_blank(text):
+        if not isinstance(text, str) or texts.is_blank(text):
             raise Refusal(400, {"error": "text must be a non-empty string"})
         changes["text"] = text
         changes["categories"] = categories.of(text, project.custom_categories(project.options_of(core)))

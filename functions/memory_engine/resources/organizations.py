@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import times, words
+from functions.memory_engine import texts, times
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.resources.calls import Answer, Call, Refusal
@@ -114,7 +114,7 @@ def list_projects(core: Core, call: Call) -> Answer:
 def create_project(core: Core, call: Call) -> Answer:
     body = call.fields()
     name, description = body.get("name"), body.get("description")
-    if not isinstance(name, str) or words.is_blank(name) or not isinstance(description, (str, type(None))):
+    if not isinstance(name, str) or texts.is_blank(name) or not isinstance(description, (str, type(None))):
         raise Refusal(400, {"message": "Project could not be created."})
 
     def change(connection: sqlite3.Connection) -> str:
@@ -148,7 +148,7 @@ def update_project(core: Core, call: Call) -> Answer:
     wrong = categories.wrong_entries(given.get("custom_categories"))
     if wrong:
         raise Refusal(400, {"errors": {"custom_categories": wrong}})
-    if isinstance(given.get("name"), str) and words.is_blank(given["name"]):
+    if isinstance(given.get("name"), str) and texts.is_blank(given["name"]):
         problems["name"] = ["This field may not be blank."]
     if problems:
         raise Refusal(400, {"errors": problems})
@@ -183,7 +183,6 @@ def delete_project(core: Core, call: Call) -> Answer:
         if own:
             for table in _PROJECT_DATA:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of a fixed list
-            connection.execute("INSERT INTO memory_index (memory_index) VALUES ('rebuild')")
         return own
 
     if core.database.write(change):
@@ -192,8 +191,8 @@ def delete_project(core: Core, call: Call) -> Answer:
 
 
 _PROJECT_DATA = (
-    *("vectors", "memories", "words", "word_variants", "history", "entities", "events", "counters", "exports"),
-    *("deliveries", "profile_settings", "profiles", "profile_jobs"),
+    *("vectors", "memory_index", "memories", "words", "word_variants", "history", "entities", "events", "counters"),
+    *("exports", "deliveries", "profile_settings", "profiles", "profile_jobs"),
 )
 
 
@@ -289,7 +288,7 @@ def _required(call: Call, *names: str) -> dict[str, Any]:
     for name in names:
         if name not in body:
             problems[name] = ["This field is required."]
-        elif not isinstance(body[name], str) or words.is_blank(body[name]):
+        elif not isinstance(body[name], str) or texts.is_blank(body[name]):
             problems[name] = ["This field may not be blank." if body[name] == "" else "Not a valid string."]
     if "role" in names and "role" not in problems and body["role"] not in ROLES:
         problems["role"] = [f'"{body["role"][:40]}" is not a valid choice; use {" or ".join(ROLES)}.']

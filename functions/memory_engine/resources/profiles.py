@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import times, words
+from functions.memory_engine import texts, times
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.resources.calls import Answer, Call, Refusal
@@ -67,7 +67,7 @@ def _check_user_settings(user: dict[str, Any]) -> None:
         for name, part in properties.items()
         if not isinstance(part, dict)
         or not isinstance(part.get("description"), str)
-        or words.is_blank(part["description"])
+        or texts.is_blank(part["description"])
     ]
     problem = schema_problem(schema)
     if problem:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from functions.memory_engine import times, words
+from functions.memory_engine import texts, times
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.resources.calls import Answer, Call, Refusal
@@ -108,7 +108,7 @@ def _problems(body: dict[str, Any]) -> dict[str, list[str]]:
     for name in ("name", "url"):
         if name in body and not isinstance(body[name], str):
             problems[name] = ["Not a valid string."]
-        elif name in body and words.is_blank(body[name]):
+        elif name in body and texts.is_blank(body[name]):
             problems[name] = ["This field may not be blank."]
     if "url" in body and "url" not in problems and not deliverable(body["url"]):
         problems["url"] = ["Enter a valid URL: https, or http on a loopback address, e.g. http://127.0.0.1:9000/."]

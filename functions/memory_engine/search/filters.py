@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import Any
 
 from functions.memory_engine import times
+from functions.memory_engine.storage.word_index import ENTITY_FIELDS
 
-ENTITY_FIELDS = ("user_id", "agent_id", "app_id", "run_id")
 DATE_FIELDS = ("created_at", "updated_at", "timestamp", "expiration_date")
 LOGICAL = ("AND", "OR", "NOT")
 ALLOWED_KEYS = (

@@ -7,10 +7,12 @@ scope. Across a wide scope the rarity is that of the whole store, and the common
 from __future__ import annotations
 
 import math
-import re
 import sqlite3
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
 
 from functions.memory_engine import words
 from functions.memory_engine.search import filters
@@ -25,62 +27,68 @@ MAX_SCOPE_TOKENS = 16
 MAX_POSTINGS = 12_000
 """Matches that FTS5 may rank for one wide query (about 2 microseconds for each match and word). Beyond this number the
 commonest words are left out. If a single word has more matches, the newest ones are taken unranked."""
-K1, B = 1.2, 0.75
-"""BM25's saturation and length constants, at Robertson's usual values (FTS5 uses the same)."""
+MIN_SCOPE = 20
+"""Memories that a scope counts at least: in a smaller one, how many hold a word says little about its rarity."""
+
+# Measured on LoCoMo; docs/benchmarks.md has the table.
+K1, B = 0.8, 0.25
+"""BM25's saturation and length constants."""
 TWICE = 2 * (K1 + 1) / (2 + K1)
 """The saturated weight of a word that occurs twice in a memory of average length. It counts as a full match."""
+SYNONYM_WEIGHT = 0.5
+"""The weight of a synonym; an exact match weighs 1."""
 TOLERANT_WEIGHT = 0.8
-"""The weight of a word matched by its beginning or by a correction; an exact match weighs 1."""
-UNKNOWN_WEIGHT = 0.5
+"""The weight of a word matched by its beginning or by a correction."""
+WEAK_WEIGHT = 0.3
+"""The weight of a weak word (words.py) in a query that has other words too."""
+UNKNOWN_WEIGHT = 0.2
 """The share of its weight by which a query word that the scope lacks lowers the score."""
 MIN_PREFIX = 3
 MIN_CORRECTED = 4
-"""Letters that a word needs to be completed, and to be corrected."""
+"""Letters that a word needs to be completed, and to be corrected. A word of three may only have a letter doubled."""
 MAX_CORRECTIONS = 16
-
-_MARKED = re.compile("\x02([^\x03]*)\x03")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """`bm25` is the score as a share (0..1) of the score of a memory that holds every query word twice. `names` are the
-    query words that the memory writes as names."""
+    """`bm25` is the score as a share (0..1) of the score of a memory that holds every query word twice."""
 
     row: int
     created_at: int
     bm25: float
-    names: frozenset[str]
 
 
 @dataclass
-class _Term:
-    """One query word. `frequency` is the number of memories that hold it, in the scope or in the whole store."""
+class _Form:
+    """One thing that stands for a query word: an index term, or the beginning of one. `frequency` counts memories."""
 
-    word: str
-    stem: str
-    frequency: int = 0
+    term: str
+    share: float
     prefix: bool = False
-    corrections: tuple[str, ...] = ()
-    corrected_stems: frozenset[str] = frozenset()
+    frequency: int = 0
 
     def expression(self) -> str:
-        exact = f'"{self.word}"'
-        others = [f'"{word}"' for word in self.corrections]
-        return " OR ".join([exact + " *" if self.prefix else exact, *others])
+        return f'"{self.term}" *' if self.prefix else f'"{self.term}"'
 
-    def stands_for(self, stem: str) -> bool:
-        return stem in self.corrected_stems or (self.prefix and stem.startswith(self.stem))
+
+@dataclass
+class _Concept:
+    """One query word with the forms that occur, itself first. `weight` is lower for a weak word."""
+
+    word: words.Word
+    weight: float
+    forms: list[_Form]
+
+    @property
+    def frequency(self) -> int:
+        return sum(form.frequency for form in self.forms)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """One matching row: how often it holds each stem, and which query words it writes as names."""
-
+class _Match:
     row: int
     created_at: int
-    length: int
-    stems: dict[str, int]
-    names: frozenset[str]
+    terms: list[str]
 
 
 def candidates(
@@ -89,142 +97,139 @@ def candidates(
     scope: list[list[tuple[str, str]]],
     condition: filters.Sql,
     limit: int,
-    *,
-    tolerant: bool = True,
 ) -> list[Candidate]:
     """The memories that meet the condition and share words with the text: at most `limit`, the best by BM25.
 
-    `scope` is `filters.required_entities` of the condition. `tolerant` also matches beginnings and typing errors.
+    `scope` is `filters.required_entities` of the condition. Synonyms match too, and for a word that the scope lacks
+    words that begin with it or differ by a typing error.
     """
-    terms = [_Term(word, words.stem(word)) for word in words.content_words(text)[:MAX_QUERY_WORDS]]
+    concepts = _concepts(text)
     narrow = _narrow_scope(connection, scope)
     if narrow is None:
-        found, total = _wide(connection, terms, condition, limit, tolerant=tolerant)
+        within = None
+        total = connection.execute("SELECT coalesce(max(row), 0) FROM memories").fetchone()[0]
     else:
-        found, total = _narrow(connection, terms, narrow, condition, limit, tolerant=tolerant)
-    return _scored(terms, found, total)
+        within, total = narrow
+    for concept in concepts:
+        _keep_occurring(connection, concept, within)
+        if not concept.forms:
+            concept.forms = _tolerated(connection, concept.word.spelled)
+            _keep_occurring(connection, concept, within)
+    asked = [concept for concept in concepts if concept.forms]
+    if narrow is None:
+        asked, concepts, ranked = _affordable(asked, concepts)
+    else:
+        ranked = total > limit
+    found = _matches(connection, asked, within, condition, limit, ranked=ranked)
+    return _scored(concepts, found, max(total, MIN_SCOPE))
 
 
-def _narrow(
-    connection: sqlite3.Connection,
-    terms: list[_Term],
-    narrow: tuple[str, int],
-    condition: filters.Sql,
-    limit: int,
-    *,
-    tolerant: bool,
-) -> tuple[list[_Found], int]:
-    """Search for the exact words first, and then for words similar to those that did not match."""
-    scope, size = narrow
-    ranked = size > limit
-    found = {item.row: item for item in _matches(connection, terms, scope, condition, limit, ranked=ranked)}
-    _count(terms, found.values())
-    missing = [term for term in terms if not term.frequency and tolerant]
-    for term in missing:
-        _tolerate(connection, term)
-    if any(term.prefix or term.corrections for term in missing):
-        for item in _matches(connection, missing, scope, condition, limit, ranked=ranked):
-            known = found.get(item.row)
-            merged = {**item.stems, **known.stems} if known else item.stems
-            names = item.names | known.names if known else item.names
-            found[item.row] = _Found(item.row, item.created_at, item.length, merged, names)
-        _count(missing, found.values())
-    return list(found.values()), size
+def _concepts(text: str) -> list[_Concept]:
+    found = words.content_words(text)[:MAX_QUERY_WORDS]
+    alone = all(word.weak for word in found)
+    return [
+        _Concept(
+            word,
+            WEAK_WEIGHT if word.weak and not alone else 1.0,
+            [_Form(word.term, 1.0), *(_Form(term, SYNONYM_WEIGHT) for term in _synonyms().get(word.term, ()))],
+        )
+        for word in found
+    ]
 
 
-def _wide(
-    connection: sqlite3.Connection, terms: list[_Term], condition: filters.Sql, limit: int, *, tolerant: bool
-) -> tuple[list[_Found], int]:
-    for term in terms:
-        term.frequency = _frequency(connection, term.stem)
-        if not term.frequency and tolerant:
-            _tolerate(connection, term)
-            term.frequency = sum(_frequency(connection, stem) for stem in term.corrected_stems)
-    searched = sorted(terms, key=lambda term: term.frequency)
-    while len(searched) > 1 and sum(term.frequency for term in searched) > MAX_POSTINGS:
-        searched.pop()
-    ranked = sum(term.frequency for term in searched) <= MAX_POSTINGS
-    terms[:] = [term for term in terms if term in searched]
-    found = _matches(connection, searched, None, condition, limit, ranked=ranked)
-    total = connection.execute("SELECT coalesce(max(row), 0) FROM memories").fetchone()[0]
-    return found, total
+@lru_cache(maxsize=1)
+def _synonyms() -> Mapping[str, tuple[str, ...]]:
+    """Index term -> the terms of the groups it is in."""
+    found: dict[str, dict[str, None]] = {}
+    for line in resources.files(__package__).joinpath("synonyms.txt").read_text("utf-8").splitlines():
+        terms = [] if line.startswith("#") else list(dict.fromkeys(words.stem(word) for word in line.split()))
+        for term in terms:
+            found.setdefault(term, {}).update(dict.fromkeys(other for other in terms if other != term))
+    return {term: tuple(others) for term, others in found.items()}
+
+
+def _keep_occurring(connection: sqlite3.Connection, concept: _Concept, scope: str | None) -> None:
+    """Count the memories of each form, in a narrow scope or in the whole store, and drop the forms without any."""
+    for form in concept.forms:
+        if not form.prefix:
+            found = connection.execute("SELECT doc FROM memory_terms WHERE term = ?", (form.term,)).fetchone()
+            form.frequency = int(found[0]) if found else 0
+        if form.prefix or (form.frequency and scope):
+            expression = f"memory : ({form.expression()})" + (f" AND {scope}" if scope else "")
+            counted = "SELECT count(*) FROM memory_index WHERE memory_index MATCH ?"
+            form.frequency = int(connection.execute(counted, (expression,)).fetchone()[0])
+    concept.forms = [form for form in concept.forms if form.frequency]
+
+
+def _affordable(asked: list[_Concept], concepts: list[_Concept]) -> tuple[list[_Concept], list[_Concept], bool]:
+    """The concepts of a wide search that FTS5 can rank, all concepts that still count, and whether it can rank them."""
+    asked = sorted(asked, key=lambda concept: concept.frequency)
+    while len(asked) > 1 and sum(concept.frequency for concept in asked) > MAX_POSTINGS:
+        concepts = [concept for concept in concepts if concept is not asked[-1]]
+        asked.pop()
+    return asked, concepts, sum(concept.frequency for concept in asked) <= MAX_POSTINGS
 
 
 def _matches(
     connection: sqlite3.Connection,
-    terms: list[_Term],
+    concepts: list[_Concept],
     scope: str | None,
     condition: filters.Sql,
     limit: int,
     *,
     ranked: bool,
-) -> list[_Found]:
-    if not terms:
+) -> list[_Match]:
+    if not concepts:
         return []
-    expression = f"memory : ({' OR '.join(term.expression() for term in terms)})"
+    expression = f"memory : ({' OR '.join(form.expression() for concept in concepts for form in concept.forms)})"
     where, values = condition
     order = "memory_index.rank" if ranked else "memory_index.rowid DESC"
     rows = connection.execute(
-        "SELECT m.row, m.created_at, highlight(memory_index, 0, char(2), char(3))"  # noqa: S608 - condition is compiled
+        "SELECT m.row, m.created_at, memory_index.memory"  # noqa: S608 - condition is compiled
         " FROM memory_index JOIN memories m ON m.row = memory_index.rowid"
-        f" WHERE memory_index MATCH ? AND ({where}) ORDER BY {order} LIMIT ?",
+        " WHERE memory_index MATCH ? AND rank MATCH 'bm25(1.0, 0.0)'"
+        f" AND ({where}) ORDER BY {order} LIMIT ?",
         [f"{scope} AND {expression}" if scope else expression, *values, limit],
     )
-    return [_read(row, created_at, marked) for row, created_at, marked in rows]
+    return [_Match(row, created_at, terms.split(" ")) for row, created_at, terms in rows]
 
 
-def _read(row: int, created_at: int, marked: str) -> _Found:
-    stems: dict[str, int] = {}
-    names: set[str] = set()
-    for match in _MARKED.finditer(marked):
-        passage = match[1]
-        for word in words.words_of(passage):
-            stem = words.stem(word)
-            stems[stem] = stems.get(stem, 0) + 1
-        if passage[:1].isupper() and not _begins_sentence(marked, match.start()):
-            names.update(words.stem(word) for word in words.words_of(passage))
-    return _Found(row, created_at, marked.count(" ") + 1, stems, frozenset(names))
-
-
-def _begins_sentence(text: str, position: int) -> bool:
-    """A capital letter at the beginning of a sentence does not mark a name."""
-    before = text[max(0, position - 3) : position].rstrip(" \x02\x03\"'([\n")
-    return position < 2 or before == "" or before[-1] in ".!?:"
-
-
-def _scored(terms: list[_Term], found: list[_Found], total: int) -> list[Candidate]:
+def _scored(concepts: list[_Concept], found: list[_Match], total: int) -> list[Candidate]:
     if not found:
         return []
-    average = sum(item.length for item in found) / len(found)
-    weighted = [(term, _rarity(term.frequency, total)) for term in terms]
-    ideal = TWICE * sum(weight * (1.0 if term.frequency else UNKNOWN_WEIGHT) for term, weight in weighted)
+    ideal = 0.0
+    gains: dict[str, list[tuple[int, float]]] = {}
+    prefixes: list[tuple[str, int, float]] = []
+    for place, concept in enumerate(concepts):
+        if not concept.forms:
+            ideal += concept.weight * UNKNOWN_WEIGHT * _rarity(0, total)
+            continue
+        rarities = [concept.weight * _rarity(form.frequency, total) for form in concept.forms]
+        ideal += rarities[0] if concept.forms[0].share == 1.0 else max(rarities)
+        for form, rarity in zip(concept.forms, rarities, strict=True):
+            if form.prefix:
+                prefixes.append((form.term, place, form.share * rarity))
+            else:
+                gains.setdefault(form.term, []).append((place, form.share * rarity))
+    average = sum(len(match.terms) for match in found) / len(found)
     scored = []
-    for item in found:
-        factor = 1 - B + B * item.length / average
-        score = sum(weight * _gain(term, item, factor) for term, weight in weighted)
-        scored.append(Candidate(item.row, item.created_at, min(1.0, score / ideal), item.names))
+    for match in found:
+        damping = K1 * (1 - B + B * len(match.terms) / average)
+        best = [0.0] * len(concepts)
+        for term, count in Counter(match.terms).items():
+            met = gains.get(term, [])
+            if prefixes:
+                met = met + [(place, gain) for prefix, place, gain in prefixes if term.startswith(prefix)]
+            for place, gain in met:
+                best[place] = max(best[place], gain * count * (K1 + 1) / (count + damping))
+        scored.append(Candidate(match.row, match.created_at, min(1.0, sum(best) / (TWICE * ideal))))
     return scored
-
-
-def _gain(term: _Term, item: _Found, length_factor: float) -> float:
-    count, share = item.stems.get(term.stem, 0), 1.0
-    if not count and (term.prefix or term.corrected_stems):
-        count, share = sum(n for stem, n in item.stems.items() if term.stands_for(stem)), TOLERANT_WEIGHT
-    return share * count * (K1 + 1) / (count + K1 * length_factor) if count else 0.0
 
 
 def _rarity(frequency: int, total: int) -> float:
     """BM25's inverse document frequency, in the form that is positive even in a store of one memory."""
     frequency = min(frequency, total)
     return math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
-
-
-def _count(terms: Iterable[_Term], found: Iterable[_Found]) -> None:
-    items = list(found)
-    for term in terms:
-        term.frequency = sum(
-            1 for item in items if term.stem in item.stems or any(term.stands_for(stem) for stem in item.stems)
-        )
 
 
 def _narrow_scope(connection: sqlite3.Connection, scope: list[list[tuple[str, str]]]) -> tuple[str, int] | None:
@@ -234,28 +239,30 @@ def _narrow_scope(connection: sqlite3.Connection, scope: list[list[tuple[str, st
         if len(group) > MAX_SCOPE_TOKENS:
             continue
         tokens = [word_index.scope_token(name, value) for name, value in group]
-        size = sum(_frequency(connection, words.stem(token)) for token in tokens)
+        marks = ",".join("?" * len(tokens))
+        counted = f"SELECT coalesce(sum(doc), 0) FROM memory_terms WHERE term IN ({marks})"  # noqa: S608
+        size = int(connection.execute(counted, tokens).fetchone()[0])
         if best is None or size < best[1]:
             best = ("scope : (" + " OR ".join(f'"{token}"' for token in tokens) + ")", size)
     return best if best and best[1] <= NARROW_SCOPE else None
 
 
-def _frequency(connection: sqlite3.Connection, stem: str) -> int:
-    found = connection.execute("SELECT doc FROM memory_terms WHERE term = ?", (stem,)).fetchone()
-    return int(found[0]) if found else 0
-
-
-def _tolerate(connection: sqlite3.Connection, term: _Term) -> None:
-    """Let the term also match words that begin with it, and known words that differ by a typing error."""
-    term.prefix = len(term.word) >= MIN_PREFIX
-    if len(term.word) < MIN_CORRECTED or not term.word.isalpha():
-        return
-    limit = 1 if len(term.word) < 8 else 2
-    probes = tuple(words.variants(term.word))
+def _tolerated(connection: sqlite3.Connection, spelled: str) -> list[_Form]:
+    """Words that begin with a word, and known words that differ from it by a typing error."""
+    if len(spelled) < MIN_PREFIX or not spelled.isalpha():
+        return []
+    limit = 1 if len(spelled) < 8 else 2
+    probes = tuple(words.variants(spelled))
     rows = connection.execute(
-        f"SELECT DISTINCT word FROM word_variants WHERE variant IN ({','.join('?' * len(probes))})",  # noqa: S608
+        "SELECT DISTINCT word, term FROM word_variants JOIN words USING (word)"  # noqa: S608 - marks
+        f" WHERE variant IN ({','.join('?' * len(probes))})",
         probes,
     )
-    near = sorted((words.distance(term.word, row[0], limit), row[0]) for row in rows)
-    term.corrections = tuple(word for edits, word in near if edits <= limit)[:MAX_CORRECTIONS]
-    term.corrected_stems = frozenset(words.stem(word) for word in term.corrections)
+    near = sorted((words.distance(spelled, word, limit), word, term) for word, term in rows)
+    if len(spelled) < MIN_CORRECTED:
+        near = [item for item in near if words.undoubled(item[1]) == words.undoubled(spelled)]
+    corrected = dict.fromkeys(term for edits, _, term in near if edits <= limit)
+    return [
+        _Form(spelled, TOLERANT_WEIGHT, prefix=True),
+        *(_Form(term, TOLERANT_WEIGHT) for term in list(corrected)[:MAX_CORRECTIONS]),
+    ]

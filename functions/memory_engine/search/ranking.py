@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from functions.memory_engine import words
 from functions.memory_engine.core import Core
 from functions.memory_engine.search import embeddings, filters, lexical
 
-CANDIDATES = 200
+CANDIDATES = 300
 """Memories that are scored for one query; twice `top_k` when that is more."""
 SEMANTIC_WEIGHT, BM25_WEIGHT = 0.7, 0.3
 """Shares of the base score with an embedder. Without one, the base score is the word score."""
-ENTITY_BOOST = 0.15
-"""How far a full match of a query's names moves a score towards 1."""
+NEAR_TIE = 0.03
+"""The share of a score by which a newer memory may be worse and still rank before an older one."""
+
+REPLACED_SHARE = 0.5
+"""What remains of the score of a memory that a newer one replaced."""
+
+_INSIDE = re.compile(r"(?<![.!?:\n])(?<![.!?:]\s)(?<=.)\b[^\W\d_]+")  # a word that does not begin a sentence
 
 
 @dataclass(frozen=True)
 class Hit:
-    """`semantic` is None without an embedder; the engine never invents a number."""
+    """`semantic` is None without an embedder; the engine never invents a number.
+
+    `entity` is the share of the query's names that the memory writes as names. It does not change the score.
+    """
 
     row: sqlite3.Row
     score: float
@@ -42,7 +52,6 @@ class _Scored:
     score: float
     semantic: float | None
     bm25: float
-    entity: float
 
 
 def find(
@@ -68,31 +77,64 @@ def find(
         if vector is not None:
             met = {item.row for item in found}
             semantic = embeddings.nearest(core, connection, vector, condition, limit=limit, always=met)
-        best = [item for item in _fused(found, semantic) if item.score >= threshold]
+        scored = _dated(_fused(found, semantic))
+        replaced = _replaced(connection, [item.row for item in scored])
+        scored = [
+            replace(item, score=round(item.score * REPLACED_SHARE, 6)) if item.row in replaced else item
+            for item in scored
+        ]
+        best = [item for item in scored if item.score >= threshold]
         best.sort(key=lambda item: (-item.score, -item.created_at, -item.row))
         del best[top_k:]
         if threshold <= 0 and len(best) < top_k:
             best += _newest(connection, condition, {item.row for item in best}, top_k)[: top_k - len(best)]
         rows = _rows(connection, [item.row for item in best])
-    return [Hit(rows[item.row], item.score, item.semantic, item.bm25, item.entity) for item in best]
+    named = _names(query, {item.row: rows[item.row]["memory"] for item in best})
+    return [Hit(rows[item.row], item.score, item.semantic, item.bm25, named[item.row]) for item in best]
 
 
 def _fused(found: list[lexical.Candidate], semantic: dict[int, tuple[int, float]]) -> list[_Scored]:
-    names = frozenset[str]().union(*(item.names for item in found))
     fused = []
     for item in found:
-        entity = len(item.names) / len(names) if names else 0.0
         similarity = semantic[item.row][1] if item.row in semantic else None
-        fused.append(_score(item.row, item.created_at, similarity, item.bm25, entity))
+        fused.append(_score(item.row, item.created_at, similarity, item.bm25))
     met = {item.row for item in found}
-    fused += [_score(row, at, value, 0.0, 0.0) for row, (at, value) in semantic.items() if row not in met]
-    return fused
+    return fused + [_score(row, at, value, 0.0) for row, (at, value) in semantic.items() if row not in met]
 
 
-def _score(row: int, created_at: int, semantic: float | None, bm25: float, entity: float) -> _Scored:
+def _score(row: int, created_at: int, semantic: float | None, bm25: float) -> _Scored:
     base = bm25 if semantic is None else SEMANTIC_WEIGHT * semantic + BM25_WEIGHT * bm25
-    boosted = base + ENTITY_BOOST * entity * (1 - base) if base > 0 else 0.0
-    return _Scored(row, created_at, round(min(1.0, boosted), 6), semantic, bm25, entity)
+    return _Scored(row, created_at, base, semantic, bm25)
+
+
+def _dated(items: list[_Scored]) -> list[_Scored]:
+    """The scores, lowered by up to NEAR_TIE for older memories: the oldest one by all of it, the newest by nothing."""
+    moments = sorted({item.created_at for item in items})
+    age = {moment: 1 - place / (len(moments) - 1) for place, moment in enumerate(moments)} if len(moments) > 1 else {}
+    return [
+        replace(item, score=round(item.score * (1 - NEAR_TIE * age.get(item.created_at, 0.0)), 6)) for item in items
+    ]
+
+
+def _replaced(connection: sqlite3.Connection, rows: list[int]) -> set[int]:
+    """Those of the rows that a newer memory replaced."""
+    marks = ",".join("?" * len(rows))
+    found = connection.execute(
+        f"SELECT row FROM memories WHERE replaced_by IS NOT NULL AND row IN ({marks})",  # noqa: S608
+        rows,
+    )
+    return {row[0] for row in found}
+
+
+def _names(query: str, texts: dict[int, str]) -> dict[int, float]:
+    """Row -> the share of the query's names that the text writes as names."""
+    asked = {word.term for word in words.content_words(query)}
+    written = {
+        row: asked & {word.term for name in _INSIDE.findall(text) if name[0].isupper() for word in words.cut(name)}
+        for row, text in texts.items()
+    }
+    names = set[str]().union(*written.values())
+    return {row: len(found) / len(names) if names else 0.0 for row, found in written.items()}
 
 
 def _newest(connection: sqlite3.Connection, condition: filters.Sql, but: set[int], count: int) -> list[_Scored]:
@@ -101,7 +143,7 @@ def _newest(connection: sqlite3.Connection, condition: filters.Sql, but: set[int
         f"SELECT m.row, m.created_at FROM memories m WHERE {where} ORDER BY m.created_at DESC, m.row DESC LIMIT ?",  # noqa: S608
         [*values, count + len(but)],
     )
-    return [_Scored(row, created_at, 0.0, None, 0.0, 0.0) for row, created_at in rows if row not in but]
+    return [_Scored(row, created_at, 0.0, None, 0.0) for row, created_at in rows if row not in but]
 
 
 def _rows(connection: sqlite3.Connection, wanted: list[int]) -> dict[int, sqlite3.Row]:

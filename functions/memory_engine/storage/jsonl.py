@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from functions.memory_engine import words
+from functions.memory_engine import texts
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.storage import opening, word_index
 from functions.memory_engine.storage.database import Database
@@ -97,7 +97,7 @@ def _import(path: Path, connection: sqlite3.Connection, lines: Iterable[str]) ->
                 f"line {number}: {table} has no column {', '.join(sorted(unknown))[:80]}; nothing was imported"
             )
         if table == "memories" and isinstance(row.get("memory"), str):
-            row["hash"] = {"hex": words.sameness(row["memory"]).hex()}
+            row["hash"] = {"hex": texts.sameness(row["memory"]).hex()}
         names = ", ".join(row)
         marks = ", ".join("?" * len(row))
         try:
@@ -109,7 +109,9 @@ def _import(path: Path, connection: sqlite3.Connection, lines: Iterable[str]) ->
             raise ImportRefused(f"line {number}: {problem}; nothing was imported") from problem
         counts[table] += 1
         if table == "memories":
-            word_index.add(connection, row["row"], row["memory"])
+            word_index.add(
+                connection, row["row"], row["memory"], {name: row.get(name) for name in word_index.ENTITY_FIELDS}
+            )
     return counts
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from importlib import resources
 from pathlib import Path
 
-from functions.memory_engine import words
+from functions.memory_engine import texts
 from functions.memory_engine.settings import MEMORY_PATH
+from functions.memory_engine.storage import word_index
 
 APPLICATION_ID = 0x504D454D
 """Marks a SQLite file as an engine file ("PMEM"), so that no other program's file is ever touched."""
-SCHEMA_VERSION = 2
-"""Raised with every change of `schema.sql`, of the word index, or of `words.sameness`; older files are upgraded."""
+SCHEMA_VERSION = 3
+"""Raised with every change of the tables, of `words`, or of `texts.sameness`; older files are upgraded."""
 BUSY_TIMEOUT_SECONDS = 5.0
 """Seconds a statement waits for another process (an export, a backup) before it reports the file as locked."""
 READER_CACHE_KIB = 8_192
@@ -106,8 +108,7 @@ def _connect(path: str, cache_kib: int, busy_timeout_seconds: float) -> sqlite3.
     )
     connection.row_factory = sqlite3.Row
     connection.create_function("casefold", 1, _casefold, deterministic=True)
-    connection.create_function("sameness", 1, words.sameness, deterministic=True)
-    connection.create_function("segmented", 1, words.segmented, deterministic=True)
+    connection.create_function("sameness", 1, texts.sameness, deterministic=True)
     try:
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA temp_store = MEMORY")
@@ -171,8 +172,8 @@ def _prepare(connection: sqlite3.Connection, file: Path | str) -> sqlite3.Connec
     connection.execute("PRAGMA foreign_keys = ON")
     if version == 0:
         connection.executescript(
-            f"BEGIN IMMEDIATE; {_schema()} PRAGMA application_id = {APPLICATION_ID};"
-            f" PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            f"BEGIN IMMEDIATE; {_text('schema.sql')} {_text('word_index.sql')}"
+            f" PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
     elif version < SCHEMA_VERSION:
         _upgrade(connection)
@@ -185,6 +186,12 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute("UPDATE memories SET hash = sameness(memory)")
+        connection.execute("DROP VIEW IF EXISTS memory_text")
+        for table in ("memory_terms", "memory_index", "words", "word_variants"):
+            connection.execute(f"DROP TABLE {table}")
+        for statement in re.sub("--.*", "", _text("word_index.sql")).split(";"):
+            connection.execute(statement)
+        word_index.rebuild(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -192,9 +199,8 @@ def _upgrade(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _schema() -> str:
-    text = resources.files(__package__).joinpath("schema.sql").read_text("utf-8")
-    return text.replace("{TOKENIZER}", words.TOKENIZER)
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
 
 
 def _unavailable(file: Path, problem: sqlite3.DatabaseError) -> DatabaseUnavailable:

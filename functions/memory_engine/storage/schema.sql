@@ -1,7 +1,5 @@
--- The tables of one engine file. "{TOKENIZER}" is filled in from words.py, so that index and scoring cut words alike.
--- `memory_index`, `words`, `word_variants` and `vectors` are derived from `memories`; all other tables are the owner's
--- data. The `scope` column of `memory_index` holds one token per entity id of a memory (`scope_token` in word_index.py
--- makes the same token), so that a search inside one user reads that user's postings only.
+-- The tables of one engine file that are made once. `word_index.sql` adds the word index, which is made again with every
+-- new version of it. `vectors` is derived from `memories`; all other tables are the owner's data.
 
 CREATE TABLE memories (
   row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -28,16 +26,6 @@ CREATE INDEX memories_created ON memories (created_at);
 CREATE INDEX memories_hash ON memories (hash);
 CREATE INDEX memories_replaced ON memories (replaced_by) WHERE replaced_by IS NOT NULL;
 
-CREATE VIEW memory_text AS SELECT row, segmented(memory) AS memory,
-  coalesce('u' || hex(user_id) || 'x ', '') || coalesce('a' || hex(agent_id) || 'x ', '') ||
-  coalesce('p' || hex(app_id) || 'x ', '') || coalesce('r' || hex(run_id) || 'x', '') AS scope
-  FROM memories;
-CREATE VIRTUAL TABLE memory_index USING fts5(
-  memory, scope, content='memory_text', content_rowid='row', tokenize="{TOKENIZER}"
-);
-CREATE VIRTUAL TABLE memory_terms USING fts5vocab(memory_index, 'row');
-CREATE TABLE words (word TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE word_variants (variant TEXT NOT NULL, word TEXT NOT NULL, PRIMARY KEY (variant, word)) WITHOUT ROWID;
 CREATE TABLE vectors (
   row INTEGER PRIMARY KEY REFERENCES memories (row) ON DELETE CASCADE, model TEXT NOT NULL, vector BLOB NOT NULL
 );

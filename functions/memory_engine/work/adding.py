@@ -10,10 +10,10 @@ import json
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import times, words
+from functions.memory_engine import texts, times
 from functions.memory_engine.core import Core
 from functions.memory_engine.search import filters, lexical
-from functions.memory_engine.search.filters import ENTITY_FIELDS
+from functions.memory_engine.storage.word_index import ENTITY_FIELDS
 from functions.memory_engine.work import categories, deliveries, events, extraction, memories, messages, project
 from functions.memory_engine.work.extraction import Fact, NotStored
 
@@ -37,7 +37,7 @@ def add_verbatim(core: Core, body: dict[str, Any]) -> dict[str, Any]:
         added = _Added()
         for message in spoken:
             added.skip(*(NotStored(kind, "only text is stored") for kind in message.media))
-            if words.is_blank(message.text):
+            if texts.is_blank(message.text):
                 continue
             if message.role == "system":
                 added.skip(NotStored(message.text, "it is a system message"))
@@ -163,9 +163,7 @@ def _scope_for(body: dict[str, Any], role: str) -> dict[str, str]:
 def _nearby(connection: sqlite3.Connection, text: str, scope: dict[str, str]) -> list[str]:
     """The memories of exactly these entities that share words with a text, those with most shared words first."""
     tree = filters.AllOf(tuple(filters.Condition(name, "eq", scope.get(name)) for name in ENTITY_FIELDS))
-    found = lexical.candidates(
-        connection, text, filters.required_entities(tree), filters.to_sql(tree), KNOWN_SHOWN, tolerant=False
-    )
+    found = lexical.candidates(connection, text, filters.required_entities(tree), filters.to_sql(tree), KNOWN_SHOWN)
     found.sort(key=lambda item: -item.bm25)
     return [memories.by_row(connection, item.row)["memory"] for item in found]
 

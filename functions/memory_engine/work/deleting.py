@@ -9,7 +9,7 @@ from typing import Any
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
 from functions.memory_engine.search import filters
-from functions.memory_engine.search.filters import ENTITY_FIELDS
+from functions.memory_engine.storage.word_index import ENTITY_FIELDS
 from functions.memory_engine.work import events, memories
 
 DELETE_BATCH = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from functions.memory_engine import words
+from functions.memory_engine import texts, words
 from functions.memory_engine.settings import ModelEndpoint
 from functions.memory_engine.work import categories, language_model
 from functions.memory_engine.work.language_model import LanguageModelFailed
@@ -77,7 +77,7 @@ def by_rule(messages: list[Message], roles: tuple[str, ...], guidance: Guidance)
             continue
         for sentence in _SENTENCE_END.split(message.text):
             text = sentence.strip(" \t-*•")
-            if words.is_blank(text):
+            if texts.is_blank(text):
                 continue
             reason = _no_statement(text) or _unwanted(text, guidance)
             found.append(
@@ -96,7 +96,7 @@ _NOT_STORED_ROLES = {
 
 def _no_statement(text: str) -> str | None:
     """Why a sentence is not a statement, or None."""
-    found = words.words_of(text)
+    found = [word.spelled for word in words.cut(text)]
     if len(found) < MIN_WORDS:
         return "it is too short to make sense alone"
     if text.rstrip("\"')]").endswith(("?", "？")):
@@ -157,7 +157,7 @@ def by_model(
     if not memories:
         facts += [NotStored(m.text, "the language model found no new fact in it") for m in messages if m.role in roles]
     for item in memories:
-        if not isinstance(item, dict) or not isinstance(item.get("text"), str) or words.is_blank(item["text"]):
+        if not isinstance(item, dict) or not isinstance(item.get("text"), str) or texts.is_blank(item["text"]):
             raise LanguageModelFailed('the language model\'s answer holds a memory without "text"')
         role = item.get("attributed_to")
         role = role if role in roles else roles[0]

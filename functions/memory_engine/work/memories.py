@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from functions.memory_engine import times, words
+from functions.memory_engine import texts, times
 from functions.memory_engine.core import Core
 from functions.memory_engine.json_text import encode
-from functions.memory_engine.search.filters import ENTITY_FIELDS
 from functions.memory_engine.storage import word_index
+from functions.memory_engine.storage.word_index import ENTITY_FIELDS
 from functions.memory_engine.work import deliveries
 
 Row = sqlite3.Row
@@ -38,7 +38,7 @@ class NewMemory:
 def known_as(
     core: Core, connection: sqlite3.Connection, text: str, scope: dict[str, str], *, exactly: bool
 ) -> str | None:
-    """The id of a memory of exactly these entities with this text, `exactly` or as `words.sameness` compares it.
+    """The id of a memory of exactly these entities with this text, `exactly` or as `texts.sameness` compares it.
 
     Expired and replaced memories do not count: search and list do not show them.
     """
@@ -46,7 +46,7 @@ def known_as(
     rows = connection.execute(
         f"SELECT id, memory FROM memories WHERE hash = ? AND {same} AND replaced_by IS NULL"  # noqa: S608 - fixed names
         " AND (expiration_date IS NULL OR expiration_date >= ?)",
-        [words.sameness(text), *(scope.get(name) for name in ENTITY_FIELDS), core.today()],
+        [texts.sameness(text), *(scope.get(name) for name in ENTITY_FIELDS), core.today()],
     )
     return next((row["id"] for row in rows if not exactly or row["memory"] == text), None)
 
@@ -60,12 +60,12 @@ def insert(core: Core, connection: sqlite3.Connection, new: NewMemory) -> str:
         "INSERT INTO memories (id, memory, hash, user_id, agent_id, app_id, run_id, metadata, categories, immutable,"
         " expiration_date, created_at, updated_at, event_id) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         (
-            *(memory_id, new.memory, words.sameness(new.memory), *scope, metadata, encode(list(new.categories))),
+            *(memory_id, new.memory, texts.sameness(new.memory), *scope, metadata, encode(list(new.categories))),
             *(int(new.immutable), new.expiration_date, new.created_at, new.created_at, new.event_id),
         ),
     ).lastrowid
     assert row is not None
-    word_index.add(connection, row, new.memory)
+    word_index.add(connection, row, new.memory, new.scope)
     for name, entity_id in new.scope.items():
         _touch_entity(connection, name.removesuffix("_id"), entity_id, now)
     _add_history(core, connection, "ADD", by_row(connection, row), old=None, new=new.memory)
@@ -108,7 +108,7 @@ def change(
         " replaced_by = ?, updated_at = ? WHERE row = ?",
         (
             memory,
-            words.sameness(memory),
+            texts.sameness(memory),
             old["metadata"] if metadata is None else encode(metadata),
             old["categories"] if categories is None else encode(list(categories)),
             nullable.get("expiration_date", old["expiration_date"]),
@@ -119,7 +119,7 @@ def change(
         ),
     )
     if memory != old["memory"]:
-        word_index.add(connection, old["row"], memory)
+        word_index.add(connection, old["row"], memory, {name: old[name] for name in ENTITY_FIELDS})
     new = by_row(connection, old["row"])
     _add_history(core, connection, "UPDATE", new, old=old["memory"], new=memory)
     deliveries.enqueue_memory(core, connection, "memory_update", old["id"], memory)
