@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
@@ -100,7 +100,8 @@ class LogEntry:
 
     def to_json(self) -> dict[str, Json]:
         """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
-        body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in asdict(self).items()}
+        values = {name: getattr(self, name) for name in self.__slots__}  # `asdict` would copy each value deeply
+        body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in values.items()}
         body["time"] = log_time(self.time)
         body["duration_ms"] = round(self.duration_ms, 2)
         body["upstream_ms"] = round(self.upstream_ms, 2)

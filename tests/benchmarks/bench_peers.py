@@ -179,7 +179,8 @@ def load(prepared: Prepared, installed: Sequence[tuple[Contender, Path]], size: 
         servers: list[tuple[str, int, str, dict[str, Any]]] = []
         for contender, python in installed:
             if contender.name == POSTERN:
-                port, token = stack.enter_context(_make_run(python, upstream))
+                laptop = preparing.python_of("laptop")
+                port, token = stack.enter_context(_make_run(laptop, upstream))
                 call = {"name": "list_all_mem_0_memories", "arguments": {"filters": {"user_id": "usr_1"}}}
                 servers.append((POSTERN, port, f"/mcp/{token}", call))
             elif contender.name in ASGI:

@@ -32,7 +32,13 @@ RUNTIME = "3.13"
 """The functions' own Python; every contender runs on it, or, where there is none, on the one of this process."""
 
 TABLE = "bench"
-LOCKS = {"postern": "local", "fastmcp": "bench_fastmcp", "sdk": "bench_sdk", "awslabs": "bench_awslabs"}
+LOCKS = {
+    "postern": "mcp_endpoint",
+    "laptop": "local",
+    "fastmcp": "bench_fastmcp",
+    "sdk": "bench_sdk",
+    "awslabs": "bench_awslabs",
+}
 
 AWS = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
 
