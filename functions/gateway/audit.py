@@ -1,4 +1,4 @@
-"""What happened: a log entry for each tool call, and when a server was last used.
+"""What happened: a log entry for each tool call and each refused caller, and when a server was last used.
 
 An entry holds ids, names, sizes, times and statuses; never a value, a token or a credential. Arguments appear as a
 keyed hash: it tells equal calls of one server from different ones, and nothing can be guessed from it.
@@ -16,7 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool
-from functions.gateway.grants import Target, write_time
+from functions.gateway.errors import PosternError
+from functions.gateway.grants import Grant, Target, write_time
 from functions.gateway.json_text import Json, canonical
 from functions.gateway.settings import Settings
 from functions.stores import layout
@@ -155,6 +156,34 @@ def entry(
     )
 
 
+def refusal(caller: Caller, grant: Grant, now: datetime, error: PosternError) -> LogEntry:
+    """The log entry of a caller who held the URL and was not admitted."""
+    return LogEntry(
+        time=now,
+        request_id=caller.request_id,
+        plane=caller.plane,
+        principal=caller.principal,
+        server_id=caller.server_id,
+        account_id=grant.account_id,
+        integration=grant.integration,
+        tool="",
+        method="",
+        access="",
+        outcome="refused",
+        status=int(error.status),
+        error=type(error).__name__,
+        detail=error.detail,
+        upstream_status=None,
+        upstream_requests=0,
+        duration_ms=0.0,
+        upstream_ms=0.0,
+        result_bytes=0,
+        client_name=caller.client_name,
+        client_version=caller.client_version,
+        argument_hash="",
+    )
+
+
 def client(user_agent: str) -> tuple[str, str]:
     """Name and version of a client from its User-Agent, e.g. ("claude-code", "2.1"); "" for what it does not say."""
     name, _, version = user_agent.partition(" ")[0].partition("/")
@@ -171,27 +200,32 @@ class Audit:
         self._used: dict[str, datetime] = {}
 
     def write(self, entry: LogEntry) -> None:
-        """Write one entry to the stream and to the store. A store that cannot take it is logged and fails no call."""
+        """Write one entry to the stream and to the store. It never raises: the call that it describes has been made,
+        and what prevents one of the two prevents neither the other nor the answer."""
         body = entry.to_json()
-        self._stream.write(canonical({**body, **self._metrics(entry)}).decode() + "\n")
-        self._stream.flush()
-        day = entry.time.astimezone(UTC).date().isoformat()
-        kept_until = entry.time + timedelta(days=self._settings.log_retention_days)
-        key = Key(layout.log(entry.account_id, day), f"{body['time']}#{body['request_id']}")
         try:
-            self._store.write([Put(key, body, expires_at=int(kept_until.timestamp()))])
+            self._stream.write(canonical({**body, **self._metrics(entry)}).decode() + "\n")
+            self._stream.flush()
+        except Exception as error:
+            logger.error("a log entry could not be written: %s", _reason(error))
+        try:
+            day = entry.time.astimezone(UTC).date().isoformat()
+            kept_until = entry.time + timedelta(days=self._settings.log_retention_days)
+            key = Key(layout.log(entry.account_id, day), f"{body['time']}#{body['request_id']}")
+            # A version of 0: an entry that is there is never overwritten.
+            self._store.write([Put(key, body, expires_at=int(kept_until.timestamp()), if_version=0)])
             if entry.server_id:
                 self._note_use(entry.server_id, entry.time)
-        except StoreError as error:
-            logger.warning("a log entry could not be kept in the store: %s", error)
+        except Exception as error:
+            logger.warning("a log entry could not be kept in the store: %s", _reason(error))
 
     def needs_reauth(self, account_id: str, now: datetime) -> None:
-        """Remember that the upstream refused the account's credential; the management API shows it."""
+        """Remember that the upstream refused the account's credential; the management API shows it. Never raises."""
         try:
             state = {"status": "needs_reauth", "at": write_time(now)}
             self._store.write([Put(layout.account_state(account_id), state)])
-        except StoreError as error:
-            logger.warning("an account's state could not be kept: %s", error)
+        except Exception as error:
+            logger.warning("an account's state could not be kept: %s", _reason(error))
 
     def _note_use(self, server_id: str, now: datetime) -> None:
         last = self._used.get(server_id)
@@ -232,6 +266,11 @@ class Audit:
                 ],
             },
         }
+
+
+def _reason(error: Exception) -> str:
+    """The text of an error that was foreseen; of any other one its type, because its text may hold values."""
+    return str(error) if isinstance(error, StoreError | OSError) else type(error).__name__
 
 
 def log_time(moment: datetime) -> str:

@@ -27,7 +27,7 @@ from functions.gateway import (
     settle,
 )
 from functions.gateway.answers import Answer
-from functions.gateway.errors import OutOfScope, ToolFailure, UpstreamRefused, WrongArguments
+from functions.gateway.errors import LostResult, OutOfScope, ToolFailure, UpstreamRefused, WrongArguments
 from functions.gateway.grants import Target
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
@@ -164,7 +164,25 @@ async def run(
         body = await _in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
     except ToolFailure as failure:
         return Failed(prepared.tool, failure, upstream.trace())
+    except Exception as error:
+        # Once the upstream may have acted, a fault of ours must not hide it.
+        if not upstream.trace().sent:
+            raise
+        return Failed(prepared.tool, _lost(prepared.tool, error, upstream.trace()), upstream.trace())
     return Done(prepared.tool, body, upstream.trace(), settled.notes)
+
+
+def _lost(tool: Tool, error: Exception, trace: Trace) -> LostResult:
+    """What the caller must know of a call whose result a fault of ours lost."""
+    answered = trace.status is not None and trace.status < 400
+    if answered and tool.access != "read":
+        happened = f"the upstream answered {trace.status}, so it was carried out; do not repeat it"
+    else:
+        happened = errors.effect(changes_nothing=tool.access == "read")
+    return LostResult(
+        f"the result could not be read because of a fault of this endpoint, whose log names the place; {happened}",
+        detail=f"unexpected {type(error).__name__} at {errors.place(error)}",
+    )
 
 
 def _checked_and_pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -> dict[str, Json]:
@@ -277,18 +295,12 @@ class _Upstream:
 
     async def read_beforehand(self, reader: Tool, given: Mapping[str, Json]) -> Json:
         """An object that a pin must admit before the call."""
-        response = await self._exchange(reader, given, None)
+        response = await self._exchange(reader, given, None, own=False)
         return answers.mapped(reader, self.read(reader, response))
 
     async def send(self, tool: Tool, given: Mapping[str, Json], position: Position | None = None) -> UpstreamResponse:
         """One request of the call itself. Raises a ToolFailure for anything but a 2xx answer."""
-        try:
-            response = await self._exchange(tool, given, position)
-        except ToolFailure as failure:
-            self._trace = replace(self._trace, sent=self._trace.sent or failure.sent)
-            raise
-        self._trace = replace(self._trace, sent=True)
-        return response
+        return await self._exchange(tool, given, position, own=True)
 
     def read(self, tool: Tool, response: UpstreamResponse) -> Json:
         """The document of an answer, without the credential. Raises UpstreamUnreadable."""
@@ -298,7 +310,10 @@ class _Upstream:
         auths = [auth for auth in (self.catalog.auth, tool.request.auth) if auth is not None]
         return Secrets(self._target.credential, self.catalog.credentials, *auths)
 
-    async def _exchange(self, tool: Tool, given: Mapping[str, Json], position: Position | None) -> UpstreamResponse:
+    async def _exchange(
+        self, tool: Tool, given: Mapping[str, Json], position: Position | None, *, own: bool
+    ) -> UpstreamResponse:
+        """One request and its answer; `own`: it is the call's own, not one that reads an object beforehand."""
         request = requests.build(tool, given, self._target.base_url, self._target.context, position)
         trace_headers = [(name, value) for name, value in self._call.trace.items() if _sendable(value)]
         headers = (*request.headers, *trace_headers)
@@ -306,13 +321,13 @@ class _Upstream:
         request = credentials.attach(request, self.catalog.auth, self._target.credential, tool.request.auth)
         clock = asyncio.get_running_loop().time
         started = clock()
-        status, rate_limit = None, self._trace.rate_limit
+        status, rate_limit, sent = None, self._trace.rate_limit, True
         try:
             response = await self._sender.send(request, self._call.deadline)
             status = response.status
             rate_limit = rate_limits.read(response.headers, self.catalog.rate_limits, status, self._call.now)
         except ToolFailure as failure:
-            status = failure.upstream_status
+            status, sent = failure.upstream_status, failure.sent
             raise
         finally:
             self._trace = replace(
@@ -321,6 +336,7 @@ class _Upstream:
                 seconds=self._trace.seconds + clock() - started,
                 status=status,
                 rate_limit=rate_limit,
+                sent=self._trace.sent or (own and sent),
             )
         if not answers.is_result(tool, response):
             raise answers.refusal(tool, self.catalog, response, rate_limit, self._secrets(tool))

@@ -23,7 +23,8 @@
         |-- UpstreamUnreachable 502 no answer at all
         |-- UpstreamBusy       503  every connection of this account is taken; nothing was sent
         |-- UpstreamTimeout    504  no answer in time; whether it acted is unknown
-        `-- TooLargeAnswer     502  more bytes than we read
+        |-- TooLargeAnswer     502  more bytes than we read
+        `-- LostResult         500  a fault of ours after the request was sent
 
 `http` is total over this tree: any PosternError has an answer on an HTTP plane. `rpc_code` gives the JSON-RPC code of a
 refusal. A message says what was wrong, where, what is valid and what to do; it never names the tool, because
@@ -37,6 +38,9 @@ from http import HTTPStatus
 
 from functions.gateway.json_text import Json, well_formed
 from functions.gateway.wording import listed
+
+SHOWN_FRAMES = 6
+"""Frames of an unexpected exception that are logged, as file:line."""
 
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
@@ -231,6 +235,10 @@ class TooLargeAnswer(ToolFailure):
     status = HTTPStatus.BAD_GATEWAY
 
 
+class LostResult(ToolFailure):
+    """A fault of ours after the request was sent: the message says what the upstream answered."""
+
+
 def effect(*, changes_nothing: bool) -> str:
     """What a model must know after a request whose outcome is lost: may it be repeated?"""
     if changes_nothing:
@@ -280,6 +288,14 @@ def envelope(failure: ToolFailure) -> dict[str, Json]:
         "raw_response": failure.raw_response,
         "rate_limit": None,
     }
+
+
+def place(error: Exception) -> str:
+    """Where an exception was raised and through which lines, the innermost first; its message may hold values."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
+    return " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
 
 
 def phrase(status_code: int) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from functions.gateway.errors import PosternError, TooLarge, ToolFailure, Unavailable
+from functions.gateway.errors import PosternError, TooLarge, ToolFailure, Unavailable, place
 from functions.gateway.settings import Settings
 from functions.stores.store import StoreError, StoreUnavailable
 
@@ -30,9 +30,6 @@ URL is one."""
 
 STORE_RETRY_SECONDS = 30
 """When to retry after a failure of the store that does not pass by itself, e.g. a missing right: somebody must act."""
-
-SHOWN_FRAMES = 6
-"""Frames of an unexpected exception that are logged, as file:line; its message may hold values and is not logged."""
 
 LENGTH_DIGITS = 19
 """Digits of a Content-Length that are read; a longer one is ignored, and the bytes themselves are counted."""
@@ -111,7 +108,7 @@ class Frame:
                     "the store failed; the log of this deployment names the cause", retry_after=STORE_RETRY_SECONDS
                 )
             case _:
-                logger.error("request %s: unexpected %s at %s", request_id, type(error).__name__, _place(error))
+                logger.error("request %s: unexpected %s at %s", request_id, type(error).__name__, place(error))
                 return PosternError("unexpected error; the log of this deployment names the place")
 
 
@@ -136,11 +133,3 @@ def log_detail(error: PosternError, request_id: str) -> None:
         else:
             level = logging.ERROR if error.status >= 500 else logging.INFO
         logger.log(level, "request %s: %s: %s", request_id, type(error).__name__, error.detail)
-
-
-def _place(error: Exception) -> str:
-    """Where an exception was raised and through which lines, the innermost first."""
-    import traceback
-
-    frames = traceback.extract_tb(error.__traceback__)[-SHOWN_FRAMES:]
-    return " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))

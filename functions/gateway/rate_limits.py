@@ -1,7 +1,8 @@
 """What "slow down" means: an upstream's rate-limit headers, normalised.
 
 Every duration is in whole seconds from now, whatever the upstream sent: seconds, an epoch time, or an HTTP date.
-Nothing is invented: a value the upstream did not send, or that cannot be read, is None.
+Nothing is invented: a value the upstream did not send, or that cannot be read, is None. Whatever an upstream sends,
+reading it never fails: it decorates a call that has been carried out.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ EPOCH_THRESHOLD = 1_000_000_000
 
 MILLISECONDS_THRESHOLD = 100_000_000_000
 """A reset value from here on is an epoch time in milliseconds (in seconds it would be the year 5138)."""
+
+
+COUNT_DIGITS = 15
+"""Digits of a number of requests: beyond any limit there is, and within what every JSON reader takes exactly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def _count(text: str | None) -> int | None:
     if text is None:
         return None
     head = text.split(",")[0].split(";")[0].strip()
-    return int(head) if head.isascii() and head.isdigit() else None
+    return int(head) if head.isascii() and head.isdigit() and len(head) <= COUNT_DIGITS else None
 
 
 def _seconds(text: str | None, now: datetime) -> int | None:
@@ -81,9 +86,9 @@ def _seconds(text: str | None, now: datetime) -> int | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(text)
-        except ValueError:
+            return max(0, ceil((moment - now).total_seconds())) if moment.tzinfo else None
+        except (ValueError, OverflowError):
             return None
-        return max(0, ceil((moment - now).total_seconds())) if moment.tzinfo else None
     if not 0 <= number < 1e15:
         return None
     if number >= MILLISECONDS_THRESHOLD:

@@ -42,6 +42,14 @@ class Reads(Protocol):
     def get(self, keys: Sequence[Key]) -> list[Item | None]: ...
 
 
+class NotAdmitted(Forbidden):
+    """The token opens `grant`, and the API token that it requires is missing or not accepted. `detail` says why."""
+
+    def __init__(self, message: str, grant: Grant, *, detail: str) -> None:
+        super().__init__(message, detail=detail)
+        self.grant = grant
+
+
 @dataclass(frozen=True, slots=True)
 class Presented:
     """The secrets of one request, "" for one that is not there."""
@@ -70,8 +78,8 @@ def presented(path_token: str | None, bearer: str, x_api_key: str) -> Presented:
 
 
 def admit(secrets: Presented, store: Reads, now: datetime) -> Admitted:
-    """Raises NotFound for a token that opens nothing, Forbidden for an API token that is missing or not accepted, and
-    Unavailable while the store cannot be read."""
+    """Raises NotFound for a token that opens nothing, NotAdmitted for an API token that is missing or not accepted,
+    and Unavailable while the store cannot be read."""
     if not secrets.token:
         raise NotFound(MISSING)
     if not _looks_like_token(secrets.token):
@@ -87,9 +95,8 @@ def admit(secrets: Presented, store: Reads, now: datetime) -> Admitted:
     if not grant.config.require_api_token_auth:
         return Admitted(grant, principal=grant.id)
     if not secrets.api_token:
-        raise Forbidden(REQUIRED)
-    logger.info("server %s was called with an API token that is not accepted", grant.id)
-    raise Forbidden(NOT_ACCEPTED)
+        raise NotAdmitted(REQUIRED, grant, detail="no API token")
+    raise NotAdmitted(NOT_ACCEPTED, grant, detail=_why_not(api_token, now))
 
 
 def _read(secrets: Presented, store: Reads) -> tuple[Grant | None, ApiToken | None]:
@@ -109,6 +116,13 @@ def _read(secrets: Presented, store: Reads) -> tuple[Grant | None, ApiToken | No
         Grant.from_json(grant.body, grant.version) if grant is not None else None,
         ApiToken.from_json(api_token.body) if api_token is not None else None,
     )
+
+
+def _why_not(api_token: ApiToken | None, now: datetime) -> str:
+    """Why an API token was not accepted, for the log."""
+    if api_token is None:
+        return "unknown API token"
+    return f"API token {api_token.id} {'is not for this server' if is_live(api_token, now) else 'has expired'}"
 
 
 def _looks_like_token(secret: str) -> bool:

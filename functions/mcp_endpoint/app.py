@@ -28,7 +28,7 @@ from functions.gateway import errors, json_text
 from functions.gateway.http_frame import Frame, bearer
 from functions.gateway.settings import Settings
 from functions.mcp_endpoint import admission, protocol
-from functions.mcp_endpoint.admission import Reads
+from functions.mcp_endpoint.admission import NotAdmitted, Reads
 from functions.mcp_endpoint.methods import Methods, Visit
 from functions.mcp_endpoint.protocol import Notification, Refusal, RpcError
 
@@ -125,6 +125,10 @@ class Endpoint:
         try:
             admitted = admission.admit(secrets, self.store, now)
         except errors.Refused as refused:
+            if isinstance(refused, NotAdmitted):
+                self.methods.write_refusal(
+                    refused.grant, refused, now, self.frame.request_id(request), request.headers.get("user-agent", "")
+                )
             return _refuse(refused, protocol.request_id(body))
         headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw]
         message = protocol.read(headers, body)

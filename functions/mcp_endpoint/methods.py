@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functions.gateway import audit, prepared, selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.credentials import SealError, token_key
-from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS
+from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, PosternError
 from functions.gateway.grants import Grant, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, text
@@ -142,6 +142,14 @@ class Methods:
             raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
         limit = outcome.trace.rate_limit
         return MethodResult(_members(outcome, written, visit), headers=limit.headers() if limit else {})
+
+    def write_refusal(
+        self, grant: Grant, refused: PosternError, now: datetime, request_id: str, user_agent: str
+    ) -> None:
+        """One log entry of a caller who held the URL and was not admitted."""
+        if self._log is not None:
+            caller = audit.Caller("mcp", grant.id, grant.id, request_id, *audit.client(user_agent))
+            self._log.write(audit.refusal(caller, grant, now, refused))
 
     def _catalog(self, grant: Grant) -> Catalog:
         try:

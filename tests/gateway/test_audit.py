@@ -179,6 +179,42 @@ def test_a_call_through_no_server_notes_no_use() -> None:
     assert uses(kept) == 0
 
 
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, line: str, /) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_fails_no_call_and_keeps_the_entry_in_the_store(caplog: pytest.LogCaptureFixture) -> None:
+    kept = Kept()
+    for _ in range(3):
+        Audit(Settings(), kept, Full()).write(CALL)
+    assert sum(change.key.partition.startswith("LOG#") for change in kept.writes) == 3
+    assert "a log entry could not be written: [Errno 28] No space left on device" in caplog.messages
+
+
+@pytest.mark.parametrize("error", [ValueError("a secret"), KeyError("Responses"), AttributeError("x"), OSError("y")])
+def test_a_store_that_fails_in_any_way_fails_no_call_and_shows_no_value(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = Kept()
+    kept.fail = error
+    lines, _ = logged(CALL, store=kept)
+    assert len(lines) == 1
+    Audit(Settings(), kept, io.StringIO()).needs_reauth("acc_1", NOON)
+    assert len(caplog.messages) == 2
+    assert "a secret" not in caplog.text
+
+
+def test_an_entry_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite")
+    logged(CALL, replace(CALL, tool="another"), replace(CALL, tool="a third"), store=store)
+    [item] = store.query(layout.log("acc_1", "2026-11-21"))
+    assert (item.version, item.body["tool"]) == (1, CALL.tool)
+    store.close()
+
+
 @pytest.mark.parametrize("error", [StoreUnavailable("throttled"), StoreConflict("there already")])
 def test_a_store_that_cannot_take_it_fails_no_call_and_loses_no_line(
     error: Exception, caplog: pytest.LogCaptureFixture

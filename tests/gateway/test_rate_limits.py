@@ -86,3 +86,26 @@ def test_no_header_value_breaks_the_reading(headers: dict[str, str]) -> None:
     found = read(headers, {}, 429, NOON)
     if found is not None:
         assert all(value is None or value >= 0 for value in found.to_json().values())
+
+
+NAMES = (
+    "retry-after",
+    *("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"),
+    *("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"),
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("9" * 5_000, "-" + "9" * 5_000, "1e400", "nan", "inf"),
+        *("Wed, 21 Oct 99999999999 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00 +9999999999"),
+        *("Wed, 21 Oct 9999 23:59:59 -2359", "Wed, 99 Xxx 2015"),
+        *("\ud800", "٣", "", " ", ";;;", "x" * 100_000),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 429, 503])
+def test_whatever_an_upstream_sends_is_read_without_a_failure(text: str, status: int) -> None:
+    """A limit of 5,000 digits, and a date in the year 99999999999, turned a write that was done into a 500."""
+    found = read(dict.fromkeys(NAMES, text), {}, status, NOON)
+    assert found is None or all(value is None or value >= 0 for value in found.to_json().values())

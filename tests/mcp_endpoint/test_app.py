@@ -17,8 +17,10 @@ from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
+from functions.mcp_endpoint.methods import Methods
 from functions.stores.store import Item, Key, StoreError, StoreUnavailable
 from tests.mcp_endpoint.endpoint import Answer, Bench, CannedSender, Request, exchange, legacy, modern, post
+from tool_catalog.catalog import Catalog
 
 LIST = legacy("tools/list", id="my-request")
 
@@ -324,14 +326,13 @@ def test_a_store_that_is_out_of_reach_is_503_with_a_time_to_come_back(bench: Ben
 def test_an_unexpected_error_tells_the_caller_nothing_and_the_log_no_value(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken(CannedSender):
-        async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
-            raise ValueError("m0-secret-key")
+    def broken(name: str) -> Catalog:
+        raise ValueError("m0-secret-key")
 
-    bench.sender = Broken()
     token = bench.mint()
+    methods = Methods(bench.settings, bench.sender, load_catalog=broken)
     with caplog.at_level(logging.DEBUG):
-        answer = post(bench.endpoint(), token, legacy("tools/call", {"name": "list_all_mem_0_events"}))
+        answer = post(bench.endpoint(methods), token, legacy("tools/call", {"name": "x"}))
     assert answer.status == 500
     assert answer.json == {"jsonrpc": "2.0", "id": None, "error": {"code": -32603, "message": "Internal error"}}
     assert "unexpected ValueError at" in caplog.text

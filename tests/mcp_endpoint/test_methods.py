@@ -352,6 +352,101 @@ def test_the_principal_of_an_entry_is_the_api_token_that_was_accepted_else_the_s
     for request in (with_api_token, with_api_token.without("authorization"), with_api_token):
         post(endpoint, token, request)
     entries = [json.loads(line) for line in lines.getvalue().splitlines()]
-    came_in = ["tok_1", "tok_1"] if required else ["tok_1", "srv_1", "tok_1"]
-    assert [entry["principal"] for entry in entries] == came_in
+    assert [entry["principal"] for entry in entries] == ["tok_1", "srv_1", "tok_1"]
+    assert [entry["outcome"] for entry in entries] == ["ok", "refused" if required else "ok", "ok"]
     assert {entry["server_id"] for entry in entries} == {"srv_1"}
+
+
+CREATE = "create_a_mem_0_memory"
+WRITE = _call(CREATE, messages=[{"role": "user", "content": "x"}], user_id="u")
+
+
+class Unreadable(CannedSender):
+    """Answers with what no line of ours expects: a fault of ours after the upstream has answered."""
+
+    async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+        await super().send(request, deadline)
+        return UpstreamResponse(201, {}, None)  # type: ignore[arg-type]
+
+
+class Breaks(CannedSender):
+    """Fails in a way that no line of ours expects, after the request may have left."""
+
+    async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+        raise RuntimeError("m0-secret-key")
+
+
+@pytest.mark.parametrize(
+    ("sender", "happened", "upstream_status"),
+    [
+        (Unreadable(), "the upstream answered 201, so it was carried out; do not repeat it", 201),
+        (Breaks(), "whether it was carried out is unknown: look before you repeat it", None),
+    ],
+)
+def test_a_fault_of_ours_after_the_request_was_sent_is_a_result_that_says_what_happened(
+    bench: Bench, sender: CannedSender, happened: str, upstream_status: int | None
+) -> None:
+    bench.sender = sender
+    lines = io.StringIO()
+    endpoint = bench.endpoint(log=Audit(bench.settings, bench.store, lines))
+    token = bench.mint()
+    for _ in range(3):
+        answer = post(endpoint, token, WRITE)
+        assert (answer.status, answer.json["id"]) == (200, 1)
+        assert answer.json["result"]["isError"] is True
+        assert happened in answer.json["result"]["content"][0]["text"]
+        assert "m0-secret-key" not in answer.body.decode()
+    entries = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [entry["error"] for entry in entries] == ["LostResult"] * 3
+    assert {entry["upstream_status"] for entry in entries} == {upstream_status}
+    assert all(entry["detail"].startswith("unexpected ") for entry in entries)
+    assert "m0-secret-key" not in lines.getvalue()
+
+
+@pytest.mark.parametrize("name", ["x-ratelimit-limit", "ratelimit-reset", "retry-after"])
+@pytest.mark.parametrize("value", ["9" * 5_000, "Wed, 21 Oct 99999999999 07:28:00 GMT"])
+def test_no_header_of_the_upstream_hides_a_write_that_was_done(bench: Bench, name: str, value: str) -> None:
+    bench.sender = CannedSender(200, {"results": []}, {name: value})
+    lines = io.StringIO()
+    answer = post(bench.endpoint(log=Audit(bench.settings, bench.store, lines)), bench.mint(), WRITE)
+    assert (answer.status, answer.json["result"]["isError"]) == (200, False)
+    assert json.loads(lines.getvalue())["outcome"] == "ok"
+
+
+def test_a_log_that_cannot_be_written_hides_no_write_that_was_done(bench: Bench) -> None:
+    class Full(io.StringIO):
+        def write(self, line: str, /) -> int:
+            raise OSError(28, "No space left on device")
+
+    bench.sender = sender = CannedSender(200, {"results": []})
+    endpoint = bench.endpoint(log=Audit(bench.settings, bench.store, Full()))
+    token = bench.mint()
+    for _ in range(3):
+        assert post(endpoint, token, WRITE).json["result"]["isError"] is False
+    assert len(sender.sent) == 3
+
+
+def test_a_caller_who_is_not_admitted_leaves_an_entry_with_the_reason(bench: Bench) -> None:
+    lines = io.StringIO()
+    endpoint = bench.endpoint(log=Audit(bench.settings, bench.store, lines))
+    token = bench.mint(require_api_token_auth=True)
+    expired = bench.issue_api_token(lives=timedelta(0))
+    plain = _call(GET, id=MEMORY).adding(("user-agent", "agent/2"))
+    post(endpoint, token, plain)
+    post(endpoint, token, plain.adding(("authorization", "Bearer pst_unknown")))
+    post(endpoint, token, plain.adding(("authorization", f"Bearer {expired}")))
+    other = bench.issue_api_token(server_ids=("srv_2",))
+    post(endpoint, token, plain.adding(("authorization", f"Bearer {other}")))
+    entries = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [entry["detail"] for entry in entries] == [
+        "no API token",
+        "unknown API token",
+        "API token tok_1 has expired",
+        "API token tok_1 is not for this server",
+    ]
+    wanted = {"principal": "srv_1", "server_id": "srv_1", "outcome": "refused", "status": 403, "error": "NotAdmitted"}
+    for entry in entries:
+        assert {name: entry[name] for name in wanted} == wanted
+        assert (entry["client_name"], entry["client_version"], entry["tool"]) == ("agent", "2", "")
+    for secret in (token, expired, other, "pst_unknown"):
+        assert secret not in lines.getvalue()
