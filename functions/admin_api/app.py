@@ -29,6 +29,7 @@ from functions.admin_api.accounts.service import Accounts
 from functions.admin_api.api_tokens.service import ApiTokens
 from functions.admin_api.contract import Body
 from functions.admin_api.ids import ID
+from functions.admin_api.integrations.service import Integrations
 from functions.admin_api.log.decisions import Decision, Decisions, Outcome
 from functions.admin_api.log.service import Log
 from functions.admin_api.operations import OPERATIONS, Asked, Operation, Services
@@ -89,6 +90,7 @@ def create_app(
     retention = timedelta(days=settings.log_retention_days)
     running_for = timedelta(seconds=settings.call_timeout_seconds + CLAIM_MARGIN_SECONDS)
     services = Services(
+        integrations=Integrations(catalogs),
         accounts=Accounts(
             settings=settings,
             store=store,

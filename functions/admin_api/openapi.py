@@ -28,6 +28,7 @@ _API_TOKEN = {
 }
 
 _PATH_PARAMETERS = {
+    "integration": "Name of an integration, e.g. mem0.",
     "account_id": "Id of an integrated account.",
     "server_id": "Id of an MCP server.",
     "token_id": "Id of an API token.",

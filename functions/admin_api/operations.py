@@ -14,10 +14,13 @@ from pydantic import BaseModel
 
 from functions.admin_api.accounts.contract import Account, AccountCreate, AccountUpdate, RemovedAccount
 from functions.admin_api.accounts.service import Accounts
-from functions.admin_api.api_tokens.contract import ApiToken, ApiTokenCreate, MintedApiToken, RemovedApiToken
+from functions.admin_api.api_tokens.contract import ApiToken, ApiTokenCreate, Me, MintedApiToken, RemovedApiToken
 from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.api_tokens.service import ApiTokens
 from functions.admin_api.contract import Body, Page
+from functions.admin_api.integrations.contract import Integration
+from functions.admin_api.integrations.contract import Integrations as AllIntegrations
+from functions.admin_api.integrations.service import Integrations
 from functions.admin_api.log import export
 from functions.admin_api.log.query import parameters
 from functions.admin_api.log.service import Log
@@ -35,8 +38,12 @@ from functions.admin_api.servers.contract import (
 from functions.admin_api.servers.service import Servers
 from functions.admin_api.tools.listing import FORMATS, Tools
 from functions.admin_api.tools.proxy import Proxy, ProxyAnswer, ProxyRequest
+from functions.gateway.grants import write_time
 from functions.gateway.json_text import Json
 from functions.gateway.wording import did_you_mean
+
+EVERY_TOKEN = ("read", "call", "connect", "manage")
+"""Scopes for an operation that every API token may ask for."""
 
 SEE = ("read", "manage")
 """Scopes for an operation that shows something and changes nothing."""
@@ -52,6 +59,7 @@ RUN_TOOLS = ("call", "manage")
 class Services:
     """What the operations run on."""
 
+    integrations: Integrations
     accounts: Accounts
     servers: Servers
     api_tokens: ApiTokens
@@ -189,6 +197,20 @@ _SERVERS = f"{_ACCOUNT}/mcp"
 _SERVER = f"{_SERVERS}/{{server_id}}"
 
 
+def _me(_: Services, asked: Asked) -> Me:
+    operator = asked.operator
+    return Me.model_validate(
+        {
+            "id": operator.id,
+            "name": operator.name,
+            "scopes": list(operator.scopes),
+            "account_ids": list(operator.account_ids),
+            "expires_at": write_time(operator.expires_at) if operator.expires_at else None,
+            "operations": [row.name for row in OPERATIONS if operator.may(row.scopes, unlimited=bool(row.unlimited))],
+        }
+    )
+
+
 def _action(text: str) -> str:
     names = [operation.name for operation in OPERATIONS]
     if text not in names:
@@ -199,6 +221,15 @@ def _action(text: str) -> str:
 LOG_QUERY = parameters(_action, ("json", *export.FORMATS))
 
 OPERATIONS: Sequence[Operation] = (
+    Operation("get", "/me", "getMe", "Show what the API token of this request may do", EVERY_TOKEN, Me, _me),
+    Operation(
+        "get", "/integration", "listIntegrations", "List the integrations that can be connected", SEE, AllIntegrations,
+        lambda services, _: services.integrations.all(),
+    ),
+    Operation(
+        "get", "/integration/{integration}", "getIntegration", "Get an integration", SEE, Integration,
+        lambda services, asked: services.integrations.view(asked.path["integration"]), errors=(404,),
+    ),
     Operation(
         "post", "/integrated-account", "connectAccount", "Connect an account; a probe verifies its credential first",
         CHANGE, Account, _connect_account, body=AccountCreate, status=201, errors=(400, 409, 413, 415, 502, 504),

@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from functions.cli.commands import account, api_token, completion, demo, log, memory, serve, server, snippet, tools
+from functions.cli.commands import (
+    account,
+    api_token,
+    completion,
+    demo,
+    log,
+    memory,
+    serve,
+    server,
+    snippet,
+    tools,
+    whoami,
+)
 from functions.cli.management_api import version
 
 DESCRIPTION = """\
@@ -56,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     account.add(commands, remote)
     server.add(commands, remote)
     api_token.add(commands, remote)
+    whoami.add(commands, remote)
     tools.add(commands, remote)
     log.add(commands, remote)
     memory.add(commands, shaped)

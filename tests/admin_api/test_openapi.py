@@ -103,6 +103,9 @@ def tested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict
     store.close()
 
 
+ANY_REQUEST_IS_RIGHT = [("/me", "get"), ("/integration", "get"), ("/integration/{integration}", "get")]
+"""Operations that take nothing, or a word of any kind: a generator finds no request that is wrong."""
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -115,8 +118,15 @@ CHECKS = [
 a tool is no matter of a schema."""
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["right", "wrong"])
-@pytest.mark.parametrize(("path", "verb"), GUARDED)
+@pytest.mark.parametrize(
+    ("path", "verb", "mode"),
+    [
+        (path, verb, mode)
+        for path, verb in GUARDED
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        if mode is GenerationMode.POSITIVE or (path, verb) not in ANY_REQUEST_IS_RIGHT
+    ],
+)
 def test_no_generated_request_finds_the_api_otherwise_than_described(
     tested: tuple[Any, dict[str, str]], path: str, verb: str, mode: GenerationMode
 ) -> None:

@@ -22,6 +22,9 @@ from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
 from tool_catalog.catalog import Catalog
 
 ADMITTED = {
+    "getMe": "read call connect manage",
+    "listIntegrations": "read manage",
+    "getIntegration": "read manage",
     "connectAccount": "manage",
     "listAccounts": "read manage",
     "getAccount": "read manage",

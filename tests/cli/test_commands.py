@@ -474,6 +474,20 @@ def test_a_copy_that_is_not_there_or_cut_is_refused(tmp_path: Path) -> None:
     assert run("memory", "export", "--memory", str(tmp_path / "none.sqlite")).code == 1
 
 
+def test_whoami_and_integrations_show_what_can_be_done(local: Local) -> None:
+    me = local("whoami").out.splitlines()
+    assert me[0].split() == ["id", "tok_root"]
+    assert me[2].split() == ["scopes", "manage"]
+    assert "createServer" in me[-1]
+    assert local("integrations").out.splitlines()[0].split() == ["NAME", "LABEL", "TOOL_COUNT", "BASE_URL"]
+    shown = local("integrations", "mem0").out
+    assert "--credential  api_key" in shown
+    assert "user_id" in shown
+    unknown = local("integrations", "mem")
+    assert unknown.code == 1
+    assert unknown.err.startswith('postern: Not Found (404): there is no integration "mem"; did you mean "mem0"?')
+
+
 def test_every_listing_is_json_when_asked(local: Local) -> None:
     listings: list[Ran] = [
         local("account", "list", "--json"),
@@ -482,6 +496,9 @@ def test_every_listing_is_json_when_asked(local: Local) -> None:
         local("api-token", "list", "--json"),
         local("tools", "--json"),
         local("log", "--json"),
+        local("whoami", "--json"),
+        local("integrations", "--json"),
+        local("integrations", "mem0", "--json"),
     ]
     for ran in listings:
         assert (ran.code, ran.err) == (0, "")

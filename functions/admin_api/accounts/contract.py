@@ -49,8 +49,9 @@ class Account(BaseModel):
     name: str
     base_url: str
     context: dict[str, str]
-    status: Literal["active", "needs_reauth"] = Field(
-        description="`needs_reauth` after the upstream answered 401 to a call; a new credential ends it."
+    status: Literal["active", "unverified", "needs_reauth"] = Field(
+        description="`needs_reauth` after the upstream answered a call with 401; a new credential ends it. "
+        "`unverified` when the integration has no probe, so that the credential was never verified."
     )
     status_since: str | None
     created_at: str

@@ -20,6 +20,7 @@ class AccountItem:
 
     `given`, `found`  context from the operator, and from the probe; the operator's values go first.
     `credential_changed_at`  Ignore a `needs_reauth` state older than this: it concerns the previous credential.
+    `proved`   the probe has verified the present credential.
     `version`  the stored item's version; servers note which version they copied.
     """
 
@@ -34,6 +35,7 @@ class AccountItem:
     credential_changed_at: datetime
     created_at: datetime
     updated_at: datetime
+    proved: bool = False
     version: int = 0
 
     @property
@@ -60,6 +62,7 @@ class AccountItem:
             "credential_changed_at": write_time(self.credential_changed_at),
             "created_at": write_time(self.created_at),
             "updated_at": write_time(self.updated_at),
+            "proved": self.proved,
         }
 
     @classmethod

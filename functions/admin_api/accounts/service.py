@@ -145,7 +145,8 @@ class Accounts:
             if credential is None:
                 return changed
             sealed = credentials.seal_credential(credential, data_key, account_id, self._random)
-            return replace(changed, sealed_credential=sealed, credential_changed_at=now)
+            proved = catalog.probe is not None
+            return replace(changed, sealed_credential=sealed, credential_changed_at=now, proved=proved)
 
         return await run_in_threadpool(self._change, account_id, edit)
 
@@ -188,6 +189,7 @@ class Accounts:
             credential_changed_at=now,
             created_at=now,
             updated_at=now,
+            proved=proved.catalog.probe is not None,
         )
         try:
             self._store.write([Put(layout.account(account_id), account.to_json(), if_version=0)])
@@ -235,7 +237,7 @@ def _view(account: AccountItem, state: Item | None) -> contract.Account:
         name=account.name,
         base_url=account.base_url,
         context=account.context,
-        status="needs_reauth" if since else "active",
+        status="needs_reauth" if since else "active" if account.proved else "unverified",
         status_since=write_time(since) if since else None,
         created_at=write_time(account.created_at),
         updated_at=write_time(account.updated_at),

@@ -50,6 +50,17 @@ class MintedApiToken(ApiToken):
     token: str
 
 
+class Me(BaseModel):
+    """The API token of this request, and what it may do."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    account_ids: list[str] = Field(description="The only accounts that the token is valid for. Empty means all.")
+    expires_at: str | None
+    operations: list[str] = Field(description="Names of the operations that admit the token.")
+
+
 class RemovedApiToken(BaseModel):
     """A revoked API token."""
 

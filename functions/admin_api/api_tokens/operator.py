@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
 from functions.gateway.errors import Forbidden
 from functions.gateway.wording import shown
@@ -20,6 +21,12 @@ class Operator:
     id: str
     scopes: tuple[str, ...]
     account_ids: tuple[str, ...] = ()
+    name: str = ""
+    expires_at: datetime | None = None
+
+    def may(self, admitted: Collection[str], *, unlimited: bool) -> bool:
+        """True for an operation that admits these scopes, and that is for tokens without limits if `unlimited`."""
+        return bool(set(self.scopes) & set(admitted)) and not (unlimited and self.account_ids)
 
     def check_scope(self, admitted: Collection[str]) -> None:
         """Raises Forbidden unless the token has one of these scopes."""

@@ -56,10 +56,10 @@ class ApiTokens:
             [item] = self._store.get([layout.api_token(digest(secret))])
             token = ApiToken.from_json(item.body) if item is not None else None
             if token is not None and is_live(token, self._clock()):
-                return Operator(token.id, token.scopes, token.account_ids)
+                return Operator(token.id, token.scopes, token.account_ids, token.name, token.expires_at)
         root = self._root()
         if root is not None and hmac.compare_digest(_sha256(root), _sha256(secret)):
-            return Operator(ROOT_ID, ("manage",))
+            return Operator(ROOT_ID, ("manage",), name="root")
         raise Unauthenticated("this API token is unknown, revoked or expired; make one with POST /api-token")
 
     def create(self, body: contract.ApiTokenCreate) -> contract.MintedApiToken:

@@ -1,0 +1,1 @@
+"""The integrations of this deployment: which APIs can be connected."""
