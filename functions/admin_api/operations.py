@@ -42,7 +42,7 @@ from functions.gateway.grants import write_time
 from functions.gateway.json_text import Json
 from functions.gateway.wording import did_you_mean
 
-EVERY_TOKEN = ("read", "call", "connect", "manage")
+EVERY_TOKEN = ("read", "call", "mint", "connect", "manage")
 """Scopes for an operation that every API token may ask for."""
 
 SEE = ("read", "manage")
@@ -51,6 +51,10 @@ SEE = ("read", "manage")
 CHANGE = ("manage",)
 """Scopes for an operation that changes something."""
 
+MINT = ("mint", "manage")
+"""Scopes for making a server: within the limits of the token, or any."""
+
+PREVIEW = ("read", "mint", "manage")
 LIST_TOOLS = ("read", "call", "manage")
 RUN_TOOLS = ("call", "manage")
 
@@ -206,6 +210,7 @@ def _me(_: Services, asked: Asked) -> Me:
             "scopes": list(operator.scopes),
             "account_ids": list(operator.account_ids),
             "expires_at": write_time(operator.expires_at) if operator.expires_at else None,
+            "mint": operator.mint.to_json() if operator.mint else None,
             "operations": [row.name for row in OPERATIONS if operator.may(row.scopes, unlimited=bool(row.unlimited))],
         }
     )
@@ -263,9 +268,9 @@ OPERATIONS: Sequence[Operation] = (
         errors=(400, 404, 409), query=_TOOLS_QUERY,
     ),
     Operation(
-        "post", _SERVERS, "createServer", "Mint an MCP server", CHANGE, MintedServer,
+        "post", _SERVERS, "createServer", "Mint an MCP server", MINT, MintedServer,
         lambda services, asked: services.servers.create(
-            asked.account_id, asked.body, asked.operator.id, asked.mcp_url
+            asked.account_id, asked.body, asked.operator, asked.mcp_url
         ),
         body=ServerCreate, status=201, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
     ),
@@ -278,7 +283,7 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation(
         "post", f"{_SERVERS}/preview", "previewServer", "Show the tools that a config would show; nothing is kept",
-        SEE, ServerPreview, lambda services, asked: services.servers.preview(asked.account_id, asked.body),
+        PREVIEW, ServerPreview, lambda services, asked: services.servers.preview(asked.account_id, asked.body),
         body=Preview, body_required=False, errors=(400, 404, 409, 413, 415), logs="refusal",
     ),
     Operation(

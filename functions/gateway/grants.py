@@ -157,8 +157,10 @@ class Grant:
 class ApiToken:
     """An operator's API token as stored under its digest.
 
-    `scopes`      "read", "call" and "manage" (operations of the management API), "connect" (servers that require one).
+    `scopes`      "read", "call", "mint" and "manage" (operations of the management API), "connect" (servers that
+                  require one).
     `account_ids`, `server_ids`  where it is valid; empty = everywhere.
+    `mint`        what it may mint with the scope "mint"; None without that scope (admin_api/api_tokens/mint_limits.py).
     """
 
     id: str
@@ -168,6 +170,7 @@ class ApiToken:
     server_ids: tuple[str, ...]
     created_at: datetime
     expires_at: datetime | None
+    mint: Mapping[str, Json] | None = None
 
     def to_json(self) -> dict[str, Json]:
         """The body of the item stored under the API token's digest."""
@@ -179,6 +182,7 @@ class ApiToken:
             "server_ids": list(self.server_ids),
             "created_at": write_time(self.created_at),
             "expires_at": write_time(self.expires_at) if self.expires_at else None,
+            **({"mint": dict(self.mint)} if self.mint is not None else {}),
         }
 
     @classmethod
@@ -192,6 +196,7 @@ class ApiToken:
             server_ids=tuple(body["server_ids"]),
             created_at=read_time(body["created_at"]),
             expires_at=read_time(body["expires_at"]) if body["expires_at"] else None,
+            mint=body.get("mint"),
         )
 
     def covers(self, server: Grant) -> bool:

@@ -44,6 +44,7 @@ def test_an_api_token_is_shown_once(plane: Plane) -> None:
         "server_ids": [],
         "expires_at": None,
         "created_at": write_time(START),
+        "mint": None,
     }
     listing = plane.call("GET", "/api-token").text
     assert "CI" in listing
@@ -151,11 +152,13 @@ def test_a_token_limited_to_accounts_touches_those_alone(plane: Plane, account: 
     ("body", "message"),
     [
         ({"name": "t"},
-         'scopes is missing; it is required: what the token may do, e.g. ["read"]; valid: read, call, connect, manage'),
+         'scopes is missing; it is required: what the token may do, e.g. ["read"]; valid: read, call, mint, connect, '
+         "manage"),
         ({"name": "t", "scopes": []}, "scopes is empty; it needs at least one entry"),
         ({"name": "t", "scopes": ["mange"]},
-         'scopes.0 is "mange"; did you mean "manage"? valid: read, call, connect, manage'),
-        ({"name": "t", "scopes": ["admin"]}, 'scopes.0 is "admin"; valid: read, call, connect, manage'),
+         'scopes.0 is "mange"; did you mean "manage"? valid: read, call, mint, connect, manage'),
+        ({"name": "t", "scopes": ["admin"]},
+         'scopes.0 is "admin"; did you mean "mint"? valid: read, call, mint, connect, manage'),
         ({"name": "t", "scopes": ["manage"], "server_ids": ["srv_x"]},
          'server_ids: only an API token with the single scope "connect" can be limited to servers; limit '
          'the others by account_ids'),
@@ -308,3 +311,102 @@ def test_more_than_a_page_of_tokens_and_servers_of_an_account_end_with_it(plane:
         [entry] = plane.store.get([layout.api_token_entry(item.token.id)])
         assert entry is not None
         assert entry.version == 1
+
+
+# The scope mint.
+
+
+def minter(plane: Plane, account: str, **limits: Any) -> str:
+    body = {
+        "name": "CI",
+        "scopes": ["mint"],
+        "account_ids": [account],
+        "mint": {"methods": ["read"], "pins": {"user_id": "ci"}, "max_lifetime_seconds": 3600, **limits},
+    }
+    token: str = plane.ok("POST", "/api-token", body)["token"]
+    return token
+
+
+def within(**changed: Any) -> dict[str, Any]:
+    config = {"methods": ["read"], "pins": {"user_id": "ci"}, **changed.pop("config", {})}
+    return {"name": "s", "config": config, "expires_at": write_time(START + timedelta(hours=1)), **changed}
+
+
+def test_a_mint_token_makes_servers_within_its_limits(plane: Plane, account: str) -> None:
+    token = minter(plane, account)
+    path = f"/integrated-account/{account}/mcp"
+    for config in ({}, {"methods": ["list"]}, {"tags": ["memories"]}, {"require_api_token_auth": True}):
+        made = plane.ok("POST", path, within(config=config), token=token)
+        assert made["created_by"] == plane.ok("GET", "/me", token=token)["id"]
+        assert plane.behind(made["token"]) is not None
+    plane.ok("POST", f"{path}/preview", {"config": {"methods": ["read"]}}, token=token)
+
+
+@pytest.mark.parametrize(
+    ("body", "reasons"),
+    [
+        (within(config={"methods": ["read", "create"]}), ["config shows tools that it may not give: "]),
+        (within(config={"methods": []}), ["config shows tools that it may not give: "]),
+        (within(config={"pins": {"user_id": "root"}}), ["config.pins must hold user_id=ci"]),
+        (within(config={"pins": None}), ["config.pins must hold user_id=ci"]),
+        (
+            within(config={"write_ids": {"run_id": ["*"]}}),
+            ["config.write_ids must be empty, because the token has pins"],
+        ),
+        (within(expires_at=None), ["expires_at must be a time until 2026-11-21T13:00:00Z"]),
+        (within(expires_at="2026-11-21T13:00:01Z"), ["expires_at must be a time until 2026-11-21T13:00:00Z"]),
+        (
+            {"name": "s"},
+            [
+                "config shows tools that it may not give: ",
+                "config.pins must hold user_id=ci",
+                "expires_at must be a time",
+            ],
+        ),
+    ],
+)
+def test_a_server_beyond_the_limits_is_refused_with_every_reason(
+    plane: Plane, account: str, body: dict[str, Any], reasons: list[str]
+) -> None:
+    token = minter(plane, account)
+    for _ in range(3):
+        error = plane.refused("POST", f"/integrated-account/{account}/mcp", body, token=token, status=403)
+        assert error["message"].startswith("this API token may not mint this server: ")
+        assert all(reason in error["message"] for reason in reasons)
+    assert plane.ok("GET", f"/integrated-account/{account}/mcp")["result"] == []
+
+
+def test_a_mint_token_mints_and_previews_and_does_nothing_else(plane: Plane, account: str) -> None:
+    token = minter(plane, account)
+    made = plane.ok("POST", f"/integrated-account/{account}/mcp", within(), token=token)
+    path = f"/integrated-account/{account}/mcp/{made['id']}"
+    for verb, at in (("PATCH", path), ("DELETE", path), ("POST", f"{path}/rotate"), ("GET", path), ("GET", "/log")):
+        plane.refused(verb, at, token=token, status=403)
+    error = plane.refused("POST", "/integrated-account/acc_other/mcp", within(), token=token, status=403)
+    assert error["message"].endswith('; it does not allow "acc_other"')
+
+
+def test_a_token_with_mint_and_manage_has_no_limits(plane: Plane, account: str) -> None:
+    body = {"name": "t", "scopes": ["mint", "manage"], "mint": {"methods": ["read"], "max_lifetime_seconds": 1}}
+    token = plane.ok("POST", "/api-token", body)["token"]
+    assert plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "s"}, token=token)["expires_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"scopes": ["mint"]}, 'mint: an API token with the scope "mint" needs this key'),
+        ({"scopes": ["read"], "mint": {"max_lifetime_seconds": 5}}, 'mint: an API token with the scope "mint"'),
+        ({"scopes": ["mint"], "mint": {}},
+         "mint.max_lifetime_seconds is missing; it is required: its servers expire at most this long after they are "
+         "minted, in seconds"),
+        ({"scopes": ["mint"], "mint": {"max_lifetime_seconds": 0}},
+         "mint.max_lifetime_seconds is 0; it must be a whole number from 1 to 31622400"),
+        ({"scopes": ["mint"], "mint": {"max_lifetime_seconds": 5, "metods": []}},
+         'mint.metods: unknown key; did you mean "methods"?'),
+        ({"scopes": ["mint"], "mint": {"max_lifetime_seconds": 5, "pins": {"user_id": "*"}}},
+         'mint.pins.user_id is "*"; a pin is the id of one entity'),
+    ],
+)  # fmt: skip
+def test_wrong_mint_limits_make_no_token(plane: Plane, body: dict[str, Any], message: str) -> None:
+    assert plane.refused("POST", "/api-token", {"name": "t", **body}, status=400)["message"].startswith(message)

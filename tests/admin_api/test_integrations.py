@@ -69,11 +69,14 @@ def test_a_refused_call_of_an_unverified_account_needs_a_new_credential(
     assert plane.ok("GET", f"/integrated-account/{account}")["status"] == "needs_reauth"
 
 
-@pytest.mark.parametrize("scope", ["read", "call", "connect", "manage"])
+@pytest.mark.parametrize("scope", ["read", "call", "mint", "connect", "manage"])
 def test_me_says_which_operations_a_token_admits_to(plane: Plane, scope: str) -> None:
     expires_at = write_time(START + timedelta(hours=1))
-    made = plane.ok("POST", "/api-token", {"name": "mine", "scopes": [scope], "expires_at": expires_at})
+    limits = {"methods": ["read"], "tags": [], "pins": {}, "max_lifetime_seconds": 60} if scope == "mint" else None
+    body = {"name": "mine", "scopes": [scope], "expires_at": expires_at, "mint": limits}
+    made = plane.ok("POST", "/api-token", body)
     me = plane.ok("GET", "/me", token=made["token"])
+    assert me["mint"] == made["mint"] == limits
     assert {name: me[name] for name in ("id", "name", "scopes", "account_ids", "expires_at")} == {
         "id": made["id"], "name": "mine", "scopes": [scope], "account_ids": [], "expires_at": expires_at,
     }  # fmt: skip

@@ -22,7 +22,7 @@ from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
 from tool_catalog.catalog import Catalog
 
 ADMITTED = {
-    "getMe": "read call connect manage",
+    "getMe": "read call mint connect manage",
     "listIntegrations": "read manage",
     "getIntegration": "read manage",
     "connectAccount": "manage",
@@ -31,9 +31,9 @@ ADMITTED = {
     "updateAccount": "manage",
     "deleteAccount": "manage",
     "listTools": "read call manage",
-    "createServer": "manage",
+    "createServer": "mint manage",
     "listServers": "read manage",
-    "previewServer": "read manage",
+    "previewServer": "read mint manage",
     "getServer": "read manage",
     "updateServer": "manage",
     "deleteServer": "manage",
@@ -61,7 +61,8 @@ def test_every_operation_is_in_the_table_of_scopes() -> None:
 @pytest.mark.parametrize("scope", get_args(Scope))
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_a_token_is_admitted_by_its_scope_and_by_nothing_else(plane: Plane, operation: Operation, scope: str) -> None:
-    token = plane.ok("POST", "/api-token", {"name": "t", "scopes": [scope]})["token"]
+    limits = {"mint": {"max_lifetime_seconds": 60}} if scope == "mint" else {}
+    token = plane.ok("POST", "/api-token", {"name": "t", "scopes": [scope], **limits})["token"]
     path = re.sub(r"\{\w+\}", "x", operation.path)
     for _ in range(3):
         answer = plane.call(operation.verb.upper(), path, token=token)

@@ -474,6 +474,21 @@ def test_a_copy_that_is_not_there_or_cut_is_refused(tmp_path: Path) -> None:
     assert run("memory", "export", "--memory", str(tmp_path / "none.sqlite")).code == 1
 
 
+def test_a_pipeline_mints_within_the_limits_of_its_token(local: Local) -> None:
+    account = local("account", "get", "--json").json["id"]
+    limits = ["--mint-methods", "read", "--mint-pin", "user_id=ci", "--mint-for", "1h"]
+    made = local("api-token", "create", "--name", "ci", "--scopes", "mint", *limits, "--accounts", account, "-q")
+    token = made.out.strip()
+    mint = ["server", "create", "--account", account, "--api-token", token, "--methods", "read", "--pin", "user_id=ci"]
+    assert local(*mint, "--expires-in", "15m", "-q").out.startswith("http")
+    beyond = local(*mint, "--expires-in", "2h")
+    assert beyond.code == 1
+    assert "this API token may not mint this server: expires_at must be a time until" in beyond.err
+    incomplete = local("api-token", "create", "--name", "ci", "--scopes", "mint", "--mint-methods", "read")
+    assert (incomplete.code, incomplete.out) == (2, "")
+    assert "--mint-for is missing; give the longest life of a server, e.g. --mint-for 1h" in incomplete.err
+
+
 def test_whoami_and_integrations_show_what_can_be_done(local: Local) -> None:
     me = local("whoami").out.splitlines()
     assert me[0].split() == ["id", "tok_root"]

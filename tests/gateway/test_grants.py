@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ def test_no_repr_shows_what_is_sealed() -> None:
     ],
 )
 def test_a_required_api_token_opens_only_what_it_is_for(limits: dict[str, tuple[str, ...]], covered: bool) -> None:
-    given = {"scopes": ("connect",), "account_ids": (), "server_ids": (), **limits}
+    given: dict[str, Any] = {"scopes": ("connect",), "account_ids": (), "server_ids": (), **limits}
     token = ApiToken(id="tok_1", name="n", created_at=NOON, expires_at=None, **given)
     assert token.covers(grant()) is covered
     assert ApiToken.from_json(token.to_json()) == token

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+from functions.admin_api.api_tokens.mint_limits import MintLimits
 from functions.gateway.errors import Forbidden
 from functions.gateway.wording import shown
 
@@ -23,6 +24,12 @@ class Operator:
     account_ids: tuple[str, ...] = ()
     name: str = ""
     expires_at: datetime | None = None
+    mint: MintLimits | None = None
+
+    @property
+    def mint_limits(self) -> MintLimits | None:
+        """What it may mint; None = any server."""
+        return None if "manage" in self.scopes else self.mint
 
     def may(self, admitted: Collection[str], *, unlimited: bool) -> bool:
         """True for an operation that admits these scopes, and that is for tokens without limits if `unlimited`."""

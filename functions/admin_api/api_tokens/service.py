@@ -12,6 +12,7 @@ from functools import partial
 
 from functions.admin_api.api_tokens import contract
 from functions.admin_api.api_tokens.item import ApiTokenItem
+from functions.admin_api.api_tokens.mint_limits import MintLimits
 from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
@@ -56,7 +57,7 @@ class ApiTokens:
             [item] = self._store.get([layout.api_token(digest(secret))])
             token = ApiToken.from_json(item.body) if item is not None else None
             if token is not None and is_live(token, self._clock()):
-                return Operator(token.id, token.scopes, token.account_ids, token.name, token.expires_at)
+                return _operator(token)
         root = self._root()
         if root is not None and hmac.compare_digest(_sha256(root), _sha256(secret)):
             return Operator(ROOT_ID, ("manage",), name="root")
@@ -72,6 +73,11 @@ class ApiTokens:
                 'server_ids: only an API token with the single scope "connect" can be limited to servers; limit the '
                 "others by account_ids"
             )
+        if ("mint" in scopes) != (body.mint is not None):
+            raise Invalid(
+                'mint: an API token with the scope "mint" needs this key, and no other token may have it; e.g. '
+                '{"methods": ["read"], "max_lifetime_seconds": 3600}'
+            )
         account_ids = tuple(dict.fromkeys(body.account_ids))
         self._check_accounts(account_ids)
         secret = mint_api_token(self._random)
@@ -83,6 +89,7 @@ class ApiTokens:
             server_ids=tuple(dict.fromkeys(body.server_ids)),
             created_at=now,
             expires_at=body.expires_at,
+            mint=body.mint.model_dump() if body.mint is not None else None,
         )
         self._store.write(ApiTokenItem(token, digest(secret)).puts(if_version=0))
         return contract.MintedApiToken(**_view(token).model_dump(), token=secret)
@@ -158,9 +165,20 @@ class ApiTokens:
         return item
 
 
+def _operator(token: ApiToken) -> Operator:
+    return Operator(
+        id=token.id,
+        scopes=token.scopes,
+        account_ids=token.account_ids,
+        name=token.name,
+        expires_at=token.expires_at,
+        mint=MintLimits.from_json(token.mint) if token.mint is not None else None,
+    )
+
+
 def _view(token: ApiToken) -> contract.ApiToken:
     body = token.to_json()
-    return contract.ApiToken(**{name: body[name] for name in contract.ApiToken.model_fields})
+    return contract.ApiToken.model_validate({name: body.get(name) for name in contract.ApiToken.model_fields})
 
 
 def _sha256(secret: str) -> bytes:

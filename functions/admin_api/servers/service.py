@@ -14,6 +14,7 @@ from functools import partial
 
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.lookup import AccountLookup
+from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
 from functions.admin_api.expiry import check_future
@@ -53,14 +54,19 @@ class Servers:
         self._random = random
 
     def create(
-        self, account_id: str, body: contract.ServerCreate, created_by: str, mcp_url: str
+        self, account_id: str, body: contract.ServerCreate, operator: Operator, mcp_url: str
     ) -> contract.MintedServer:
-        """Mint a server. `mcp_url` is what minted URLs start with. Raises NotFound, Invalid."""
+        """Mint a server for this operator. `mcp_url` is what minted URLs start with.
+
+        Raises NotFound, Invalid, and Forbidden for a server beyond the limits of the operator.
+        """
         account = self._accounts.load(account_id)
         config = _config(body.config, ServerConfig())
         config_check.check(self._accounts.catalog(account), config)
         now = self._clock()
         check_future(body.expires_at, now)
+        if operator.mint_limits is not None:
+            operator.mint_limits.check(self._accounts.catalog(account), config, body.expires_at, now)
         token = mint_token(self._random)
         server = ServerItem(
             id=new_id("srv", self._random),
@@ -68,7 +74,7 @@ class Servers:
             name=body.name,
             config=config,
             expires_at=body.expires_at,
-            created_by=created_by,
+            created_by=operator.id,
             created_at=now,
             updated_at=now,
             tokens=(LiveToken(digest(token), None),),

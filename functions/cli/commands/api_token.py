@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from functions.cli.commands.account import pairs
 from functions.cli.commands.server import add_expiry
-from functions.cli.durations import expiry, until
-from functions.cli.invocation import Invocation
+from functions.cli.durations import duration, expiry, until
+from functions.cli.invocation import Invocation, UsageError
 from functions.cli.management_api import open_api, path
 from functions.cli.tables import details, table
+from functions.gateway.json_text import Json
 
 
 def add(commands: Any, remote: argparse.ArgumentParser) -> None:
@@ -23,10 +25,14 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
         "--scopes",
         default="connect",
         metavar="S,...",
-        help="connect (default: opens servers that require an API token), read, call (tools), manage (all)",
+        help="connect (default: opens servers that require an API token), read, call, mint, manage (all)",
     )
     one.add_argument("--accounts", default="", metavar="ID,...", help="limit the token to these accounts")
     one.add_argument("--servers", default="", metavar="ID,...", help="limit the token to these servers")
+    one.add_argument("--mint-methods", default="", metavar="M,...", help="with mint: at most these methods")
+    one.add_argument("--mint-tags", default="", metavar="T,...", help="with mint: at most tools with these tags")
+    one.add_argument("--mint-pin", action="append", default=[], metavar="ID=VALUE", help="with mint: always this pin")
+    one.add_argument("--mint-for", metavar="DURATION", help="with mint: the longest life of a server, e.g. 1h")
     add_expiry(one)
     one.add_argument("--quiet", "-q", action="store_true", help="print only the token")
     one.set_defaults(run=_create)
@@ -43,13 +49,23 @@ def _words(text: str) -> list[str]:
 
 def _create(invocation: Invocation) -> None:
     options, terminal = invocation.options, invocation.terminal
-    body = {
+    body: dict[str, Json] = {
         "name": options.name,
         "scopes": _words(options.scopes),
         "account_ids": _words(options.accounts),
         "server_ids": _words(options.servers),
         "expires_at": expiry(options, invocation.clock()),
     }
+    limits = [options.mint_methods, options.mint_tags, options.mint_pin, options.mint_for]
+    if any(limits):
+        if options.mint_for is None:
+            raise UsageError("--mint-for is missing; give the longest life of a server, e.g. --mint-for 1h")
+        body["mint"] = {
+            "methods": _words(options.mint_methods),
+            "tags": _words(options.mint_tags),
+            "pins": pairs("--mint-pin", options.mint_pin),
+            "max_lifetime_seconds": int(duration(options.mint_for).total_seconds()),
+        }
     with open_api(invocation) as api:
         minted = api.post("/api-token", body)
     if options.quiet:
