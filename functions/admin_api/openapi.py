@@ -27,10 +27,13 @@ _API_TOKEN = {
     "description": "An API token. Each operation lists the scopes that admit a token to it.",
 }
 
+_IDS = ("account_id", "token_id")
+"""Path parameters that hold an id and nothing else."""
+
 _PATH_PARAMETERS = {
     "integration": "Name of an integration, e.g. mem0.",
     "account_id": "Id of an integrated account.",
-    "server_id": "Id of an MCP server.",
+    "server_id": "Id of an MCP server, or its name if no other server of the account has it.",
     "token_id": "Id of an API token.",
     "resource": "Resource of the integration, e.g. memories.",
     "id_or_method": "Id of an object, or with POST the name of a method.",
@@ -110,7 +113,7 @@ def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]
 
 
 def _path_schema(name: str) -> dict[str, Json]:
-    return {"type": "string", "pattern": f"^{ID.pattern}$"} if name.endswith("_id") else {"type": "string"}
+    return {"type": "string", "pattern": f"^{ID.pattern}$"} if name in _IDS else {"type": "string"}
 
 
 def _response(description: str, schema: Mapping[str, Json]) -> dict[str, Json]:

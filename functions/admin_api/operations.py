@@ -114,7 +114,7 @@ class Operation:
     `free_query`  names that are not in `query` are allowed: they are arguments of a tool.
     `logs`       when the log has an entry: `decision` = always, `refusal` = when it was refused, `token` = when the API
                  token was refused.
-    `makes`      the member of a log entry that the `id` in the answer is.
+    `makes`      the member of a log entry that the `id` in the answer is; the path may hold a name instead.
     `also`       further media types of the answer.
     `relays`     the answer has the upstream's own status.
     `run`        a coroutine function runs on the event loop; any other function may block and runs in a thread.
@@ -293,19 +293,19 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "patch", _SERVER, "updateServer", "Change an MCP server", CHANGE, McpServer,
         lambda services, asked: services.servers.update(asked.account_id, asked.server_id, asked.body),
-        body=ServerUpdate, errors=(400, 404, 409, 413, 415), logs="decision",
+        body=ServerUpdate, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
     ),
     Operation(
         "delete", _SERVER, "deleteServer", "Revoke an MCP server", CHANGE, RemovedServer,
         lambda services, asked: services.servers.delete(asked.account_id, asked.server_id), errors=(404, 409),
-        logs="decision",
+        logs="decision", makes="server_id",
     ),
     Operation(
         "post", f"{_SERVER}/rotate", "rotateServer", "Give an MCP server a new token", CHANGE, MintedServer,
         lambda services, asked: services.servers.rotate(
             asked.account_id, asked.server_id, asked.body.grace_seconds, asked.mcp_url
         ),
-        body=Rotate, body_required=False, errors=(400, 404, 409, 413, 415), logs="decision",
+        body=Rotate, body_required=False, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
     ),
     Operation(
         "post", "/api-token", "createApiToken", "Make an API token", CHANGE, MintedApiToken,

@@ -459,3 +459,52 @@ def test_a_server_minted_while_its_account_is_deleted_is_taken_back(
     monkeypatch.setattr(plane.store, "write", delete_account_first)
     plane.refused("POST", f"/integrated-account/{account}/mcp", {"name": "s"}, status=404)
     assert plane.store.query(layout.servers(account)) == []
+
+
+# By name.
+
+
+def test_a_server_is_found_by_its_name_in_every_operation(plane: Plane, account: str) -> None:
+    made = mint(plane, account, name="Audit agent / 1")
+    mint(plane, account, name="another")
+    path = f"/integrated-account/{account}/mcp/Audit%20agent%20%2F%201"
+    by_name = f"/integrated-account/{account}/mcp/another"
+    assert plane.ok("GET", by_name)["name"] == "another"
+    assert plane.call("GET", path).status_code == 404, "a slash parts the path"
+    plane.ok("PATCH", f"/integrated-account/{account}/mcp/{made['id']}", {"name": "Audit agent"})
+    path = f"/integrated-account/{account}/mcp/Audit%20agent"
+    assert plane.ok("GET", path)["id"] == made["id"]
+    assert plane.ok("PATCH", path, {"config": {"methods": ["read"]}})["id"] == made["id"]
+    rotated = plane.ok("POST", f"{path}/rotate", {"grace_seconds": 0})
+    assert plane.behind(made["token"]) is None
+    assert plane.behind(rotated["token"]) is not None
+    assert plane.ok("DELETE", path) == {"id": made["id"], "removed": {"tokens": 1}}
+    plane.refused("GET", path, status=404)
+    entries = plane.ok("GET", "/log", params={"kind": "decision", "mcp_server_id": made["id"]})["result"]
+    assert sorted(entry["action"] for entry in entries) == [
+        "createServer", "deleteServer", "rotateServer", "updateServer", "updateServer",
+    ]  # fmt: skip
+
+
+def test_a_name_of_several_servers_is_refused_with_their_ids_and_changes_none(plane: Plane, account: str) -> None:
+    twins = sorted(mint(plane, account, name="twin")["id"] for _ in range(2))
+    path = f"/integrated-account/{account}/mcp/twin"
+    for verb, body in (("GET", None), ("PATCH", {"name": "x"}), ("DELETE", None)):
+        error = plane.refused(verb, path, body, status=409)
+        assert error["message"] == (
+            f'2 MCP servers of account "{account}" have the name "twin"; use an id: {", ".join(twins)}'
+        )
+    plane.ok("DELETE", f"/integrated-account/{account}/mcp/{twins[0]}")
+    assert plane.ok("DELETE", path)["id"] == twins[1]
+
+
+def test_an_id_goes_before_a_name_and_an_expired_server_has_no_name(plane: Plane, account: str) -> None:
+    first = mint(plane, account, name="s")
+    second = mint(plane, account, name=first["id"])
+    path = f"/integrated-account/{account}/mcp/{first['id']}"
+    assert plane.ok("GET", path)["name"] == "s"
+    mint(plane, account, name="brief", expires_at=write_time(START + timedelta(seconds=5)))
+    plane.clock.advance(seconds=5)
+    plane.refused("GET", f"/integrated-account/{account}/mcp/brief", status=404)
+    plane.ok("DELETE", path)
+    assert plane.ok("GET", path)["id"] == second["id"]

@@ -28,7 +28,7 @@ from functions.gateway.credentials import seal, token_key
 from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
 from functions.gateway.grants import Grant, ServerConfig, digest, epoch, is_live, mint_token, write_time
 from functions.gateway.json_text import Json, size
-from functions.gateway.wording import shown
+from functions.gateway.wording import one_of, shown
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store
 
@@ -102,14 +102,16 @@ class Servers:
             next_cursor=listed[-1].id if more else None,
         )
 
-    def view(self, account_id: str, server_id: str) -> contract.McpServer:
-        """One live server. Raises NotFound."""
+    def view(self, account_id: str, named: str) -> contract.McpServer:
+        """One live server by its id or name. Raises NotFound, Conflict."""
+        server_id = self._id_of(account_id, named)
         server = self._load(account_id, server_id)
         [use] = self._store.get([layout.use(server_id)])
         return self._view(self._accounts.load(account_id), server, use)
 
-    def update(self, account_id: str, server_id: str, body: contract.ServerUpdate) -> contract.McpServer:
+    def update(self, account_id: str, named: str, body: contract.ServerUpdate) -> contract.McpServer:
         """Change what the body names, for every live token at once. Raises NotFound, Invalid, Conflict."""
+        server_id = self._id_of(account_id, named)
         given = body.model_fields_set
         now = self._clock()
         if "expires_at" in given:
@@ -136,11 +138,12 @@ class Servers:
                 self._scheduler.put(server_id, account_id, server.expires_at)
         return self.view(account_id, server_id)
 
-    def rotate(self, account_id: str, server_id: str, grace_seconds: int, mcp_url: str) -> contract.MintedServer:
+    def rotate(self, account_id: str, named: str, grace_seconds: int, mcp_url: str) -> contract.MintedServer:
         """Give the server a new token. The present one stops working now, or when its grace ends.
 
         Raises NotFound, Conflict.
         """
+        server_id = self._id_of(account_id, named)
         now = self._clock()
         token = mint_token(self._random)
         grace_ends = now + timedelta(seconds=grace_seconds)
@@ -181,8 +184,9 @@ class Servers:
             ],
         )
 
-    def delete(self, account_id: str, server_id: str) -> contract.RemovedServer:
+    def delete(self, account_id: str, named: str) -> contract.RemovedServer:
         """Remove the server with all its tokens, which are dead when this returns. Raises NotFound, Conflict."""
+        server_id = self._id_of(account_id, named)
         now = self._clock()
 
         def remove() -> int:
@@ -224,15 +228,33 @@ class Servers:
         self._store.write(server.removal())
         return is_live(server, now)
 
+    def _id_of(self, account_id: str, named: str) -> str:
+        """The id of the live server that has this id, otherwise of the only one that has this name.
+
+        Raises NotFound, and Conflict for a name that several servers have.
+        """
+        now = self._clock()
+        if ID.fullmatch(account_id) and ID.fullmatch(named):
+            [item] = self._store.get([layout.server(account_id, named)])
+            if item is not None and is_live(ServerItem.from_item(item), now):
+                return named
+        servers = map(ServerItem.from_item, every_item(self._store, layout.servers(account_id)))
+        ids = [server.id for server in servers if server.name == named and is_live(server, now)]
+        if len(ids) > 1:
+            raise Conflict(
+                f"{len(ids)} MCP servers of account {shown(account_id)} have the name {shown(named)}; use an id: "
+                f"{one_of(ids)}"
+            )
+        if not ids:
+            raise _no_server(account_id, named)
+        return ids[0]
+
     def _load(self, account_id: str, server_id: str) -> ServerItem:
         known = ID.fullmatch(account_id) and ID.fullmatch(server_id)
         [item] = self._store.get([layout.server(account_id, server_id)]) if known else [None]
         server = ServerItem.from_item(item) if item is not None else None
         if server is None or not is_live(server, self._clock()):
-            raise NotFound(
-                f"account {shown(account_id)} has no live MCP server {shown(server_id)}; "
-                "GET /integrated-account/ACCOUNT_ID/mcp lists the servers of an account"
-            )
+            raise _no_server(account_id, server_id)
         return server
 
     def _change(
@@ -302,6 +324,13 @@ class Servers:
             url=f"{mcp_url}/{token}",
             previous_token_expires_at=written(previous_ends),
         )
+
+
+def _no_server(account_id: str, named: str) -> NotFound:
+    return NotFound(
+        f"account {shown(account_id)} has no live MCP server {shown(named)}; "
+        "GET /integrated-account/ACCOUNT_ID/mcp lists the servers of an account"
+    )
 
 
 def _config(body: contract.Config | None, before: ServerConfig) -> ServerConfig:
