@@ -103,6 +103,7 @@ class LogEntry:
         """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
         values = {name: getattr(self, name) for name in self.__slots__}  # `asdict` would copy each value deeply
         body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in values.items()}
+        body["kind"] = "call"
         body["time"] = log_time(self.time)
         body["duration_ms"] = round(self.duration_ms, 2)
         body["upstream_ms"] = round(self.upstream_ms, 2)

@@ -277,8 +277,10 @@ def test_the_log_is_exported_as_csv_that_no_spreadsheet_takes_for_formulas(plane
 
 
 def test_every_member_of_an_entry_has_a_column(plane: Plane, upstream: ScriptedUpstream, account: str) -> None:
+    plane.clock.advance(seconds=1)
     plane.call("GET", "/proxy/memories/x", params={"integrated_account_id": account})
     entries = plane.ok("GET", "/log?kind=all")["result"]
+    assert [entry["kind"] for entry in entries] == ["call", "decision"]
     assert {name for entry in entries for name in entry} <= set(COLUMNS)
 
 

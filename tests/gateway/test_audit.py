@@ -100,6 +100,7 @@ def test_each_call_is_one_line_with_its_times_split_into_ours_and_theirs() -> No
         "duration_ms": 12.35,
         "upstream_ms": 10.0,
         "own_ms": 2.35,
+        "kind": "call",
         "result_bytes": 512,
         "client_name": "claude-code",
         "client_version": "2.1",
