@@ -18,7 +18,7 @@ from pathlib import Path
 
 from functions.gateway import json_text
 from functions.gateway.wording import did_you_mean, shown
-from tool_catalog import catalog
+from tool_catalog import catalog, naming
 from tool_catalog.atomic_write import write_atomically
 from tool_catalog.catalog import Json
 from tool_catalog.compiler import compile_catalog, from_bytes, to_bytes
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "import":
         return _import(options)
     names = options.integrations or _integrations(options.records)
-    outcomes = {name: build(options.records / name) for name in names}
+    outcomes = {name: build(options.records / name, drafts=options.allow_drafts) for name in names}
     problems = [problem for _, found in outcomes.values() for problem in found]
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -49,15 +49,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = options.compiled / f"{name}.json"
         write_atomically(path, to_bytes(document))
         print(f"{path.name}: {len(document['tools'])} tools")
+        for line in _long_names(document):
+            print(line, file=sys.stderr)
     return 0
 
 
-def build(folder: Path) -> tuple[dict[str, Json] | None, list[Problem]]:
+def _long_names(document: dict[str, Json]) -> list[str]:
+    """A warning about tool names that hosts with a prefix of their own may refuse."""
+    names = [tool["definition"]["name"] for tool in document["tools"]]
+    if not (long := [name for name in names if len(name) > naming.ROOMY_NAME]):
+        return []
+    return [
+        f"{len(long)} of {len(names)} tool names have over {naming.ROOMY_NAME} characters, e.g. {long[0]}; hosts that "
+        'put a prefix before it may refuse them, so give such a method a "name" of its own'
+    ]
+
+
+def build(folder: Path, *, drafts: bool = False) -> tuple[dict[str, Json] | None, list[Problem]]:
     """Compile the folder of one integration. Returns the document, or None and all problems."""
     records, problems = read_folder(folder)
     if records is None:
         return None, sorted(problems)
-    document, found = compile_catalog(records)
+    document, found = compile_catalog(records, drafts=drafts)
     return (None if problems else document), sorted({*problems, *found})
 
 
@@ -158,6 +171,8 @@ def _import(options: argparse.Namespace) -> int:
         options.into or options.records,
         base_url=options.base_url,
         passing=options.passing,
+        deprecated=options.deprecated,
+        draft_texts=options.draft_texts,
         paths=tuple(options.path),
     )
     try:
@@ -189,7 +204,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("integrations", nargs="*", metavar="INTEGRATION", help="default: all")
-    importing = commands.add_parser("import", help="write draft records from an OpenAPI 3.0 or 3.1 file")
+        command.add_argument(
+            "--allow-drafts", action="store_true", help="accept texts that `import --draft-texts` made up"
+        )
+    importing = commands.add_parser("import", help="write draft records from an OpenAPI 3 or Swagger 2.0 file")
     importing.add_argument("source", type=Path, metavar="FILE", help="a JSON or YAML file; nothing is fetched")
     importing.add_argument(
         "--integration", required=True, metavar="NAME", help="name of the integration and of its folder"
@@ -204,6 +222,10 @@ def _parser() -> argparse.ArgumentParser:
         help='import only these paths, e.g. "/v1/customers*"; repeatable',
     )
     importing.add_argument("--passing", action="store_true", help="leave out what does not pass the gate")
+    importing.add_argument(
+        "--draft-texts", action="store_true", help="make up a marked description where the file has none"
+    )
+    importing.add_argument("--deprecated", action="store_true", help="import deprecated operations, too")
     show = commands.add_parser("show", help="print one tool as an agent sees it")
     show.add_argument("tool", metavar="TOOL")
     show.add_argument("integration", nargs="?", metavar="INTEGRATION")

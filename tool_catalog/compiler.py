@@ -41,9 +41,9 @@ TITLE_LENGTH = (3, 60)
 _TEMPLATE_FIELD = re.compile(r"\{([a-z0-9_]+)\}")
 
 
-def compile_catalog(records: Records) -> tuple[Schema | None, list[Problem]]:
+def compile_catalog(records: Records, *, drafts: bool = False) -> tuple[Schema | None, list[Problem]]:
     """The document of `compiled/<integration>.json`, or None and all problems, sorted by file and line."""
-    compilation = _Compilation(records)
+    compilation = _Compilation(records, drafts=drafts)
     document = compilation.document()
     problems = sorted(set(compilation.gate.problems))
     return (None if problems else document), problems
@@ -100,9 +100,9 @@ def _shown(definition: Schema) -> Schema:
 class _Compilation:
     """One run over the records of one integration."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, *, drafts: bool) -> None:
         self.records = records
-        self.gate = Gate()
+        self.gate = Gate(drafts=drafts)
         self.root = Place(records.source, ())
         self.named: dict[str, Place] = {}
         self.readers: set[str] = set()

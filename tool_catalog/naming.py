@@ -13,6 +13,9 @@ import re
 MAX_NAME = 64
 """Longest tool name in characters: the tightest limit among MCP hosts (function names of the large model APIs)."""
 
+ROOMY_NAME = 50
+"""Characters of a tool name that leave room for the prefix with which a host tells servers apart."""
+
 VALID_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every host accepts as a tool name; dots are legal in MCP and refused by model APIs."""
 

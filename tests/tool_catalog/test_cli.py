@@ -130,3 +130,16 @@ def test_a_compiled_file_without_records_fails_the_check(run: Run, tmp_path: Pat
     (tmp_path / "compiled" / "museum.json").write_text("{}\n")
     code, _, told = run("check")
     assert (code, told) == (1, "museum.json: has no records; remove the file\n")
+
+
+def test_names_that_leave_no_room_for_a_prefix_are_named_and_compiled(run: Run, library: Path) -> None:
+    path = library / "books.yaml"
+    path.write_text(
+        path.read_text().replace("    title: List books\n", f"    title: List books\n    name: {'a' * 51}\n")
+    )
+    code, out, err = run("compile")
+    assert (code, out) == (0, "library.json: 1 tools\n")
+    assert err == (
+        f"1 of 1 tool names have over 50 characters, e.g. {'a' * 51}; hosts that put a prefix before it "
+        'may refuse them, so give such a method a "name" of its own\n'
+    )

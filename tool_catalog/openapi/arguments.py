@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tool_catalog.catalog import FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, STYLES, Json, media_kind
+from tool_catalog.gate import DRAFT
 from tool_catalog.inputs import ARGUMENT_NAME, DESCRIPTION_LENGTH, FORBIDDEN_HEADERS
 from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi.combining import listed
@@ -18,6 +19,9 @@ from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.texts import fitted, plain
 
 Schema = dict[str, Json]
+
+_ANY_TYPE = ("string", "number", "boolean", "object", "array", "null")
+"""Types of a member of a body for which the source names none."""
 
 _IGNORED_HEADERS = ("accept", "content-type", "authorization")
 """OpenAPI says that parameters of these names have no effect."""
@@ -41,6 +45,7 @@ class Context:
     own_auth: Mapping[str, Json] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=dict)
     not_callable: Mapping[str, str] = field(default_factory=dict)
+    draft_texts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +95,16 @@ class Argument:
 
 @dataclass(slots=True)
 class Body:
-    """What a request body becomes. `keys` are those of the method that are not the default, e.g. `body_format`."""
+    """What a request body becomes.
+
+    `keys`       keys of the method that are not the default, e.g. `body_format`; `sent`: a request must have a body.
+    `constants`  entries under "parameters" for what has one possible value, in the body or elsewhere.
+    """
 
     keys: dict[str, Json] = field(default_factory=dict)
     arguments: list[Argument] = field(default_factory=list)
+    constants: dict[str, Json] = field(default_factory=dict)
+    sent: bool = False
 
 
 def arguments(
@@ -109,9 +120,36 @@ def arguments(
     whole = next((name for name, one in found.items() if one.whole), "body")
     if whole != "body":
         body.keys["body_argument"] = whole
+    for one in found.values():
+        if not {"type", "anyOf", "oneOf", "enum", "const"} & set(one.schema):
+            one.schema["type"] = list(_ANY_TYPE) if one.location == "body" else "string"
+        if context.draft_texts and not _described(one.schema):
+            words = " ".join(snake_case(one.label or one.upstream or "body").split("_"))
+            one.schema["description"] = f"{DRAFT}the {words} of the {subject.placement.resource.replace('_', ' ')}."
     if context.described_only:
-        found = {name: one for name, one in found.items() if one.required or _described(one.schema)}
+        found = _described_only(body, found, cuts)
     return body, found
+
+
+def _described_only(body: Body, found: Mapping[str, Argument], cuts: list[Note]) -> dict[str, Argument]:
+    """The arguments that pass the gate: a required member with one possible value becomes a constant, and an optional
+    argument without a description is left out. A body that has to be sent keeps its members, so that the gate asks for
+    their descriptions, rather than a tool that can never send one passing."""
+    kept: dict[str, Argument] = {}
+    in_body = [one for one in found.values() if one.location == "body"]
+    bodyless = body.sent and bool(in_body) and not any(one.required or _described(one.schema) for one in in_body)
+    for name, one in found.items():
+        only = one.schema.get("enum", [one.schema["const"]] if "const" in one.schema else [])
+        if _described(one.schema) or (bodyless and one.location == "body"):
+            kept[name] = one
+        elif one.required and len(only) == 1 and one.location in ("body", "query", "header"):
+            sent_as = {key: value for key, value in one.sent_as(name).items() if key != "context"}
+            body.constants[name] = {**sent_as, "location": one.location, "value": only[0]}
+        elif one.required:
+            kept[name] = one
+        else:
+            cuts.append(Note((f"{one.location}_schema", "properties", name), "left out, because nobody describes it"))
+    return kept
 
 
 def _parameters(context: Context, subject: Subject, cuts: list[Note], replaced: tuple[str, ...]) -> list[Argument]:
@@ -219,6 +257,7 @@ def _body(context: Context, subject: Subject, cuts: list[Note]) -> Body:
     media_type, media = _media(context.document, content)
     made = Body({"body_format": word} if (word := _format(media_type)) != "json" else {})
     sent, kind = body.get("required"), media_kind(media_type)
+    made.sent = sent is True
     converter = Converter(context.document)
     schema = converter.root(media.get("schema") or {"type": "string" if kind == "text" else "object"}, ("body_schema",))
     cuts += converter.notes

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from tool_catalog import naming
 from tool_catalog.catalog import JSON_MEDIA_TYPE, STANDARD_METHODS, Json
 from tool_catalog.compiler import DESCRIPTION_LENGTH, TITLE_LENGTH
+from tool_catalog.gate import DRAFT
 from tool_catalog.naming import singular
 from tool_catalog.openapi.arguments import (
     Context,
@@ -88,6 +89,7 @@ def draft(context: Context, subject: Subject) -> Draft:
     if operation.key in context.own_auth:
         made.data["auth"] = context.own_auth[operation.key]
     mappings = {name: one.sent_as(name) for name, one in named.items() if one.sent_as(name)}
+    mappings |= body.constants
     mappings |= {name: {"location": "query", "value": value} for name, value in operation.constants}
     if mappings:
         made.data["parameters"] = mappings
@@ -127,6 +129,11 @@ def _head(made: Draft, context: Context, subject: Subject, *, listed: bool) -> N
             made.data["idempotent"] = operation.verb in ("PUT", "DELETE")
             _guess(made, "destructive", "assumed true; write false if the call neither removes nor overwrites data")
     made.data["description"] = _description(made, subject, listed=listed)
+    if context.draft_texts and len(made.data["description"]) < DESCRIPTION_LENGTH[0]:
+        said = made.data["description"] or f"{made.data['title']}."
+        back = "" if made.data["description"] else _comes_back(subject.answer, listed=listed, enveloped=False)
+        made.data["description"] = f"{DRAFT}{said} It sends {operation.verb} {operation.path}. {back}".strip()
+        made.comments["description",] = "# guessed: from names, because the source has no description"
 
 
 def _description(made: Draft, subject: Subject, *, listed: bool) -> str:

@@ -48,6 +48,8 @@ class Options:
 
     `passing`   write only what passes the gate: leave out optional arguments without a description, and methods that
                 have a problem.
+    `draft_texts`  make up descriptions from names where the source has none, each marked as a draft.
+    `deprecated`  import deprecated operations, too.
     `paths`     glob patterns of paths ("/v1/customers*"); without any, all operations are imported.
     """
 
@@ -56,6 +58,8 @@ class Options:
     into: Path
     base_url: str | None = None
     passing: bool = False
+    deprecated: bool = False
+    draft_texts: bool = False
     paths: tuple[str, ...] = ()
 
 
@@ -96,6 +100,7 @@ def _run(options: Options, progress: Progress) -> Report:
         own_auth=made.own_auth,
         prefixes=made.prefixes,
         not_callable=made.not_callable,
+        draft_texts=options.draft_texts,
     )
     methods = _methods(context, seen, where, found_answers, report, progress=progress)
     files = {INTEGRATION_FILE: RecordFile(made.data, made.comments), **resource_files(methods, where, found_answers)}
@@ -105,12 +110,12 @@ def _run(options: Options, progress: Progress) -> Report:
         progress.step("checking", 0, 1)
         instruct(document, files, target)
         merged = _stage(staged, target, files, memory)
-        failing = _ask_gate(staged, report)
+        failing = _ask_gate(staged, report, drafts=options.draft_texts)
         if options.passing and _drop(files, failing, memory, report):
             shutil.rmtree(staged)
             instruct(document, files, target)
             merged = _stage(staged, target, files, memory)
-            failing = _ask_gate(staged, report)
+            failing = _ask_gate(staged, report, drafts=options.draft_texts)
         _tell(report, files, merged, methods, where, failing=failing)
         known = _known(memory)
         unchanged = {f"{known[key][0]}.yaml: methods.{known[key][1]}" for key in unasked if key in known}
@@ -144,7 +149,7 @@ def _operations(
             unasked.add(one.key)
             continue
         report.operations += 1
-        if one.data.get("deprecated") is True:
+        if one.data.get("deprecated") is True and not options.deprecated:
             report.skipped.append((one.key, "is deprecated"))
             continue
         try:
@@ -253,11 +258,11 @@ def _stage(
     return merged
 
 
-def _ask_gate(staged: Path, report: Report) -> dict[str, set[str]]:
+def _ask_gate(staged: Path, report: Report, *, drafts: bool) -> dict[str, set[str]]:
     """File -> methods in which the compiler finds a problem."""
     records, problems = read_folder(staged)
     if records is not None:
-        _, found = compile_catalog(records)
+        _, found = compile_catalog(records, drafts=drafts)
         problems = [*problems, *found]
     report.problems = sorted(set(problems))
     return _failing(records, report.problems)

@@ -58,7 +58,8 @@ def sample(schema: Json) -> Json:
         properties = schema.get("properties", {})
         return {name: sample(properties[name]) for name in schema.get("required", ()) if name in properties}
     if kind == "array":
-        return [sample(schema.get("items", {"type": "string"}))] * max(schema.get("minItems", 1), 1)
+        items, count = schema.get("items", {"type": "string"}), max(schema.get("minItems", 1), 1)
+        return _different(items, count) if schema.get("uniqueItems") and count > 1 else [sample(items)] * count
     if kind in ("integer", "number"):
         return _number(schema, kind)
     if kind == "boolean":
@@ -66,6 +67,21 @@ def sample(schema: Json) -> Json:
     if kind == "null":
         return None
     return _text(schema)
+
+
+def _different(schema: Json, count: int) -> list[Json]:
+    """`count` values for `schema`, each another one, as far as such can be found."""
+    first = sample(schema)
+    found: list[Json] = [first]
+    known = schema.get("enum", ()) if isinstance(schema, dict) else ()
+    varied = [f"{first[: len(first) - len(str(n))]}{n}" for n in range(count * 2)] if isinstance(first, str) else []
+    longer = [f"{first}{n}" for n in range(count)] if isinstance(first, str) else []
+    later = [f"{2026 + n}{first[4:]}" for n in range(count)] if str(first).startswith("2026-") else []
+    counted = [first + n for n in range(count)] if type(first) in (int, float) else []
+    for value in (*known, *later, *varied, *longer, *counted, True, False, None):
+        if len(found) < count and fits(schema, value) and not any(value == one for one in found):
+            found.append(value)
+    return found
 
 
 def _text(schema: Schema) -> str:

@@ -47,6 +47,9 @@ EXAMPLE_LENGTH = 80
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _ALTERNATIVES = ("oneOf", "anyOf")
+_INHERITED = "x-inherited"
+"""Marks a choice that stands for the children of an inheritance."""
+
 _SHAPES = {"properties": dict, "required": list, "enum": list, "oneOf": list, "anyOf": list}
 
 
@@ -152,7 +155,7 @@ class Converter:
             branches = [
                 branch
                 for index, part in enumerate(merged[key])
-                if (branch := self._input(part, (*path, key, index), above, depth + 1)) not in ({}, {"type": "null"})
+                if (branch := self._input(part, (*path, key, index), above, depth)) not in ({}, {"type": "null"})
             ]
             tag = merged["discriminator"].get("propertyName") if isinstance(merged.get("discriminator"), dict) else None
             for branch in branches:
@@ -263,7 +266,8 @@ class Converter:
         named = [one if "/" in str(one) else f"#/components/schemas/{one}" for one in targets]
         children = dict.fromkeys([*named, *self.document.children(reference)])
         choice = [{"$ref": child} for child in children if child != reference]
-        return {**parent, "anyOf": choice} if choice else parent
+        # The parent itself is one of them, so that what only some children require is not required.
+        return {**parent, "anyOf": [{"type": "object"}, *choice], _INHERITED: True} if choice else parent
 
     def _flat(self, schema: Json, above: tuple[str, ...], *, inherited: bool = False) -> tuple[Schema, tuple[str, ...]]:
         """`schema` with its own `$ref` and `allOf` merged into it, and the references that are now open.
@@ -287,7 +291,7 @@ class Converter:
             parts.append(target)
         for part in as_list(schema.get("allOf")):
             merged, above = self._flat(part, above, inherited=True)
-            parts.append({key: value for key, value in merged.items() if key != "discriminator"})
+            parts.append({key: value for key, value in merged.items() if key not in ("discriminator", _INHERITED)})
         parts.append(own)
         if len(parts) == 1:
             return self._dialect(own), above
@@ -318,7 +322,7 @@ class Converter:
             branches = [branch for branch in branches if kind_of(branch) != "null" and branch]
             if not branches:
                 continue
-            rest = {name: value for name, value in merged.items() if name != key}
+            rest = {name: value for name, value in merged.items() if name not in (key, _INHERITED)}
             if not all("object" in listed(kind_of(branch)) or "required" in branch for branch in branches):
                 if len(branches) == 1:
                     merge_into(rest, branches[0])
@@ -343,6 +347,10 @@ class Converter:
             tag = merged["discriminator"].get("propertyName") if isinstance(merged.get("discriminator"), dict) else None
             if all(tag in as_dict(branch.get("properties")) for branch in branches):
                 needed.add(tag)
+            if merged.get(_INHERITED):  # a child may declare a member of its parent anew
+                own, theirs = as_dict(rest.get("properties")), united.get("properties", {})
+                shared = {name: either(own[name], theirs[name]) for name in own if name in theirs}
+                rest["properties"], united["properties"] = {**own, **shared}, {**theirs, **shared}
             united["required"] = sorted({*needed, *as_list(rest.get("required"))})
             rest.pop("required", None)
             merge_into(united, rest)
@@ -365,8 +373,11 @@ class Converter:
     def _cut(self, schema: Schema, path: KeyPath, reason: str) -> Schema:
         """What replaces a schema that was cut: its type and description, and nothing inside it."""
         merged = self._flat(schema, ())[0] if "$ref" in schema else schema
-        kind = kind_of(merged) or "object"
-        self.notes.append(Note(path, f"{reason}; a plain {' or '.join(listed(kind))} from here on"))
+        kind = kind_of(merged)
+        if kind is None and not any(key in merged for key in _ALTERNATIVES):
+            kind = "object"
+        plain_kind = f"a plain {' or '.join(listed(kind))}" if kind else "any value"
+        self.notes.append(Note(path, f"{reason}; {plain_kind} from here on"))
         kept: Schema = {key: merged[key] for key in ("description", "title") if key in merged}
         cut = self._leaf(kept, kind, path, limit=INNER_DESCRIPTION)
         return {**cut, "items": {}} if "array" in listed(kind) else cut

@@ -25,6 +25,12 @@ _PREFIX = re.compile(
 )
 """How a description says that a word stands before the key in the header Authorization."""
 
+_FORM = re.compile(
+    r"\b((?:Token|Bearer|Basic|SSWS|Key|ApiKey|Api-Key|GenieKey) +(?:[A-Za-z_]+=\"?)?)[<{\[][\w -]+[>}\]]",
+    re.IGNORECASE,
+)
+"""How a description shows the whole value of the header: "Token token=<API_KEY>"."""
+
 Requirement = tuple[str, ...]
 """Names of the schemes that are sent together; the empty one is a request without a credential."""
 
@@ -156,13 +162,14 @@ def _served(scheme: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json
     text = fitted(plain(scheme.get("description")), CREDENTIAL_DESCRIPTION)
     if kind == "apiKey" and scheme.get("in") in ("header", "query", "cookie") and name:
         credentials = {"api_key": {"description": text or f"Key of the API, sent as {name}.", "secret": True}}
-        prefix = _PREFIX.search(str(scheme.get("description", ""))) if name.lower() == "authorization" else None
-        value = f"{prefix[1]} {{api_key}}" if prefix else "{api_key}"
+        said = str(scheme.get("description", "")) if name.lower() == "authorization" else ""
+        form, prefix = _FORM.search(said), _PREFIX.search(said)
+        value = f"{form[1]}{{api_key}}" if form else f"{prefix[1]} {{api_key}}" if prefix else "{api_key}"
         comment = ""
         if name.lower() == "authorization":
             comment = (
                 "# guessed: the word before the key"
-                if prefix
+                if form or prefix
                 else "# guessed: the bare key; some APIs want a word before it"
             )
         return {"scheme": scheme["in"], "name": name, "value": value}, credentials, comment

@@ -311,6 +311,10 @@ KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
             {**KEY, "name": "Authorization", "description": "Prefix the key with 'Token '."},
             {"scheme": "header", "name": "Authorization", "value": "Token {api_key}"},
         ),
+        (
+            {**KEY, "name": "Authorization", "description": "The key, with format `Token token=<API_KEY>`."},
+            {"scheme": "header", "name": "Authorization", "value": "Token token={api_key}"},
+        ),
         ({**KEY, "in": "cookie"}, {"scheme": "cookie", "name": "X-Key", "value": "{api_key}"}),
         ({"type": "mutualTLS"}, {"scheme": "none"}),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from functions.gateway.requests import UpstreamRequest
 from tests.gateway import loopback
 from tests.gateway.calling import result_of
 from tests.gateway.loopback import answer
-from tests.tool_catalog.openapi.conftest import Import
+from tests.tool_catalog.openapi.conftest import PARCELS, Import
+from tests.tool_catalog.openapi.self_test import examine
 from tests.tool_catalog.openapi.words import fill_in
 from tool_catalog import catalog, cli
 from tool_catalog.catalog import Catalog, Tool
@@ -264,3 +266,72 @@ def test_a_number_in_the_path_keeps_its_name_where_the_objects_have_another_id(i
     ]
     for tool in found.catalog.tools.values():
         assert list(tool.definition["inputSchema"]["properties"]) == ["issue_number"]
+
+
+# ---- only what passes
+
+
+def test_with_passing_a_write_is_left_out_rather_than_kept_without_its_body(imports: Import) -> None:
+    report = imports(INPUTS / "passing_bodyless.yaml", passing=True)
+    assert report.left_out == ["shifts.yaml: update (PUT /shifts/{id})"]
+
+
+def test_with_passing_the_only_value_of_a_member_is_sent_and_what_was_dropped_is_listed(
+    imports: Import, into: Path
+) -> None:
+    data = read(INPUTS / "passing_bodyless.yaml").data
+    media = data["paths"]["/shifts/{id}"]["put"]["requestBody"]["content"]["application/json"]
+    media["schema"]["properties"]["kind"] = {"type": "string", "enum": ["shift"]}
+    media["schema"]["properties"]["note"] = {"type": "string", "description": "A line for the next shift."}
+    media["schema"]["required"] = ["kind"]
+    report = imports(data, passing=True)
+    text = (into / "parcels" / "shifts.yaml").read_text()
+    found = Made(report, into / "parcels")
+    request = found.sent(found.tool(), {"id": "7", "note": "Keys are in the drawer."})
+    assert json.loads(request.body or b"") == {"note": "Keys are in the drawer.", "kind": "shift"}
+    assert report.cuts == [
+        ("shifts.yaml: update.body_schema.start", "left out, because nobody describes it"),
+        ("shifts.yaml: update.body_schema.end", "left out, because nobody describes it"),
+    ]
+    assert "# cut: start: left out, because nobody describes it" in text
+
+
+def test_a_deprecated_operation_is_imported_when_asked_for(imports: Import) -> None:
+    data = read(INPUTS / "v32.yaml").data
+    data["paths"]["/parcels"]["get"]["deprecated"] = True
+    data["paths"]["/depots"] = {"get": {**data["paths"]["/parcels"]["get"], "deprecated": False}}
+    assert imports(data).methods == 1
+    assert imports(data, deprecated=True).methods == 2
+
+
+# ---- what holds for every document
+
+
+@pytest.mark.parametrize("path", [*sorted(INPUTS.glob("*.yaml")), PARCELS], ids=lambda path: path.stem)
+def test_every_draft_compiles_once_its_words_are_there_and_its_own_examples_are_accepted(
+    tmp_path: Path, path: Path
+) -> None:
+    found = examine(path, tmp_path)
+    assert found.problems == []
+    assert found.refused == []
+
+
+def test_made_up_texts_are_marked_and_compile_only_where_drafts_are_allowed(imports: Import, into: Path) -> None:
+    data = read(INPUTS / "op_security.yaml").data
+    for item in data["paths"].values():
+        del item["get"]["summary"], item["get"]["description"]
+    data["paths"]["/parcels"]["get"]["parameters"] = [{"name": "sortBy", "in": "query", "schema": {"type": "string"}}]
+    report = imports(data, draft_texts=True)
+    assert (report.methods, report.passed) == (4, 4)
+    refused, problems = cli.build(into / "parcels")
+    assert refused is None
+    assert {problem.message.partition(": ")[2] for problem in problems} == {
+        "is a draft made up from names; write what the API does, or use --allow-drafts"
+    }
+    built, problems = cli.build(into / "parcels", drafts=True)
+    assert problems == []
+    assert built is not None
+    tools = catalog.read(to_bytes(built), "x").tools
+    tool = tools["get_single_parcels_parcel"]
+    assert tool.definition["description"] == "DRAFT: Get parcel. It sends GET /parcels. Returns ok."
+    assert tool.definition["inputSchema"]["properties"]["sortBy"]["description"] == "DRAFT: the sort by of the parcels."

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tool_catalog.openapi.samples import sample, spell
+from tool_catalog.openapi.samples import fits, sample, spell
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,19 @@ def test_a_text_is_spelled_from_a_plain_pattern(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["(", "[", "[a", "\\", "a{", ")", "(?=x)y", "((((", "|", "a|"])
 def test_any_other_pattern_is_given_up_without_an_error(pattern: str) -> None:
     assert isinstance(spell(pattern), str)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        {"type": "string"},
+        {"type": "string", "pattern": "^(0|[1-9][0-9]*)$"},
+        {"type": "string", "enum": ["a", "b", "c"]},
+        {"type": "integer", "minimum": 5},
+        {"type": "string", "maxLength": 3},
+        {"type": "string", "format": "date"},
+    ],
+)
+def test_a_list_of_values_that_differ_has_no_value_twice(items: Any) -> None:
+    schema = {"type": "array", "items": items, "uniqueItems": True, "minItems": 3}
+    assert fits(schema, sample(schema))

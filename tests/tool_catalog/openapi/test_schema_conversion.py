@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import jsonschema_rs
 import pytest
 from hypothesis import given
@@ -226,3 +228,54 @@ def test_whatever_stands_in_the_file_the_result_is_a_usable_schema(
     for found in (result, answer, root):
         assert META_SCHEMA.is_valid(found), found
         jsonschema_rs.Draft202012Validator(found)
+
+
+def test_a_choice_is_no_level_of_its_own_and_one_that_is_cut_still_takes_any_of_its_values() -> None:
+    value = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    schema: Json = {"type": "object", "properties": {"value": value}}
+    for _ in range(INPUT_DEPTH - 2):
+        schema = {"type": "object", "properties": {"inner": {"oneOf": [schema, {"type": "string"}]}}}
+    kept, notes = converted(schema)
+    assert notes == []
+    assert '"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]' in json.dumps(kept)
+    cut, notes = converted({"type": "object", "properties": {"a": {"oneOf": [schema, {"type": "string"}]}}})
+    assert [note.rsplit(": ", 1)[1] for note in notes] == [f"deeper than {INPUT_DEPTH} levels; any value from here on"]
+    assert '"value": {}' in json.dumps(cut)
+
+
+def test_a_choice_that_contains_itself_takes_any_value_there() -> None:
+    value = {"oneOf": [{"type": "string"}, {"type": "array", "items": ref("Value")}]}
+    kept, notes = converted({"type": "object", "properties": {"value": ref("Value")}}, Value=value)
+    assert kept["properties"]["value"] == {"anyOf": [{"type": "string"}, {"type": "array", "items": {}}]}
+    assert notes == ["properties.value.oneOf.1.items: Value contains itself; any value from here on"]
+
+
+def test_a_parent_offers_what_its_children_add_and_requires_only_what_is_its_own() -> None:
+    parent = {
+        "type": "object",
+        "required": ["kind"],
+        "properties": {"kind": {"type": "string", "enum": ["any"]}},
+        "discriminator": {"propertyName": "kind"},
+    }
+    daily = {"allOf": [ref("Parent"), {"properties": {"kind": {"type": "string", "enum": ["daily"]}}}]}
+    weekly = {
+        "allOf": [ref("Parent"), {"required": ["day"], "properties": {"day": {"type": "integer"}}}],
+        "properties": {"kind": {"type": "string", "enum": ["weekly"]}},
+    }
+    kept, _ = converted(ref("Parent"), Parent=parent, Daily=daily, Weekly=weekly)
+    assert kept == {
+        "type": "object",
+        "properties": {
+            "kind": {"type": "string", "enum": ["any", "daily", "weekly"]},
+            "day": {"type": "integer"},
+        },
+        "required": ["kind"],
+        "additionalProperties": True,
+    }
+
+
+def test_what_a_request_declares_itself_is_sent_although_its_parent_calls_it_read_only() -> None:
+    base = {"type": "object", "properties": {"id": {"type": "string", "readOnly": True}, "at": {"readOnly": True}}}
+    own = {"allOf": [ref("Base"), {"properties": {"id": {"type": "string", "description": "Which one."}}}]}
+    kept, _ = converted(own, Base=base)
+    assert kept["properties"] == {"id": {"type": "string", "description": "Which one."}}

@@ -42,4 +42,4 @@ def _arguments(location: str, schema: Json) -> list[Json]:
 
 
 def _padded(text: str, least: int) -> str:
-    return text if len(" ".join(text.split())) >= least else f"{text} {'words ' * (least // 5)}".strip()
+    return text if len(" ".join(text.split())) >= least else f"{text} {'words ' * (least // 6 + 1)}".strip()

@@ -1,0 +1,172 @@
+"""What holds for the import of any document, whatever it describes.
+
+- Every draft compiles once its missing words are filled in: there is no draft that no person can repair.
+- Each request example of the document is accepted by the tool made from its operation, and leaves as it is documented.
+
+Run on a document of your own: `python -m tests.tool_catalog.openapi.self_test FILE...`
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+
+from functions.gateway import paging, requests
+from functions.gateway.errors import ToolFailure
+from tests.tool_catalog.openapi.words import fill_in
+from tool_catalog import catalog, cli
+from tool_catalog.catalog import Catalog, Tool, media_kind
+from tool_catalog.compiler import to_bytes
+from tool_catalog.openapi import importer
+from tool_catalog.openapi.document import Document, Operation, Unresolvable, read
+from tool_catalog.openapi.progress import Progress
+
+Json = Any
+
+
+@dataclass
+class Findings:
+    """Of one document: operations, methods, problems that no words mend, and request examples."""
+
+    operations: int = 0
+    methods: int = 0
+    passing: int = 0
+    problems: list[str] = field(default_factory=list)
+    examples: int = 0
+    refused: list[str] = field(default_factory=list)
+
+
+def examine(source: Path, folder: Path) -> Findings:
+    """Import `source` into `folder`, and try both."""
+    report = importer.run(importer.Options(source, "tried", folder), Progress(StringIO(), lambda: 0.0))
+    found = Findings(report.operations, report.methods, report.passed)
+    fill_in(folder / "tried")
+    built, problems = cli.build(folder / "tried")
+    found.problems = [str(problem) for problem in problems]
+    if built is None:
+        return found
+    loaded = catalog.read(to_bytes(built), "tried.json")
+    document = read(source)
+    known = json.loads((folder / "tried" / importer.MEMORY).read_text())["operations"]
+    tools = {(tool.resource, tool.method): tool for tool in loaded.tools.values()}
+    for operation in document.operations():
+        if isinstance(operation, Operation) and tuple(known.get(operation.key, ())) in tools:
+            tool = tools[tuple(known[operation.key])]
+            for example in body_examples(document, operation, tool):
+                found.examples += 1
+                if problem := tried(tool, loaded, example):
+                    found.refused.append(f"{operation.key}: {problem}")
+    return found
+
+
+def body_examples(document: Document, operation: Operation, tool: Tool) -> Iterator[Json]:
+    """The examples of the request body, in the media type that the tool sends."""
+    try:
+        body = document.resolve(operation.data.get("requestBody"))
+        for media_type, entry in (body.get("content") or {}).items():
+            media = document.resolve(entry)
+            if media_kind(media_type) != media_kind(tool.request.media_type):
+                continue
+            if "example" in media:
+                yield media["example"]
+            for example in (media.get("examples") or {}).values():
+                if "value" in (resolved := document.resolve(example)):
+                    yield resolved["value"]
+            return
+    except Unresolvable:
+        return
+
+
+def tried(tool: Tool, loaded: Catalog, example: Json) -> str:
+    """Why the example is refused, or how the body that leaves differs from it; "" if neither."""
+    given = {**tool.example, **arguments(tool, example)}
+    for name in [name for name in given if is_body(tool, name) and name not in arguments(tool, example)]:
+        del given[name]
+    schema = tool.definition["inputSchema"]
+    error = next(iter(jsonschema_rs.Draft202012Validator(schema, validate_formats=True).iter_errors(given)), None)
+    if error is not None:
+        return f"{'.'.join(map(str, error.instance_path))}: {error.message[:160]}"
+    try:
+        request = requests.build(tool, given, loaded.base_url, {}, paging.start(tool, given))
+    except ToolFailure as failure:
+        return failure.message
+    if media_kind(tool.request.media_type) != "json":
+        return ""
+    sent = json.loads(request.body) if request.body else {}
+    return "" if is_part(sent, example) else f"differs at {difference(example, sent, '')}"
+
+
+def is_part(sent: Json, example: Json, levels: int = 2) -> bool:
+    """Whether the example leaves as it is, less members of its root that the source calls readOnly or does not know.
+
+    What is inside an argument is compared as it is; only the root, and a wrapper around it, are made of arguments.
+    """
+    if sent == example:
+        return True
+    if not (levels and isinstance(sent, Mapping) and isinstance(example, Mapping)):
+        return False
+    return all(name in example and is_part(value, example[name], levels - 1) for name, value in sent.items())
+
+
+def difference(one: Json, other: Json, path: str) -> str:
+    """The first place where two values differ."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in (*one, *other):
+            if name not in one or name not in other or one[name] != other[name]:
+                return difference(one.get(name, ...), other.get(name, ...), f"{path}.{name}")
+    shown = ["nothing" if value is ... else json.dumps(value)[:60] for value in (one, other)]
+    return f"{path}: {' became '.join(shown)}"
+
+
+def arguments(tool: Tool, example: Json) -> dict[str, Json]:
+    """The arguments that give this body."""
+    found: dict[str, Json] = {}
+    rest = dict(example) if isinstance(example, Mapping) else example
+    whole = ""
+    for parameter in tool.request.parameters:
+        if parameter.location != "body" or parameter.argument is None:
+            continue
+        if parameter.name == "":
+            whole = parameter.argument
+            continue
+        steps = parameter.name[1:].split("/") if parameter.name.startswith("/") else [parameter.name]
+        value: Json = example
+        for step in (step.replace("~1", "/").replace("~0", "~") for step in steps):
+            value = value.get(step, ...) if isinstance(value, Mapping) else ...
+        if value is not ...:
+            found[parameter.argument] = value
+            rest.pop(steps[0], None)
+    if whole and rest:
+        found[whole] = rest
+    return found
+
+
+def is_body(tool: Tool, name: str) -> bool:
+    return any(one.argument == name and one.location == "body" for one in tool.request.parameters)
+
+
+def main() -> None:
+    for name in sys.argv[1:]:
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            found = examine(Path(name), Path(folder))
+        print(
+            f"{Path(name).name}: {found.operations} operations, {found.methods} methods, {found.passing} pass; "
+            f"{len(found.problems)} problems that words do not mend; {found.examples - len(found.refused)} of "
+            f"{found.examples} request examples accepted; {time.monotonic() - started:.1f} s"
+        )
+        for line in (*found.problems[:15], *found.refused[:25]):
+            print("   ", line[:300])
+
+
+if __name__ == "__main__":
+    main()
