@@ -29,6 +29,7 @@ from tool_catalog.openapi.document import CannotImport, Document, Operation, Unr
 from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Placement, Seen, placements
 from tool_catalog.openapi.merge import Merged, Unreadable, merge, tree
+from tool_catalog.openapi.pin_proposals import propose
 from tool_catalog.openapi.progress import Progress
 from tool_catalog.openapi.record_files import RecordFile, instruct, resource_files, tool_names
 from tool_catalog.openapi.report import Report
@@ -103,7 +104,9 @@ def _run(options: Options, progress: Progress) -> Report:
         draft_texts=options.draft_texts,
     )
     methods = _methods(context, seen, where, found_answers, report, progress=progress)
-    files = {INTEGRATION_FILE: RecordFile(made.data, made.comments), **resource_files(methods, where, found_answers)}
+    integration_file = RecordFile(made.data, made.comments)
+    propose(methods, where, integration_file)
+    files = {INTEGRATION_FILE: integration_file, **resource_files(methods, where, found_answers)}
     options.into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.into, prefix=f".{options.integration}.") as temporary:
         staged = Path(temporary) / options.integration

@@ -23,7 +23,7 @@ from tool_catalog.yaml_source import KeyPath, Problem, read
 Tree = dict[str, Any]
 """Digests by key: a string for a value, a Tree for a mapping that is merged key by key."""
 
-GENERATED = ("# guessed:", "# cut:", "# shortened", "# from the source", "# the source")
+GENERATED = ("# guessed:", "# pin:", "# pinnable:", "# cut:", "# shortened", "# from the source", "# the source")
 """How a generated comment begins. It is removed together with its value."""
 
 

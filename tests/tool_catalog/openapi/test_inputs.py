@@ -335,3 +335,22 @@ def test_made_up_texts_are_marked_and_compile_only_where_drafts_are_allowed(impo
     tool = tools["get_single_parcels_parcel"]
     assert tool.definition["description"] == "DRAFT: Get parcel. It sends GET /parcels. Returns ok."
     assert tool.definition["inputSchema"]["properties"]["sortBy"]["description"] == "DRAFT: the sort by of the parcels."
+
+
+def test_ids_that_recur_are_proposed_as_pins_in_lines_to_uncomment(imports: Import, into: Path) -> None:
+    data = read(INPUTS / "op_security.yaml").data
+    team = {"name": "team_id", "in": "query", "description": "The team they belong to.", "schema": {"type": "string"}}
+    for path in ("/parcels", "/depots", "/admin"):
+        data["paths"][path]["get"]["parameters"] = [team]
+    imports(data)
+    integration = into / "parcels" / "integration.yaml"
+    proposed = "# guessed: a server could be pinned to these ids: team_id in 3 of 4 methods\n# pinnable: [team_id]\n"
+    assert proposed in integration.read_text()
+    assert "    # pin: {kind: arguments}\n" in (into / "parcels" / "depots.yaml").read_text()
+    assert "# pin:" not in (into / "parcels" / "open.yaml").read_text()
+    for file in (into / "parcels").glob("*.yaml"):
+        file.write_text(file.read_text().replace("# pinnable:", "pinnable:").replace("# pin:", "pin:"))
+    built, problems = cli.build(into / "parcels")
+    assert problems == []
+    assert built is not None
+    assert built["pinnable"] == ["team_id"]
