@@ -10,16 +10,10 @@ from tool_catalog.catalog import JSON_MEDIA_TYPE, STANDARD_METHODS, Json
 from tool_catalog.compiler import DESCRIPTION_LENGTH, TITLE_LENGTH
 from tool_catalog.gate import DRAFT
 from tool_catalog.naming import singular
-from tool_catalog.openapi.arguments import (
-    Context,
-    NotCallable,
-    Subject,
-    arguments,
-    example,
-    object_schema,
-)
+from tool_catalog.openapi.arguments import arguments, example, object_schema
 from tool_catalog.openapi.responses import Response, guessed_paging, item_schema
 from tool_catalog.openapi.schema_conversion import Note
+from tool_catalog.openapi.subjects import Context, NotCallable, Subject
 from tool_catalog.openapi.texts import ended, fitted, plain
 from tool_catalog.yaml_source import KeyPath
 

@@ -24,7 +24,6 @@ from tool_catalog.atomic_write import write_atomically
 from tool_catalog.catalog import Json
 from tool_catalog.compiler import compile_catalog
 from tool_catalog.openapi import drafts, integration, responses, servers
-from tool_catalog.openapi.arguments import Context, NotCallable, Subject
 from tool_catalog.openapi.document import CannotImport, Document, Operation, Unresolvable, read
 from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Placement, Seen, placements
@@ -35,6 +34,7 @@ from tool_catalog.openapi.record_files import RecordFile, instruct, resource_fil
 from tool_catalog.openapi.report import Report
 from tool_catalog.openapi.responses import Response
 from tool_catalog.openapi.schema_conversion import Note
+from tool_catalog.openapi.subjects import Context, NotCallable, Subject
 from tool_catalog.openapi.yaml_text import document as yaml_document
 from tool_catalog.records import INTEGRATION_FILE, SLUG, Records, read_folder
 from tool_catalog.yaml_source import Problem

@@ -11,12 +11,12 @@ from tool_catalog import naming
 from tool_catalog.catalog import STANDARD_METHODS, Json
 from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi import integration
-from tool_catalog.openapi.arguments import names_the_id
 from tool_catalog.openapi.combining import listed
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Placement, Seen
 from tool_catalog.openapi.responses import Response, item_schema
+from tool_catalog.openapi.subjects import names_the_id
 from tool_catalog.records import INTEGRATION_FILE
 from tool_catalog.yaml_source import KeyPath
 

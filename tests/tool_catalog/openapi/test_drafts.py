@@ -6,10 +6,10 @@ import pytest
 
 from functions.gateway.json_text import Json
 from tool_catalog.openapi import drafts, integration, responses
-from tool_catalog.openapi.arguments import Context, Subject
 from tool_catalog.openapi.document import Document, Operation
 from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Placement
+from tool_catalog.openapi.subjects import Context, Subject
 
 OBJECT = {"type": "object", "properties": {"id": {"type": "string"}, "name": {"type": "string"}}}
 
