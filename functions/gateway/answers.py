@@ -226,7 +226,8 @@ def _meaning(tool: Tool, label: str, status: int, quoted: str, rate_limit: RateL
         return f"{label} reports a conflict with what is there (409){quoted}. Read the present state, then decide again"
     if status == 429:
         wait = rate_limit.retry_after_seconds if rate_limit else None
-        pause = f"wait {wait} s" if wait is not None else "wait (no time was given; start with 10 s and double it)"
+        unknown = "wait (no usable time was given; start with 10 s and double it)"
+        pause = unknown if wait is None else f"wait {wait} s"
         return f"{label} is limiting the rate of calls (429){quoted}. Nothing was done; {pause}, then repeat the call"
     if refused_unsure(status):
         return f"{label} failed ({status}){quoted}; {effect(changes_nothing=tool.access == 'read')}"

@@ -1,13 +1,14 @@
 """What "slow down" means: an upstream's rate-limit headers, normalised.
 
-Every duration is in whole seconds from now, whatever the upstream sent: seconds, an epoch time, or an HTTP date.
-Nothing is invented: a value the upstream did not send, or that cannot be read, is None. Whatever an upstream sends,
-reading it never fails: it decorates a call that has been carried out.
+Every duration is in whole seconds from now, whatever the upstream sent: seconds, milliseconds, a duration, an epoch
+time or a date. Nothing is invented: a value that is missing or cannot be read is None. Nothing raises, because a header
+is decoration on an answer that has come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -19,9 +20,29 @@ EPOCH_THRESHOLD = 1_000_000_000
 MILLISECONDS_THRESHOLD = 100_000_000_000
 """A reset value from here on is an epoch time in milliseconds (in seconds it would be the year 5138)."""
 
+MAX_SECONDS = 32 * 24 * 3600
+"""Longest wait that is believed. The longest windows in use are months; a longer wait is a mistake or an attack."""
 
-COUNT_DIGITS = 15
-"""Digits of a number of requests: beyond any limit there is, and within what every JSON reader takes exactly."""
+MAX_COUNT_DIGITS = 15
+"""Digits of a count that are believed; an int64 has 19."""
+
+MAX_VALUE_CHARS = 1_000
+"""Characters of a header that are read. A date has 29, a list of several policies some hundred."""
+
+PREFIXES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-")
+"""Beginnings of the common names of `limit`, `remaining` and `reset`, the first found first."""
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_DURATION = re.compile(r"(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:ms|s|m|h|d))+")
+_PART = re.compile(r"([0-9.]+)(ms|s|m|h|d)")
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
+_ITEM = re.compile(
+    r'(?:"([^"]*)"|([A-Za-z*][A-Za-z0-9_.*:/-]*))'
+    r'((?:[ \t]*;[ \t]*[a-z*][a-z0-9_.*-]*(?:="[^"]*"|=[^;,"]*)?)*)'
+)
+_PARAMETER = re.compile(r"([a-z*][a-z0-9_.*-]*)=([0-9]+)")
+_MEMBER = re.compile(r"(limit|remaining|reset)[ \t]*=[ \t]*([0-9]+)")
+_BETWEEN_VALUES = re.compile(r",[ \t]*(?=[0-9]+(?:\.[0-9]+)?[ \t]*(?:,|$)|[A-Z][a-z]{2,8},)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,48 +72,115 @@ class RateLimit:
 def read(headers: Mapping[str, str], names: Mapping[str, str], status: int, now: datetime) -> RateLimit | None:
     """Normalise the headers of an upstream answer; None when there is nothing in them.
 
-    `headers`  lower-case names. `names`: the integration's own header names for limit, remaining, reset and
-               retry_after; the IETF draft's `RateLimit-*` and RFC 9110's `Retry-After` are read too. A 429 without the
-               latter takes the reset.
+    `headers`  lower-case names; the values of repeated lines are joined by commas.
+    `names`    the integration's own header names for limit, remaining, reset and retry_after. The common names, the
+               IETF drafts' `RateLimit` and `RateLimit-Policy`, and `Retry-After` are read too. A 429 without a wait
+               takes the reset.
     """
 
     def first(kind: str) -> str | None:
         own = names.get(kind, "").lower()
-        return headers.get(own) or headers.get(f"ratelimit-{kind}") or headers.get(f"x-ratelimit-{kind}")
+        found = headers.get(own) or next(filter(None, (headers.get(f"{prefix}{kind}") for prefix in PREFIXES)), None)
+        return found[:MAX_VALUE_CHARS] if found else None
 
-    retry_after = _seconds(headers.get(names.get("retry_after", "").lower()) or headers.get("retry-after"), now)
+    drafted = _drafted(headers)
+    limit = _count(first("limit"))
+    remaining = _count(first("remaining"))
     reset = _seconds(first("reset"), now)
+    limit = drafted.limit if limit is None else limit
+    remaining = drafted.remaining if remaining is None else remaining
+    reset = drafted.reset_seconds if reset is None else reset
+    retry_after = _seconds(headers.get(names.get("retry_after", "").lower()), now)
+    if retry_after is None:
+        retry_after = _milliseconds(headers.get("retry-after-ms"))
+    if retry_after is None:
+        retry_after = _seconds(headers.get("retry-after"), now)
     if status == 429 and retry_after is None:
         retry_after = reset
-    found = RateLimit(_count(first("limit")), _count(first("remaining")), reset, retry_after)
+    found = RateLimit(limit, remaining, reset, retry_after)
     return None if found == RateLimit() else found
+
+
+def _drafted(headers: Mapping[str, str]) -> RateLimit:
+    """The IETF drafts' own fields: `limit=10, remaining=0, reset=42` up to draft 7, later `"name";r=0;t=42` beside a
+    `RateLimit-Policy` of `"name";q=10;w=60`. Of several policies, the one with the least left and the longest wait."""
+    text = headers.get("ratelimit", "")[:MAX_VALUE_CHARS]
+    if members := dict(_MEMBER.findall(text)):
+        return RateLimit(_count(members.get("limit")), _count(members.get("remaining")), _bounded(members.get("reset")))
+    policies = dict(_items(headers.get("ratelimit-policy", "")))
+    limits = [
+        RateLimit(_count(policies.get(name, {}).get("q")), _count(parameters.get("r")), _bounded(parameters.get("t")))
+        for name, parameters in _items(text)
+    ]
+    if not limits:
+        quotas = [quota for policy in policies.values() if (quota := _count(policy.get("q"))) is not None]
+        return RateLimit(min(quotas)) if quotas else RateLimit()
+    return min(limits, key=lambda one: (one.remaining is None, one.remaining or 0, -(one.reset_seconds or 0)))
+
+
+def _items(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Name and numeric parameters of each item of a structured list (RFC 9651)."""
+    for quoted, token, parameters in _ITEM.findall(text[:MAX_VALUE_CHARS]):
+        yield quoted or token, dict(_PARAMETER.findall(parameters))
 
 
 def _count(text: str | None) -> int | None:
     """A whole number; of the draft form "100, 100;w=60" the first."""
     if text is None:
         return None
-    head = text.split(",")[0].split(";")[0].strip()
-    return int(head) if head.isascii() and head.isdigit() and len(head) <= COUNT_DIGITS else None
+    head = text[:MAX_VALUE_CHARS].split(",")[0].split(";")[0].strip()
+    return int(head) if head.isascii() and head.isdigit() and len(head) <= MAX_COUNT_DIGITS else None
 
 
 def _seconds(text: str | None, now: datetime) -> int | None:
-    """Seconds from `now`, never negative: of a number of seconds, an epoch time, or an HTTP date."""
+    """Seconds from `now`, never negative: of a number of seconds, a duration, an epoch time, or a date. Of several
+    values, as two header lines make them, the longest."""
     if text is None:
         return None
-    text = text.strip()
-    try:
-        number = float(text)
-    except ValueError:
+    values = _BETWEEN_VALUES.split(text[:MAX_VALUE_CHARS])
+    waits = [wait for value in values if (wait := _wait(value.strip(), now)) is not None]
+    return max(waits, default=None)
+
+
+def _wait(text: str, now: datetime) -> int | None:
+    number = _number(text)
+    if number is not None:
+        if number >= MILLISECONDS_THRESHOLD:
+            number /= 1000
+        return _whole(number - now.timestamp() if number >= EPOCH_THRESHOLD else number)
+    if _DURATION.fullmatch(text):
+        return _whole(sum(float(amount) * _UNITS[unit] for amount, unit in _PART.findall(text)))
+    moment = _moment(text)
+    return None if moment is None else _whole((moment - now).total_seconds())
+
+
+def _moment(text: str) -> datetime | None:
+    """An HTTP date, or a date of ISO 8601; None for one without an offset from UTC."""
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
-            moment = parsedate_to_datetime(text)
-            return max(0, ceil((moment - now).total_seconds())) if moment.tzinfo else None
-        except (ValueError, OverflowError):
-            return None
-    if not 0 <= number < 1e15:
-        return None
-    if number >= MILLISECONDS_THRESHOLD:
-        number /= 1000
-    if number >= EPOCH_THRESHOLD:
-        number -= now.timestamp()
-    return max(0, ceil(number))
+            moment = parse(text)
+            if moment.utcoffset() is not None:
+                return moment
+        except (ValueError, OverflowError, TypeError, IndexError):
+            continue
+    return None
+
+
+def _milliseconds(text: str | None) -> int | None:
+    number = None if text is None else _number(text.strip())
+    return None if number is None else _whole(number / 1000)
+
+
+def _bounded(text: str | None) -> int | None:
+    number = None if text is None else _number(text)
+    return None if number is None else _whole(number)
+
+
+def _number(text: str) -> float | None:
+    """A decimal number that is not negative."""
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _whole(seconds: float) -> int | None:
+    """Whole seconds, rounded up; None for a wait that nobody means."""
+    return max(0, ceil(seconds)) if seconds <= MAX_SECONDS else None

@@ -39,6 +39,30 @@ def epoch(seconds: float) -> str:
         ("1e300", None),
         ("Sat, 99 Nov 2026 12:00:00 GMT", None),
         ("Sat, 21 Nov 2026 12:00:45 -0000", None),
+        ("6m0s", 360),
+        ("1h2m3.5s", 3_724),
+        ("250ms", 1),
+        ("17s", 17),
+        ("1d", 86_400),
+        ("s", None),
+        ("6m 0s", None),
+        ("2026-11-21T12:00:45Z", 45),
+        ("2026-11-21T13:00:45+01:00", 45),
+        ("2026-11-21T12:00:45", None),
+        ("17, 42", 42),
+        ("42, 17", 42),
+        ("17, soon", None),
+        ("Sat, 21 Nov 2026 12:00:09 GMT, Sat, 21 Nov 2026 12:00:45 GMT", 45),
+        ("5, Sat, 21 Nov 2026 12:00:45 GMT", 45),
+        ("2764800", 2_764_800),
+        ("2764801", None),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", None),
+        ("Sat, 21 Nov 2026 12:00:45 +9999999999", None),
+        ("Sat, 21 Nov 9999 12:00:45 GMT", None),
+        ("9" * 5_000, None),
+        ("1_000", None),
+        ("1e3", None),
+        ("infs", None),
     ],
 )
 def test_a_time_in_any_form_is_whole_seconds_from_now(text: str, seconds: int | None) -> None:
@@ -109,3 +133,50 @@ def test_whatever_an_upstream_sends_is_read_without_a_failure(text: str, status:
     """A limit of 5,000 digits, and a date in the year 99999999999, turned a write that was done into a 500."""
     found = read(dict.fromkeys(NAMES, text), {}, status, NOON)
     assert found is None or all(value is None or value >= 0 for value in found.to_json().values())
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({"ratelimit": '"default";r=0;t=41'}, RateLimit(None, 0, 41, 41)),
+        ({"ratelimit": '"default";r=0;t=41', "ratelimit-policy": '"default";q=100;w=60'}, RateLimit(100, 0, 41, 41)),
+        (
+            {
+                "ratelimit": '"burst";r=3;t=1, "day";r=0;t=7200;pk=:cHs=:',
+                "ratelimit-policy": '"burst";q=10;w=1,"day";q=1000;qu="requests";w=86400',
+            },
+            RateLimit(1_000, 0, 7_200, 7_200),
+        ),
+        ({"ratelimit": "default;r=0;t=41"}, RateLimit(None, 0, 41, 41)),
+        ({"ratelimit": "limit=10, remaining=0, reset=42"}, RateLimit(10, 0, 42, 42)),
+        ({"ratelimit": "limit=10,remaining=0,reset=42", "ratelimit-policy": "10;w=60"}, RateLimit(10, 0, 42, 42)),
+        ({"ratelimit-policy": '"default";q=100;w=60'}, RateLimit(100)),
+        ({"ratelimit-limit": "100", "ratelimit-remaining": "0", "ratelimit-reset": "42"}, RateLimit(100, 0, 42, 42)),
+        ({"x-rate-limit-limit": "15", "x-rate-limit-reset": epoch(30)}, RateLimit(15, None, 30, 30)),
+        ({"retry-after-ms": "1500"}, RateLimit(retry_after_seconds=2)),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, RateLimit(retry_after_seconds=2)),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, RateLimit(retry_after_seconds=9)),
+        ({"x-ratelimit-reset": "6m0s"}, RateLimit(reset_seconds=360, retry_after_seconds=360)),
+        ({"ratelimit": "9" * 5_000, "x-ratelimit-limit": "9" * 5_000}, None),
+        ({"ratelimit": '"default";r=' + "9" * 5_000}, RateLimit()),
+        ({"ratelimit": '"default', "ratelimit-policy": ";;;;====,,,,"}, None),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_429_is_read_in_every_dialect(headers: dict[str, str], found: RateLimit | None) -> None:
+    assert read(headers, {}, 429, NOON) == (None if found == RateLimit() else found)
+
+
+DIALECTS = st.sampled_from(
+    ["retry-after", "retry-after-ms", "ratelimit", "ratelimit-policy", "ratelimit-reset", "x-ratelimit-limit"]
+)
+PIECES = st.sampled_from(
+    [*("1", "99999999999999999999", "r=0", "t=1", "q=", "6m", "ms", "Sat, ", "GMT", "e9", "é"), *';,"=-.']
+)
+
+
+@given(st.dictionaries(DIALECTS, st.lists(PIECES, max_size=40).map("".join)))
+def test_nonsense_in_the_grammar_of_any_dialect_is_no_time(headers: dict[str, str]) -> None:
+    found = read(headers, {}, 429, NOON)
+    if found is not None:
+        assert all(value is None or 0 <= value < 10**15 for value in found.to_json().values())
