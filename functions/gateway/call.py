@@ -27,7 +27,7 @@ from functions.gateway import (
     settle,
 )
 from functions.gateway.answers import Answer
-from functions.gateway.errors import LostResult, OutOfScope, ToolFailure, UpstreamRefused, WrongArguments
+from functions.gateway.errors import CallLimited, LostResult, OutOfScope, ToolFailure, UpstreamRefused, WrongArguments
 from functions.gateway.grants import Target
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
@@ -145,15 +145,23 @@ class UnknownTool:
 
 
 async def run(
-    call: ToolCall, target: Target, catalog: Catalog, *, sender: Sender, settings: Settings
+    call: ToolCall,
+    target: Target,
+    catalog: Catalog,
+    *,
+    sender: Sender,
+    settings: Settings,
+    admit: Callable[[], None] = lambda: None,
 ) -> Done | Failed | UnknownTool:
-    """Carry out one call. Nothing is raised for bad input or a bad upstream."""
+    """Carry out one call. Nothing is raised for bad input or a bad upstream. `admit` raises CallLimited for a call that
+    has to wait."""
     upstream = _Upstream(call, target, catalog, sender)
     try:
         prepared = selection.find(catalog, target.config, call.name)
     except errors.UnknownTool as unknown:
         return UnknownTool(unknown.message)
     try:
+        admit()
         settled = settle.arguments(prepared, call.arguments)
         pinned = _checked_and_pinned(prepared, target, settled.arguments)
         position = _position(prepared.tool, pinned)
@@ -162,6 +170,8 @@ async def run(
         answer = await _answer(upstream, prepared.tool, pinned, position)
         answer = _within_pins(prepared.tool, target, answer)
         body = await _in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
+    except CallLimited as failure:
+        return Failed(prepared.tool, failure, Trace(rate_limit=failure.rate_limit))
     except ToolFailure as failure:
         return Failed(prepared.tool, failure, upstream.trace())
     except Exception as error:

@@ -17,6 +17,7 @@
     |-- UnknownTool                 no model can fix it: JSON-RPC -32602
     `-- ToolFailure                 a smarter model could fix it: a result with isError
         |-- WrongArguments     400  `problems` lists all of them
+        |-- CallLimited        429  the server's own limit of calls; nothing was sent
         |-- OutOfScope         403  another entity than the pinned one
         |-- UpstreamRefused         the upstream's own status and body
         |-- UpstreamUnreadable 502  an answer that is not what the API documents
@@ -37,6 +38,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from functions.gateway.json_text import Json, well_formed
+from functions.gateway.rate_limits import RateLimit
 from functions.gateway.wording import listed
 
 SHOWN_FRAMES = 6
@@ -181,6 +183,16 @@ class WrongArguments(ToolFailure):
     def lines(self) -> tuple[str, ...]:
         """The problems."""
         return self.problems
+
+
+class CallLimited(ToolFailure):
+    """The server has had as many calls as it accepts. `rate_limit` says when the next one may come."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, message: str, rate_limit: RateLimit) -> None:
+        super().__init__(message, sent=False)
+        self.rate_limit = rate_limit
 
 
 class OutOfScope(ToolFailure):

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from functions.gateway import credentials
+from functions.gateway.call_limits import CallRate
 from functions.gateway.credentials import Credential
 from functions.gateway.json_text import Json
 
@@ -39,6 +40,7 @@ class ServerConfig:
     `write_ids` on a pinned server, the other ids that writes may name: {id: values}, "*" for every value.
     `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
     `defaults`  the same shape: used where the caller says nothing.
+    `rate_limit`  how many calls the server takes; None = the deployment's own limit.
     """
 
     methods: tuple[str, ...] = ()
@@ -48,6 +50,7 @@ class ServerConfig:
     write_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fixed: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    rate_limit: CallRate | None = None
 
     def to_json(self) -> dict[str, Json]:
         """The `config` object of the management API."""
@@ -59,6 +62,7 @@ class ServerConfig:
             "write_ids": {name: list(values) for name, values in self.write_ids.items()},
             "fixed": {tool: dict(arguments) for tool, arguments in self.fixed.items()},
             "defaults": {tool: dict(arguments) for tool, arguments in self.defaults.items()},
+            "rate_limit": self.rate_limit.to_json() if self.rate_limit else None,
         }
 
     @classmethod
@@ -72,6 +76,7 @@ class ServerConfig:
             write_ids={name: tuple(values) for name, values in (value.get("write_ids") or {}).items()},
             fixed=value.get("fixed") or {},
             defaults=value.get("defaults") or {},
+            rate_limit=CallRate.from_json(value["rate_limit"]) if value.get("rate_limit") else None,
         )
 
 

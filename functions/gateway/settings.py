@@ -45,6 +45,10 @@ class Settings:
     private_upstreams: bool = _setting(False, "allow account base URLs with http or private addresses (laptop, CI)")
 
     # How large, how long.
+    calls_per_minute: int = _setting(
+        6_000, "calls per minute of a server whose config sets no limit, in each process", least=1, most=600_000
+    )
+    call_burst: int = _setting(600, "calls at once of such a server", least=1, most=600_000)
     max_request_bytes: int = _setting(1_000_000, "bytes of one MCP or management request", least=1_000, most=6_000_000)
     call_timeout_seconds: int = _setting(25, "longest wait for an upstream, in seconds", least=1, most=840)
     deadline_margin_ms: int = _setting(1_500, "kept back from the platform's time, in ms", least=100, most=60_000)

@@ -40,6 +40,7 @@ for name in QUIET:
     logging.getLogger(name).setLevel(logging.WARNING)
 store = _store(settings)
 sender = Sender(settings)
-methods = Methods(settings, sender, Audit(settings, store, sys.stdout))
+shared = store if settings.store == "dynamodb" else None
+methods = Methods(settings, sender, Audit(settings, store, sys.stdout), shared=shared)
 endpoint = Endpoint(settings=settings, store=store, methods=methods)
 handler = Mangum(endpoint, lifespan="off")

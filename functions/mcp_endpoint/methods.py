@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from functions.gateway import audit, prepared, selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call_limits import CallLimits, CallRate, Marks
 from functions.gateway.credentials import SealError, token_key
 from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, PosternError
 from functions.gateway.grants import Grant, Target, digest, write_time
@@ -75,6 +76,7 @@ class Methods:
 
     `log`           takes an entry of each tool call; None = none is written.
     `load_catalog`  name of an integration -> its catalogue. Raises CatalogError.
+    `shared`        the store where several processes count the calls of a server that sets a limit.
     """
 
     def __init__(
@@ -85,12 +87,14 @@ class Methods:
         *,
         load_catalog: Callable[[str], Catalog] = catalogs.load,
         page_bytes: int = PAGE_BYTES,
+        shared: Marks | None = None,
     ) -> None:
         self._settings = settings
         self._sender = sender
         self._log = log
         self._load_catalog = load_catalog
         self._listings = Listings(page_bytes)
+        self._limits = CallLimits(CallRate(settings.calls_per_minute, settings.call_burst), shared)
 
     async def answer(self, call: Call, visit: Visit) -> MethodResult:
         """Carry out one method. Raises RpcError."""
@@ -128,7 +132,12 @@ class Methods:
         asked = ToolCall(call.params["name"], call.params.get("arguments") or {}, visit.now, visit.deadline, call.trace)
         elapsed = asyncio.get_running_loop().time
         started = elapsed()
-        outcome = await run(asked, target, catalog, sender=self._sender, settings=self._settings)
+
+        def admit() -> None:
+            grant = visit.grant
+            self._limits.take(grant.id, grant.config.rate_limit, elapsed, visit.now.timestamp())
+
+        outcome = await run(asked, target, catalog, sender=self._sender, settings=self._settings, admit=admit)
         if isinstance(outcome, Failed):
             log_detail(outcome.failure, visit.request_id)
         written = _written(outcome)

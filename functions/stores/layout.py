@@ -53,6 +53,11 @@ def use(server_id: str) -> Key:
     return Key(f"USE#{server_id}")
 
 
+def call_mark(server_id: str) -> Key:
+    """How far the calls of a server with a limit of its own are ahead of the clock; rewritten by each call."""
+    return Key(f"CALLS#{server_id}")
+
+
 def account_state(account_id: str) -> Key:
     """What a call showed about an account, e.g. `needs_reauth` after a 401 from the upstream."""
     return Key(f"STATE#{account_id}")

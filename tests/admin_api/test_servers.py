@@ -52,6 +52,7 @@ def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str
             "write_ids": {},
             "fixed": {},
             "defaults": {},
+            "rate_limit": None,
         },
         "expires_at": "2026-12-31T23:59:59Z",
         "created_by": "tok_root",
@@ -122,7 +123,7 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
          'expiry: unknown key; did you mean "expires_at"? valid: name, config, expires_at'),
         ({"name": "s", "config": {"metods": []}},
          'config.metods: unknown key; did you mean "methods"? '
-         "valid: methods, tags, require_api_token_auth, pins, write_ids, fixed, defaults"),
+         "valid: methods, tags, require_api_token_auth, pins, write_ids, fixed, defaults, rate_limit"),
         ({"name": "s", "config": {"methods": "read"}}, 'config.methods is "read"; it must be a list'),
         ({"name": "s", "config": {"methods": [1]}}, "config.methods.0 is 1; it must be a string"),
         ({"name": "s", "config": {"require_api_token_auth": "yes"}},
@@ -137,7 +138,7 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
          f'config.pins.user_id is "{"x" * 80}..."; it has 257 characters; a pin is the id of one entity: '
          '1 to 256 printable characters, not the wildcard "*"'),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": "x" * 20_000}}}},
-         "config has 20,122 bytes as JSON; at most 16,384 are allowed"),
+         "config has 20,140 bytes as JSON; at most 16,384 are allowed"),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": True}}, "defaults": {"*": {"rerank": False}}}},
          'config: "rerank" of * is both in fixed and in defaults; a fixed argument needs no default'),
     ],

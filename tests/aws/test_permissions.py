@@ -73,7 +73,7 @@ def test_the_data_plane_reads_by_key_and_updates_and_nothing_else() -> None:
         half = data_plane(table, keys)
         assert half.get([Key("TOKEN#1")]) == [None]
         assert half.get([Key("TOKEN#1"), Key("API_TOKEN#1")]) == [None, None]
-        for key in (Key("USE#srv_1"), Key("STATE#acc_1"), Key("LOG#acc_1#2026-11-21", "x")):
+        for key in (Key("USE#srv_1"), Key("STATE#acc_1"), Key("CALLS#srv_1"), Key("LOG#acc_1#2026-11-21", "x")):
             half.write([Put(key, {"n": 1})])
         half.close()
         with client_of(keys) as client:

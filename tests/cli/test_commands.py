@@ -113,6 +113,7 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         *("--name", "Audit agent", "--methods", "read", "--tags", "memories,events", "--pin", "user_id=usr_1"),
         *("--write-id", "run_id=run_1", "--write-id", "run_id=run_2", "--write-id", "app_id=*"),
         *("--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3", "--expires-in", "15m"),
+        *("--rate-limit", "60/10"),
     )
     assert minted["config"] == {
         "methods": ["read"],
@@ -122,6 +123,7 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         "write_ids": {"run_id": ["run_1", "run_2"], "app_id": ["*"]},
         "fixed": {"*": {"max_tokens": 500}},
         "defaults": {"mem_0_memories_search": {"top_k": 3}},
+        "rate_limit": {"calls_per_minute": 60, "burst": 10},
     }
     life = read_time(minted["expires_at"]) - before
     assert timedelta(minutes=15) <= life < timedelta(minutes=15, seconds=30)

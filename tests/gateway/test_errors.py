@@ -8,11 +8,14 @@ import pytest
 
 from functions.gateway import errors
 from functions.gateway.json_text import well_formed
+from functions.gateway.rate_limits import RateLimit
 
 
 def made(kind: type[errors.PosternError]) -> errors.PosternError:
     if kind is errors.WrongArguments:
         return errors.WrongArguments(["one", "two"])
+    if kind is errors.CallLimited:
+        return errors.CallLimited("said", RateLimit(60, 0, 1, 1))
     if issubclass(kind, errors.ToolFailure):
         return kind("said", upstream_status=418, raw_response={"a": 1}, detail="d")
     if issubclass(kind, errors.Refused):

@@ -14,7 +14,9 @@ import pytest
 
 from functions.admin_api.servers.item import LiveToken, ServerItem
 from functions.gateway.audit import Audit
+from functions.gateway.call_limits import CallRate
 from functions.gateway.grants import ServerConfig, write_time
+from functions.mcp_endpoint.methods import Methods
 from functions.purge.purge import purge
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
@@ -70,6 +72,7 @@ EVERY_KEY = [
     layout.api_token("d"),
     layout.api_token_entry("tok_1"),
     layout.use("srv_1"),
+    layout.call_mark("srv_1"),
     layout.account_state("acc_1"),
     Key(layout.log("acc_1", "2026-11-21")),
     layout.idempotency("acc_1", "d"),
@@ -94,8 +97,9 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
     audit = Audit(bench.settings, guarded, io.StringIO())
     for sender in (CannedSender(), CannedSender(401, {"detail": "Invalid token"})):
         bench.sender = sender
-        app = replace(bench, store=guarded).endpoint(log=audit)
-        token = bench.mint(require_api_token_auth=True)
+        methods = Methods(bench.settings, sender, audit, shared=guarded)
+        app = replace(bench, store=guarded).endpoint(methods)
+        token = bench.mint(require_api_token_auth=True, rate_limit=CallRate(60, 10))
         api_token = bench.issue_api_token()
         second = ("authorization", f"Bearer {api_token}")
         assert post(app, token, modern("tools/list").adding(second)).status == 200
@@ -103,14 +107,15 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
         search = modern("tools/call", {"name": "mem_0_memories_search", "arguments": arguments})
         assert post(app, token, search.adding(second)).status == 200
         bench.clock.move(minutes=2)
-    assert guarded.used == {"TOKEN#*", "API_TOKEN#*", "USE#*", "STATE#*", "LOG#*"}
+    assert guarded.used == {"TOKEN#*", "API_TOKEN#*", "USE#*", "STATE#*", "LOG#*", "CALLS#*"}
 
 
 def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
-    reads = {"TOKEN#d", "API_TOKEN#d", "USE#srv_1"}
+    reads = {"TOKEN#d", "API_TOKEN#d", "USE#srv_1", "CALLS#srv_1"}
+    writes = {"USE#srv_1", "STATE#acc_1", "LOG#acc_1#2026-11-21", "CALLS#srv_1"}
     assert allowed("McpEndpointRole", "dynamodb:GetItem") == reads
     assert allowed("McpEndpointRole", "dynamodb:BatchGetItem") == reads
-    assert allowed("McpEndpointRole", "dynamodb:UpdateItem") == {"USE#srv_1", "STATE#acc_1", "LOG#acc_1#2026-11-21"}
+    assert allowed("McpEndpointRole", "dynamodb:UpdateItem") == writes
     for action in ("PutItem", "DeleteItem", "Query", "Scan", "BatchWriteItem", "ConditionCheckItem"):
         assert allowed("McpEndpointRole", f"dynamodb:{action}") == set()
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from functions.gateway.audit import Audit
+from functions.gateway.call_limits import CallRate
 from functions.gateway.errors import UpstreamTimeout
 from functions.gateway.grants import Grant, digest
 from functions.gateway.json_text import Json
@@ -450,3 +451,19 @@ def test_a_caller_who_is_not_admitted_leaves_an_entry_with_the_reason(bench: Ben
         assert (entry["client_name"], entry["client_version"], entry["tool"]) == ("agent", "2", "")
     for secret in (token, expired, other, "pst_unknown"):
         assert secret not in lines.getvalue()
+
+
+def test_a_call_beyond_the_limit_of_a_server_is_a_429_that_sent_nothing(bench: Bench) -> None:
+    bench.sender = sender = CannedSender(body={"id": MEMORY, "memory": "x"})
+    endpoint = bench.endpoint()
+    token = bench.mint(rate_limit=CallRate(60, 2))
+    answers = [post(endpoint, token, _call(GET, id=MEMORY)) for _ in range(4)]
+    assert [answer.json["result"]["isError"] for answer in answers] == [False, False, True, True]
+    assert len(sender.sent) == 2
+    refused = json.loads(answers[3].json["result"]["content"][0]["text"])
+    assert (refused["status_code"], refused["is_remote_error"]) == (429, False)
+    assert refused["message"].endswith("nothing was sent. Wait 1 s, then repeat the call")
+    assert answers[3].json["result"]["_meta"]["postern/rate-limit"]["retry_after_seconds"] == 1
+    assert answers[3].headers["retry-after"] == "1"
+    other = bench.mint(id="srv_2")
+    assert not post(endpoint, other, _call(GET, id=MEMORY)).json["result"]["isError"]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field
 
 from functions.admin_api.contract import MAX_LISTED, Arguments, Body, Changes, Moment, Name, Word
+from functions.gateway.call_limits import MAX_CALLS_PER_MINUTE
 from functions.gateway.json_text import Json
 from functions.gateway.pins import ids
 
@@ -24,6 +25,17 @@ def _pin(value: Json) -> str:
 
 
 Pin = Annotated[str, BeforeValidator(_pin), Field(json_schema_extra={"minLength": 1, "maxLength": ids.MAX_CHARS})]
+
+
+class CallRate(Body):
+    """How many calls a server takes."""
+
+    calls_per_minute: Annotated[int, Field(ge=1, le=MAX_CALLS_PER_MINUTE)] = Field(
+        description="Calls per minute in the long run. A call beyond them is refused with the seconds to wait."
+    )
+    burst: Annotated[int, Field(ge=1, le=MAX_CALLS_PER_MINUTE)] | None = Field(
+        default=None, description="Calls at once. Without it, the calls of ten seconds."
+    )
 
 
 class Config(Body):
@@ -49,6 +61,9 @@ class Config(Body):
     )
     defaults: dict[str, Arguments] | None = Field(
         default=None, description='{tool name or "*": {argument: value}}: sent where the model gives no value.'
+    )
+    rate_limit: CallRate | None = Field(
+        default=None, description="How many calls the server takes. Without it, the deployment's own limit holds."
     )
 
 
@@ -95,6 +110,7 @@ class ServerConfigView(BaseModel):
     write_ids: dict[str, list[str]]
     fixed: dict[str, dict[str, Any]]
     defaults: dict[str, dict[str, Any]]
+    rate_limit: dict[str, int] | None
 
 
 class McpServer(BaseModel):

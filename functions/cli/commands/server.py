@@ -43,7 +43,7 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--clear",
         action="append",
-        choices=["pins", "write_ids", "fixed", "defaults"],
+        choices=["pins", "write_ids", "fixed", "defaults", "rate_limit"],
         help="remove every entry of this; repeatable",
     )
     add_expiry(one).add_argument(
@@ -105,6 +105,11 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--default", action="append", metavar="TOOL.ARGUMENT=VALUE", help="set an argument that the caller leaves out"
     )
+    parser.add_argument(
+        "--rate-limit",
+        metavar="CALLS[/BURST]",
+        help="calls per minute, and calls at once (default: those of ten seconds)",
+    )
 
 
 def _config(options: argparse.Namespace) -> dict[str, Json]:
@@ -124,7 +129,17 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
         config["fixed"] = _by_tool("--fixed", options.fixed)
     if options.default:
         config["defaults"] = _by_tool("--default", options.default)
+    if options.rate_limit:
+        config["rate_limit"] = _rate(options.rate_limit)
     return config
+
+
+def _rate(text: str) -> dict[str, int]:
+    """`60` or `60/10` as calls per minute and burst."""
+    calls, slash, burst = text.partition("/")
+    if not all(part.isascii() and part.isdigit() for part in ([calls, burst] if slash else [calls])):
+        raise UsageError(f"--rate-limit {text}: write CALLS or CALLS/BURST, e.g. 60/10")
+    return {"calls_per_minute": int(calls)} | ({"burst": int(burst)} if slash else {})
 
 
 def _lists(option: str, words: list[str]) -> dict[str, list[str]]:
@@ -226,7 +241,7 @@ def _update(invocation: Invocation) -> None:
     body: dict[str, Json] = {}
     if options.name:
         body["name"] = options.name
-    cleared: dict[str, Json] = {name: {} for name in options.clear or ()}
+    cleared: dict[str, Json] = dict.fromkeys(options.clear or ())
     if config := {**cleared, **_config(options)}:
         body["config"] = config
     expires_at = expiry(options, invocation.clock())
