@@ -206,15 +206,19 @@ def _tls_context(host: str) -> ssl.SSLContext:
 def _response(deadline: float, sock: socket.socket, **options: Any) -> http.client.HTTPResponse:
     """A response all of whose bytes must come before the deadline, however they trickle."""
     response = http.client.HTTPResponse(sock, **options)
-    response.fp.close()
-    response.fp = io.BufferedReader(_Trickle(sock, deadline))
+    response.fp = io.BufferedReader(_Trickle(response.fp.detach(), sock, deadline))
     return response
 
 
 class _Trickle(io.RawIOBase):
-    """The bytes of a socket until a deadline on `time.monotonic()`. Each wait is shorter than the last."""
+    """The bytes of a socket until a deadline on `time.monotonic()`. Each wait is shorter than the last.
 
-    def __init__(self, sock: socket.socket, deadline: float) -> None:
+    `raw` is the response's own file of the socket. It keeps the socket open when the response says
+    `Connection: close` and http.client closes its side before the body is read.
+    """
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, deadline: float) -> None:
+        self._raw = raw
         self._sock = sock
         self._deadline = deadline
 
@@ -228,7 +232,12 @@ class _Trickle(io.RawIOBase):
         if left <= 0:
             raise TimeoutError("the response did not end in time")
         self._sock.settimeout(left)
-        return self._sock.recv_into(buffer)
+        return self._raw.readinto(buffer) or 0
+
+    def close(self) -> None:
+        """Close the file, and with it a socket that nothing else keeps open."""
+        self._raw.close()
+        super().close()
 
 
 def _read_error(status: int, answer: bytes) -> tuple[str, str]:

@@ -175,7 +175,7 @@ def test_the_smoke_test_names_a_missing_ttl_with_the_command_that_sets_it_and_pa
     table = deployed.outputs["Table"]
     first = smoke(deployed)
     assert first.returncode == 1
-    assert f"table {table}: TTL is DISABLED on no attribute, it must be on expires_at" in first.stderr
+    assert f"table {table}: TTL is DISABLED on no attribute; it must be on expires_at" in first.stderr
     assert "aws dynamodb update-time-to-live --table-name" in first.stderr
     assert "1 problem\n" in first.stdout
     standins.client("dynamodb", deployed.endpoint).update_time_to_live(
@@ -209,7 +209,7 @@ def test_two_environments_share_no_name_and_one_goes_without_the_other(
 
     refused = run(sys.executable, "infra/destroy.py", "ephemeral-ci-1", "--yes", "postern-dev", **deployed.variables)
     assert refused.returncode == 1
-    assert 'that is "postern-dev", not "postern-ephemeral-ci-1"; nothing was removed' in refused.stderr
+    assert '"postern-dev" is not "postern-ephemeral-ci-1"; nothing was removed' in refused.stderr
     command = [sys.executable, "infra/destroy.py", "ephemeral-ci-1", "--yes", "postern-ephemeral-ci-1"]
     assert run(*command, **deployed.variables).stdout == "postern-ephemeral-ci-1: removed\n"
     assert run(*command, **deployed.variables).stdout == "postern-ephemeral-ci-1 does not exist\n"

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.grants import write_time
+from functions.admin_api.servers.item import LiveToken, ServerItem
+from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.stores import layout
@@ -112,9 +113,9 @@ def test_a_call_leaves_a_line_in_the_log_and_an_item_in_the_table_and_no_secret(
     token = bench.mint(id="srv_log", base_url=upstream, api_key="m0-the-upstream-secret")
     search = tool(endpoint, token, "search")
     endpoint.post("function_url", token, call("2026-07-28", search, {"query": "tea", "filters": {"user_id": "u-1"}}))
-    records = [json.loads(line) for line in endpoint.log().splitlines() if line.startswith('{"time"')]
-    [record] = [record for record in records if record["server_id"] == "srv_log"]
-    assert (record["tool"], record["outcome"], record["environment"]) == (search, "ok", "rie")
+    entries = [json.loads(line) for line in endpoint.log().splitlines() if line.startswith('{"_aws"')]
+    [entry] = [entry for entry in entries if entry["server_id"] == "srv_log"]
+    assert (entry["tool"], entry["outcome"], entry["environment"]) == (search, "ok", "rie")
     days = [datetime.now(UTC).date(), datetime.now(UTC).date() - timedelta(days=1)]
     kept = [item for day in days for item in table[1].query(layout.log("acc_1", day.isoformat()))]
     assert "srv_log" in {item.body["server_id"] for item in kept}
@@ -249,9 +250,21 @@ def test_the_management_api_answers_on_the_real_runtime(
 def test_the_purge_function_removes_an_expired_server_on_the_real_runtime(
     built: Built, variables: dict[str, str], table: tuple[str, Store]
 ) -> None:
-    expired = write_time(datetime.now(UTC) - timedelta(seconds=5))
-    record = {"expires_at": expired, "tokens": [{"digest": "d" * 64, "expires_at": None}]}
-    table[1].write([Put(layout.server("acc_1", "srv_old"), record), Put(layout.token("d" * 64), {})])
+    now = datetime.now(UTC)
+    server = ServerItem(
+        id="srv_old",
+        account_id="acc_1",
+        name="Old",
+        config=ServerConfig(),
+        expires_at=now - timedelta(seconds=5),
+        created_by="tok_1",
+        created_at=now,
+        updated_at=now,
+        tokens=(LiveToken("d" * 64, None),),
+        account_version=1,
+    )
+    expired = server.to_json()["expires_at"]
+    table[1].write([server.put(0), Put(layout.token("d" * 64), {})])
     event = {"account_id": "acc_1", "server_id": "srv_old", "expires_at": expired}
     with running(built.function("purge"), "functions.purge.handler.handler", 30, **variables) as function:
         assert function.invoke(event) == {"server_id": "srv_old", "outcome": "purged"}

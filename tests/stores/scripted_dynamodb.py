@@ -20,6 +20,9 @@ SILENCE = "silence"
 LAST_WORDS = "last words"
 """A script entry: answer with an empty object, then close the connection without announcing it."""
 
+FAREWELL = "farewell"
+"""A script entry: answer with an empty object and `Connection: close`, then close the connection."""
+
 
 @dataclass
 class Script:
@@ -70,7 +73,8 @@ def scripted(*answers: Any) -> Iterator[Script]:
                 script.over.wait(30)
                 self.close_connection = True
                 return
-            if answer == LAST_WORDS:
+            announced = answer == FAREWELL
+            if answer in (LAST_WORDS, FAREWELL):
                 self.close_connection = True
                 answer = {}
             status, content = answer if isinstance(answer, tuple) else (200, answer)
@@ -78,6 +82,8 @@ def scripted(*answers: Any) -> Iterator[Script]:
             self.send_response(status)
             self.send_header("content-type", "application/x-amz-json-1.0")
             self.send_header("content-length", str(len(data)))
+            if announced:
+                self.send_header("connection", "close")
             self.end_headers()
             self.wfile.write(data)
 

@@ -27,7 +27,7 @@ from functions.stores.store import (
     StoreUnavailable,
 )
 from tests.aws import standins
-from tests.stores.scripted_dynamodb import HANG_UP, LAST_WORDS, SILENCE, Script, error, scripted
+from tests.stores.scripted_dynamodb import FAREWELL, HANG_UP, LAST_WORDS, SILENCE, Script, error, scripted
 
 ENVIRONMENT = {
     "AWS_REGION": "us-east-1",
@@ -95,7 +95,7 @@ def test_what_one_half_writes_the_other_reads(both: tuple[LightDynamoStore, Stor
 def test_a_conditional_put_is_refused_as_in_the_whole_store(both: tuple[LightDynamoStore, Store]) -> None:
     half, store = both
     half.write([Put(A, {"first": True}, if_version=0)])
-    with pytest.raises(StoreConflict, match="not at the version"):
+    with pytest.raises(StoreConflict, match="does not have the expected version"):
         half.write([Put(A, {"second": True}, if_version=0)])
     with pytest.raises(StoreConflict):
         half.write([Put(A, {"second": True}, if_version=2)])
@@ -232,6 +232,14 @@ def test_a_connection_that_was_closed_while_idle_is_replaced_before_anything_is_
         half.write([Put(Key("LOG#a", "1"), {"n": 1})])
         half.close()
     assert (script.operations, script.connections) == (["GetItem", "UpdateItem"], 2)
+
+
+def test_an_answer_that_announces_the_end_of_its_connection_is_read_whole(reads: Reads) -> None:
+    with scripted(FAREWELL, {"Item": STORED}) as script:
+        half = reads(script)
+        half.write([Put(Key("LOG#a", "1"), {"n": 1})])
+        assert half.get([A]) == [Item(A, {"n": 1}, 1_790_000_000, 3)]
+    assert (script.operations, script.connections) == (["UpdateItem", "GetItem"], 2)
 
 
 def test_a_connection_that_was_idle_for_too_long_is_not_trusted(reads: Reads) -> None:
