@@ -38,8 +38,17 @@ _FOLDED = str.maketrans(
 # Indic scripts and of Thai are letters, and stay.
 _DROPPED_MARKS = re.compile("[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]+")
 _MARKS = "".join(chr(c) for c in range(0x0300, 0x1DFF) if unicodedata.category(chr(c)) in ("Mn", "Mc"))
-_HAN, _HIRAGANA, _KATAKANA = "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff", "\u3040-\u309f", "\u30a0-\u30ff"
-_THAI = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
+
+
+def _letters(*ranges: tuple[int, int]) -> str:
+    """The letters, marks and digits of some ranges, for use in a character class."""
+    characters = (chr(code) for first, last in ranges for code in range(first, last + 1))
+    return "".join(character for character in characters if unicodedata.category(character)[0] in "LMN")
+
+
+_HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_HIRAGANA, _KATAKANA = _letters((0x3040, 0x309F)), _letters((0x30A0, 0x30FF))
+_THAI = _letters((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))
 _TOKEN = re.compile(
     f"(?P<cjk>[{_HAN}{_HIRAGANA}{_KATAKANA}]+)"
     f"|(?P<thai>[{_THAI}]+)"
@@ -93,8 +102,8 @@ def cut(text: str) -> list[Word]:
     for match in _TOKEN.finditer(fold(_HUMP.sub(" ", text) if humps else text)):
         found.extend(_CUT[match.lastgroup or ""](match[0]))
     if humps:
-        whole = (w for w in re.findall(r"[^\W_]+", text) if _HUMP.search(w))
-        found += [Word(stem(fold(word)), spelled=fold(word)) for word in whole]
+        whole = (fold(word) for word in re.findall(r"[A-Za-z0-9]+", text) if _HUMP.search(word))
+        found += [Word(stem(word), spelled=word) for word in whole]
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +26,8 @@ MAX_SCOPE_TOKENS = 16
 MAX_POSTINGS = 12_000
 """Matches that FTS5 may rank for one wide query (about 2 microseconds for each match and word). Beyond this number the
 commonest words are left out. If a single word has more matches, the newest ones are taken unranked."""
+WIDE_CANDIDATES = 200
+"""Memories of a wide search that are scored. Each one is read from another place of the file, which takes the time."""
 MIN_SCOPE = 20
 """Memories that a scope counts at least: in a smaller one, how many hold a word says little about its rarity."""
 
@@ -105,6 +106,9 @@ def candidates(
     """
     concepts = _concepts(text)
     narrow = _narrow_scope(connection, scope)
+    if narrow is not None and narrow[1] <= limit:
+        found = _all_matches(connection, concepts, narrow[0], condition, limit)
+        return _scored(concepts, found, max(narrow[1], MIN_SCOPE))
     if narrow is None:
         within = None
         total = connection.execute("SELECT coalesce(max(row), 0) FROM memories").fetchone()[0]
@@ -115,13 +119,12 @@ def candidates(
         if not concept.forms:
             concept.forms = _tolerated(connection, concept.word.spelled)
             _keep_occurring(connection, concept, within)
-    asked = [concept for concept in concepts if concept.forms]
+    asked, ranked = [concept for concept in concepts if concept.forms], True
     if narrow is None:
         asked, concepts, ranked = _affordable(asked, concepts)
-    else:
-        ranked = total > limit
+        limit = max(WIDE_CANDIDATES, limit * 2 // 3)
     found = _matches(connection, asked, within, condition, limit, ranked=ranked)
-    return _scored(concepts, found, max(total, MIN_SCOPE))
+    return _scored(concepts, found, total)
 
 
 def _concepts(text: str) -> list[_Concept]:
@@ -146,6 +149,35 @@ def _synonyms() -> Mapping[str, tuple[str, ...]]:
         for term in terms:
             found.setdefault(term, {}).update(dict.fromkeys(other for other in terms if other != term))
     return {term: tuple(others) for term, others in found.items()}
+
+
+def _all_matches(
+    connection: sqlite3.Connection, concepts: list[_Concept], scope: str, condition: filters.Sql, limit: int
+) -> list[_Match]:
+    """Every match in a scope of at most `limit` memories. The forms are counted in the matches themselves."""
+    found = _matches(connection, concepts, scope, condition, limit, ranked=False)
+    missing = [concept for concept in concepts if not _counted(concept, found)]
+    for concept in missing:
+        concept.forms = _tolerated(connection, concept.word.spelled)
+    missing = [concept for concept in missing if concept.forms]
+    if missing:
+        known = {match.row for match in found}
+        more = _matches(connection, missing, scope, condition, limit, ranked=False)
+        found += [match for match in more if match.row not in known]
+        for concept in missing:
+            _counted(concept, found)
+    return found
+
+
+def _counted(concept: _Concept, found: list[_Match]) -> bool:
+    """Count each form in the matches and drop the forms without any. Returns whether one is left."""
+    for form in concept.forms:
+        form.frequency = sum(
+            any(term.startswith(form.term) for term in match.terms) if form.prefix else form.term in match.terms
+            for match in found
+        )
+    concept.forms = [form for form in concept.forms if form.frequency]
+    return bool(concept.forms)
 
 
 def _keep_occurring(connection: sqlite3.Connection, concept: _Concept, scope: str | None) -> None:
@@ -216,12 +248,14 @@ def _scored(concepts: list[_Concept], found: list[_Match], total: int) -> list[C
     for match in found:
         damping = K1 * (1 - B + B * len(match.terms) / average)
         best = [0.0] * len(concepts)
-        for term, count in Counter(match.terms).items():
-            met = gains.get(term, [])
-            if prefixes:
-                met = met + [(place, gain) for prefix, place, gain in prefixes if term.startswith(prefix)]
-            for place, gain in met:
-                best[place] = max(best[place], gain * count * (K1 + 1) / (count + damping))
+        for term in gains.keys() & match.terms:
+            count = match.terms.count(term)
+            saturated = count * (K1 + 1) / (count + damping)
+            for place, gain in gains[term]:
+                best[place] = max(best[place], gain * saturated)
+        for prefix, place, gain in prefixes:
+            count = sum(term.startswith(prefix) for term in match.terms)
+            best[place] = max(best[place], gain * count * (K1 + 1) / (count + damping))
         scored.append(Candidate(match.row, match.created_at, min(1.0, sum(best) / (TWICE * ideal))))
     return scored
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from functions.memory_engine import words
@@ -77,13 +77,7 @@ def find(
         if vector is not None:
             met = {item.row for item in found}
             semantic = embeddings.nearest(core, connection, vector, condition, limit=limit, always=met)
-        scored = _dated(_fused(found, semantic))
-        replaced = _replaced(connection, [item.row for item in scored])
-        scored = [
-            replace(item, score=round(item.score * REPLACED_SHARE, 6)) if item.row in replaced else item
-            for item in scored
-        ]
-        best = [item for item in scored if item.score >= threshold]
+        best = [item for item in _ranked(connection, _fused(found, semantic)) if item.score >= threshold]
         best.sort(key=lambda item: (-item.score, -item.created_at, -item.row))
         del best[top_k:]
         if threshold <= 0 and len(best) < top_k:
@@ -107,23 +101,18 @@ def _score(row: int, created_at: int, semantic: float | None, bm25: float) -> _S
     return _Scored(row, created_at, base, semantic, bm25)
 
 
-def _dated(items: list[_Scored]) -> list[_Scored]:
-    """The scores, lowered by up to NEAR_TIE for older memories: the oldest one by all of it, the newest by nothing."""
+def _ranked(connection: sqlite3.Connection, items: list[_Scored]) -> list[_Scored]:
+    """The scores, lowered by up to NEAR_TIE for older memories and by half for memories that a newer one replaced."""
     moments = sorted({item.created_at for item in items})
     age = {moment: 1 - place / (len(moments) - 1) for place, moment in enumerate(moments)} if len(moments) > 1 else {}
-    return [
-        replace(item, score=round(item.score * (1 - NEAR_TIE * age.get(item.created_at, 0.0)), 6)) for item in items
-    ]
-
-
-def _replaced(connection: sqlite3.Connection, rows: list[int]) -> set[int]:
-    """Those of the rows that a newer memory replaced."""
-    marks = ",".join("?" * len(rows))
-    found = connection.execute(
-        f"SELECT row FROM memories WHERE replaced_by IS NOT NULL AND row IN ({marks})",  # noqa: S608
-        rows,
-    )
-    return {row[0] for row in found}
+    marks = ",".join("?" * len(items))
+    sql = f"SELECT row FROM memories WHERE replaced_by IS NOT NULL AND row IN ({marks})"  # noqa: S608
+    replaced = {row[0] for row in connection.execute(sql, [item.row for item in items])}
+    ranked = []
+    for item in items:
+        share = (1 - NEAR_TIE * age.get(item.created_at, 0.0)) * (REPLACED_SHARE if item.row in replaced else 1.0)
+        ranked.append(_Scored(item.row, item.created_at, round(item.score * share, 6), item.semantic, item.bm25))
+    return ranked
 
 
 def _names(query: str, texts: dict[int, str]) -> dict[int, float]:
