@@ -69,6 +69,16 @@ def pieces(parameter: Parameter, value: Json) -> list[str]:
     return ROWS[style](parameter.name, value, manner)
 
 
+def spreads(parameter: Parameter) -> bool:
+    """Whether the members of an object become parameters of their own, under names that the caller chooses."""
+    if parameter.location == "body" and parameter.name == "":
+        return True
+    style = parameter.style or ("json" if parameter.location == "body" else STYLES[parameter.location][0])
+    exploded = style in EXPLODED_BY_DEFAULT if parameter.explode is None else parameter.explode
+    named = parameter.location in ("query", "cookie", "body")
+    return named and exploded and style in ("form", "cookie", "spaceDelimited", "pipeDelimited")
+
+
 def text(value: Json) -> str:
     """A scalar as an upstream reads it in a URL or a header, whole numbers without a point; anything else as JSON."""
     if isinstance(value, str):

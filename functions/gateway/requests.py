@@ -15,7 +15,7 @@ from functions.gateway import json_text
 from functions.gateway.errors import WrongArguments
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
-from functions.gateway.parameter_styles import parts, pieces, text
+from functions.gateway.parameter_styles import parts, pieces, spreads, text
 from functions.gateway.wording import shown
 from tool_catalog.catalog import JSON_MEDIA_TYPE, Pagination, Parameter, Tool, media_kind
 
@@ -92,7 +92,14 @@ def build(
     values = [(parameter, _value(parameter, arguments, context)) for parameter in tool.request.parameters]
     if position is not None and tool.pagination is not None:
         values += _paging(tool.pagination, position)
+    taken = {(parameter.location, _outermost(parameter)) for parameter, _ in values if parameter.name}
     for parameter, value in values:
+        if isinstance(value, Mapping) and spreads(parameter):
+            problems += [
+                f'"{parameter.argument}" has a member {shown(name)}, which the tool sends itself; leave it out there'
+                for name in value
+                if (parameter.location, name) in taken
+            ]
         if parameter.location == "path":
             problem = _path_problem(parameter, value)
             if problem:
@@ -138,6 +145,12 @@ def build(
         return request
     content_type = ("Content-Type", tool.request.media_type)
     return replace(request, headers=(*headers, content_type), body=_encoded(tool.request.media_type, body))
+
+
+def _outermost(parameter: Parameter) -> str:
+    """The name under which a parameter stands in its place; of a path of keys, the first."""
+    in_body = parameter.location == "body" and parameter.name.startswith("/")
+    return _key(parameter.name[1:].split("/")[0]) if in_body else parameter.name
 
 
 def _value(parameter: Parameter, arguments: Mapping[str, Json], context: Mapping[str, str]) -> Json:
@@ -210,7 +223,7 @@ def _key(step: str) -> str:
 def _put(body: Json, name: str, value: Json) -> Json:
     """The body with the value in it; "" is the whole body, "/a/b" a path of keys."""
     if name == "":
-        return dict(value) if isinstance(value, Mapping) else value
+        return {**value, **(body or {})} if isinstance(value, Mapping) else value
     root: dict[str, Json] = body if isinstance(body, dict) else {}
     *parents, last = map(_key, name[1:].split("/")) if name.startswith("/") else [name]
     target = root

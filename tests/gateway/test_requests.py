@@ -12,7 +12,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.requests import UpstreamRequest
 from tests.gateway.calling import tool
-from tool_catalog.catalog import Pagination, Parameter
+from tool_catalog.catalog import FORM_MEDIA_TYPE, Pagination, Parameter
 
 BASE = "https://api.example.com"
 
@@ -193,3 +193,40 @@ def test_a_position_is_sent_in_the_upstreams_own_way(style: str, position: Posit
 def test_the_repr_shows_neither_query_nor_headers_nor_body() -> None:
     request = UpstreamRequest("GET", BASE, "/x", "key=s3cret", (("A", "s3cret"),), b"s3cret")
     assert "s3cret" not in repr(request)
+
+
+@pytest.mark.parametrize(
+    ("location", "media_type", "how"),
+    [
+        ("query", "application/json", {}),
+        ("cookie", "application/json", {}),
+        ("body", "application/json", {"name": ""}),
+        ("body", FORM_MEDIA_TYPE, {"name": ""}),
+        ("body", FORM_MEDIA_TYPE, {"style": "form", "explode": True}),
+    ],
+)
+def test_a_member_never_stands_in_for_a_parameter_of_its_own(location: Any, media_type: str, how: Any) -> None:
+    """A pinned id is such a parameter: an object that is spread into the same place must not bring another."""
+    spread = Parameter(**{"location": location, "name": "more", "argument": "more", **how})
+    owner = Parameter(location, "owner", "owner")
+    for parameters in ((spread, owner), (owner, spread)):
+        entry = tool("POST", "/x", *parameters, media_type=media_type)
+        with pytest.raises(errors.WrongArguments) as wrong:
+            built(entry, {"owner": "usr_1", "more": {"owner": "usr_2"}})
+        assert wrong.value.problems == ('"more" has a member "owner", which the tool sends itself; leave it out there',)
+        request = built(entry, {"owner": "usr_1", "more": {"a": 1}})
+        sent = f"{request.query} {dict(request.headers).get('Cookie', '')} {(request.body or b'').decode()}"
+        assert "usr_1" in sent
+        assert '"a":1' in sent or "a=1" in sent
+
+
+def test_a_whole_body_brings_no_key_that_another_parameter_is_put_under() -> None:
+    entry = tool("POST", "/x", Parameter("body", "", "more"), Parameter("body", "/data/owner", "owner"))
+    given = {"owner": "usr_1", "more": {"data": {"owner": "usr_2"}}}
+    with pytest.raises(errors.WrongArguments):
+        built(entry, given)
+    assert given["more"] == {"data": {"owner": "usr_2"}}
+    assert json.loads(built(entry, {"owner": "usr_1", "more": {"a": 1}}).body or b"") == {
+        "a": 1,
+        "data": {"owner": "usr_1"},
+    }

@@ -354,3 +354,30 @@ def test_ids_that_recur_are_proposed_as_pins_in_lines_to_uncomment(imports: Impo
     assert problems == []
     assert built is not None
     assert built["pinnable"] == ["team_id"]
+
+
+# ---- arguments with one reading
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "target", "body"),
+    [
+        (
+            "json_string_args",
+            {"messages": '[{"text":"hi"}]', "metadata": '{"a":1}', "n": "5", "flag": "true"},
+            "/memo",
+            {"messages": [{"text": "hi"}], "metadata": {"a": 1}, "n": 5, "flag": True},
+        ),
+        ("null_args", {"id": "1", "after": None, "n": None}, "/parcels?id=1", None),
+    ],
+)
+def test_what_clients_write_as_text_or_null_is_sent_as_it_is_meant(
+    made: Any, name: str, given: Json, target: str, body: Json
+) -> None:
+    found = made(name)
+    with loopback.upstream() as upstream:
+        upstream.answers(answer(200, {"ok": True}))
+        assert result_of(found.catalog, upstream.origin, found.tool().name, given)["ok"] is True
+    [received] = upstream.requests
+    assert received.target == target
+    assert (received.json if received.body else None) == body
