@@ -61,7 +61,7 @@ class Size(NamedTuple):
     load_seconds: float
 
 
-FULL = Size(10, 20, 50, (10, 600, 3000), 3, 3, (1, 32, 256), 3, 2.0)
+FULL = Size(8, 15, 40, (10, 600, 3000), 2, 2, (1, 32, 256), 2, 1.5)
 QUICK = Size(3, 6, 20, (3000,), 1, 1, (32,), 1, 1.0)
 
 Samples = dict[str, dict[str, list[float]]]
