@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from functions.stores import dynamodb, dynamodb_light
+from functions.stores import connection, dynamodb
 from functions.stores.dynamodb import DynamoStore
 from functions.stores.dynamodb_light import LightDynamoStore
 from functions.stores.store import Delete, Key, Put, Store, StoreConflict, StoreError, StoreUnavailable
@@ -43,7 +43,7 @@ IGNORES_THE_BODY = ("put", "delete", "transaction")
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dynamodb_light, "READ_SECONDS", SECONDS)
+    monkeypatch.setattr(connection, "READ_SECONDS", SECONDS)
     monkeypatch.setattr(dynamodb, "READ_SECONDS", SECONDS)
     monkeypatch.setattr(dynamodb, "OPERATION_SECONDS", SECONDS * 2)
 

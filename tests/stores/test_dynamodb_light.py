@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from functions.stores.connection import CONNECT_SECONDS, READ_SECONDS
 from functions.stores.dynamodb import DynamoStore
-from functions.stores.dynamodb_light import CONNECT_SECONDS, IDLE_SECONDS, READ_SECONDS, LightDynamoStore
+from functions.stores.dynamodb_light import IDLE_SECONDS, LightDynamoStore
 from functions.stores.store import (
     MAX_BODY_BYTES,
     MAX_KEYS_PER_GET,
@@ -258,7 +259,7 @@ def test_a_connection_that_was_idle_for_too_long_is_not_trusted(reads: Reads) ->
 def test_an_answer_that_does_not_come_is_unavailable_and_not_asked_for_again(
     reads: Reads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("functions.stores.dynamodb_light.READ_SECONDS", 0.2)
+    monkeypatch.setattr("functions.stores.connection.READ_SECONDS", 0.2)
     with scripted({}, SILENCE) as script:
         half = reads(script)
         half.get([A])

@@ -1,0 +1,95 @@
+"""One connection to one endpoint, byte for byte."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from functions.stores.connection import Closed, Connection, NotAResponse
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@contextmanager
+def responding(*responses: bytes) -> Iterator[tuple[Connection, list[bytes]]]:
+    """A connection to a peer that sends these bytes, one for each request, and then closes; and what it was sent."""
+    seen: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                for response in responses:
+                    seen.append(peer.recv(65_536))
+                    peer.sendall(response)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        connection = Connection("127.0.0.1", listener.getsockname()[1], None)
+        try:
+            yield connection, seen
+        finally:
+            connection.close()
+            thread.join(10)
+
+
+def test_a_request_is_one_packet_with_the_headers_and_the_length_of_its_body() -> None:
+    with responding(OK) as (connection, seen):
+        assert connection.exchange(b'{"a":1}', {"host": "h", "x-amz-target": "T"}) == (200, b"{}", True)
+    assert seen == [
+        b"POST / HTTP/1.1\r\nhost: h\r\nx-amz-target: T\r\naccept-encoding: identity\r\ncontent-length: 7\r\n\r\n"
+        b'{"a":1}'
+    ]
+
+
+def test_exchanges_follow_one_another_and_the_end_shows() -> None:
+    with responding(OK, OK.replace(b"200 OK", b"400 Bad Request"), OK) as (connection, _):
+        assert [connection.exchange(b"", {})[0] for _ in range(3)] == [200, 400, 200]
+        with pytest.raises(ConnectionError):  # Closed, or a reset, as the packets meet
+            connection.exchange(b"", {})
+
+
+def test_a_connection_that_the_other_side_closed_has_something_to_read() -> None:
+    with responding(b"") as (connection, _):
+        with pytest.raises(Closed):
+            connection.exchange(b"", {})
+        assert connection.has_something_to_read()
+
+
+@pytest.mark.parametrize(
+    ("response", "again"),
+    [
+        (b"HTTP/1.1 200\r\ncontent-length:2\r\nconnection: close\r\n\r\n{}", False),
+        (b"HTTP/1.0 200 OK\r\nCONTENT-LENGTH: 2\r\n\r\n{}", True),
+        (OK + b"HTTP/1.1 200 OK", False),
+    ],
+    ids=["close", "another spelling", "more than was asked for"],
+)
+def test_a_connection_is_used_again_only_if_the_response_is_its_last_word(response: bytes, again: bool) -> None:
+    with responding(response) as (connection, _):
+        assert connection.exchange(b"", {}) == (200, b"{}", again)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 99000000\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n content-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{}",
+        b"<html>no</html>\r\n\r\n",
+        b"x" * 70_000,
+        b"HTTP/1.1 200 OK\r\ncontent-le",
+    ],
+    ids=["none", "chunked", "two", "negative", "too long", "folded", "early end", "no http", "endless", "half a head"],
+)
+def test_what_is_not_a_response_with_a_length_is_refused(response: bytes) -> None:
+    with responding(response) as (connection, _), pytest.raises(NotAResponse):
+        connection.exchange(b"", {})
