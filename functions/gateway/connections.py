@@ -47,6 +47,13 @@ MAX_HEAD_BYTES = 102_400
 MAX_INTERIM = 20
 """Interim answers (1xx) before the final one; more are not HTTP as anybody uses it."""
 
+MAX_PIECES = 100_000
+"""Pieces in which a body may come. 5 MB in chunks of 50 bytes fit; in chunks of one byte each kilobyte takes 6 ms of
+CPU."""
+
+PIECES_PER_TURN = 1_000
+"""Pieces after which the event loop turns once: about 6 ms, so that a flood of small chunks delays nobody."""
+
 READ_AHEAD = 262_144
 """Bytes that are received before anybody reads them; beyond, the sender of them has to wait."""
 
@@ -402,7 +409,7 @@ class _Connection:
         self._send(request, progress)
         progress.step = "waiting for the answer"
         status, headers, body = 0, {}, None
-        interim = 0
+        interim = pieces = 0
         while True:
             try:
                 event = self._http.next_event()
@@ -429,6 +436,11 @@ class _Connection:
                 case h11.Data():
                     assert body is not None
                     body.feed(bytes(event.data))
+                    pieces += 1
+                    if pieces > MAX_PIECES:
+                        raise OverLimit
+                    if pieces % PIECES_PER_TURN == 0:
+                        await asyncio.sleep(0)
                 case h11.EndOfMessage():
                     assert body is not None
                     return Answer(status, headers, body.end())

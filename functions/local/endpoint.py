@@ -22,6 +22,7 @@ from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app as create_admin_api
 from functions.gateway.audit import Audit
+from functions.gateway.call_limits import HOLD_SECONDS
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.local import first_server, state_file
@@ -196,7 +197,8 @@ def _compose(
     """Both planes and the memory as one app."""
     sender = Sender(settings)
     audit = Audit(settings, log, log.stream)
-    data_plane = Endpoint(settings=settings, store=store, methods=Methods(settings, sender, audit), clock=clock)
+    methods = Methods(settings, sender, audit, hold_seconds=HOLD_SECONDS)
+    data_plane = Endpoint(settings=settings, store=store, methods=methods, clock=clock)
     control_plane = create_admin_api(
         settings,
         SettledStore(store, log),
