@@ -14,7 +14,8 @@ from typing import Any
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import MAX_DEPTH, Json, encode_strictly, spaced, well_formed
 from functions.gateway.prepared import PreparedTool, prepare
-from functions.gateway.wording import MAX_PROBLEMS, did_you_mean, listed, shown
+from functions.gateway.settle import own_name
+from functions.gateway.wording import MAX_PROBLEMS, did_you_mean, listed, one_of, shown
 from tool_catalog.catalog import Tool
 
 LARGE_BYTES = 100_000
@@ -110,6 +111,7 @@ def _reported(
         return [
             line for nested in sorted(branch, key=_place) for line in _reported(nested, prepared, accepted, arguments)
         ]
+    about = _about(accepted.get(str(path[0]))) if len(path) == 1 else ""
     match error.kind.name:
         case "additionalProperties" | "unevaluatedProperties":
             unexpected = kind["unexpected"][: MAX_PROBLEMS + 1]
@@ -128,7 +130,7 @@ def _reported(
                 return [f'missing argument "{name}"{_about(accepted.get(name))}']
             return [f'{where} lacks "{name}"']
         case "type":
-            return [f"{where} is {shown(error.instance)}; it must be {_or(kind['types'])}"]
+            return [f"{where} is {shown(error.instance)}; it must be {_or(kind['types'])}{about}"]
         case "enum":
             options = [spaced(option) for option in kind["options"]]
             return [f"{where} is {shown(error.instance)}; valid: {', '.join(options)}"]
@@ -155,9 +157,9 @@ def _reported(
         case "maxProperties":
             return [f"{where} has {len(error.instance)} members; at most {kind['limit']} are taken"]
         case "pattern":
-            return [f"{where} is {shown(error.instance)}; it must match {kind['pattern']}"]
+            return [f"{where} is {shown(error.instance)}; it must match {kind['pattern']}{about}"]
         case "format":
-            return [f"{where} is {shown(error.instance)}; it must be a {kind['format']}"]
+            return [f"{where} is {shown(error.instance)}; it must be a {kind['format']}{about}"]
         case _:
             return [f"{where}: {error.message[:300]}"]
 
@@ -178,7 +180,20 @@ def _unknown_argument(
     name: str, prepared: PreparedTool, accepted: Mapping[str, Json], arguments: Mapping[str, Json]
 ) -> str:
     hint = prepared.hint(name, arguments[name])
-    return hint or f"unknown argument {shown(name)}{did_you_mean(name, accepted)}"
+    if hint is not None:
+        return hint
+    own = own_name(prepared, name)
+    if own is not None and own not in arguments:
+        return f"{shown(name)} is called {shown(own)} here"
+    return f"unknown argument {shown(name)}{_suggested(name, list(accepted), arguments)}"
+
+
+def _suggested(name: str, valid: Sequence[str], given: Mapping[str, Json]) -> str:
+    """The end of a message about an unknown name; what is given already is not suggested."""
+    if not valid:
+        return ""
+    suggestion = did_you_mean(name, [known for known in valid if known not in given]).partition(" valid: ")[0]
+    return f"{suggestion} valid: {one_of(valid)}"
 
 
 def _properties_at(error: Any, accepted: Mapping[str, Json]) -> list[str]:

@@ -7,7 +7,7 @@ back up. One value goes in and one comes out; what happened on the way is in its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from functions.gateway import (
     answers,
     arguments,
+    corrected,
     credentials,
     errors,
     forced,
@@ -201,13 +202,31 @@ def _checked_and_pinned(prepared: PreparedTool, target: Target, given: Mapping[s
     if problems:
         # Pinned ids are put in later, so on a pinned server the record's rules would report false problems here.
         rules = () if target.config.pins else arguments.check_record_rules(prepared, given)
-        raise WrongArguments([*rules, *problems])
-    merged = forced.merged(prepared.tool, target.config, given)
-    pinned = pins.apply(prepared.tool, target.config.pins, merged, write_ids=target.config.write_ids)
+        raise _wrong(prepared, target, given, [*rules, *problems])
+    pinned = _pinned(prepared, target, given)
     problems = arguments.check_record_rules(prepared, pinned)
     if problems:
-        raise WrongArguments(problems)
+        raise _wrong(prepared, target, given, problems)
     return pinned
+
+
+def _wrong(
+    prepared: PreparedTool, target: Target, given: Mapping[str, Json], problems: Sequence[str]
+) -> WrongArguments:
+    """The problems, with the corrected arguments where they can be computed."""
+
+    def refused(arguments_: Mapping[str, Json]) -> bool:
+        try:
+            return bool(arguments.check_record_rules(prepared, _pinned(prepared, target, arguments_)))
+        except OutOfScope:
+            return True
+
+    return WrongArguments(problems, corrected.arguments(prepared, given, refused))
+
+
+def _pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -> dict[str, Json]:
+    merged = forced.merged(prepared.tool, target.config, given)
+    return pins.apply(prepared.tool, target.config.pins, merged, write_ids=target.config.write_ids)
 
 
 def _position(tool: Tool, given: Mapping[str, Json]) -> Position | None:

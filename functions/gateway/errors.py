@@ -171,18 +171,20 @@ class ToolFailure(PosternError):
 
 
 class WrongArguments(ToolFailure):
-    """The arguments do not fit the tool; every problem is in the message, one a line."""
+    """The arguments do not fit the tool; every problem is in the message, one a line, and then the corrected arguments
+    where they can be computed."""
 
     status = HTTPStatus.BAD_REQUEST
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], corrected: str | None = None) -> None:
         self.problems = tuple(well_formed(problem) for problem in problems)
-        super().__init__("\n".join(self.problems), sent=False)
+        self.corrected = corrected
+        super().__init__("\n".join(self.lines), sent=False)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The problems."""
-        return self.problems
+        """The problems, and the corrected arguments."""
+        return self.problems if self.corrected is None else (*self.problems, f"corrected: {self.corrected}")
 
 
 class CallLimited(ToolFailure):

@@ -135,7 +135,7 @@ def _named(
     named: dict[str, Json] = {}
     taken = set(given) & set(accepted)
     for name, value in given.items():
-        own = None if name in accepted else _own_name(prepared, name)
+        own = None if name in accepted else own_name(prepared, name)
         if own is None or own in taken or own in guarded:
             named[name] = value
         else:
@@ -145,7 +145,7 @@ def _named(
     return named
 
 
-def _own_name(prepared: PreparedTool, name: str) -> str | None:
+def own_name(prepared: PreparedTool, name: str) -> str | None:
     """The one argument that is meant by a name this tool does not have; None where there is none, or a second one."""
     tool, accepted = prepared.tool, prepared.accepted["properties"]
     if name in tool.definition["inputSchema"]["properties"] or name in prepared.pins:

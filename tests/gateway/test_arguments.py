@@ -45,7 +45,7 @@ def test_all_problems_are_told_at_once() -> None:
         'missing argument "query": What to look for, in plain language, e.g. "seat preferences when flying"',
         '"filters" has no member "user"; did you mean "user_id"? valid: AND, NOT, OR, agent_id, app_id, categories, '
         "created_at, expiration_date, memory_ids, metadata, run_id, timestamp, updated_at, user_id",
-        '"threshold" is "high"; it must be a number',
+        '"threshold" is "high"; it must be a number: Lowest score of a result, 0 to 1',
         '"top_k" is 0; it must be at least 1',
     ]
 
