@@ -274,6 +274,8 @@ class Tool:
     checks: tuple[Check, ...]
     example: Mapping[str, Json]
     """Arguments of a call that works."""
+    aliases: tuple[str, ...] = field(default_factory=tuple)
+    """Names under which models look for this tool; no server lists them, and none is called."""
 
     @property
     def wire(self) -> bytes | None:
@@ -312,7 +314,7 @@ class Tool:
         return bool(self.definition["annotations"]["destructiveHint"])
 
 
-_STORED = ("definition", "request", "pagination", "result", "checks", "example")
+_STORED = ("definition", "request", "pagination", "result", "checks", "example", "aliases")
 """Parts of a tool that are read when they are asked for."""
 
 
@@ -487,6 +489,7 @@ def _parts(shown: Mapping[str, Json], entry: Mapping[str, Json]) -> dict[str, An
         "result": Result(**{**result, "drop": tuple(result.get("drop", ()))}),
         "checks": tuple(Check(**check) for check in entry["checks"]),
         "example": entry["example"],
+        "aliases": tuple(entry["aliases"]),
     }
 
 

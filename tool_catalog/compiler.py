@@ -50,7 +50,7 @@ def compile_catalog(records: Records, *, drafts: bool = False) -> tuple[Schema |
 
 
 INDEXED = ("resource", "method", "access", "tags", "pin")
-CALLED = ("request", "pagination", "result", "checks", "example")
+CALLED = ("request", "pagination", "result", "checks", "example", "aliases")
 """Where the parts of a tool stand in the file: in its index, beside the name, and in a line of `calls`."""
 
 
@@ -117,6 +117,7 @@ class _Compilation:
             if (tool := self._tool(resource, method)) is not None
         ]
         self._references()
+        self._aliases()
         self._official_models(tools)
         return {
             "format": catalog.FORMAT,
@@ -269,6 +270,7 @@ class _Compilation:
             "pin": pin,
             "checks": checks,
             "example": record.example.arguments,
+            "aliases": record.aliases,
         }
 
     def _name(self, name: str, place: Place) -> None:
@@ -355,6 +357,19 @@ class _Compilation:
                 self.gate.report(where, f"is refused by a check of the tool: {message}")
 
     # ---- the catalogue as a whole
+
+    def _aliases(self) -> None:
+        """An alias leads to one tool: it is neither a tool's name nor another tool's alias."""
+        taken: dict[str, str] = {}
+        for resource in self.records.resources:
+            for method, record in resource.record.methods.items():
+                for index, alias in enumerate(record.aliases):
+                    place = Place(resource.source, ("methods", method, "aliases", index))
+                    if alias in self.named:
+                        self.gate.report(place, f'"{alias}" is the name of a tool')
+                    elif alias in taken:
+                        self.gate.report(place, f'"{alias}" is an alias of {taken[alias]} already')
+                    taken[alias] = f"{resource.record.resource}.{method}"
 
     def _references(self) -> None:
         """Tools that a pin reads with must exist and be pinned themselves; checks must be used."""

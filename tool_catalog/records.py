@@ -189,6 +189,7 @@ class MethodRecord(Strict):
     """One method of a resource: one tool."""
 
     name: str | None = None
+    aliases: list[str] = []
     title: str
     request: RequestLine
     description: str

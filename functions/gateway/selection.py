@@ -12,7 +12,7 @@ from functions.gateway import pins
 from functions.gateway.errors import UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import PreparedTool, prepare
-from functions.gateway.wording import did_you_mean, shown
+from functions.gateway.wording import shown
 from tool_catalog.catalog import Catalog, Tool
 
 METHOD_GROUPS = ("read", "write", "custom")
@@ -30,8 +30,9 @@ def find(catalog: Catalog, config: ServerConfig, name: str) -> PreparedTool:
     tool = catalog.tools.get(name)
     if tool is not None and _passes(tool, config):
         return prepare(tool, config)
-    names = [tool.name for tool in visible(catalog, config)]
-    hint = did_you_mean(name, names, instead="call tools/list for the tools of this server")
+    from functions.gateway import tool_names  # a refusal is rare, and its import is a tenth of a cold start
+
+    hint = tool_names.hint(name, visible(catalog, config), catalog)
     raise UnknownTool(f"no tool {shown(name)} on this server{hint}")
 
 

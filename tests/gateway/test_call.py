@@ -434,7 +434,9 @@ def test_a_hidden_tool_and_one_that_is_not_there_are_told_apart_by_nothing(upstr
     for loaded in (THINGS, catalog_of(READ)):
         unknown = call_once(loaded, upstream.origin, "create_a_thing", {"text": "x"}, config=config)
         assert isinstance(unknown, UnknownTool)
-        assert unknown.message == 'no tool "create_a_thing" on this server; did you mean "list_all_things"?'
+        assert (
+            unknown.message == 'no tool "create_a_thing" on this server; call tools/list for the tools of this server'
+        )
     assert upstream.requests == []
 
 

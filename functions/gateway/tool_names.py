@@ -1,0 +1,105 @@
+"""What an unknown tool name was meant to be: an alias of a record, or the tools whose verb and words it shares.
+
+A tool that destroys is suggested only to a name with that tool's own verb, so that nobody who wants to read is led to a
+deletion.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+
+from functions.gateway.wording import SHOWN_CHARS, shown
+from tool_catalog.catalog import Catalog, Tool
+
+MAX_SUGGESTIONS = 3
+"""Tools that one message suggests: more would be a list to choose from."""
+
+ALIKE = 0.8
+"""How alike two names must be, from 0 to 1, where they share no word: one or two typos."""
+
+CLOSE = 1.0
+"""How far behind the best suggestion another may be: the weight of half a verb."""
+
+VERBS = {
+    "list": ("list", "all", "browse", "index", "enumerate"),
+    "get": ("get", "fetch", "read", "retrieve", "show", "single", "view"),
+    "create": ("create", "add", "insert", "make", "new", "post", "remember", "save", "store", "write"),
+    "update": ("update", "change", "edit", "modify", "patch", "put", "set"),
+    "delete": ("delete", "clear", "destroy", "drop", "erase", "forget", "purge", "remove", "reset", "wipe"),
+    "search": ("search", "find", "lookup", "query", "recall"),
+}
+"""Verb -> the words that mean it."""
+
+READING = frozenset({"list", "get", "search"})
+"""Verbs that may stand for each other."""
+
+_VERB = {word: verb for verb, words in VERBS.items() for word in words}
+_FILLING = frozenset({"a", "an", "by", "for", "from", "id", "in", "my", "of", "the", "to", "tool", "with"})
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+
+
+def hint(name: str, tools: Sequence[Tool], catalog: Catalog) -> str:
+    """The end of a message about an unknown tool: what it is called here, or what may be meant."""
+    name = name[:SHOWN_CHARS]
+    for tool in tools:
+        if _plain(name) in map(_plain, tool.aliases):
+            return f"; here it is called {shown(tool.name)}"
+    found = _meant(name, tools, catalog)
+    return (
+        f"; did you mean {' or '.join(map(shown, found))}?"
+        if found
+        else "; call tools/list for the tools of this server"
+    )
+
+
+def _meant(name: str, tools: Sequence[Tool], catalog: Catalog) -> list[str]:
+    own = set(_words(catalog.integration))
+    asked = [word for word in _words(name) if word not in own]
+    verb = _verb(asked, tools)
+    about = _about(asked)
+    scored = []
+    for tool in tools:
+        same = verb is not None and verb in _verbs(tool)
+        if tool.destructive and not same:
+            continue
+        reads = verb in READING and bool(_verbs(tool) & READING)
+        words = _about([*_words(tool.resource), *_words(tool.method)])
+        shared = about & words
+        alike = SequenceMatcher(None, name, tool.name).ratio()
+        if (shared and (same or reads or verb is None)) or alike >= ALIKE:
+            scored.append((max(2.0 * same, 1.0 * reads) + 4.0 * len(shared) / len(about | words) + alike, tool.name))
+    best = max(scored, default=(0.0, ""))[0]
+    close = sorted((-score, found) for score, found in scored if score >= best - CLOSE)
+    return [found for _, found in close[:MAX_SUGGESTIONS]]
+
+
+def _verb(asked: Sequence[str], tools: Iterable[Tool]) -> str | None:
+    """The verb of a name. To get several things is to list them."""
+    verb = next((_VERB[word] for word in asked if word in _VERB), None)
+    several = {word for tool in tools for word in _words(tool.resource) if word != _singular(word)}
+    return "list" if verb == "get" and ("all" in asked or several & set(asked)) else verb
+
+
+def _verbs(tool: Tool) -> set[str]:
+    return {_VERB[word] for word in _words(tool.method) if word in _VERB}
+
+
+def _about(words: Iterable[str]) -> set[str]:
+    """The words that say what a name is about, in the singular."""
+    return {_singular(word) for word in words if word not in _VERB and word not in _FILLING}
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+
+
+def _plain(name: str) -> str:
+    return "".join(_words(name))
