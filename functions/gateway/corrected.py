@@ -13,11 +13,14 @@ from typing import Any
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 from functions.gateway.prepared import PreparedTool
-from functions.gateway.settle import kinds, own_name
+from functions.gateway.settle import SIZES, kinds, own_name
 from functions.gateway.wording import SIMILARITY
 
 MAX_MISTAKES = 20
 """Mistakes that are corrected one after the other, each checked anew; a call with more is not worth a correction."""
+
+SHAPING = ("fields", "max_tokens", *SIZES)
+"""Arguments that shape a result: without them a call does the same. Any other may say which objects are meant."""
 
 MAX_CHARS = 800
 """Characters of a corrected call; a longer one would bury the problems."""
@@ -138,7 +141,7 @@ class _Correction:
             own = own if own in free else None
             if own is not None:
                 parent[own] = value
-            return own is not None or not self.prepared.tool.destructive  # without it, more might be destroyed
+            return own is not None or name in SHAPING
         outer = self.prepared.outer(name)
         if name in self.prepared.pins or name in self.prepared.tool.definition["inputSchema"]["properties"]:
             return True  # the server fills it in

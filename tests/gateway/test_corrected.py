@@ -89,6 +89,7 @@ def rules(prepared: PreparedTool, arguments: Mapping[str, Json]) -> list[str]:
             {"messages": [{"role": "usr", "content": "x"}], "user_id": "u"},
             {"messages": SAID, "user_id": "u"},
         ),
+        ("mem_0_memories_get_context", {"query": "x", "filters": OWN, "fields": "id"}, {"query": "x", "filters": OWN}),
         ("get_single_mem_0_event_by_id", {"id": "evt_1"}, {"id": "<id>"}),
         ("delete_a_mem_0_memory_by_id", {"memory_id": ID}, {"id": ID}),
         ("mem_0_memories_bulk_delete_by_filter", OWN, {"filters": OWN}),
@@ -108,7 +109,8 @@ def test_the_corrected_call_keeps_the_callers_values(name: str, wrong: Json, rig
     [
         ("mem_0_memories_search", {"query": "x", "filters": {"user_id": "u", "topic": "y"}}),  # which field is unknown
         ("mem_0_memories_search", {"query": "x" * 2_000}),  # too long to be read
-        ("mem_0_memories_bulk_delete_by_filter", {"filters": OWN, "category": "y"}),  # more would be deleted without it
+        ("mem_0_memories_bulk_delete_by_filter", {"filters": OWN, "category": "y"}),  # more would be deleted
+        ("list_all_mem_0_memories", {"filters": OWN, "topic": "y"}),  # more would be listed
         ("list_all_mem_0_memories", {"filters": {"NOT": [OWN]}}),  # whose memories is unknown
         ("mem_0_memories_search", {"query": float("nan")}),
     ],

@@ -143,7 +143,8 @@ def test_a_filter_that_is_a_string_gets_no_advice_to_nest_an_id_in_it(upstream: 
     )
     body = json.loads(told(SHOP, upstream.origin, "shop_orders_find", {"customer_id": "c-17"}))
     assert body["message"] == (
-        'shop_orders_find: "customer_id" is not a top-level argument; nest it: {"where": {"customer_id": "c-17"}}'
+        'shop_orders_find: "customer_id" is not a top-level argument; nest it: {"where": {"customer_id": "c-17"}}\n'
+        'shop_orders_find: corrected: {"where": {"customer_id": "c-17"}}'
     )
     assert upstream.requests == []
 
