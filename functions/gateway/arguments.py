@@ -25,7 +25,15 @@ arguments takes seconds."""
 
 def check(prepared: PreparedTool, arguments: Mapping[str, Json]) -> list[str]:
     """Problems of the arguments against what the prepared tool accepts; empty when there are none."""
-    return _problems(prepared.validator, prepared.accepted, prepared, arguments)
+    problems = _problems(prepared.validator, prepared.accepted, prepared, arguments)
+    if not problems and prepared.explicit and not any(_says_something(value) for value in arguments.values()):
+        names = [shown(name) for name in prepared.definition["inputSchema"]["properties"]]
+        return [f"this tool removes or overwrites data, so a call must give an argument: one of {one_of(names)}"]
+    return problems
+
+
+def _says_something(value: Json) -> bool:
+    return bool(value) or value is False or value == 0
 
 
 def check_values(tool: Tool, values: Mapping[str, Json]) -> list[str]:

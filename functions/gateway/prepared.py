@@ -15,6 +15,9 @@ from functions.gateway.portable_schema import portable
 from functions.gateway.wording import shown
 from tool_catalog.catalog import Tool
 
+ALL = "all"
+"""The argument of a pinned destructive tool that says: everything of the pinned entity. It is never sent upstream."""
+
 TOOLS_KEPT = 512
 """Prepared tools kept per process: a few servers' worth, about 10 kB each."""
 
@@ -27,12 +30,14 @@ class PreparedTool:
     `accepted`    the input schema that calls are checked against: the shown one, and the pinned ids. A caller may pass
                   a pinned id; the call is refused only if its value differs from the pin.
     `pins`        what the server pins, where it has an effect on this tool.
+    `explicit`    a destructive tool whose schema allows an empty object: a call must give an argument all the same.
     """
 
     tool: Tool
     definition: Mapping[str, Json]
     accepted: Mapping[str, Json]
     pins: Mapping[str, str]
+    explicit: bool = False
 
     @cached_property
     def wire(self) -> bytes:
@@ -152,7 +157,12 @@ def _prepare(
     optional = {*fixed, *narrowed.filled, *supplied}
     required = [name for name in schema.get("required", ()) if name not in optional]
     if listed == schema["properties"] and required == list(schema.get("required", ())):
-        return PreparedTool(tool, {**tool.definition, "inputSchema": portable(schema)}, schema, dict(pinned))
+        explicit = tool.destructive and not required and bool(listed)
+        return PreparedTool(tool, {**tool.definition, "inputSchema": portable(schema)}, schema, dict(pinned), explicit)
+    accepted = dict(narrowed.accepted)
+    if explicit := tool.destructive and not required and bool(pinned) and ALL not in accepted:
+        text = f"Everything of {refusals.listed(dict(pinned))}. Needed where no other argument is given."
+        accepted[ALL] = listed[ALL] = {"type": "boolean", "enum": [True], "description": text}
     base = {name: value for name, value in schema.items() if name != "required"}
     if required:
         base["required"] = required
@@ -169,6 +179,7 @@ def _prepare(
             "description": description,
             "inputSchema": portable({**base, "properties": listed}),
         },
-        {**base, "properties": dict(narrowed.accepted)},
+        {**base, "properties": accepted},
         dict(pinned),
+        explicit,
     )

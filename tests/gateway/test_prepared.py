@@ -198,3 +198,42 @@ def test_a_pinned_id_at_the_wrong_place_is_reported_as_pinned() -> None:
 def test_a_fixed_argument_that_a_caller_gives_is_reported_as_fixed() -> None:
     config = ServerConfig(fixed={"*": {"name": "n"}})
     assert prepare(FIND, config).hint("name", "m") == '"name" is fixed by this server; leave it out'
+
+
+DELETE_ENTITY = MEM0.tools["delete_a_mem_0_entity_by_id"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "arguments"),
+    [(BULK_DELETE, {}), (BULK_DELETE, {"filters": {}}), (DELETE_ENTITY, {})],
+)
+def test_a_pinned_destructive_tool_does_not_run_on_an_empty_object(entry: Tool, arguments: dict[str, Json]) -> None:
+    [problem] = argument_rules.check(prepare(entry, PINNED), arguments)
+    assert problem.startswith("this tool removes or overwrites data, so a call must give an argument: one of ")
+    assert '"all"' in problem
+
+
+@pytest.mark.parametrize(
+    ("entry", "arguments"),
+    [
+        (BULK_DELETE, {"all": True}),
+        (BULK_DELETE, {"filters": {"user_id": "usr_1"}}),
+        (BULK_DELETE, {"filters": {"metadata": {"source": "crm"}}}),
+        (DELETE_ENTITY, {"all": True}),
+        (DELETE_ENTITY, {"id": "usr_1"}),
+    ],
+)
+def test_a_pinned_destructive_tool_runs_with_one_explicit_argument(entry: Tool, arguments: dict[str, Json]) -> None:
+    assert argument_rules.check(prepare(entry, PINNED), arguments) == []
+
+
+def test_the_confirmation_is_shown_by_pinned_servers_only_and_must_be_true() -> None:
+    shown = definition(BULK_DELETE, PINNED)["inputSchema"]["properties"]["all"]
+    assert (
+        shown["description"] == 'Everything of user_id="usr_1". Needed where no other argument is given. One of: true.'
+    )
+    assert argument_rules.check(prepare(BULK_DELETE, PINNED), {"all": False}) == ['"all" is false; valid: true']
+    assert "all" not in definition(BULK_DELETE, ServerConfig())["inputSchema"]["properties"]
+    assert "all" not in definition(LIST, PINNED)["inputSchema"]["properties"]
+    project = MEM0.tools["delete_a_mem_0_project_by_id"]
+    assert argument_rules.check(prepare(project, ServerConfig()), {}), "the default project is not deleted unnamed"

@@ -146,9 +146,9 @@ class World:
         dice = self.dice
         properties = tool.definition["inputSchema"]["properties"]
         required = tool.definition["inputSchema"].get("required", ())
-        if isinstance(tool.pin, PinEntity) and dice.random() < 0.5:
-            required = ()  # a pinned entity need not be named
         given: dict[str, Json] = {}
+        if isinstance(tool.pin, PinEntity) and dice.random() < 0.5:  # a pinned entity need not be named
+            return {"all": True} if tool.destructive else {}
         tidy = dice.random() < 0.6  # a caller that names no id where the server fills the pins in
         for name in properties:
             if tidy and tool.access == "write" and isinstance(tool.pin, PinArguments) and name in tool.pin.ids:
