@@ -14,7 +14,7 @@ from functions.gateway import json_text
 from functions.gateway.json_text import Json
 from functions.gateway.prepared import PreparedTool
 from functions.gateway.settle import SIZES, kinds, own_name
-from functions.gateway.wording import SIMILARITY
+from functions.gateway.wording import closest
 
 MAX_MISTAKES = 20
 """Mistakes that are corrected one after the other, each checked anew; a call with more is not worth a correction."""
@@ -129,7 +129,7 @@ class _Correction:
         if path:
             names = [known for known in self._schema(path).get("properties", {}) if known not in parent]
             plain = name.lstrip("$")
-            own = plain if plain in names else _closest(plain, names)
+            own = plain if plain in names else closest(plain, names)
             if own is None:
                 return False
             parent[own] = parent.pop(name)
@@ -137,7 +137,7 @@ class _Correction:
         value = parent.pop(name)
         if self.prepared.hint(name, value) is None:
             free = [known for known in self.prepared.accepted["properties"] if known not in parent]
-            own = own_name(self.prepared, name) or _closest(name, free)
+            own = own_name(self.prepared, name) or closest(name, free)
             own = own if own in free else None
             if own is not None:
                 parent[own] = value
@@ -188,7 +188,7 @@ class _Correction:
     def _chosen(self, path: Path, options: list[Json]) -> bool:
         value = self._at(path)
         texts = [option for option in options if isinstance(option, str)]
-        own = _closest(value, texts) if isinstance(value, str) else None
+        own = closest(value, texts) if isinstance(value, str) else None
         if own is not None:
             return self._put(path, own)
         self.marked.add(path)
@@ -261,10 +261,3 @@ def _without_dollar(value: Json) -> Any:
 def _order(error: Any) -> tuple[bool, list[str]]:
     """What stands at the wrong place first: it may be what is missing elsewhere."""
     return error.kind.name != "additionalProperties", [str(step) for step in error.instance_path]
-
-
-def _closest(word: str, words: list[str]) -> str | None:
-    from difflib import get_close_matches  # a refusal is rare, and the import is a tenth of a cold start
-
-    close = get_close_matches(word.lower()[:80], [known.lower() for known in words], n=1, cutoff=SIMILARITY)
-    return next((known for known in words if close and known.lower() == close[0]), None)

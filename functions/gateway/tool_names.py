@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import SequenceMatcher
 
+from functions.gateway import wording
 from functions.gateway.wording import SHOWN_CHARS, shown
 from tool_catalog.catalog import Catalog, Tool
 
@@ -67,7 +67,7 @@ def _meant(name: str, tools: Sequence[Tool], catalog: Catalog) -> list[str]:
         reads = verb in READING and bool(_verbs(tool) & READING)
         words = _about([*_words(tool.resource), *_words(tool.method)])
         shared = about & words
-        alike = SequenceMatcher(None, name, tool.name).ratio()
+        alike = wording.alike(name, tool.name)
         if (shared and (same or reads or verb is None)) or alike >= ALIKE:
             scored.append((max(2.0 * same, 1.0 * reads) + 4.0 * len(shared) / len(about | words) + alike, tool.name))
     best = max(scored, default=(0.0, ""))[0]

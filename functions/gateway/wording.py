@@ -50,6 +50,22 @@ def did_you_mean(word: str, valid: Iterable[str], *, instead: str | None = None)
     return f";{suggestion or f' {instead}'}"
 
 
+def closest(word: str, words: Iterable[str]) -> str | None:
+    """The one of the words that is most like `word`, whatever the case; None where none is close."""
+    from difflib import get_close_matches
+
+    by_lower = {known.lower(): known for known in words}
+    close = get_close_matches(word.lower()[:SHOWN_CHARS], by_lower, n=1, cutoff=SIMILARITY)
+    return by_lower[close[0]] if close else None
+
+
+def alike(first: str, second: str) -> float:
+    """How alike two texts are, from 0 to 1."""
+    from difflib import SequenceMatcher
+
+    return SequenceMatcher(None, first[:SHOWN_CHARS], second[:SHOWN_CHARS]).ratio()
+
+
 def one_of(words: Sequence[str]) -> str:
     """`a, b, c`, at most MAX_VALID words; "none" where there are none."""
     more = f" and {len(words) - MAX_VALID} more" if len(words) > MAX_VALID else ""
