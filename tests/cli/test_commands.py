@@ -476,6 +476,33 @@ def test_a_copy_that_is_not_there_or_cut_is_refused(tmp_path: Path) -> None:
     assert run("memory", "export", "--memory", str(tmp_path / "none.sqlite")).code == 1
 
 
+def test_forty_servers_are_minted_by_one_command_and_a_repetition_mints_what_is_missing(local: Local) -> None:
+    many = ["server", "create", "--name", "fleet", "--count", "40", "--methods", "read", "--expires-in", "15m"]
+    urls = local(*many, "-q").out.splitlines()
+    assert len(set(urls)) == 40
+    assert all(_status(url) == 200 for url in urls[::13])
+    names = {server["name"] for server in local("server", "list", "--json").json}
+    assert {f"fleet-{number}" for number in range(1, 41)} <= names
+    assert local("server", "revoke", "fleet-7").out.endswith("is revoked; 1 URL stopped working\n")
+    again = local(*many, "--json")
+    assert [json.loads(line)["name"] for line in again.out.splitlines()] == ["fleet-7"]
+    third = local(*many)
+    assert third.out == ""
+    assert third.err.startswith("Minted 0 servers; 40 names had a live server and were left out.")
+    for count in ("0", "-1", "1001", "x", "²"):
+        wrong = local(*many[:4], "--count", count)
+        assert (wrong.code, wrong.out) == (2, "")
+
+
+def test_several_servers_are_revoked_and_one_that_fails_does_not_keep_the_others(local: Local) -> None:
+    made = [local("server", "create", "--name", f"gone-{number}", "--json").json for number in range(3)]
+    ran = local("server", "revoke", made[0]["id"], "gone-none", "gone-1", made[0]["id"], "gone-2")
+    assert ran.code == 1
+    assert ran.out.splitlines() == [f"server {server['id']} is revoked; 1 URL stopped working" for server in made]
+    assert "1 of 4 servers were not revoked:\n  - Not Found (404): " in ran.err
+    assert [_status(server["url"]) for server in made] == [404] * 3
+
+
 def test_a_pipeline_mints_within_the_limits_of_its_token(local: Local) -> None:
     account = local("account", "get", "--json").json["id"]
     limits = ["--mint-methods", "read", "--mint-pin", "user_id=ci", "--mint-for", "1h"]

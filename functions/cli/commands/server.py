@@ -7,11 +7,14 @@ from typing import Any
 
 from functions.cli.commands.account import pairs
 from functions.cli.durations import duration, expiry, until
-from functions.cli.invocation import Invocation, UsageError
+from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.management_api import ManagementApi, open_api, path
 from functions.cli.tables import count, details, table
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
+
+MAX_COUNT = 1_000
+"""Servers of one `create --count`: more than a fleet of agents, and a typo stays cheap."""
 
 
 def add(commands: Any, remote: argparse.ArgumentParser) -> None:
@@ -24,6 +27,12 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
 
     one = verbs.add_parser("create", parents=[of_account], help="mint an MCP URL; it is shown once")
     one.add_argument("--name", default="Minted with postern", help="any text, for people")
+    one.add_argument(
+        "--count",
+        type=_count,
+        metavar="N",
+        help=f"mint the servers NAME-1 to NAME-N, at most {MAX_COUNT}; a name that a live server has is left out",
+    )
     _config_options(one)
     add_expiry(one)
     one.add_argument("--quiet", "-q", action="store_true", help="print only the URL")
@@ -59,8 +68,10 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     one.add_argument("--quiet", "-q", action="store_true", help="print only the URL")
     one.set_defaults(run=_rotate)
 
-    one = verbs.add_parser("revoke", parents=[of_account], help="remove a server; its URL stops working immediately")
-    one.add_argument("id", metavar="SERVER")
+    one = verbs.add_parser("revoke", parents=[of_account], help="remove servers; their URLs stop working immediately")
+    one.add_argument(
+        "ids", metavar="SERVER", nargs="+", help="an id, or a name that no other server of the account has"
+    )
     one.set_defaults(run=_revoke)
 
     one = verbs.add_parser(
@@ -170,6 +181,12 @@ def _server_path(api: ManagementApi, invocation: Invocation, *more: str) -> str:
     return path("integrated-account", api.account_id(invocation.options.account), "mcp", *more)
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_COUNT):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_COUNT}")
+    return int(text)
+
+
 def _create(invocation: Invocation) -> None:
     options = invocation.options
     config = _config(options)
@@ -178,8 +195,38 @@ def _create(invocation: Invocation) -> None:
             raise UsageError(f"--{name} is empty; leave the option out to select all")
     body = {"name": options.name, "config": config, "expires_at": expiry(options, invocation.clock())}
     with open_api(invocation) as api:
+        if options.count is not None:
+            _create_several(invocation, api, body)
+            return
         minted = api.post(_server_path(api, invocation), body)
     _show_minted(invocation, minted)
+
+
+def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, Json]) -> None:
+    """Mint NAME-1 to NAME-N and print each at once, so that a failure loses no URL.
+
+    A repeated command mints only what is missing: a name that a live server has is left out.
+    """
+    options, terminal = invocation.options, invocation.terminal
+    where = _server_path(api, invocation)
+    taken = {server["name"] for server in api.all(where)}
+    names = [f"{options.name}-{number}" for number in range(1, options.count + 1)]
+    missing = [name for name in names if name not in taken]
+    for name in missing:
+        minted = api.post(where, {**body, "name": name})
+        if terminal.as_json:
+            terminal.line(json_text.text(minted))
+        elif options.quiet:
+            terminal.line(minted["url"])
+        else:
+            terminal.line(f"{minted['id']}  {minted['name']}  {minted['url']}")
+    left_out = len(names) - len(missing)
+    terminal.note(
+        f"Minted {count(len(missing), 'server')}"
+        + (f"; {count(left_out, 'name')} had a live server and was left out" if left_out == 1 else "")
+        + (f"; {left_out} names had a live server and were left out" if left_out > 1 else "")
+        + ". The URLs are secrets and are shown only once."
+    )
 
 
 def _show_minted(invocation: Invocation, minted: Json) -> None:
@@ -264,11 +311,26 @@ def _rotate(invocation: Invocation) -> None:
 
 
 def _revoke(invocation: Invocation) -> None:
+    terminal = invocation.terminal
+    named = list(dict.fromkeys(invocation.options.ids))
+    problems: list[Failed] = []
     with open_api(invocation) as api:
-        gone = api.delete(_server_path(api, invocation, invocation.options.id))
-    invocation.terminal.result(
-        gone, f"server {gone['id']} is revoked; {count(gone['removed']['tokens'], 'URL')} stopped working"
-    )
+        for one in named:
+            try:
+                gone = api.delete(_server_path(api, invocation, one))
+            except Failed as problem:  # the others must not depend on one that is already revoked
+                problems.append(problem)
+                continue
+            text = f"server {gone['id']} is revoked; {count(gone['removed']['tokens'], 'URL')} stopped working"
+            if len(named) > 1 and terminal.as_json:
+                terminal.line(json_text.text(gone))
+            else:
+                terminal.result(gone, text)
+    if len(named) == 1 and problems:
+        raise problems[0]
+    if problems:
+        reasons = "".join(f"\n  - {problem}" for problem in problems)
+        raise Failed(f"{len(problems)} of {len(named)} servers were not revoked:{reasons}")
 
 
 def _preview(invocation: Invocation) -> None:
