@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help run demo test check bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help run demo test check fuzz soak bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,12 @@ instructions: $(VENV)/.dev ## Instructions of a warm call, counted with valgrind
 
 bench-search: $(VENV)/.dev ## Measure what the memory engine finds; LOCOMO=path/to/locomo10.zip adds that set
 	@$(RUN) -m tests.benchmarks.bench_search $(if $(LOCOMO),--locomo $(LOCOMO))
+
+fuzz: $(VENV)/.dev ## Mutated requests against the endpoint: make fuzz MINUTES=5
+	@$(RUN) -m tests.fuzz.run $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+soak: $(VENV)/.dev ## 200 kills, 100,000 calls, 256 clients; ARGS="--kills 10 --calls 5000" for less
+	@$(RUN) -m tests.soak.run $(ARGS)
 
 catalog: $(VENV)/.ready ## Compile the documentation records
 	@$(VENV)/bin/tool-catalog compile
