@@ -176,8 +176,9 @@ def calls(folder: str, count: int, clients: int) -> str:
         def work(number: int) -> None:
             with httpx.Client(timeout=60.0, trust_env=False) as http:
                 for place in range(number, count, clients):
-                    if call(url, "mem_0_memories_search", arguments, http)["isError"]:
-                        raise Unsound("a call failed")
+                    result = call(url, "mem_0_memories_search", arguments, http)
+                    if result["isError"]:
+                        raise Unsound(f"a call failed: {result['content'][0]['text']}")
                     if place % max(1, count // 10) == 0:
                         sizes.append(running.memory())
 
