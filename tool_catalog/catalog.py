@@ -283,6 +283,11 @@ class Tool:
         stored: _Stored | None = self.__dict__.get("stored")
         return None if stored is None else stored.definition()
 
+    @property
+    def listed(self) -> Mapping[str, Json]:
+        """The definition that a client receives: the compiled one, or the tool's own where it is not from a file."""
+        return self.definition if self.wire is None else json.loads(self.wire)
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

@@ -158,7 +158,7 @@ def _prepare(
     required = [name for name in schema.get("required", ()) if name not in optional]
     if listed == schema["properties"] and required == list(schema.get("required", ())):
         explicit = tool.destructive and not required and bool(listed)
-        return PreparedTool(tool, {**tool.definition, "inputSchema": portable(schema)}, schema, dict(pinned), explicit)
+        return PreparedTool(tool, tool.listed, schema, dict(pinned), explicit)
     accepted = dict(narrowed.accepted)
     if explicit := tool.destructive and not required and bool(pinned) and ALL not in accepted:
         text = f"Everything of {refusals.listed(dict(pinned))}. Needed where no other argument is given."
