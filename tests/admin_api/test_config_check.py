@@ -95,7 +95,10 @@ FORCED: list[tuple[Mapping[str, Any], list[str]]] = [
     ),
     (
         {"defaults": {"*": {"show_expired": "yes"}}, "methods": ("search",)},
-        ['config.defaults.*: "show_expired" is "yes"; it must be a boolean (tool mem_0_memories_search)'],
+        [
+            'config.defaults.*: "show_expired" is "yes"; it must be a boolean: Include memories past their '
+            "expiration_date (tool mem_0_memories_search)"
+        ],
     ),
     (
         {"fixed": {"mem_0_memories_search": {"query": "half \ud83d"}}},
