@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functions.gateway import caps, paging
 from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable, effect
 from functions.gateway.expressions import BadExpression, search
-from functions.gateway.json_text import Json, NotJson, TooDeep, decode_large, decode_lenient
+from functions.gateway.json_text import Json, NotJson, TooDeep, decode_large, decode_lenient, text, well_formed
 from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.redaction import Secrets
@@ -198,7 +198,8 @@ def refusal(
         )
     document = _document(response, secrets)
     said = _said(document, SAID_DEPTH)
-    quoted = f': "{said[:SAID_CHARS]}"' if said else ""
+    # As a JSON string: its words cannot close the quotation and go on as if they were ours.
+    quoted = f": {text(well_formed(said[:SAID_CHARS]))}" if said else ""
     if status >= 600:
         return UpstreamUnreadable(
             f"{catalog.label} answered with status {status}, which HTTP does not have{quoted}; "

@@ -16,6 +16,10 @@ from functions.gateway.json_text import MAX_DEPTH, Json, string_size, text, well
 
 TOO_DEEP = f"the answer is nested more than {MAX_DEPTH} levels deep and cannot be passed on"
 
+OURS = "_postern"
+"""The one member of a result that is ours. An upstream's member of that name is left out wherever it stands, so that
+nothing of an upstream can be taken for a word of ours."""
+
 MAX_MEMBERS = 1_000
 """Members of one object in a result: objects of APIs have dozens, and a map with more is a list in disguise."""
 
@@ -123,10 +127,11 @@ class _Whole:
             self.cut.array_entries += max(0, len(value) - self._caps.arrays)
             return [self.write(entry, depth + 1) for entry in value[: self._caps.arrays]]
         if isinstance(value, dict):
-            self._spend(max(2, 1 + min(len(value), MAX_MEMBERS)))
-            self.cut.members += max(0, len(value) - MAX_MEMBERS)
+            members = _members(value, MAX_MEMBERS)
+            self._spend(max(2, 1 + len(members)))
+            self.cut.members += len(value) - len(members)
             written: dict[str, Json] = {}
-            for name, entry in _members(value, MAX_MEMBERS):
+            for name, entry in members:
                 self._spend(string_size(name) + 1)
                 written[name] = self.write(entry, depth + 1)
             return written
@@ -213,8 +218,8 @@ def _object(value: Mapping[str, Json], caps: Caps, space: int, depth: int) -> Fi
 
 
 def _members(value: Mapping[str, Json], limit: int) -> list[tuple[str, Json]]:
-    """The first members of an object, their names in a form that UTF-8 has."""
-    return [(well_formed(name), entry) for name, entry in islice(value.items(), limit)]
+    """The first members of an object, their names in a form that UTF-8 has; never one that is ours."""
+    return [(well_formed(name), entry) for name, entry in islice(value.items(), limit) if name != OURS]
 
 
 def _is_short(value: Json) -> bool:

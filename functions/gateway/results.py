@@ -1,8 +1,9 @@
 """A mapped answer becomes a tool's result: first what the caller asked for, then the caps.
 
-Nothing is cut silently: whatever is left out is counted under `truncated`, which also says how to get it, and what
-remains is valid JSON. Sizes are UTF-8 bytes of compact JSON. The work is bounded by the size of the result, not by the
-size of the answer (caps.py); of a list, only the objects that a result could hold are looked at.
+Nothing is cut silently: whatever is left out is counted under `_postern.truncated`, which also says how to get it, and
+what remains is valid JSON. `_postern` is the one member of a result that no upstream can write. Sizes are UTF-8 bytes
+of compact JSON. The work is bounded by the size of the result, not by the size of the answer (caps.py); of a list, only
+the objects that a result could hold are looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import replace
 from math import ceil
 
 from functions.gateway.answers import Answer, Foreign, look_up
-from functions.gateway.caps import Caps, Cut, Fitted, NoRoom, shortened, whole
+from functions.gateway.caps import OURS, Caps, Cut, Fitted, NoRoom, shortened, whole
 from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import BadExpression, Fields
 from functions.gateway.json_text import Json, size
@@ -66,7 +67,7 @@ def shape(
 def _object(answer: Answer, settings: Settings) -> tuple[dict[str, Json], Cut]:
     """The result of a tool that is not list-like, and what it leaves out."""
     if answer.document is None:
-        return {"result": None, "status_code": answer.status}, Cut()
+        return {"result": None, OURS: {"status_code": answer.status}}, Cut()
     given: dict[str, Json] = answer.document if isinstance(answer.document, dict) else {"result": answer.document}
     caps = Caps(settings.max_string_chars, settings.max_array_items)
     found = whole(given, caps, settings.max_result_bytes)
@@ -247,15 +248,14 @@ def _no_room(space: int, how: str) -> TooLargeAnswer:
 
 
 def _note(cut: Cut, how: str) -> dict[str, Json]:
-    return {
-        "truncated": {
-            "items_left_out": cut.items,
-            "strings_cut": cut.strings,
-            "array_entries_left_out": cut.array_entries,
-            "members_left_out": cut.members,
-            "how_to_get_the_rest": how,
-        }
+    truncated: dict[str, Json] = {
+        "items_left_out": cut.items,
+        "strings_cut": cut.strings,
+        "array_entries_left_out": cut.array_entries,
+        "members_left_out": cut.members,
+        "how_to_get_the_rest": how,
     }
+    return {OURS: {"truncated": truncated}}
 
 
 def _how(tool: Tool, arguments: Mapping[str, Json]) -> str:

@@ -132,7 +132,7 @@ def test_a_result_that_is_cut_says_how_to_get_the_rest_in_the_words_of_its_own_t
 ) -> None:
     upstream.answers(answer(200, ANSWERS[catalog.integration]))
     body = json.loads(told(catalog, upstream.origin, tool, arguments))
-    assert way in body["truncated"]["how_to_get_the_rest"]
+    assert way in body["_postern"]["truncated"]["how_to_get_the_rest"]
     assert not FOREIGN.search(json.dumps(body))
 
 

@@ -213,7 +213,7 @@ def test_a_form_body_and_a_header_argument_are_sent_as_such(tickets: Drive, stub
 
 def test_a_bare_array_is_the_whole_body_and_an_empty_answer_is_told_as_such(tickets: Drive, stub: Stub) -> None:
     answer = tickets("tickets_tickets_assign", body=[{"number": 7, "agent": "ada"}])
-    assert answer == {"result": None, "status_code": 204}
+    assert answer == {"result": None, "_postern": {"status_code": 204}}
     assert json.loads(stub.seen[0]["body"]) == [{"number": 7, "agent": "ada"}]
 
 

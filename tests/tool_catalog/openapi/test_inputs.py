@@ -197,7 +197,7 @@ def test_a_call_leaves_as_the_document_says(made: Any, name: str, given: Json, e
             *("moved", {}, answer(302, None, ("location", "https://files.example.com/7"))),
             {"redirect": {"status": 302, "location": "https://files.example.com/7"}},
         ),
-        ("req_empty_body", {}, answer(204), {"result": None, "status_code": 204}),
+        ("req_empty_body", {}, answer(204), {"result": None, "_postern": {"status_code": 204}}),
     ],
 )
 def test_an_answer_is_the_result_whatever_its_kind(made: Any, name: str, given: Json, told: Any, result: Json) -> None:
