@@ -97,14 +97,14 @@ def fold(text: str) -> str:
 
 def cut(text: str) -> list[Word]:
     """The words of a text, in order."""
-    humps = _HUMP.search(text)
-    found: list[Word] = []
-    for match in _TOKEN.finditer(fold(_HUMP.sub(" ", text) if humps else text)):
-        found.extend(_CUT[match.lastgroup or ""](match[0]))
-    if humps:
-        whole = (fold(word) for word in re.findall(r"[A-Za-z0-9]+", text) if _HUMP.search(word))
-        found += [Word(stem(word), spelled=word) for word in whole]
-    return found
+    if not _HUMP.search(text):
+        return _cut_folded(fold(text))
+    whole = " ".join(word for word in re.findall(r"[^\W_]+[+#]*", text) if _HUMP.search(word))
+    return [*_cut_folded(fold(_HUMP.sub(" ", text))), *_cut_folded(fold(whole))]
+
+
+def _cut_folded(text: str) -> list[Word]:
+    return [word for match in _TOKEN.finditer(text) for word in _CUT[match.lastgroup or ""](match[0])]
 
 
 def index_terms(text: str) -> list[str]:

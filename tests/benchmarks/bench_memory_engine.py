@@ -124,7 +124,7 @@ def adds(url: str, count: int, clients: int, infer: bool, text: Text) -> float:
     """Adds per second from so many clients at a time; each is answered before that client's next."""
     bodies = [
         {
-            "messages": [{"role": "user", "content": text.sentence(20, 60)}],
+            "messages": [{"role": "user", "content": f"I {text.sentence(20, 60)}"}],
             "user_id": f"user-{n % 1000}",
             "infer": infer,
         }

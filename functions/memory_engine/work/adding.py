@@ -10,12 +10,22 @@ import json
 import sqlite3
 from typing import Any
 
-from functions.memory_engine import texts, times
+from functions.memory_engine import texts, times, words
 from functions.memory_engine.core import Core
 from functions.memory_engine.search import filters, lexical
 from functions.memory_engine.storage.word_index import ENTITY_FIELDS
-from functions.memory_engine.work import categories, deliveries, events, extraction, memories, messages, project
-from functions.memory_engine.work.extraction import Fact, NotStored
+from functions.memory_engine.work import (
+    categories,
+    deliveries,
+    events,
+    extraction,
+    memories,
+    messages,
+    project,
+    secrets,
+)
+from functions.memory_engine.work.extraction import Fact
+from functions.memory_engine.work.statements import NotStored
 
 KNOWN_SHOWN = 20
 """Existing memories that a language model is given for each role, so that it does not repeat them."""
@@ -72,7 +82,13 @@ def add_verbatim(core: Core, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def add_later(core: Core, body: dict[str, Any]) -> str:
-    """`infer=true`: queue the add durably for the worker. Returns the event's id."""
+    """`infer=true`: queue the add durably for the worker. Returns the event's id.
+
+    Card numbers, keys and passwords are removed first, unless `includes` asks for them by name.
+    """
+    wanted = words.stems_of(body.get("includes") or "") & words.stems_of("card key password pin secret")
+    if not wanted:
+        body = {**body, "messages": [_without_secrets(message) for message in body["messages"]]}
     return core.database.write(lambda connection: events.create(core, connection, "ADD", body))
 
 
@@ -101,6 +117,19 @@ def work(core: Core, queued: list[sqlite3.Row]) -> None:
             deliveries.enqueue_job(core, connection, event["id"], succeeded=True)
 
     core.database.write(change)
+
+
+def _without_secrets(message: dict[str, Any]) -> dict[str, Any]:
+    content = message["content"]
+    parts = [
+        secrets.removed(part)
+        if isinstance(part, str)
+        else {**part, "text": secrets.removed(part["text"])}
+        if part["type"] == "text"
+        else part
+        for part in (content if isinstance(content, list) else [content])
+    ]
+    return {**message, "content": parts if isinstance(content, list) else parts[0]}
 
 
 class _Added:

@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from functions.memory_engine import texts, words
 from functions.memory_engine.settings import ModelEndpoint
-from functions.memory_engine.work import categories, language_model
+from functions.memory_engine.work import categories, language_model, statements
 from functions.memory_engine.work.language_model import LanguageModelFailed
 from functions.memory_engine.work.messages import Message
-
-MIN_WORDS = 2
-"""A sentence of fewer words does not make sense alone."""
-
-_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"')\]]*\s+|[\r\n]+|(?<=[。！？])")
-_SMALL_TALK = frozenset(
-    (
-        *(
-            "hello",
-            "hi",
-            "hey",
-            "thanks",
-            "thank",
-            "you",
-            "ok",
-            "okay",
-            "yes",
-            "no",
-            "sure",
-            "please",
-            "bye",
-            "goodbye",
-        ),
-        *("good", "morning", "evening", "night", "afternoon", "great", "nice", "cool", "lol", "welcome", "there"),
-        *("sounds", "got", "it"),
-    )
-)
+from functions.memory_engine.work.statements import NotStored
 
 
 @dataclass(frozen=True)
@@ -59,51 +32,19 @@ class Guidance:
     categories: dict[str, str] | None = None
 
 
-@dataclass(frozen=True)
-class NotStored:
-    """A text of an add that is not stored, and why."""
-
-    text: str
-    reason: str
-
-
 def by_rule(messages: list[Message], roles: tuple[str, ...], guidance: Guidance) -> list[Fact | NotStored]:
-    """Each sentence of the messages, in order: a fact, or a text that is not stored. Facts are verbatim statements."""
+    """Every part of the messages, in order: a statement as a fact, or a text that is not stored."""
     found: list[Fact | NotStored] = []
-    for message in messages:
-        found += [NotStored(kind, "only text is stored") for kind in message.media]
-        if message.role not in roles:
-            found += [NotStored(message.text, _NOT_STORED_ROLES[message.role])] if message.text else []
+    for item in statements.read(messages, roles):
+        if isinstance(item, NotStored):
+            found.append(item)
             continue
-        for sentence in _SENTENCE_END.split(message.text):
-            text = sentence.strip(" \t-*•")
-            if texts.is_blank(text):
-                continue
-            reason = _no_statement(text) or _unwanted(text, guidance)
-            found.append(
-                NotStored(text, reason)
-                if reason
-                else Fact(text, message.role, categories.of(text, guidance.categories))
-            )
+        reason = _unwanted(item.text, guidance)
+        if reason:
+            found.append(NotStored(item.text, reason))
+        else:
+            found.append(Fact(item.text, item.role, categories.of(item.text, guidance.categories)))
     return found
-
-
-_NOT_STORED_ROLES = {
-    "system": "it is a system message",
-    "assistant": "the assistant said it, and the add has no agent_id to store it for",
-}
-
-
-def _no_statement(text: str) -> str | None:
-    """Why a sentence is not a statement, or None."""
-    found = [word.spelled for word in words.cut(text)]
-    if len(found) < MIN_WORDS:
-        return "it is too short to make sense alone"
-    if text.rstrip("\"')]").endswith(("?", "？")):
-        return "it is a question"
-    if all(word in _SMALL_TALK or word in words.STOP_WORDS for word in found):
-        return "it is small talk"
-    return None
 
 
 def _unwanted(text: str, guidance: Guidance) -> str | None:

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.memory_engine import words
@@ -74,6 +74,7 @@ def test_a_replaced_memory_ranks_after_the_one_that_replaced_it(memory: Bench) -
     assert [hit["id"] for hit in memory.search("Berlin")] == [new, old]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_the_index_holds_exactly_the_terms_of_the_analyzer(text: str) -> None:
     """SQLite only cuts at the spaces: what scoring reads and what a query asks for are the same terms."""
@@ -85,6 +86,7 @@ def test_the_index_holds_exactly_the_terms_of_the_analyzer(text: str) -> None:
     assert sorted(stored) == sorted(set(terms))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_a_text_finds_itself_in_every_form(text: str) -> None:
     for form in (text.upper(), text.lower()):

@@ -405,7 +405,7 @@ def test_every_acknowledged_add_survives_kill_9_and_ends(file: Path) -> None:
         try:
             with httpx.Client(base_url=url, headers={"Authorization": f"Token {KEY}"}, timeout=30) as client:
                 for number in range(12):
-                    text = f"Fact {round_number}{number} about the garden of house {round_number}{number}."
+                    text = f"My fact {round_number}{number} is about the garden of house {round_number}{number}."
                     body = {"messages": [{"role": "user", "content": text}], "user_id": "alice"}
                     acknowledged[client.post("/v3/memories/add/", json=body).json()["event_id"]] = text
                 exact = {**body, "messages": [{"role": "user", "content": f"Exact {round_number}"}], "infer": False}
@@ -421,7 +421,7 @@ def test_every_acknowledged_add_survives_kill_9_and_ends(file: Path) -> None:
             assert [item["data"]["memory"] for item in event["results"]] == [text]
         stored = memory.call("POST", "/v3/memories/?page_size=200", {"filters": {"user_id": "alice"}})["results"]
         texts = [item["memory"] for item in stored]
-        assert sorted(t for t in texts if t.startswith("Fact")) == sorted(acknowledged.values())
+        assert sorted(t for t in texts if t.startswith("My fact")) == sorted(acknowledged.values())
         assert {item["id"] for item in stored} >= set(verbatim)
         assert len(verbatim) == 3
         check = eventually(lambda: memory.engine.core.database.write(_integrity), "the check answers")
