@@ -28,7 +28,7 @@ from functions.gateway import (
     settle,
 )
 from functions.gateway.answers import Answer
-from functions.gateway.errors import CallLimited, LostResult, OutOfScope, ToolFailure, UpstreamRefused, WrongArguments
+from functions.gateway.errors import CallLimited, LostResult, OutsidePins, ToolFailure, UpstreamRefused, WrongArguments
 from functions.gateway.grants import Target
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
@@ -197,7 +197,7 @@ def _lost(tool: Tool, error: Exception, trace: Trace) -> LostResult:
 
 
 def _checked_and_pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -> dict[str, Json]:
-    """The arguments as they will be sent. Raises WrongArguments or OutOfScope."""
+    """The arguments as they will be sent. Raises WrongArguments or OutsidePins."""
     problems = arguments.check(prepared, given)
     if problems:
         # Pinned ids are put in later, so on a pinned server the record's rules would report false problems here.
@@ -218,7 +218,7 @@ def _wrong(
     def refused(arguments_: Mapping[str, Json]) -> bool:
         try:
             return bool(arguments.check_record_rules(prepared, _pinned(prepared, target, arguments_)))
-        except OutOfScope:
+        except OutsidePins:
             return True
 
     return WrongArguments(problems, corrected.arguments(prepared, given, refused))
@@ -242,12 +242,12 @@ def _position(tool: Tool, given: Mapping[str, Json]) -> Position | None:
 
 
 async def _check_objects(upstream: _Upstream, tool: Tool, target: Target, given: Mapping[str, Json]) -> None:
-    """On a pinned server, read the objects that a call is about first. Raises OutOfScope if one is not of the pins."""
+    """On a pinned server, read the objects that a call is about first. Raises OutsidePins if one is not of the pins."""
     reading = pins.reading(upstream.catalog, tool, target.config.pins, given)
     if reading is None:
         return
     if len(reading.ids) > READS_AT_ONCE:
-        raise OutOfScope(
+        raise OutsidePins(
             f"{len(reading.ids)} objects in one call; a pinned server reads each of them first and takes at most "
             f"{READS_AT_ONCE}. Split the call"
         )
@@ -297,7 +297,7 @@ async def _in_turn(size: int, work: Callable[..., Found], *about: Any) -> Found:
 
 def _within_pins(tool: Tool, target: Target, answer: Answer) -> Answer:
     """The answer of a tool whose answer itself shows what the pins admit: the admitted objects of a list. Raises
-    OutOfScope for any other tool whose answer they do not admit."""
+    OutsidePins for any other tool whose answer they do not admit."""
     at = pins.judged_at(tool, target.config.pins)
     if at is None:
         return answer

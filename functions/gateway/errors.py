@@ -18,7 +18,7 @@
     `-- ToolFailure                 a smarter model could fix it: a result with isError
         |-- WrongArguments     400  `problems` lists all of them
         |-- CallLimited        429  the server's own limit of calls; nothing was sent
-        |-- OutOfScope         403  another entity than the pinned one
+        |-- OutsidePins         403  another entity than the pinned one
         |-- UpstreamRefused         the upstream's own status and body
         |-- UpstreamUnreadable 502  an answer that is not what the API documents
         |-- UpstreamUnreachable 502 no answer at all
@@ -197,7 +197,7 @@ class CallLimited(ToolFailure):
         self.rate_limit = rate_limit
 
 
-class OutOfScope(ToolFailure):
+class OutsidePins(ToolFailure):
     """The call names, or would touch, an entity this server is not pinned to."""
 
     status = HTTPStatus.FORBIDDEN

@@ -60,7 +60,9 @@ class Sender:
 
         Raises UpstreamBusy, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
         """
-        from functions.gateway.connections import Broken, Full, NotConnected, Origin, Outgoing, Progress, Unsendable
+        from functions.gateway.connections import NotConnected, Origin
+        from functions.gateway.http_connection import Broken, Outgoing, Progress, Unsendable
+        from functions.gateway.places import Full
 
         clock = asyncio.get_running_loop().time
         started = clock()

@@ -518,7 +518,7 @@ def test_a_pinned_get_reads_the_record_once_and_withholds_a_foreign_one(upstream
     body = result_of(MEM0, upstream.origin, "get_single_mem_0_memory_by_id", arguments, config=PINNED)
     assert body["user_id"] == "usr_1"
     foreign = failure_of(MEM0, upstream.origin, "get_single_mem_0_memory_by_id", arguments, config=PINNED)
-    assert isinstance(foreign.failure, errors.OutOfScope)
+    assert isinstance(foreign.failure, errors.OutsidePins)
     assert "usr_2" not in foreign.message
     assert foreign.message == (
         'get_single_mem_0_memory_by_id: what it found is outside the pins of this server (user_id="usr_1"); only '
@@ -542,7 +542,7 @@ def test_a_pinned_server_reads_a_record_before_it_touches_it(
 ) -> None:
     upstream.answers(owned("usr_2"))
     foreign = failure_of(MEM0, upstream.origin, name, arguments, config=PINNED)
-    assert isinstance(foreign.failure, errors.OutOfScope)
+    assert isinstance(foreign.failure, errors.OutsidePins)
     assert foreign.message == (
         f'{name}: {MEMORY} is outside the pins of this server (user_id="usr_1"); only objects that carry the '
         "pinned ids can be read or changed here"
@@ -553,7 +553,7 @@ def test_a_pinned_server_reads_a_record_before_it_touches_it(
 def test_more_records_than_a_pinned_server_reads_at_once_are_refused_unread(upstream: Upstream) -> None:
     memories = [{"memory_id": f"9f1c2b7e-4a51-4a6e-9d4e-{number:012d}"} for number in range(51)]
     many = failure_of(MEM0, upstream.origin, "mem_0_memories_bulk_delete", {"memories": memories}, config=PINNED)
-    assert isinstance(many.failure, errors.OutOfScope)
+    assert isinstance(many.failure, errors.OutsidePins)
     assert many.message == (
         "mem_0_memories_bulk_delete: 51 objects in one call; a pinned server reads each of them first and takes at "
         "most 50. Split the call"

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from functions.gateway import connections
-from functions.gateway.connections import Broken, Full, NotConnected, Origin, Outgoing, Pool, Progress
+from functions.gateway.connections import IDLE_SECONDS, NotConnected, Origin, Pool
 from functions.gateway.content_coding import BadCoding, OverLimit
+from functions.gateway.http_connection import Answer, Broken, Connection, Outgoing, Progress
+from functions.gateway.places import PLACES, Full, Places
 from tests.gateway.calling import AdvancingLoop
 from tests.gateway.loopback import Received, Told, Upstream, answer
 
@@ -30,7 +31,7 @@ class Bench:
     wall: float = 1_000_000.0
     progress: list[Progress] = field(default_factory=list)
 
-    async def ask(self, request: Outgoing = GET, account: str = "acc_1", seconds: float = 20) -> connections.Answer:
+    async def ask(self, request: Outgoing = GET, account: str = "acc_1", seconds: float = 20) -> Answer:
         progress = Progress()
         self.progress.append(progress)
         async with asyncio.timeout(seconds):
@@ -83,17 +84,17 @@ def test_a_write_after_any_silence_is_done_once_whenever_the_server_closes(
 
     run(upstream, go)
     assert len(upstream.requests) == 4
-    kept = silence < min(closes_after, connections.IDLE_SECONDS)
+    kept = silence < min(closes_after, IDLE_SECONDS)
     assert upstream.connections == (1 if kept else 4)
 
 
 def test_an_idle_connection_is_closed_before_common_servers_close_it(upstream: Upstream) -> None:
-    assert connections.IDLE_SECONDS < 5
+    assert IDLE_SECONDS < 5
 
     async def go(bench: Bench) -> None:
         await bench.ask()
         assert bench.pool.kept == 1
-        await bench.silence(connections.IDLE_SECONDS + 0.1)
+        await bench.silence(IDLE_SECONDS + 0.1)
         assert bench.pool.kept == 0
 
     run(upstream, go)
@@ -130,9 +131,9 @@ def test_a_write_of_which_no_byte_was_accepted_is_sent_on_a_fresh_connection(
     async def go(bench: Bench) -> None:
         await bench.ask(POST)
         upstream.close_connections()
-        monkeypatch.setattr(connections._Connection, "is_quiet", lambda connection: True)
+        monkeypatch.setattr(Connection, "is_quiet", lambda connection: True)
         [kept] = bench.pool._idle[bench.origin]
-        assert await kept._wire.receive() == b""
+        assert await kept.connection._wire.receive() == b""
         await bench.ask(POST)
 
     run(upstream, go)
@@ -176,10 +177,10 @@ def test_one_account_that_stalls_leaves_the_others_their_places(upstream: Upstre
 
     async def go(bench: Bench) -> None:
         stalled = [asyncio.create_task(bench.ask(account="slow")) for _ in range(110)]
-        await until(arrived, connections.PLACES)
+        await until(arrived, PLACES)
         upstream.before = None
         assert (await bench.ask(account="quick")).status == 200
-        assert sum(progress.waiting for progress in bench.progress) == 110 - connections.PLACES
+        assert sum(progress.waiting for progress in bench.progress) == 110 - PLACES
         release()
         await asyncio.gather(*stalled)
         assert bench.pool._taken == {}
@@ -224,7 +225,7 @@ def test_a_full_queue_refuses_at_once(upstream: Upstream) -> None:
 
 def test_a_place_is_given_on_when_its_turn_comes_in_the_moment_the_wait_ends() -> None:
     async def go() -> None:
-        places = connections._Places(1, 10)
+        places = Places(1, 10)
         await places.__aenter__()
         waiting = asyncio.create_task(places.__aenter__())
         await asyncio.sleep(0)

@@ -38,5 +38,5 @@ def test_a_rule_for_one_tool_beats_a_rule_for_every_tool() -> None:
 
 def test_pins_beat_fixed_arguments() -> None:
     config = ServerConfig(pins={"user_id": "usr_1"}, fixed={"*": {"user_id": "usr_2"}})
-    with pytest.raises(errors.OutOfScope):
+    with pytest.raises(errors.OutsidePins):
         pins.apply(CREATE, config.pins, forced.merged(CREATE, config, {}))

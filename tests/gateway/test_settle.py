@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.gateway import arguments as argument_rules
 from functions.gateway import pins, settle
-from functions.gateway.errors import OutOfScope
+from functions.gateway.errors import OutsidePins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.prepared import prepare
@@ -246,7 +246,7 @@ def test_a_pin_holds_for_whatever_was_put_right(tree: Json, name: str, as_text: 
         return
     try:
         sent = pins.apply(SEARCH, {"user_id": "own"}, found.arguments)
-    except OutOfScope:
+    except OutsidePins:
         return
     assert isinstance(SEARCH.pin, PinFilter)
     assert sent["filters"]["user_id"] == "own"

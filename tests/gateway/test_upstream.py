@@ -16,8 +16,8 @@ from typing import Any, cast
 import pytest
 
 from functions.gateway import addresses
-from functions.gateway.connections import PLACES, QUEUE
 from functions.gateway.errors import TooLargeAnswer, UpstreamBusy, UpstreamUnreachable, UpstreamUnreadable
+from functions.gateway.places import PLACES, QUEUE
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse

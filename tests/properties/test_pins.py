@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.gateway import pins as gateway_pins
 from functions.gateway import selection
-from functions.gateway.errors import OutOfScope
+from functions.gateway.errors import OutsidePins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tests.gateway.calling import MEM0
@@ -111,7 +111,7 @@ def test_a_filter_is_refused_or_holds_the_pins(pins: dict[str, str], tree: Json,
     arguments: dict[str, Json] = {} if tree is None else {entry.pin.argument: tree}
     foreign = [(name, value) for name, value in ids_named(pins, tree) if not means_only(pins[name], value)]
     if foreign or split_off(entry, pins) & set(tree or ()):
-        with pytest.raises(OutOfScope):
+        with pytest.raises(OutsidePins):
             gateway_pins.apply(entry, pins, arguments)
         return
     sent = gateway_pins.apply(entry, pins, arguments)[entry.pin.argument]
@@ -143,7 +143,7 @@ def test_arguments_are_refused_or_hold_the_pins(
         if name not in pins
     )
     if foreign or unlisted or split_off(entry, pins) & arguments.keys():
-        with pytest.raises(OutOfScope):
+        with pytest.raises(OutsidePins):
             gateway_pins.apply(entry, pins, arguments, write_ids=write_ids)
     else:
         sent = gateway_pins.apply(entry, pins, arguments, write_ids=write_ids)
@@ -163,7 +163,7 @@ def test_an_entity_is_the_pinned_one_or_refused(pins: dict[str, str], arguments:
         if all(arguments.get(argument, value) == value for argument, value in wanted.items()):
             assert gateway_pins.apply(entry, pins, arguments) == {**arguments, **wanted}
         else:
-            with pytest.raises(OutOfScope):
+            with pytest.raises(OutsidePins):
                 gateway_pins.apply(entry, pins, arguments)
 
 

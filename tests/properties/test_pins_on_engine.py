@@ -25,7 +25,7 @@ import pytest
 
 from functions.gateway import selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
-from functions.gateway.errors import OutOfScope
+from functions.gateway.errors import OutsidePins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.pins import holds
@@ -250,7 +250,7 @@ def check_call(made: World, tool: Tool, arguments: Mapping[str, Json], outcomes:
         case Done():
             answer = outcome.body
             outcomes[tool.name, "answered"] += 1
-        case Failed(failure=OutOfScope()):
+        case Failed(failure=OutsidePins()):
             answer = outcome.message
             outcomes[tool.name, "refused"] += 1
         case Failed():

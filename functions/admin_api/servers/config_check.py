@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from functions.gateway import arguments as argument_rules
 from functions.gateway import forced, pins, selection
-from functions.gateway.errors import Invalid, OutOfScope, invalid
+from functions.gateway.errors import Invalid, OutsidePins, invalid
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.pins import ids
@@ -138,6 +138,6 @@ def _contradictions(config: ServerConfig, tools: Sequence[Tool]) -> list[str]:
     for tool in tools:
         try:
             pins.apply(tool, config.pins, forced.merged(tool, config, {}), write_ids=config.write_ids)
-        except OutOfScope as foreign:
+        except OutsidePins as foreign:
             problems.append(f"config.fixed or config.defaults: {tool.name}: {foreign.message}")
     return problems

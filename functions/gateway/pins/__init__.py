@@ -88,7 +88,7 @@ def hide(
 def apply(
     tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json], *, write_ids: WriteIds = NONE
 ) -> dict[str, Json]:
-    """The arguments with the pins in them. Raises OutOfScope when the caller names another entity than the pinned one,
+    """The arguments with the pins in them. Raises OutsidePins when the caller names another entity than the pinned one,
     or writes an id that is not among `write_ids`."""
     if not pins:
         return dict(arguments)
@@ -106,7 +106,7 @@ def apply(
 
 
 def reading(catalog: Catalog, tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> Reading | None:
-    """The objects to read before the call. Raises OutOfScope when the arguments leave an object unnamed, because
+    """The objects to read before the call. Raises OutsidePins when the arguments leave an object unnamed, because
     nothing could be checked then."""
     if not pins:
         return None
@@ -150,6 +150,6 @@ def holds(pins: Mapping[str, str], document: Json) -> bool:
 
 
 def check_object(pins: Mapping[str, str], document: Json, found: str) -> None:
-    """Raises OutOfScope unless `document` carries every pinned id; `found` names it in the message."""
+    """Raises OutsidePins unless `document` carries every pinned id; `found` names it in the message."""
     if not holds(pins, document):
         raise refusals.outside(pins, found)

@@ -43,7 +43,7 @@ def hide(
 def apply(
     pin: PinArguments, tool: Tool, pins: Mapping[str, str], write_ids: WriteIds, arguments: Mapping[str, Json]
 ) -> dict[str, Json]:
-    """The arguments with the pins in them. Raises OutOfScope when the caller names another entity."""
+    """The arguments with the pins in them. Raises OutsidePins when the caller names another entity."""
     for name, pinned in pins.items():
         if arguments.get(name, pinned) != pinned:
             raise refusals.foreign(pins, name, arguments[name])

@@ -22,7 +22,7 @@ def hide(pin: PinEntity, properties: Mapping[str, Json]) -> Narrowed:
 
 
 def apply(pin: PinEntity, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
-    """The arguments with the pinned entity in them. Raises OutOfScope when the caller names another one."""
+    """The arguments with the pinned entity in them. Raises OutsidePins when the caller names another one."""
     [(name, pinned)] = pins.items()
     wanted = {pin.argument: pin.types[name], pin.id: pinned}
     for argument, value in wanted.items():

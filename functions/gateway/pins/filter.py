@@ -41,7 +41,7 @@ def hide(pin: PinFilter, pins: Mapping[str, str], properties: Mapping[str, Json]
 
 
 def apply(pin: PinFilter, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
-    """The arguments with the pins in the filter. Raises OutOfScope when it names another entity, wherever it does."""
+    """The arguments with the pins in the filter. Raises OutsidePins when it names another entity, wherever it does."""
     given = arguments.get(pin.argument) or {}
     splits.refuse(pin.splits, pins, given)
     try:

@@ -18,6 +18,6 @@ def barred(splits: tuple[str, ...], pins: Mapping[str, str]) -> frozenset[str]:
 
 
 def refuse(splits: tuple[str, ...], pins: Mapping[str, str], given: Iterable[str]) -> None:
-    """Raises OutOfScope when a barred id is given."""
+    """Raises OutsidePins when a barred id is given."""
     for name in sorted(barred(splits, pins) & set(given)):
         raise refusals.splitting(pins, name)

@@ -83,19 +83,19 @@ def test_a_filter_is_narrowed_to_the_pins(config: ServerConfig, given: Json, sen
     ],
 )
 def test_a_filter_that_names_another_entity_is_refused_wherever_it_names_it(given: Json) -> None:
-    with pytest.raises(errors.OutOfScope) as foreign:
+    with pytest.raises(errors.OutsidePins) as foreign:
         apply(LIST, PINNED, {"filters": given})
     assert 'but this server is pinned to user_id="usr_1"' in foreign.value.message
 
 
 def test_the_refusal_says_what_was_named_and_what_is_pinned() -> None:
-    with pytest.raises(errors.OutOfScope) as foreign:
+    with pytest.raises(errors.OutsidePins) as foreign:
         apply(CREATE, BOTH, {"user_id": "usr_2"})
     assert foreign.value.message == (
         'user_id is "usr_2", but this server is pinned to user_id="usr_1", '
         'app_id="app_1". Leave the pinned ids out; the server fills them in'
     )
-    with pytest.raises(errors.OutOfScope) as foreign:
+    with pytest.raises(errors.OutsidePins) as foreign:
         apply(CREATE, PINNED, {"user_id": "x" * 5_000})
     assert len(foreign.value.message) < 300
 
@@ -116,7 +116,7 @@ def test_an_entity_may_be_left_unnamed_or_named_rightly(given: dict[str, str]) -
     "given", [{"entity_type": "agent"}, {"id": "usr_2"}, {"entity_type": "app", "id": "usr_1"}, {"entity_type": None}]
 )
 def test_another_entity_is_refused(given: dict[str, Json]) -> None:
-    with pytest.raises(errors.OutOfScope):
+    with pytest.raises(errors.OutsidePins):
         apply(ENTITY, PINNED, given)
 
 
@@ -166,7 +166,7 @@ def test_every_object_a_call_is_about_is_read_once(
     ],
 )
 def test_an_object_left_unnamed_is_refused_on_a_pinned_server(entry: Any, arguments: dict[str, Json]) -> None:
-    with pytest.raises(errors.OutOfScope) as unnamed:
+    with pytest.raises(errors.OutsidePins) as unnamed:
         to_read(entry, PINNED, arguments)
     argument = entry.pin.argument
     assert unnamed.value.message == (
@@ -232,7 +232,7 @@ def test_a_bulk_delete_under_a_pin_takes_no_second_id() -> None:
     """Mem0 does not say whether several ids mean what carries all of them, or what carries any."""
     shown = definition(BULK_DELETE, PINNED)["inputSchema"]["properties"]["filters"]
     assert set(shown["properties"]) == {"metadata"}
-    with pytest.raises(errors.OutOfScope) as split:
+    with pytest.raises(errors.OutsidePins) as split:
         apply(BULK_DELETE, PINNED, {"filters": {"run_id": "r"}})
     assert split.value.message == (
         "with run_id a part of the change might not belong to "
@@ -248,7 +248,7 @@ def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> N
     """Mem0 gives each fact of one call to the user or to the agent, never to both."""
     shown = definition(CREATE, PINNED)["inputSchema"]["properties"]
     assert {"user_id", "agent_id"}.isdisjoint(shown)
-    with pytest.raises(errors.OutOfScope) as split:
+    with pytest.raises(errors.OutsidePins) as split:
         apply(CREATE, PINNED, {"agent_id": "a"})
     assert split.value.message == (
         "with agent_id a part of the change might not belong to "
@@ -264,7 +264,7 @@ def test_an_id_that_would_split_a_write_off_the_pin_is_hidden_and_refused() -> N
 
 def test_a_write_names_the_pins_and_no_other_id() -> None:
     """A memory with another server's run in it would be the first thing that server finds."""
-    with pytest.raises(errors.OutOfScope) as unlisted:
+    with pytest.raises(errors.OutsidePins) as unlisted:
         apply(CREATE, PINNED, {"messages": [], "run_id": "board-room"})
     assert unlisted.value.message == (
         'run_id is "board-room", but this server is pinned to user_id="usr_1", and its writes '
@@ -278,14 +278,14 @@ def test_a_write_may_name_the_ids_that_the_config_lists() -> None:
     listed = ServerConfig(pins={"user_id": "usr_1"}, write_ids={"run_id": ("r1", "r2"), "app_id": ("*",)})
     given = {"run_id": "r2", "app_id": "anything"}
     assert apply(CREATE, listed, given) == {**given, "user_id": "usr_1"}
-    with pytest.raises(errors.OutOfScope) as unlisted:
+    with pytest.raises(errors.OutsidePins) as unlisted:
         apply(CREATE, listed, {"run_id": "r3"})
     assert unlisted.value.message.endswith('its writes may not name that id; valid: "r1", "r2"')
     shown = definition(CREATE, listed)["inputSchema"]["properties"]
     assert shown["run_id"]["enum"] == ["r1", "r2"]
     assert "enum" not in shown["app_id"]
     assert {"user_id", "agent_id"}.isdisjoint(shown), "the split holds whatever the config lists"
-    with pytest.raises(errors.OutOfScope):
+    with pytest.raises(errors.OutsidePins):
         apply(CREATE, ServerConfig(pins={"user_id": "u"}, write_ids={"agent_id": ("*",)}), {"agent_id": "a"})
 
 
