@@ -206,7 +206,7 @@ def media_type(record: MethodRecord) -> str:
 def _hidden_parameters(
     record: MethodRecord, origin: Mapping[str, str], place: Place, gate: Gate
 ) -> list[dict[str, Json]]:
-    """Parameters that are no arguments: constants, context values, and filters that come from a pin alone."""
+    """Parameters that are not arguments: constants, context values, and filters that come from a pin alone."""
     found = []
     for name, mapping in record.parameters.items():
         if name in origin:

@@ -2,7 +2,7 @@
 
 A strict subset of YAML 1.2: mappings, sequences, scalars, anchors and aliases. Plain scalars follow the JSON schema of
 the standard (`true`, `false`, `null`, numbers), so `no`, `on`, `1:30` and `2026-12-31` stay the strings they look like.
-Refused, with file and line: duplicate keys, keys that are no strings, tags, merge keys, recursive aliases.
+Refused, with file and line: duplicate keys, keys that are not strings, tags, merge keys, recursive aliases.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
 from functions.gateway import (
@@ -186,7 +187,9 @@ async def run(
 def _lost(tool: Tool, error: Exception, trace: Trace) -> LostResult:
     """What the caller must know of a call whose result a fault of ours lost."""
     answered = trace.status is not None and trace.status < 400
-    if answered and tool.access != "read":
+    if answered and tool.access != "read" and trace.status == HTTPStatus.ACCEPTED:
+        happened = "the upstream answered 202, so it accepted the request; look whether it was carried out"
+    elif answered and tool.access != "read":
         happened = f"the upstream answered {trace.status}, so it was carried out; do not repeat it"
     else:
         happened = errors.effect(changes_nothing=tool.access == "read")

@@ -1,6 +1,6 @@
 """The corrected call: one whole arguments object made of the caller's own values, where it can be computed.
 
-What is missing is a placeholder, e.g. "<user_id>": an invented value could pass for a real one. The object is checked
+What is missing is a placeholder, e.g. "<order_id>": an invented value could pass for a real one. The object is checked
 by the code that checks a call before it is shown; only placeholders need not fit.
 """
 

@@ -54,7 +54,7 @@ class Secrets:
         return self._replaced(unescaped) if self._are_in(unescaped) else redacted
 
     def out_of_bytes(self, body: bytes) -> bytes:
-        """The bytes without the secrets as they were sent, for what is no text."""
+        """The bytes without the secrets as they were sent, for what is not text."""
         for secret in self._secrets:
             body = body.replace(secret.encode("utf-8", "replace"), REDACTED.encode())
         return body

@@ -176,7 +176,7 @@ def _is_size(tool: Tool, name: str) -> bool:
 
 
 def _plain(name: str) -> str:
-    """A name without what only its spelling adds: userId, user-id and User ID are user_id."""
+    """A name without what only its spelling adds: orderId, order-id and Order ID are order_id."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 

@@ -121,7 +121,7 @@ def check_changes(store: str, changes: Sequence[Change]) -> None:
 
 
 def encode(store: str, body: Mapping[str, Any]) -> str:
-    """A body as it is stored: compact JSON text. Raises StoreError when it is no JSON, or over MAX_BODY_BYTES."""
+    """A body as it is stored: compact JSON text. Raises StoreError when it is not JSON, or over MAX_BODY_BYTES."""
     try:
         content = json_text.encode_strictly(body)
     except (TypeError, ValueError) as error:  # UnicodeEncodeError (a lone surrogate) is a ValueError

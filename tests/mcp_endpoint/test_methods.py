@@ -369,9 +369,13 @@ WRITE = _call(CREATE, messages=[{"role": "user", "content": "x"}], user_id="u")
 class Unreadable(CannedSender):
     """Answers with what no line of ours expects: a fault of ours after the upstream has answered."""
 
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self._status = status
+
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
         await super().send(request, deadline)
-        return UpstreamResponse(201, {}, None)  # type: ignore[arg-type]
+        return UpstreamResponse(self._status, {}, None)  # type: ignore[arg-type]
 
 
 class Breaks(CannedSender):
@@ -384,7 +388,8 @@ class Breaks(CannedSender):
 @pytest.mark.parametrize(
     ("sender", "happened", "upstream_status"),
     [
-        (Unreadable(), "the upstream answered 201, so it was carried out; do not repeat it", 201),
+        (Unreadable(201), "the upstream answered 201, so it was carried out; do not repeat it", 201),
+        (Unreadable(202), "the upstream answered 202, so it accepted the request; look whether it was", 202),
         (Breaks(), "whether it was carried out is unknown: look before you repeat it", None),
     ],
 )

@@ -272,7 +272,7 @@ class Converter:
     def _flat(self, schema: Json, above: tuple[str, ...], *, inherited: bool = False) -> tuple[Schema, tuple[str, ...]]:
         """`schema` with its own `$ref` and `allOf` merged into it, and the references that are now open.
 
-        `inherited`: the schema is part of another, which then has its members and is no choice between its children.
+        `inherited`: the schema is part of another, which then has its members and is not a choice between its children.
         """
         if not isinstance(schema, dict):
             return {}, above

@@ -132,7 +132,7 @@ def _rows(lines: Iterable[str], counts: Mapping[str, int]) -> Iterator[tuple[int
         if number == 1:
             if item.get("format") != FORMAT or item.get("version") != FORMAT_VERSION:
                 raise ImportRefused(
-                    f'line 1 is not {{"format":"{FORMAT}","version":{FORMAT_VERSION}}}; this is no memory export '
+                    f'line 1 is not {{"format":"{FORMAT}","version":{FORMAT_VERSION}}}; this is not a memory export '
                     "that this version reads"
                 )
         elif "end" in item:
