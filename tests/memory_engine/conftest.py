@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import tempfile
@@ -23,8 +24,10 @@ from functions.memory_engine.engine import Engine
 from functions.memory_engine.settings import EngineSettings
 
 # Read by the mem0 package when it is imported.
+_mem0_folder = tempfile.TemporaryDirectory(prefix="mem0-")
+atexit.register(_mem0_folder.cleanup)
 os.environ["MEM0_TELEMETRY"] = "False"
-os.environ.setdefault("MEM0_DIR", tempfile.mkdtemp(prefix="mem0-"))
+os.environ.setdefault("MEM0_DIR", _mem0_folder.name)
 
 KEY = "m0-test-key"
 DEADLINE_SECONDS = 20.0
