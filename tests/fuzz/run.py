@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 
@@ -35,11 +36,13 @@ class Broken(Exception):
     """The endpoint did what it must never do."""
 
 
-def endpoint(folder: Path) -> Endpoint:
+@contextmanager
+def endpoint(folder: Path) -> Iterator[Endpoint]:
     """The whole endpoint over a store with one live server."""
-    bench = Bench(SqliteStore(folder / "store.sqlite"))
-    bench.mint(token=TOKEN, api_key=API_KEY)
-    return bench.endpoint()
+    with closing(SqliteStore(folder / "store.sqlite")) as store:
+        bench = Bench(store)
+        bench.mint(token=TOKEN, api_key=API_KEY)
+        yield bench.endpoint()
 
 
 async def ask(app: Endpoint, request: Request) -> int:
@@ -86,9 +89,9 @@ def main() -> int:
     seed = options.seed if options.seed is not None else Random().randrange(2**32)
     logging.disable(logging.CRITICAL)
     ends = time.monotonic() + options.minutes * 60
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, endpoint(Path(folder)) as app:
         try:
-            statuses = asyncio.run(fuzz(endpoint(Path(folder)), seed, lambda _: time.monotonic() < ends))
+            statuses = asyncio.run(fuzz(app, seed, lambda _: time.monotonic() < ends))
         except Broken as error:
             print(f"seed {seed}: {error}; the request is kept in {CORPUS}", file=sys.stderr)
             return 1

@@ -26,10 +26,10 @@ def _quiet() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", sorted(path.name for path in CORPUS.iterdir()))
 def test_every_kept_request_is_answered(name: str, tmp_path: Path) -> None:
-    app = endpoint(tmp_path)
     request = Request.read((CORPUS / name).read_bytes())
     assert request.written() == (CORPUS / name).read_bytes()
-    statuses = [asyncio.run(ask(app, request)) for _ in range(3)]
+    with endpoint(tmp_path) as app:
+        statuses = [asyncio.run(ask(app, request)) for _ in range(3)]
     assert len(set(statuses)) == 1
     if not name.startswith("found-"):
         assert statuses[0] in (200, 202), "the corpus begins with requests that work"
@@ -37,7 +37,8 @@ def test_every_kept_request_is_answered(name: str, tmp_path: Path) -> None:
 
 def test_no_mutated_request_breaks_the_endpoint(tmp_path: Path) -> None:
     assert len(corpus()) >= 8
-    statuses: Counter[int] = asyncio.run(fuzz(endpoint(tmp_path), 20261125, lambda asked: asked < REQUESTS))
+    with endpoint(tmp_path) as app:
+        statuses: Counter[int] = asyncio.run(fuzz(app, 20261125, lambda asked: asked < REQUESTS))
     assert statuses.total() == REQUESTS
     assert statuses[200] > REQUESTS / 50, "mutations that reach no method prove little"
     assert statuses[400] > REQUESTS / 50
