@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,12 @@ def taken(limits: CallLimits, rate: CallRate | None, now: float, server: str = "
 
 
 @pytest.fixture(params=["own", "shared"])
-def limits(request: pytest.FixtureRequest, tmp_path: Path) -> CallLimits:
+def limits(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CallLimits]:
     if request.param == "own":
-        return CallLimits(CallRate(600, 100), None)
-    return CallLimits(CallRate(600, 100), SqliteStore(tmp_path / "marks.sqlite"))
+        yield CallLimits(CallRate(600, 100), None)
+        return
+    with closing(SqliteStore(tmp_path / "marks.sqlite")) as store:
+        yield CallLimits(CallRate(600, 100), store)
 
 
 def test_a_burst_passes_and_then_one_call_each_step(limits: CallLimits) -> None:
