@@ -42,6 +42,10 @@ _QUOTED_LINE = re.compile(r"^\s*(?:>|On .{5,80} wrote:$)")
 _QUOTATION = re.compile('^["“„«『「].*["”»』」][.!]?$', re.DOTALL)
 _QUOTED = re.compile('["“„«][^"”»]{10,}["”»]')
 _INSIDE = re.compile(r"(?<=[\w,;] )[^\W\d_]\w*")
+_IDENTIFIER = re.compile(r"(?:[^\W_]+(?:_[^\W_]+)+|[^\W\d_]+-\d+)\s")
+"""The id of something as the subject of a sentence, e.g. "acme_corp renewed." or "TICKET-7 is solved."."""
+_NAMED_SUBJECT = re.compile(r"([A-Z][a-z]+)(?:'s [a-z]+)? (?:is|was|has|had|will|[a-z]{3,}(?:s|ed)) ")
+"""A capitalised word with a verb of the third person behind it, e.g. "Sarah is allergic to nuts."."""
 _STATED_CLAUSE = re.compile(
     r"^(?:(?:since|because|as|given that)\s+)?"
     r"(?P<clause>(?:(?:da|weil|comme|puisque|como|porque|poiche|siccome)\s+)?[^,?]{8,}?),\s+[^?]+\?",
@@ -249,8 +253,15 @@ def _first_person(text: str) -> bool:
 
 
 def _is_named(text: str) -> bool:
-    """Whether a word inside the sentence is written as a name."""
-    return any(word[0].isupper() for word in _INSIDE.findall(text))
+    """Whether a word inside the sentence is written as a name, or the sentence begins with a name or an id."""
+    if _IDENTIFIER.match(text) or any(word[0].isupper() for word in _INSIDE.findall(text)):
+        return True
+    subject = _NAMED_SUBJECT.match(text)
+    return subject is not None and not any(words.fold(subject[1]) in _lexicon()[kind] for kind in _NO_NAMES)
+
+
+_NO_NAMES = ("not_names", "third_person", "first_person", "second_person", "small_talk", "commands", "yes_or_no")
+"""Kinds of words of which none is a name, although each may begin a sentence."""
 
 
 def _mentions_the_conversation(text: str, plain: str) -> bool:

@@ -47,6 +47,13 @@ def test_sixty_conversations_in_twelve_languages_keep_their_figures() -> None:
             ["Mein Sohn hat am 3. Mai Geburtstag.", "Ich mag Tee."],
         ),
         (["u: Tom is my brother. He works at NASA."], ["Tom is my brother. He works at NASA."]),
+        (
+            ["u: Sarah is allergic to nuts.", "u: Tom prefers tea over coffee.", "u: Anna's dog is called Rex now."],
+            ["Sarah is allergic to nuts.", "Tom prefers tea over coffee.", "Anna's dog is called Rex now."],
+        ),
+        (["u: Everything works as expected.", "u: The answer is wrong again.", "u: Code looks fine now."], []),
+        (["u: acme_corp complained 3 times this month."], ["acme_corp complained 3 times this month."]),
+        (["u: TICKET-7 is solved since Monday."], ["TICKET-7 is solved since Monday."]),
         (["a: What is your favorite color?", "u: Teal"], ["What is your favorite color? Teal"]),
         (["a: Any allergies?", "u: Yes, to almonds only."], ["Any allergies? Yes, to almonds only."]),
         (["a: Do you have children?", "u: No."], ["Do you have children? No."]),
