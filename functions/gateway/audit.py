@@ -67,13 +67,15 @@ class Caller:
     client_version: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogEntry:
     """One call. Durations are in milliseconds, `result_bytes` is the size of the answer's text.
 
     `outcome`  ok; error = reported to the model (an isError result); refused = a JSON-RPC or HTTP error.
     `status`   HTTP status that stands for the outcome (200, 400, 403, 429, ...).
     `error`    name of the error class, "" where there was none. `detail`: its cause, for the operator alone.
+
+    A member with a default belongs to a call; a refused caller has none of them.
     """
 
     time: datetime
@@ -83,21 +85,21 @@ class LogEntry:
     server_id: str
     account_id: str
     integration: str
-    tool: str
-    method: str
-    access: str
+    tool: str = ""
+    method: str = ""
+    access: str = ""
     outcome: Literal["ok", "error", "refused"]
     status: int
     error: str
     detail: str
-    upstream_status: int | None
-    upstream_requests: int
-    duration_ms: float
-    upstream_ms: float
-    result_bytes: int
+    upstream_status: int | None = None
+    upstream_requests: int = 0
+    duration_ms: float = 0.0
+    upstream_ms: float = 0.0
+    result_bytes: int = 0
     client_name: str
     client_version: str
-    argument_hash: str
+    argument_hash: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
@@ -167,21 +169,12 @@ def refusal(caller: Caller, grant: Grant, now: datetime, error: PosternError) ->
         server_id=caller.server_id,
         account_id=grant.account_id,
         integration=grant.integration,
-        tool="",
-        method="",
-        access="",
         outcome="refused",
         status=int(error.status),
         error=type(error).__name__,
         detail=error.detail,
-        upstream_status=None,
-        upstream_requests=0,
-        duration_ms=0.0,
-        upstream_ms=0.0,
-        result_bytes=0,
         client_name=caller.client_name,
         client_version=caller.client_version,
-        argument_hash="",
     )
 
 
