@@ -103,9 +103,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 AT_IMPORT: dict[str, tuple[str, ...]] = {
     "functions.gateway": (),
-    "functions.gateway.http_frame": ("starlette",),
+    "functions.gateway.http_frame": (),
     "functions.stores": (),
-    "functions.mcp_endpoint": ("mangum", "starlette"),
+    "functions.mcp_endpoint": (),
     "functions.admin_api": ("mangum", "pydantic", "starlette"),
     "functions.purge": (),
     "functions.memory_engine": ("anyio", "starlette"),

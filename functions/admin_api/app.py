@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -116,7 +116,7 @@ def create_app(
     )
     decisions = Decisions(store, retention, decision_lines, clock)
 
-    frame = Frame(settings, _error, lambda: random(8).hex())
+    frame = Frame(settings, _error, ClientDisconnect, lambda: random(8).hex())
 
     def framed(run: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -280,7 +280,7 @@ def _json(document: Json, status: int = 200, headers: Mapping[str, str] | None =
     return dressed(Response(encode(document), status, headers, media_type="application/json"))
 
 
-async def _body(operation: Operation, request: Request, frame: Frame) -> Json:
+async def _body(operation: Operation, request: Request, frame: Frame[Response]) -> Json:
     """The body as the operation wants it. Raises TooLarge, WrongMediaType, Invalid."""
     if operation.body is None:
         return None
@@ -288,7 +288,7 @@ async def _body(operation: Operation, request: Request, frame: Frame) -> Json:
     return reading.read(operation.body, raw or b"{}") if isinstance(operation.body, type) else raw
 
 
-async def _bytes(request: Request, frame: Frame, *, may_be_empty: bool) -> bytes:
+async def _bytes(request: Request, frame: Frame[Response], *, may_be_empty: bool) -> bytes:
     body = await frame.body(request)
     if not body.strip():
         if may_be_empty:

@@ -3,5 +3,4 @@
 Rule of the room: imports `tool_catalog.catalog`, the store contract (`stores.store`, `stores.layout`) and itself; never
 a plane, never a store implementation. At import time nothing heavier than the standard library: h11, certifi,
 jsonschema-rs, jmespath and PyNaCl are imported by the call that needs them, because a listing needs none of them.
-Only `http_frame`, which the apps of both planes import, is built on Starlette as they are.
 """

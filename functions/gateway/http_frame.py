@@ -10,13 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-
-from functions.gateway.errors import PosternError, TooLarge, ToolFailure, Unavailable, place
+from functions.gateway.errors import Invalid, PosternError, TooLarge, ToolFailure, Unavailable, place
 from functions.gateway.settings import Settings
 from functions.stores.store import StoreError, StoreUnavailable
 
@@ -39,24 +37,55 @@ _REQUEST_ID = "postern.request_id"
 logger = logging.getLogger(__name__)
 
 
+class Request(Protocol):
+    """What the frame needs of a request. Each plane has a class of its own."""
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def scope(self) -> MutableMapping[str, Any]: ...
+
+    def stream(self) -> AsyncIterator[bytes]: ...
+
+
+class Headers(Protocol):
+    """Headers of a response that can still be added to."""
+
+    def setdefault(self, name: str, value: str, /) -> str: ...
+
+
+class Response(Protocol):
+    """What the frame needs of a response."""
+
+    @property
+    def headers(self) -> Headers: ...
+
+
+Asked = TypeVar("Asked", bound=Request)
+Answered = TypeVar("Answered", bound=Response)
+
+
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Generic[Answered]):
     """The frame of one plane.
 
     `refuse`  the plane's response to an error.
+    `departed`  what reading a body raises when the caller has left.
     `new_id`  the id of a request where the platform gives none.
     """
 
     settings: Settings
-    refuse: Callable[[PosternError], Response]
+    refuse: Callable[[PosternError], Answered]
+    departed: type[Exception]
     new_id: Callable[[], str] = lambda: os.urandom(8).hex()
 
-    async def answer(self, request: Request, run: Callable[[Request], Awaitable[Response]]) -> Response:
+    async def answer(self, request: Asked, run: Callable[[Asked], Awaitable[Answered]]) -> Answered:
         """The response of `run`, or the refusal of what it raised; with the security headers. Never raises."""
         try:
             response = await run(request)
-        except ClientDisconnect:
-            response = Response(status_code=400)  # nobody receives it
+        except self.departed:
+            response = self.refuse(Invalid("the request did not end"))  # nobody receives it
         except Exception as error:
             response = self.refuse(self._as_ours(error, self.request_id(request)))
         return dressed(response)
@@ -75,15 +104,18 @@ class Frame:
                 raise too_large
         return bytes(body)
 
-    def deadline(self, request: Request) -> float:
-        """When the request must have its answer, on the event loop's clock in seconds: after our own limit, or at the
-        end of Lambda's time if that comes first."""
+    def seconds_left(self, request: Request) -> float:
+        """Until the request must have its answer: our own limit, or the rest of Lambda's time if that is less."""
         seconds = float(self.settings.call_timeout_seconds)
         context = request.scope.get("aws.context")
         if context is not None:
             left = context.get_remaining_time_in_millis() - self.settings.deadline_margin_ms
             seconds = min(seconds, left / 1000)
-        return asyncio.get_running_loop().time() + seconds
+        return seconds
+
+    def deadline(self, request: Request) -> float:
+        """When the request must have its answer, on the event loop's clock in seconds."""
+        return asyncio.get_running_loop().time() + self.seconds_left(request)
 
     def request_id(self, request: Request) -> str:
         """Lambda's id of the request, or our own; every call returns the same one."""
@@ -112,7 +144,7 @@ class Frame:
                 return PosternError("unexpected error; the log of this deployment names the place")
 
 
-def dressed(response: Response) -> Response:
+def dressed(response: Answered) -> Answered:
     """The response with the security headers."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)

@@ -1,6 +1,6 @@
 """The data plane: one MCP endpoint, without state, for both eras of the protocol.
 
 Rule of the room: imports `functions.gateway`, `functions.stores` and `tool_catalog.catalog`, never the control plane.
-Importing `handler` imports no pydantic, boto3, mcp, yaml, jsonschema, jsonschema-rs, h11 or PyNaCl: a cold start that
-only lists tools needs none of them.
+Importing `handler` imports the standard library only: a cold start that lists tools needs no package, and what a call
+needs is imported by the first call.
 """

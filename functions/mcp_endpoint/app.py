@@ -20,15 +20,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
-
 from functions.gateway import errors, json_text
 from functions.gateway.http_frame import Frame, bearer
 from functions.gateway.settings import Settings
 from functions.mcp_endpoint import admission, protocol
 from functions.mcp_endpoint.admission import NotAdmitted, Reads
+from functions.mcp_endpoint.http import Departed, Receive, Request, Response, Scope, Send, of_asgi, send_asgi
 from functions.mcp_endpoint.methods import Methods, Visit
 from functions.mcp_endpoint.protocol import Notification, Refusal, RpcError
 
@@ -58,15 +55,14 @@ class Endpoint:
     methods: Methods
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_id: Callable[[], str] = lambda: os.urandom(8).hex()
-    frame: Frame = field(init=False)
+    frame: Frame[Response] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "frame", Frame(self.settings, _refuse, self.new_id))
+        object.__setattr__(self, "frame", Frame(self.settings, _refuse, Departed, self.new_id))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            response = await self.answer(Request(scope, receive))
-            await response(scope, receive, send)
+            await send_asgi(await self.answer(of_asgi(scope, receive)), send)
 
     async def answer(self, request: Request) -> Response:
         """Any request, its answer dressed with the headers that every answer carries."""
@@ -86,7 +82,7 @@ class Endpoint:
         self._check_host_and_origin(request)
         if request.method == "OPTIONS":
             return _preflight()
-        match request.scope["path"].removesuffix("/").split("/")[1:]:
+        match request.path.removesuffix("/").split("/")[1:]:
             case ["mcp", token]:
                 return await self._post(request, token)
             case ["mcp"]:
@@ -94,7 +90,8 @@ class Endpoint:
             case ["health"]:
                 return _json(200, b'{"status":"ok"}')
             case [".well-known", "openai-apps-challenge"] if self.settings.openai_apps_challenge:
-                return Response(self.settings.openai_apps_challenge, media_type="text/plain")
+                challenge = self.settings.openai_apps_challenge.encode()
+                return Response(200, challenge, {"content-type": "text/plain; charset=utf-8"})
         # Not as JSON-RPC: clients look for OAuth metadata here.
         status, body, _ = errors.http(errors.NotFound("There is nothing here; the endpoint is POST /mcp/{token}"))
         return _json(status, json_text.encode(body))
@@ -130,10 +127,9 @@ class Endpoint:
                     refused.grant, refused, now, self.frame.request_id(request), request.headers.get("user-agent", "")
                 )
             return _refuse(refused, protocol.request_id(body))
-        headers = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw]
-        message = protocol.read(headers, body)
+        message = protocol.read(request.lines, body)
         if isinstance(message, Notification):
-            return Response(status_code=202)
+            return Response(202)
         if isinstance(message, Refusal):
             return _json(message.status, protocol.error(message.code, message.message, message.id, message.data))
         visit = Visit(
@@ -141,7 +137,7 @@ class Endpoint:
             token=secrets.token,
             principal=admitted.principal,
             now=now,
-            deadline=self.frame.deadline(request),
+            seconds_left=self.frame.seconds_left(request),
             request_id=self.frame.request_id(request),
             user_agent=request.headers.get("user-agent", ""),
         )
@@ -156,7 +152,7 @@ class Endpoint:
 
 def _preflight() -> Response:
     return Response(
-        status_code=204,
+        204,
         headers={
             "access-control-allow-methods": "POST, GET, OPTIONS",
             "access-control-allow-headers": ALLOWED_HEADERS,
@@ -174,4 +170,4 @@ def _refuse(error: errors.PosternError, id: protocol.RequestId | None = None) ->
 
 
 def _json(status: int, content: bytes, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(content, status, headers, media_type=JSON)
+    return Response(status, content, {**(headers or {}), "content-type": JSON})

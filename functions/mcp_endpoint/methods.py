@@ -43,13 +43,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request that was let in. `deadline` is in seconds on the event loop's clock."""
+    """One request that was let in. `seconds_left` is how long its answer may take."""
 
     grant: Grant
     token: str = field(repr=False)
     principal: str
     now: datetime
-    deadline: float
+    seconds_left: float
     request_id: str
     user_agent: str
 
@@ -131,10 +131,12 @@ class Methods:
 
     async def call_tool(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
         """The call line of the gateway, its failures reported to the model, and one log entry of how it ended."""
+        await asyncio.sleep(0)  # from here on there is an event loop: on Lambda the handler runs one for calls alone
         target = _target(visit)
-        asked = ToolCall(call.params["name"], call.params.get("arguments") or {}, visit.now, visit.deadline, call.trace)
         elapsed = asyncio.get_running_loop().time
         started = elapsed()
+        deadline = started + visit.seconds_left
+        asked = ToolCall(call.params["name"], call.params.get("arguments") or {}, visit.now, deadline, call.trace)
 
         def admit() -> None:
             grant = visit.grant

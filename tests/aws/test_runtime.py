@@ -277,7 +277,7 @@ def test_a_function_without_its_packages_says_so_instead_of_finding_others(built
     import shutil
 
     folder = tmp_path / "broken"
-    shutil.copytree(built.function("mcp_endpoint"), folder)
+    shutil.copytree(built.function("admin_api"), folder)
     shutil.rmtree(folder / "mangum")
-    with running(folder, "functions.mcp_endpoint.handler.handler", 5) as function:
+    with running(folder, "functions.admin_api.handler.handler", 5) as function:
         assert function.invoke({})["errorType"] == "Runtime.ImportModuleError"

@@ -24,8 +24,8 @@ def refuse(error: errors.PosternError) -> Response:
     return Response(error.message, int(error.status))
 
 
-def frame(**settings: Any) -> Frame:
-    return Frame(Settings(**settings), refuse, lambda: "ours-1")
+def frame(**settings: Any) -> Frame[Response]:
+    return Frame(Settings(**settings), refuse, ClientDisconnect, lambda: "ours-1")
 
 
 def request(body: bytes = b"", headers: tuple[tuple[str, str], ...] = (), context: Any = None) -> Request:
@@ -103,7 +103,7 @@ def test_a_request_ends_before_the_platform_ends_it(left_ms: int | None, seconds
 
 def test_a_request_has_one_id_which_is_lambdas_where_there_is_one() -> None:
     ids = iter(["a", "b"])
-    own = Frame(Settings(), refuse, lambda: next(ids))
+    own = Frame(Settings(), refuse, ClientDisconnect, lambda: next(ids))
     first, second = request(), request()
     assert [own.request_id(first), own.request_id(first), own.request_id(second)] == ["a", "a", "b"]
     assert own.request_id(request(context=SimpleNamespace(aws_request_id="lambda-1"))) == "lambda-1"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import copy
@@ -66,19 +65,16 @@ def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy
     for name, value in {"STATE_DIR": str(tmp_path), "PRIVATE_UPSTREAMS": "true", "LOG_LEVEL": "DEBUG"}.items():
         monkeypatch.setenv(f"POSTERN_{name}", value)
     level = logging.getLogger().level
-    loop = asyncio.new_event_loop()  # the one that Mangum finds, as Lambda's bootstrap has it
-    asyncio.set_event_loop(loop)
     with served(create_app(EngineSettings(path=tmp_path / "memory.sqlite", api_keys=(API_KEY,)))) as upstream:
         sys.modules.pop("functions.mcp_endpoint.handler", None)
         with contextlib.redirect_stdout(io.StringIO()) as audit_lines:
             module = importlib.import_module("functions.mcp_endpoint.handler")
         store = SqliteStore(tmp_path / "postern.sqlite")
         yield Deployed(module.handler, Bench(store, Clock(datetime.now(UTC))), upstream, audit_lines)
-        loop.run_until_complete(module.sender.close())
+        module.loop.run_until_complete(module.sender.close())
+        module.loop.close()
         store.close()
         module.store.close()
-    asyncio.set_event_loop(None)
-    loop.close()
     logging.getLogger().setLevel(level)
 
 
