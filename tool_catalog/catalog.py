@@ -80,6 +80,7 @@ class Parameter:
     `allow_reserved`  reserved characters of the value are sent as they are.
     `context`   key of the account's context used when the argument is absent (`org_id`, `project_id`).
     `value`     what is sent when there is neither argument nor context: a constant or a default. None: nothing.
+    `map`       JMESPath over the argument: its outcome is sent in place of the argument. None: the argument itself.
     """
 
     location: Location
@@ -90,6 +91,7 @@ class Parameter:
     allow_reserved: bool = False
     context: str | None = None
     value: Json = None
+    map: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

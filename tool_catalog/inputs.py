@@ -163,6 +163,8 @@ def _parameter(
         where_to = "body, which is not a form" if location == "body" and not styles else location
         known = f"; styles there: {', '.join(styles)}" if styles else ""
         gate.report(where.at("style"), f'"{mapping.style}" is not a style of the {where_to}{known}')
+    if mapping.map is not None:
+        gate.jmespath(where.at("map"), mapping.map)
     name = ("" if whole else argument) if mapping.name is None else mapping.name
     if location == "header" and name.lower() in FORBIDDEN_HEADERS:
         where = place.at("header_schema", "properties", argument)
@@ -176,6 +178,7 @@ def _parameter(
         allow_reserved=mapping.allow_reserved or None,
         context=mapping.context,
         value=mapping.value,
+        map=mapping.map,
     )
 
 
@@ -217,6 +220,8 @@ def _hidden_parameters(
             gate.report(
                 where, 'is not an argument of the tool; fix the name, or give "location" and "value" or "context"'
             )
+        elif mapping.map is not None:
+            gate.report(where.at("map"), "is for an argument of the tool; write the value as it is sent")
         elif mapping.value is None and mapping.context is None and not pinned:
             gate.report(where, 'sends nothing: give "value" or "context"')
         found.append(

@@ -175,6 +175,7 @@ class ParameterRecord(Strict):
     allow_reserved: bool = False
     context: str | None = None
     value: Json = None
+    map: str | None = None
     location: Location | None = None
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from functions.gateway import json_text
 from functions.gateway.errors import WrongArguments
+from functions.gateway.expressions import BadExpression, search
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.parameter_styles import parts, pieces, spreads, text
@@ -155,10 +156,20 @@ def _outermost(parameter: Parameter) -> str:
 
 def _value(parameter: Parameter, arguments: Mapping[str, Json], context: Mapping[str, str]) -> Json:
     if parameter.argument is not None and parameter.argument in arguments:
-        return arguments[parameter.argument]
+        given = arguments[parameter.argument]
+        return given if parameter.map is None else _mapped(parameter, given)
     if parameter.context is not None and parameter.context in context:
         return context[parameter.context]
     return parameter.value
+
+
+def _mapped(parameter: Parameter, given: Json) -> Json:
+    """What the catalogue's expression makes of an argument, e.g. messages of texts."""
+    assert parameter.map is not None
+    try:
+        return search(parameter.map, given)
+    except BadExpression as error:
+        raise WrongArguments([f'"{parameter.argument}" cannot be sent: {error}']) from error
 
 
 def _paging(pagination: Pagination, position: Position) -> list[tuple[Parameter, Json]]:

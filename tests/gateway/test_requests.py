@@ -60,6 +60,21 @@ def test_a_body_is_compact_json_with_what_was_given_and_null_where_null_was_give
     assert request.headers == (("Content-Type", "application/json"),)
 
 
+def test_an_argument_with_a_map_is_sent_as_the_expression_makes_it() -> None:
+    mapped = Parameter("body", "messages", "facts", map="[*].{role: 'user', content: @}")
+    entry = tool("POST", "/x", mapped, Parameter("body", "infer", value=False))
+    for facts in (["Anna is 9.", ""], ["Ben: `@`"], []):
+        sent = json.loads(built(entry, {"facts": facts}).body or b"")
+        assert sent == {"messages": [{"role": "user", "content": fact} for fact in facts], "infer": False}
+    assert built(tool("POST", "/x", mapped), {}).body is None
+
+
+def test_an_argument_that_its_map_does_not_fit_is_refused() -> None:
+    entry = tool("POST", "/x", Parameter("body", "n", "n", map="abs(@)"))
+    with pytest.raises(errors.WrongArguments, match='"n" cannot be sent'):
+        built(entry, {"n": "text"})
+
+
 def test_a_whole_body_is_sent_as_it_is_and_not_changed() -> None:
     entry = tool("PUT", "/x", Parameter("body", "", "body"), Parameter("body", "kind", value="note"))
     given = {"body": {"a": 1}}

@@ -65,6 +65,19 @@ def test_the_same_url_and_the_same_memories_are_there_after_a_restart(tmp_path: 
         assert recall(second, "usr_1") == ["I am allergic to peanuts."]
 
 
+def test_remembered_facts_are_found_at_once_and_a_known_one_is_named(tmp_path: Path) -> None:
+    facts = ["Anna Weber prefers window seats.", "Anna Weber lives in Porto."]
+    with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
+        first = call(ready.mcp_url, "mem_0_memories_remember", {"facts": facts, "user_id": "usr_1"})
+        again = call(ready.mcp_url, "mem_0_memories_remember", {"facts": [facts[1], "Anna has a cat."], "user_id": "usr_1"})
+        asked = {"query": "Where does Anna live?", "filters": {"user_id": "usr_1"}, "top_k": 1}
+        found = call(ready.mcp_url, "mem_0_memories_search", asked)
+    assert [stored["data"]["memory"] for stored in first["results"]] == facts
+    assert [stored["data"]["memory"] for stored in again["results"]] == ["Anna has a cat."]
+    assert again["not_stored"] == [{"text": facts[1], "reason": f"memory {first['results'][1]['id']} has this text"}]
+    assert [memory["memory"] for memory in found["results"]] == [facts[1]]
+
+
 def test_a_start_on_another_port_keeps_the_server_and_moves_the_url(tmp_path: Path) -> None:
     settings = Settings(state_dir=str(tmp_path))
     with local.start(settings, {}) as first:
