@@ -93,6 +93,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "tool_catalog": (
         "tool_catalog",
         "functions.gateway.json_text",
+        "functions.gateway.model_tokens",
         "functions.gateway.portable_schema",
         "functions.gateway.pins.dialects",
         "functions.gateway.wording",
