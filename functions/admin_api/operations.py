@@ -26,6 +26,7 @@ from functions.admin_api.log.query import parameters
 from functions.admin_api.log.service import Log
 from functions.admin_api.parameters import PAGING, Parameter, Query, choice, flag, identifier, words
 from functions.admin_api.servers.contract import (
+    ConfiguredServer,
     McpServer,
     MintedServer,
     Preview,
@@ -291,7 +292,7 @@ OPERATIONS: Sequence[Operation] = (
         lambda services, asked: services.servers.view(asked.account_id, asked.server_id), errors=(404, 409),
     ),
     Operation(
-        "patch", _SERVER, "updateServer", "Change an MCP server", CHANGE, McpServer,
+        "patch", _SERVER, "updateServer", "Change an MCP server", CHANGE, ConfiguredServer,
         lambda services, asked: services.servers.update(asked.account_id, asked.server_id, asked.body),
         body=ServerUpdate, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
     ),

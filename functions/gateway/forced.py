@@ -1,16 +1,20 @@
 """What an operator forces on or supplies to a tool's arguments, apart from pins.
 
 One precedence: defaults < the caller's arguments < fixed arguments < pins. A rule for a tool by name wins over one for
-every tool ("*"); a rule for an argument that the tool does not have does nothing there.
+every tool ("*"). A rule for an argument that the tool does not have does nothing there, and a strict server does not
+show a tool that a fixed argument for every tool cannot reach.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tool_catalog.catalog import Tool
+
+EVERY_TOOL = "*"
+"""In `fixed` and `defaults`, the name that stands for every tool."""
 
 
 def fixed(tool: Tool, config: ServerConfig) -> dict[str, Json]:
@@ -28,7 +32,23 @@ def merged(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> d
     return {**defaults(tool, config), **arguments, **fixed(tool, config)}
 
 
+def reached(tool: Tool, config: ServerConfig) -> bool:
+    """True when the tool takes every argument that is fixed for every tool."""
+    every = config.fixed.get(EVERY_TOOL, {})
+    return not every or every.keys() <= tool.definition["inputSchema"]["properties"].keys()
+
+
+def unreached(tools: Iterable[Tool], config: ServerConfig) -> dict[str, list[str]]:
+    """Argument that is fixed for every tool -> names of the tools that do not take it, and so are called without it."""
+    every = config.fixed.get(EVERY_TOOL, {})
+    if not every:
+        return {}
+    taken = [(tool.name, tool.definition["inputSchema"]["properties"]) for tool in tools]
+    missed = {argument: [name for name, properties in taken if argument not in properties] for argument in every}
+    return {argument: names for argument, names in missed.items() if names}
+
+
 def _for_tool(rules: Mapping[str, Mapping[str, Json]], tool: Tool) -> dict[str, Json]:
     known = tool.definition["inputSchema"]["properties"]
-    both = {**rules.get("*", {}), **rules.get(tool.name, {})}
+    both = {**rules.get(EVERY_TOOL, {}), **rules.get(tool.name, {})}
     return {name: value for name, value in both.items() if name in known}

@@ -40,6 +40,7 @@ class ServerConfig:
     `write_ids` on a pinned server, the other ids that writes may name: {id: values}, "*" for every value.
     `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
     `defaults`  the same shape: used where the caller says nothing.
+    `strict`    only tools that take every argument of `fixed["*"]` are shown.
     `rate_limit`  how many calls the server takes; None = the deployment's own limit.
     """
 
@@ -50,6 +51,7 @@ class ServerConfig:
     write_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fixed: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    strict: bool = False
     rate_limit: CallRate | None = None
 
     def to_json(self) -> dict[str, Json]:
@@ -62,6 +64,7 @@ class ServerConfig:
             "write_ids": {name: list(values) for name, values in self.write_ids.items()},
             "fixed": {tool: dict(arguments) for tool, arguments in self.fixed.items()},
             "defaults": {tool: dict(arguments) for tool, arguments in self.defaults.items()},
+            "strict": self.strict,
             "rate_limit": self.rate_limit.to_json() if self.rate_limit else None,
         }
 
@@ -76,6 +79,7 @@ class ServerConfig:
             write_ids={name: tuple(values) for name, values in (value.get("write_ids") or {}).items()},
             fixed=value.get("fixed") or {},
             defaults=value.get("defaults") or {},
+            strict=bool(value.get("strict", False)),
             rate_limit=CallRate.from_json(value["rate_limit"]) if value.get("rate_limit") else None,
         )
 

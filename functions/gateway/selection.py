@@ -3,12 +3,13 @@
 `methods` and `tags` are each a union of their entries, and both must let a tool pass; empty means no restriction.
 `read` = list, get, and every custom method that its record marks read-only; `write` = create, update and delete;
 `custom` = every custom method; anything else is the exact name of a method or of a tool.
-A pinned server shows only tools on which the pin can be enforced.
+A pinned server shows only tools on which the pin can be enforced, and a strict server only tools that take every
+argument that is fixed for every tool.
 """
 
 from __future__ import annotations
 
-from functions.gateway import pins
+from functions.gateway import forced, pins
 from functions.gateway.errors import UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import PreparedTool, prepare
@@ -44,7 +45,11 @@ def is_chosen(tool: Tool, config: ServerConfig) -> bool:
 
 
 def _passes(tool: Tool, config: ServerConfig) -> bool:
-    return is_chosen(tool, config) and pins.enforceable(tool, config.pins)
+    return (
+        is_chosen(tool, config)
+        and pins.enforceable(tool, config.pins)
+        and (not config.strict or forced.reached(tool, config))
+    )
 
 
 def _is_method(tool: Tool, entry: str) -> bool:

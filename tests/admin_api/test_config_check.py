@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.pins import ids
 from functions.gateway.wording import shown
 from tests.gateway.calling import MEM0, catalog_of, tool
+from tool_catalog.catalog import Catalog, Parameter
 
 LIST = tool(name="list_all_things", method="list")
 FIND = tool(name="things_search", method="search")
@@ -58,6 +60,13 @@ PROBLEMS: list[tuple[Mapping[str, Any], list[str]]] = [
         [
             'config.fixed: no tool "list_al_things"; did you mean "list_all_things" or "delete_a_thing" '
             'or "create_a_thing"?'
+        ],
+    ),
+    (
+        {"fixed": {"list_all_things": {}}, "strict": True},
+        [
+            'config.strict has no effect without config.fixed."*"; it hides the tools that an argument fixed for every '
+            "tool cannot reach"
         ],
     ),
     ({"defaults": {"*": {"q": 1}}}, ['config.defaults.*: no argument "q"; valid: none']),
@@ -190,3 +199,39 @@ def test_a_fixed_id_of_writes_is_taken_when_it_is_listed() -> None:
         fixed={"create_a_mem_0_memory": {"run_id": "r"}},
     )
     assert MEM0.tools["create_a_mem_0_memory"] in config_check.check(MEM0, config)
+
+
+@pytest.mark.parametrize("field", ["pins", "write_ids"])
+def test_where_nothing_can_be_pinned_the_refusal_names_what_can_be_done(field: str) -> None:
+    value: Any = {"pins": {"team_id": "t_1"}, "write_ids": {"team_id": ("t_1",)}}[field]
+    problems = config_check_problems(replace(THINGS, pinnable=()), ServerConfig(**{field: value}))
+    assert problems[0] == (
+        f'config.{field}: "team_id" cannot be pinned; the records of things name no id that can. config.fixed sends an '
+        'argument on every call, e.g. {"*": {"team_id": "..."}}'
+    )
+
+
+def test_no_refusal_ends_in_a_list_of_nothing() -> None:
+    bare = replace(catalog_of(replace(LIST, tags=())), pinnable=())
+    wrong = ServerConfig(tags=("a",), pins={"b": "c"}, fixed={"*": {"d": 1}}, methods=("e",))
+    problems = config_check_problems(bare, wrong)
+    assert len(problems) == 4
+    assert not [problem for problem in problems if problem.rstrip().endswith((":", ";"))]
+
+
+def test_a_strict_config_that_leaves_nothing_says_which_argument_no_tool_takes() -> None:
+    config = ServerConfig(methods=("list", "delete"), fixed={"*": {"team_id": "t"}}, strict=True)
+    takes = tool("POST", "/", Parameter("body", "team_id", "team_id"), name="create_a_thing", method="create")
+    with pytest.raises(errors.Invalid) as wrong:
+        config_check.check(catalog_of(LIST, takes, DROP), config)
+    assert wrong.value.message == (
+        'config.strict hides all of the selected tools, because none takes every argument of config.fixed."*": '
+        "list_all_things, delete_a_thing; select others, or leave out strict"
+    )
+
+
+def config_check_problems(catalog: Catalog, config: ServerConfig) -> list[str]:
+    with pytest.raises(errors.Invalid) as wrong:
+        config_check.check(catalog, config)
+    found: list[str] = wrong.value.details["problems"]
+    return found

@@ -52,8 +52,10 @@ def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str
             "write_ids": {},
             "fixed": {},
             "defaults": {},
+            "strict": False,
             "rate_limit": None,
         },
+        "not_fixed": {},
         "expires_at": "2026-12-31T23:59:59Z",
         "created_by": "tok_root",
         "created_at": write_time(START),
@@ -123,7 +125,7 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
          'expiry: unknown key; did you mean "expires_at"? valid: name, config, expires_at'),
         ({"name": "s", "config": {"metods": []}},
          'config.metods: unknown key; did you mean "methods"? '
-         "valid: methods, tags, require_api_token_auth, pins, write_ids, fixed, defaults, rate_limit"),
+         "valid: methods, tags, require_api_token_auth, pins, write_ids, fixed, defaults, strict, rate_limit"),
         ({"name": "s", "config": {"methods": "read"}}, 'config.methods is "read"; it must be a list'),
         ({"name": "s", "config": {"methods": [1]}}, "config.methods.0 is 1; it must be a string"),
         ({"name": "s", "config": {"require_api_token_auth": "yes"}},
@@ -138,7 +140,7 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
          f'config.pins.user_id is "{"x" * 80}..."; it has 257 characters; a pin is the id of one entity: '
          '1 to 256 printable characters, not the wildcard "*"'),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": "x" * 20_000}}}},
-         "config has 20,140 bytes as JSON; at most 16,384 are allowed"),
+         "config has 20,155 bytes as JSON; at most 16,384 are allowed"),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": True}}, "defaults": {"*": {"rerank": False}}}},
          'config: "rerank" of * is both in fixed and in defaults; a fixed argument needs no default'),
     ],
@@ -335,6 +337,24 @@ def test_a_grace_that_is_no_number_of_seconds_is_refused(plane: Plane, account: 
     path = f"/integrated-account/{account}/mcp/{mint(plane, account)['id']}/rotate"
     message = plane.refused("POST", path, {"grace_seconds": grace}, status=400)["message"]
     assert message.startswith(f"grace_seconds is {json.dumps(grace)}; it must be a whole number")
+
+
+def test_what_a_fixed_argument_cannot_reach_is_named_until_strict_hides_it(plane: Plane, account: str) -> None:
+    config = {"methods": ["list", "search"], "tags": ["memories"], "fixed": {"*": {"top_k": 5}}}
+    servers = f"/integrated-account/{account}/mcp"
+    missed = {"top_k": ["list_all_mem_0_memories", "list_all_mem_0_memory_history"]}
+    assert plane.ok("POST", f"{servers}/preview", {"config": config})["not_fixed"] == missed
+    minted = mint(plane, account, config=config)
+    assert minted["not_fixed"] == missed
+    changed = plane.ok("PATCH", f"{servers}/{minted['id']}", {"config": {"strict": True}})
+    assert (changed["not_fixed"], changed["tool_count"]) == ({}, minted["tool_count"] - 2)
+    server = plane.behind(minted["token"])
+    assert server is not None
+    assert server.config.strict is True
+    strict = plane.ok("POST", f"{servers}/preview", {"config": {**config, "strict": True}})
+    assert "list_all_mem_0_memories" not in [tool["name"] for tool in strict["tools"]]
+    refused = plane.refused("PATCH", f"{servers}/{minted['id']}", {"config": {"fixed": None}}, status=400)
+    assert refused["message"].startswith('config.strict has no effect without config.fixed."*"')
 
 
 def test_a_preview_shows_the_tools_and_keeps_nothing(plane: Plane, account: str) -> None:

@@ -123,6 +123,7 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         "write_ids": {"run_id": ["run_1", "run_2"], "app_id": ["*"]},
         "fixed": {"*": {"max_tokens": 500}},
         "defaults": {"mem_0_memories_search": {"top_k": 3}},
+        "strict": False,
         "rate_limit": {"calls_per_minute": 60, "burst": 10},
     }
     life = read_time(minted["expires_at"]) - before
@@ -183,6 +184,24 @@ def test_a_preview_shows_the_tools_of_a_filter_and_mints_nothing(local: Local) -
     assert ran.out.splitlines()[0].split() == ["NAME", "METHOD", "ACCESS", "DESTRUCTIVE", "TAGS"]
     assert ran.out.splitlines()[-1] == "1 tool"
     assert local("server", "list", "--json").json == before
+
+
+def test_tools_that_a_fixed_argument_cannot_reach_are_named_and_hidden_by_strict(local: Local) -> None:
+    options = ("--methods", "list,search", "--tags", "memories", "--fixed", "*.top_k=5")
+    note = (
+        "*.top_k is not fixed for 2 tools without that argument: list_all_mem_0_memories, "
+        "list_all_mem_0_memory_history. --strict hides them.\n"
+    )
+    assert note in local("server", "preview", *options).err
+    minted = local("server", "create", *options)
+    assert note in minted.err
+    name = re.search(r"^id +(\S+)$", minted.out, re.MULTILINE)
+    assert name is not None
+    strict = local("server", "update", name[1], "--strict")
+    assert "is not fixed" not in strict.err
+    assert re.search(r"^tool_count +1$", strict.out, re.MULTILINE), strict.out
+    assert note in local("server", "update", name[1], "--no-strict").err
+    assert note in local("server", "create", *options, "--count", "2", "--name", "agent").err
 
 
 def test_a_filter_that_is_misspelt_is_refused_with_the_nearest_word(local: Local) -> None:

@@ -40,3 +40,11 @@ def test_pins_beat_fixed_arguments() -> None:
     config = ServerConfig(pins={"user_id": "usr_1"}, fixed={"*": {"user_id": "usr_2"}})
     with pytest.raises(errors.OutsidePins):
         pins.apply(CREATE, config.pins, forced.merged(CREATE, config, {}))
+
+
+def test_what_a_rule_for_every_tool_cannot_reach_is_named_by_argument() -> None:
+    other = tool("GET", "/", Parameter("query", "a", "a"), name="other")
+    config = ServerConfig(fixed={"*": {"a": 1, "c": 2}, "other": {"b": 3}})
+    assert forced.unreached([ENTRY, other], config) == {"c": ["other"]}
+    assert [forced.reached(one, config) for one in (ENTRY, other)] == [True, False]
+    assert forced.unreached([ENTRY, other], ServerConfig(fixed={"other": {"c": 1}})) == {}

@@ -105,3 +105,22 @@ def test_a_write_that_is_split_between_two_pins_is_not_offered() -> None:
         ({"user_id": "u", "agent_id": "a"}, False),
     ):
         assert (create in selection.visible(MEM0, ServerConfig(pins=pins))) is offered
+
+
+TEAM = Parameter("query", "team_id", "team_id")
+OF_TEAM = tool("GET", "/depots", TEAM, name="list_all_depots", method="list")
+OF_ALL = tool("GET", "/carriers", name="list_all_carriers", method="list")
+DEPOTS = catalog_of(OF_TEAM, OF_ALL)
+
+
+def test_a_strict_server_hides_what_a_fixed_argument_cannot_reach() -> None:
+    fixed = {"*": {"team_id": "t_1"}, "list_all_carriers": {}}
+    assert selection.visible(DEPOTS, ServerConfig(fixed=fixed)) == (OF_TEAM, OF_ALL)
+    strict = ServerConfig(fixed=fixed, strict=True)
+    assert selection.visible(DEPOTS, strict) == (OF_TEAM,)
+    assert selection.find(DEPOTS, strict, "list_all_depots").tool is OF_TEAM
+    for _ in range(3):
+        with pytest.raises(errors.UnknownTool, match='no tool "list_all_carriers" on this server'):
+            selection.find(DEPOTS, strict, "list_all_carriers")
+    by_name = ServerConfig(fixed={"list_all_depots": {"team_id": "t_1"}}, strict=True)
+    assert selection.visible(DEPOTS, by_name) == (OF_TEAM, OF_ALL)

@@ -10,7 +10,7 @@ from functions.gateway.errors import Invalid, OutsidePins, invalid
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.pins import ids
-from functions.gateway.wording import did_you_mean, shown
+from functions.gateway.wording import did_you_mean, one_of, shown
 from tool_catalog.catalog import Catalog, Tool
 
 
@@ -24,12 +24,13 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
     problems = [
         *_unknown("methods", config.methods, (*selection.METHOD_GROUPS, *catalog.methods), also=catalog.tools),
         *_unknown("tags", config.tags, catalog.tags),
-        *_unknown("pins", tuple(config.pins), catalog.pinnable),
+        *_unknown_ids("pins", config.pins, catalog),
         *_wrong_pins(config.pins),
-        *_unknown("write_ids", tuple(config.write_ids), catalog.pinnable),
+        *_unknown_ids("write_ids", config.write_ids, catalog),
         *_wrong_write_ids(config),
         *_unknown_arguments("fixed", config.fixed, catalog),
         *_unknown_arguments("defaults", config.defaults, catalog),
+        *_strict_without_effect(config),
     ]
     if problems:
         raise invalid(problems)
@@ -57,10 +58,16 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
 
 
 def _no_tool(catalog: Catalog, config: ServerConfig) -> str:
-    """Why no tool is left: methods and tags alone, or the pin that is there or that is missing."""
-    chosen = [tool.name for tool in catalog.tools.values() if selection.is_chosen(tool, config)]
+    """Why no tool is left: methods and tags alone, strict, or the pin that is there or that is missing."""
+    tools = [tool for tool in catalog.tools.values() if selection.is_chosen(tool, config)]
+    chosen = [tool.name for tool in tools]
     if not chosen:
         return "methods and tags match no tool together; a tool must pass both"
+    if config.strict and not any(forced.reached(tool, config) for tool in tools):
+        return (
+            f'config.strict hides all of the selected tools, because none takes every argument of config.fixed."*": '
+            f"{one_of(chosen)}; select others, or leave out strict"
+        )
     if config.pins:
         return (
             f"config.pins cannot be enforced on any of the selected tools: {', '.join(chosen)}; select others, or "
@@ -75,20 +82,40 @@ def _no_tool(catalog: Catalog, config: ServerConfig) -> str:
 def _unknown(field: str, entries: Sequence[str], valid: Sequence[str], also: Iterable[str] = ()) -> list[str]:
     named = [*valid, *also]
     return [
-        f"config.{field}: {shown(entry)} is unknown{did_you_mean(entry, named, instead='valid: ' + ', '.join(valid))}"
+        f"config.{field}: {shown(entry)} is unknown{did_you_mean(entry, named, instead=f'valid: {one_of(valid)}')}"
         for entry in entries
         if entry not in named
     ]
 
 
+def _unknown_ids(field: str, entries: Iterable[str], catalog: Catalog) -> list[str]:
+    """Entries that cannot be pinned; where nothing can, what forces an argument all the same."""
+    if catalog.pinnable:
+        return _unknown(field, tuple(entries), catalog.pinnable)
+    return [
+        f"config.{field}: {shown(entry)} cannot be pinned; the records of {catalog.integration} name no id that can. "
+        f'config.fixed sends an argument on every call, e.g. {{"{forced.EVERY_TOOL}": {{{shown(entry)}: "..."}}}}'
+        for entry in entries
+    ]
+
+
+def _strict_without_effect(config: ServerConfig) -> list[str]:
+    if config.strict and not config.fixed.get(forced.EVERY_TOOL):
+        return [
+            f'config.strict has no effect without config.fixed."{forced.EVERY_TOOL}"; it hides the tools that an '
+            "argument fixed for every tool cannot reach"
+        ]
+    return []
+
+
 def _unknown_arguments(field: str, rules: Mapping[str, Mapping[str, Json]], catalog: Catalog) -> list[str]:
     problems = []
     for name, arguments in rules.items():
-        if name != "*" and name not in catalog.tools:
+        if name != forced.EVERY_TOOL and name not in catalog.tools:
             hint = did_you_mean(name, catalog.tools, instead='valid: "*" or a tool name')
             problems.append(f"config.{field}: no tool {shown(name)}{hint}")
             continue
-        tools = catalog.tools.values() if name == "*" else [catalog.tools[name]]
+        tools = catalog.tools.values() if name == forced.EVERY_TOOL else [catalog.tools[name]]
         known = sorted({argument for tool in tools for argument in tool.definition["inputSchema"]["properties"]})
         problems += [
             f"config.{field}.{name}: no argument {shown(argument)}{did_you_mean(argument, known)}"
@@ -128,7 +155,7 @@ def _wrong_values(field: str, rules: Mapping[str, Mapping[str, Json]], tools: Se
         f"config.{field}.{name}: {problem} (tool {tool.name})"
         for name, values in rules.items()
         for tool in tools
-        if name in ("*", tool.name)
+        if name in (forced.EVERY_TOOL, tool.name)
         for problem in argument_rules.check_values(tool, values)
     ]
 

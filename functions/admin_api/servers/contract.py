@@ -62,6 +62,9 @@ class Config(Body):
     defaults: dict[str, Arguments] | None = Field(
         default=None, description='{tool name or "*": {argument: value}}: sent where the model gives no value.'
     )
+    strict: bool | None = Field(
+        default=None, description='Show only tools that take every argument of `fixed["*"]`; the others are hidden.'
+    )
     rate_limit: CallRate | None = Field(
         default=None, description="How many calls the server takes. Without it, the deployment's own limit holds."
     )
@@ -110,6 +113,7 @@ class ServerConfigView(BaseModel):
     write_ids: dict[str, list[str]]
     fixed: dict[str, dict[str, Any]]
     defaults: dict[str, dict[str, Any]]
+    strict: bool
     rate_limit: dict[str, int] | None
 
 
@@ -128,7 +132,19 @@ class McpServer(BaseModel):
     last_used_at: str | None = Field(description="Time of the last call, to the minute.")
 
 
-class MintedServer(McpServer):
+NotFixed = Annotated[
+    dict[str, list[str]],
+    Field(description='Argument of `config.fixed["*"]` -> shown tools that do not take it, and are called without it.'),
+]
+
+
+class ConfiguredServer(McpServer):
+    """An MCP server whose config was just given, and what that config cannot do."""
+
+    not_fixed: NotFixed
+
+
+class MintedServer(ConfiguredServer):
     """An MCP server with its token and URL, which are shown in this answer only."""
 
     token: str
@@ -155,6 +171,7 @@ class ServerPreview(BaseModel):
 
     tool_count: int
     tools: list[ToolSummary]
+    not_fixed: NotFixed
 
 
 class RemovedServer(BaseModel):

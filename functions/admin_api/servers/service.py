@@ -23,7 +23,7 @@ from functions.admin_api.partitions import every_item, live_page
 from functions.admin_api.servers import config_check, contract
 from functions.admin_api.servers.item import LiveToken, ServerItem, written
 from functions.admin_api.servers.schedules import Scheduler
-from functions.gateway import selection
+from functions.gateway import forced, selection
 from functions.gateway.credentials import seal, token_key
 from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
 from functions.gateway.grants import Grant, ServerConfig, digest, epoch, is_live, mint_token, write_time
@@ -109,7 +109,7 @@ class Servers:
         [use] = self._store.get([layout.use(server_id)])
         return self._view(self._accounts.load(account_id), server, use)
 
-    def update(self, account_id: str, named: str, body: contract.ServerUpdate) -> contract.McpServer:
+    def update(self, account_id: str, named: str, body: contract.ServerUpdate) -> contract.ConfiguredServer:
         """Change what the body names, for every live token at once. Raises NotFound, Invalid, Conflict."""
         server_id = self._id_of(account_id, named)
         given = body.model_fields_set
@@ -136,7 +136,8 @@ class Servers:
                 self._scheduler.delete(server_id)
             else:
                 self._scheduler.put(server_id, account_id, server.expires_at)
-        return self.view(account_id, server_id)
+        [use] = self._store.get([layout.use(server_id)])
+        return self._configured(self._accounts.load(account_id), server, use)
 
     def rotate(self, account_id: str, named: str, grace_seconds: int, mcp_url: str) -> contract.MintedServer:
         """Give the server a new token. The present one stops working now, or when its grace ends.
@@ -167,7 +168,8 @@ class Servers:
     def preview(self, account_id: str, body: contract.Preview) -> contract.ServerPreview:
         """What a server with this config would show; nothing is kept. Raises NotFound, Invalid."""
         account = self._accounts.load(account_id)
-        tools = config_check.check(self._accounts.catalog(account), _config(body.config, ServerConfig()))
+        config = _config(body.config, ServerConfig())
+        tools = config_check.check(self._accounts.catalog(account), config)
         return contract.ServerPreview(
             tool_count=len(tools),
             tools=[
@@ -182,6 +184,7 @@ class Servers:
                 )
                 for tool in tools
             ],
+            not_fixed=forced.unreached(tools, config),
         )
 
     def delete(self, account_id: str, named: str) -> contract.RemovedServer:
@@ -315,11 +318,17 @@ class Servers:
             last_used_at=use.body["last_used_at"] if use is not None else None,
         )
 
+    def _configured(self, account: AccountItem, server: ServerItem, use: Item | None) -> contract.ConfiguredServer:
+        tools = selection.visible(self._accounts.catalog(account), server.config)
+        return contract.ConfiguredServer(
+            **self._view(account, server, use).model_dump(), not_fixed=forced.unreached(tools, server.config)
+        )
+
     def _minted(
         self, account: AccountItem, server: ServerItem, token: str, mcp_url: str, previous_ends: datetime | None
     ) -> contract.MintedServer:
         return contract.MintedServer(
-            **self._view(account, server, None).model_dump(),
+            **self._configured(account, server, None).model_dump(),
             token=token,
             url=f"{mcp_url}/{token}",
             previous_token_expires_at=written(previous_ends),

@@ -12,6 +12,7 @@ from functions.cli.management_api import ManagementApi, open_api, path
 from functions.cli.tables import count, details, table
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
+from functions.gateway.wording import one_of
 
 MAX_COUNT = 1_000
 """Servers of one `create --count`: more than a fleet of agents, and a typo stays cheap."""
@@ -114,6 +115,12 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
         help="force an argument; TOOL may be *, VALUE may be JSON",
     )
     parser.add_argument(
+        "--strict",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help='hide the tools that an argument fixed with "*" cannot reach',
+    )
+    parser.add_argument(
         "--default", action="append", metavar="TOOL.ARGUMENT=VALUE", help="set an argument that the caller leaves out"
     )
     parser.add_argument(
@@ -138,6 +145,8 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
         config["write_ids"] = _lists("--write-id", options.write_id)
     if options.fixed:
         config["fixed"] = _by_tool("--fixed", options.fixed)
+    if options.strict is not None:
+        config["strict"] = options.strict
     if options.default:
         config["defaults"] = _by_tool("--default", options.default)
     if options.rate_limit:
@@ -209,6 +218,7 @@ def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, 
     """
     options, terminal = invocation.options, invocation.terminal
     where = _server_path(api, invocation)
+    minted: Json = {"not_fixed": {}}
     taken = {server["name"] for server in api.all(where)}
     names = [f"{options.name}-{number}" for number in range(1, options.count + 1)]
     missing = [name for name in names if name not in taken]
@@ -220,6 +230,7 @@ def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, 
             terminal.line(minted["url"])
         else:
             terminal.line(f"{minted['id']}  {minted['name']}  {minted['url']}")
+    _note_not_fixed(invocation, minted["not_fixed"])
     left_out = len(names) - len(missing)
     terminal.note(
         f"Minted {count(len(missing), 'server')}"
@@ -227,6 +238,15 @@ def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, 
         + (f"; {left_out} names had a live server and were left out" if left_out > 1 else "")
         + ". The URLs are secrets and are shown only once."
     )
+
+
+def _note_not_fixed(invocation: Invocation, not_fixed: dict[str, list[str]]) -> None:
+    """Say which tools are called without an argument that was fixed for every tool."""
+    for argument, tools in not_fixed.items():
+        invocation.terminal.note(
+            f"*.{argument} is not fixed for {count(len(tools), 'tool')} without that argument: {one_of(tools)}. "
+            "--strict hides them."
+        )
 
 
 def _show_minted(invocation: Invocation, minted: Json) -> None:
@@ -246,6 +266,7 @@ def _show_minted(invocation: Invocation, minted: Json) -> None:
     if minted["previous_token_expires_at"] is not None:
         shown.append(("old URL", until(minted["previous_token_expires_at"], invocation.clock())))
     terminal.result(minted, details([*shown, ("url", minted["url"])]))
+    _note_not_fixed(invocation, minted["not_fixed"])
     terminal.note(
         "The URL is a secret and is shown only once. For lines to paste: postern snippet --client cursor --url URL"
     )
@@ -274,8 +295,10 @@ def _list(invocation: Invocation) -> None:
 
 def _show(invocation: Invocation, server: Json) -> None:
     shown = {**server, **server["config"], "expires_at": until(server["expires_at"], invocation.clock())}
+    not_fixed = shown.pop("not_fixed", {})
     del shown["config"]
     invocation.terminal.result(server, details(list(shown.items())))
+    _note_not_fixed(invocation, not_fixed)
 
 
 def _get(invocation: Invocation) -> None:
@@ -339,3 +362,4 @@ def _preview(invocation: Invocation) -> None:
     shown = ("name", "method", "access", "destructive", "tags")
     rows = [[tool[name] for name in shown] for tool in found["tools"]]
     invocation.terminal.result(found, f"{table(shown, rows)}\n{count(found['tool_count'], 'tool')}")
+    _note_not_fixed(invocation, found["not_fixed"])
