@@ -161,8 +161,9 @@ class Result:
 class PinArguments:
     """The pins are arguments of the same names.
 
-    `ids`       every id that can be pinned. Each is an argument, and a write puts each into what it creates. So on a
-                pinned server a write may name only the pins, and other ids that the config lists.
+    `ids`       the ids that can be pinned and are arguments. Under a pin on another id the tool is not offered. A write
+                puts each into what it creates. So on a pinned server a write may name only the pins, and other ids that
+                the config lists.
     `splits`    ids for which the upstream splits one write into several, one for each id. If one of them is pinned,
                 callers may not pass the others; a server pinned to two or more does not offer the tool.
     `required`  the tool cannot work without a pin: only pinned servers offer it.

@@ -35,8 +35,7 @@ def compile_pin(
         gate.report(where.at("splits"), f"{', '.join(unknown)}: only ids that can be pinned can be split")
     match pin.kind:
         case "arguments":
-            if missing := [name for name in pinnable if name not in arguments]:
-                gate.report(where, f"{', '.join(missing)} must be an argument too, or a pin on it would have no effect")
+            _arguments(pin, arguments, pinnable, where, gate)
         case "filter":
             _filter(record, pin, arguments.get(pin.argument or ""), pinnable, place=place, gate=gate)
         case "entity":
@@ -44,12 +43,33 @@ def compile_pin(
         case "object" | "objects" | "answer" | "none":
             pass
     entry = pin.model_dump(exclude_defaults=True)
-    return {**entry, "ids": list(pinnable)} if pin.kind == "arguments" else entry
+    return {**entry, "ids": list(pinnable if pin.ids is None else pin.ids)} if pin.kind == "arguments" else entry
+
+
+def _arguments(pin: PinRecord, arguments: Schema, pinnable: Sequence[str], where: Place, gate: Gate) -> None:
+    """Without `ids`, every id that can be pinned is an argument. With it, `ids` lists exactly those that are."""
+    taken = [name for name in pinnable if name in arguments]
+    if pin.ids is None:
+        if missing := [name for name in pinnable if name not in arguments]:
+            only = f'; a tool that takes some of the ids has "ids: [{", ".join(taken)}]"' if taken else ""
+            gate.report(
+                where, f"{', '.join(missing)} must be an argument too, or a pin on it would have no effect{only}"
+            )
+        return
+    for index, name in enumerate(pin.ids):
+        if name not in taken:
+            reason = "is not an argument of the tool" if name in pinnable else "cannot be pinned"
+            gate.report(where.at("ids", index), f'"{name}" {reason}; valid: {", ".join(taken) or "none"}')
+    if left_out := [name for name in taken if name not in pin.ids]:
+        gate.report(
+            where.at("ids"),
+            f"{', '.join(left_out)} is an argument too; if it is left out, a write may name any of them",
+        )
 
 
 def _keys(pin: PinRecord, where: Place, gate: Gate) -> None:
-    """A kind has the keys of its class, except `ids`, which is compiled; those without a default are needed."""
-    keys = {key.name: key.default is MISSING for key in fields(PIN_KINDS[pin.kind]) if key.name != "ids"}
+    """A kind has the keys of its class, and those without a default are needed, except `ids`: it has a default here."""
+    keys = {key.name: key.default is MISSING and key.name != "ids" for key in fields(PIN_KINDS[pin.kind])}
     for key in sorted(pin.model_fields_set - {"kind"}):
         if key not in keys:
             gate.report(where.at(key), f'kind "{pin.kind}" does not use it')

@@ -161,6 +161,7 @@ class PinRecord(Strict):
     at: str | None = None
     required: bool = False
     splits: list[str] = []
+    ids: list[str] | None = None
 
 
 class ParameterRecord(Strict):
