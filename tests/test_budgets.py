@@ -24,7 +24,7 @@ LOCK = ROOT / "infra" / "requirements" / "mcp_endpoint.txt"
 AT_START: set[str] = set()
 """Packages that importing the handler may load: none."""
 
-AT_FIRST_CALL = {"_cffi_backend", "_sodium", "h11", "jmespath", "jsonschema_rs", "nacl"}
+AT_FIRST_CALL = {"_cffi_backend", "_sodium", "jmespath", "jsonschema_rs", "nacl"}
 """Packages that the first listing and the first call may load in addition."""
 
 MODULES_AT_START = 275

@@ -17,7 +17,8 @@ from functools import cache
 from urllib.parse import urlsplit
 
 from functions.gateway.addresses import resolve
-from functions.gateway.http_connection import Answer, Broken, Connection, Outgoing, Progress, Wire
+from functions.gateway.http_connection import Answer, Broken, Connection, Progress, Wire
+from functions.gateway.http_framing import Outgoing
 from functions.gateway.places import PLACES, QUEUE, Places
 
 IDLE_SECONDS = 4.0

@@ -1,38 +1,35 @@
 """One connection to an upstream, and one HTTP/1.1 exchange at a time on it.
 
-h11 frames the messages without input or output; asyncio moves the bytes. What an upstream may send is bounded while it
-comes: heads, interim answers, pieces and bytes.
+http_framing.py says what is HTTP; asyncio moves the bytes. What an upstream may send is bounded while it comes: heads,
+interim answers, pieces and bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import select
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
+from functions.gateway import http_framing
 from functions.gateway.content_coding import Body, OverLimit
-
-MAX_HEAD_BYTES = 102_400
-"""Bytes of one answer's status line and headers; servers refuse far less in a request, e.g. 8 kB."""
+from functions.gateway.http_framing import ANY_LINE_END, HEAD_END, LINE_END, MAX_HEAD_BYTES, Head, NotHttp, Outgoing
 
 MAX_INTERIM = 20
 """Interim answers (1xx) before the final one; more are not HTTP as anybody uses it."""
 
 MAX_PIECES = 100_000
-"""Pieces in which a body may come. 5 MB in chunks of 50 bytes fit; in chunks of one byte each kilobyte takes 6 ms of
-CPU."""
+"""Pieces in which a body may come. 5 MB in chunks of 50 bytes fit."""
 
 PIECES_PER_TURN = 1_000
 """Pieces after which the event loop turns once: about 6 ms, so that a flood of small chunks delays nobody."""
 
+BODILESS = (204, 304)
+"""Statuses of answers without a body, whatever their headers say."""
+
 READ_AHEAD = 262_144
 """Bytes that are received before anybody reads them; beyond, the sender of them has to wait."""
-
-
-class Unsendable(Exception):
-    """The request has no valid form in HTTP, so nothing was sent."""
 
 
 class Broken(Exception):
@@ -66,16 +63,6 @@ class Progress:
     def waiting(self) -> bool:
         """True while the exchange has no place yet."""
         return self.step == WAITING
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One request as it goes over the wire; `target` is path and query, percent-encoded."""
-
-    verb: str
-    target: str
-    headers: Sequence[tuple[str, str]] = field(repr=False)
-    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,70 +141,34 @@ class Connection:
     """One connection and the state of HTTP on it."""
 
     def __init__(self, wire: Wire) -> None:
-        import h11
-
-        self.kept_at = (0.0, 0.0)
-        self.expiry: asyncio.TimerHandle
         self._wire = wire
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._received = bytearray()
         self._answered = False
+        self._persistent = False
+        self._wire_bytes = 0
+        self._pieces = 0
 
     async def exchange(self, request: Outgoing, progress: Progress, limit: int) -> Answer:
         """One request and its answer. Raises Unsendable, Broken, BadCoding or OverLimit."""
-        import h11
-
-        self._answered = False
-        wire_bytes = 2 * limit + MAX_HEAD_BYTES  # chunks of one byte each would be five times the body
+        self._answered = self._persistent = False
+        self._wire_bytes = 2 * limit + MAX_HEAD_BYTES  # chunks of one byte each would be five times the body
+        self._pieces = 0
         self._send(request, progress)
         progress.step = "waiting for the answer"
-        status, headers, body = 0, {}, Body("", limit)
-        interim = pieces = 0
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                raise Broken(f"not HTTP: {type(error).__name__}", answered=self._answered) from None
-            match event:
-                case h11.NEED_DATA:
-                    data = await self._wire.receive()
-                    self._answered = self._answered or bool(data)
-                    wire_bytes -= len(data)
-                    if wire_bytes < 0:
-                        raise OverLimit
-                    if not data and not self._answered:
-                        raise Broken(self._wire.error or "closed", answered=False)
-                    self._http.receive_data(data)
-                case h11.InformationalResponse():
-                    interim += 1
-                    if interim > MAX_INTERIM:
-                        raise Broken("too many interim answers", answered=True)
-                case h11.Response():
-                    progress.step, progress.status = "reading the answer", event.status_code
-                    status, headers = event.status_code, _joined(event.headers)
-                    body = Body(headers.get("content-encoding", ""), limit)
-                case h11.Data():
-                    body.feed(bytes(event.data))
-                    pieces += 1
-                    if pieces > MAX_PIECES:
-                        raise OverLimit
-                    if pieces % PIECES_PER_TURN == 0:
-                        await asyncio.sleep(0)
-                case h11.EndOfMessage():
-                    return Answer(status, headers, body.end())
-                case _:
-                    raise Broken("closed", answered=self._answered)
+        try:
+            head = await self._final_head()
+            progress.step, progress.status = "reading the answer", head.status
+            body = Body(head.headers.get("content-encoding", ""), limit)
+            await self._read_body(request.verb, head, body)
+        except NotHttp as error:
+            raise Broken(f"not HTTP: {error}", answered=self._answered) from None
+        return Answer(head.status, head.headers, body.end())
 
     def is_reusable(self) -> bool:
-        """True when another exchange can follow; prepares for it."""
-        import h11
-
-        if self._wire.transport.get_write_buffer_size() or self._http.trailing_data[0]:
+        """True when another exchange can follow."""
+        if self._wire.transport.get_write_buffer_size() or self._received:
             return False
-        try:
-            self._http.start_next_cycle()
-        except h11.LocalProtocolError:
-            return False
-        return self._wire.is_quiet()
+        return self._persistent and self._wire.is_quiet()
 
     def is_quiet(self) -> bool:
         """True when the connection is open and the upstream has sent nothing since the last exchange."""
@@ -228,27 +179,90 @@ class Connection:
         self._wire.transport.abort()
 
     def _send(self, request: Outgoing, progress: Progress) -> None:
-        import h11
-
         progress.step = "sending the request"
-        try:
-            lines = [(name.encode("ascii"), value.encode()) for name, value in request.headers]
-            head = self._http.send(h11.Request(method=request.verb, target=request.target, headers=lines))
-            body = self._http.send(h11.Data(data=request.body)) if request.body else b""
-            end = self._http.send(h11.EndOfMessage())
-        except (h11.LocalProtocolError, UnicodeError):
-            # Their texts quote what could not be sent, a credential maybe: not to be shown by a traceback either.
-            raise Unsendable from None
-        self._wire.send((head or b"") + (body or b"") + (end or b""))
+        self._wire.send(http_framing.request(request))
         if self._wire.transport.is_closing():  # the kernel refused the first byte
             raise Broken("closed while idle", answered=False, accepted=False)
         progress.sending = True
 
+    async def _final_head(self) -> Head:
+        """The head of the answer, after those of interim answers."""
+        for _ in range(MAX_INTERIM + 1):
+            head = http_framing.head(await self._taken(HEAD_END, "a head without an end", start=b"HTTP/"))
+            if head.status >= 200:
+                return head
+        raise Broken("too many interim answers", answered=True)
 
-def _joined(lines: Any) -> dict[str, str]:
-    """Headers by their names; the values of repeated ones are one list."""
-    headers: dict[str, str] = {}
-    for name, value in lines:
-        key, text = name.decode("ascii"), value.decode("latin-1")
-        headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
+    async def _read_body(self, verb: str, head: Head, body: Body) -> None:
+        if verb == "HEAD" or head.status in BODILESS:
+            pass
+        elif head.chunked:
+            await self._read_chunks(body)
+        elif head.length is not None:
+            await self._read_bytes(head.length, body)
+        else:
+            while self._received or await self._arrived():
+                await self._feed(len(self._received), body)
+            if self._wire.error:
+                raise Broken(self._wire.error, answered=True)  # cut off, not ended
+            return
+        self._persistent = head.persistent
+
+    async def _read_chunks(self, body: Body) -> None:
+        while size := http_framing.chunk_size(await self._taken(LINE_END, "a chunk without a size")):
+            await self._read_bytes(size, body)
+            if await self._taken(LINE_END, "a chunk without an end") != b"\r\n":
+                raise NotHttp("a chunk without an end")
+        trailers = bytearray()
+        while (line := await self._taken(ANY_LINE_END, "trailers without an end")) not in (b"\r\n", b"\n"):
+            trailers += line
+            if len(trailers) > MAX_HEAD_BYTES:
+                raise NotHttp("trailers without an end")
+        http_framing.check_fields(trailers)
+
+    async def _read_bytes(self, count: int, body: Body) -> None:
+        while count:
+            if not self._received:
+                await self._more()
+            count -= await self._feed(count, body)
+
+    async def _feed(self, most: int, body: Body) -> int:
+        """Give the next piece to the body. Returns how many bytes it had."""
+        piece = bytes(self._received[:most])
+        del self._received[:most]
+        body.feed(piece)
+        self._pieces += 1
+        if self._pieces > MAX_PIECES:
+            raise OverLimit
+        if self._pieces % PIECES_PER_TURN == 0:
+            await asyncio.sleep(0)
+        return len(piece)
+
+    async def _taken(self, end: re.Pattern[bytes], missing: str, *, start: bytes = b"") -> bytes:
+        """What came, up to the first match of `end`. `start` is how it must begin. Raises NotHttp saying `missing`."""
+        searched = 0
+        while (found := end.search(self._received, searched)) is None:
+            searched = max(0, len(self._received) - 2)
+            if searched > MAX_HEAD_BYTES or not start.startswith(self._received[: len(start)]):
+                raise NotHttp(missing)
+            await self._more()
+        taken = bytes(self._received[: found.end()])
+        del self._received[: found.end()]
+        if len(taken) > MAX_HEAD_BYTES:
+            raise NotHttp(missing)
+        return taken
+
+    async def _more(self) -> None:
+        """Wait for the next bytes. Raises Broken at the end of the connection, OverLimit for too many."""
+        if not await self._arrived():
+            raise Broken(self._wire.error or "closed", answered=self._answered)
+
+    async def _arrived(self) -> bool:
+        """Wait for the next bytes; False at the end of the connection. Raises OverLimit."""
+        data = await self._wire.receive()
+        self._wire_bytes -= len(data)
+        if self._wire_bytes < 0:
+            raise OverLimit
+        self._received += data
+        self._answered = self._answered or bool(data)
+        return bool(data)

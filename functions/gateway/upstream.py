@@ -61,7 +61,8 @@ class Sender:
         Raises UpstreamBusy, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
         """
         from functions.gateway.connections import NotConnected, Origin
-        from functions.gateway.http_connection import Broken, Outgoing, Progress, Unsendable
+        from functions.gateway.http_connection import Broken, Progress
+        from functions.gateway.http_framing import Outgoing, Unsendable
         from functions.gateway.places import Full
 
         clock = asyncio.get_running_loop().time

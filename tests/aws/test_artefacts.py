@@ -20,7 +20,7 @@ pytestmark = pytest.mark.aws
 DATA_PLANE_MAX_BYTES = 12_000_000
 """Of the zip: what a cold start has to fetch and unpack."""
 
-DATA_PLANE_PACKAGES = {"certifi", "cffi", "h11", "jmespath", "jsonschema_rs", "nacl", "pycparser"}
+DATA_PLANE_PACKAGES = {"certifi", "cffi", "jmespath", "jsonschema_rs", "nacl", "pycparser"}
 NOT_IN_THE_DATA_PLANE = ("boto3", "botocore", "pydantic", "pydantic_core", "yaml", "mcp", "mcp_types", "cryptography")
 
 VARIABLES = {

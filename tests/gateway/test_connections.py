@@ -12,7 +12,8 @@ import pytest
 
 from functions.gateway.connections import IDLE_SECONDS, NotConnected, Origin, Pool
 from functions.gateway.content_coding import BadCoding, OverLimit
-from functions.gateway.http_connection import Answer, Broken, Connection, Outgoing, Progress
+from functions.gateway.http_connection import Answer, Broken, Connection, Progress
+from functions.gateway.http_framing import Outgoing
 from functions.gateway.places import PLACES, Full, Places
 from tests.gateway.calling import AdvancingLoop
 from tests.gateway.loopback import Received, Told, Upstream, answer

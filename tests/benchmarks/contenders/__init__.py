@@ -37,7 +37,7 @@ class Contender(NamedTuple):
 
 POSTERN, FLOOR = "postern", "floor"
 OUR_WORK = ("jsonschema-rs", "pynacl")
-DATA_PLANE = ("h11", "certifi", "jsonschema-rs", "jmespath", "pynacl")
+DATA_PLANE = ("certifi", "jsonschema-rs", "jmespath", "pynacl")
 
 CONTENDERS = (
     Contender(POSTERN, "**Postern**", "postern", "postern", True, DATA_PLANE),

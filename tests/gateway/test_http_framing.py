@@ -1,0 +1,189 @@
+"""What counts as HTTP, against h11: the same answers are taken, to the byte, and the same ones refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import h11
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from functions.gateway import http_framing
+from functions.gateway.content_coding import OverLimit
+from functions.gateway.http_connection import MAX_INTERIM, Answer, Broken, Connection, Progress, Wire
+from functions.gateway.http_framing import MAX_HEAD_BYTES, NotHttp, Outgoing, Unsendable
+
+LIMIT = 10_000
+HEADERS = (("Host", "upstream"), ("Content-Length", "2"))
+
+PARTS = (
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 204\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
+    b"HTTP/1.1 099 \r\n", b"HTTP/1.1 304 Not\tModified\r\n", b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 200\x01\r\n",
+    b"HTTP/2.0 200 OK\n", b"Content-Length: 3\r\n", b"content-length:3, 3\r\n", b"Content-Length: 4\r\n",
+    b"Content-Length: +3\r\n", b"Content-Length: \xb2\r\n", b"Transfer-Encoding: chunked\r\n",
+    b"transfer-encoding: Chunked\n", b"Transfer-Encoding: gzip\r\n", b"X-A: \tb c \r\n", b"X-A:\r\n", b" folded\r\n",
+    b"\tfolded\n", b"Bad Name: x\r\n", b"X-B\r\n", b": x\r\n", b"X-C: \xff\x01\r\n", b"X-D: a\x00b\r\n",
+    b"X-E: a\x0bb\r\n", b"X-F: a\rb\r\n", b"Connection: close\r\n", b"Connection: keep-alive, Close\r\n", b"\r\n",
+    b"\n", b"3\r\nabc\r\n", b"0\r\n\r\n", b"0\r\nX-T: 1\r\n\r\n", b"3;ext=1 \r\nabc\r\n", b"3\nabc\r\n", b"abc",
+    b"g\r\n", b"0x3\r\nabc\r\n", b"1" * 21 + b"\r\n", b"\r\nabc",
+)  # fmt: skip
+
+
+class Given(Wire):
+    """A wire whose bytes are all there already, in pieces."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        super().__init__()
+        self._pieces = [piece for piece in pieces if piece]
+        self.transport = Transport()
+
+    async def receive(self) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+    def is_quiet(self) -> bool:
+        return not self._pieces
+
+
+class Transport(asyncio.Transport):
+    def write(self, data: Any) -> None: ...
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def ours(verb: str, pieces: Sequence[bytes]) -> tuple[Answer, bool] | str:
+    connection = Connection(Given(pieces))
+    try:
+        answer = asyncio.run(connection.exchange(Outgoing(verb, "/", HEADERS, b"{}"), Progress(), LIMIT))
+    except Broken:
+        return "broken"
+    except OverLimit:
+        return "over"
+    return answer, connection.is_reusable()
+
+
+def theirs(verb: str, pieces: Sequence[bytes]) -> tuple[Answer, bool] | str:
+    """The answer as h11 reads it, and whether another exchange may follow."""
+    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+    connection.send(h11.Request(method=verb, target="/", headers=list(HEADERS)))
+    connection.send(h11.Data(data=b"{}"))
+    connection.send(h11.EndOfMessage())
+    waiting, status, body, interim = [*filter(None, pieces), b""], 0, b"", 0
+    headers: dict[str, str] = {}
+    try:
+        while True:
+            match connection.next_event():
+                case h11.NEED_DATA:
+                    connection.receive_data(waiting.pop(0))
+                case h11.InformationalResponse():
+                    interim += 1
+                    if interim > MAX_INTERIM:
+                        return "broken"
+                case h11.Response() as found:
+                    status = found.status_code
+                    for name, value in found.headers:
+                        key, text = name.decode(), value.decode("latin-1")
+                        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+                case h11.Data() as found:
+                    body += bytes(found.data)
+                    if len(body) > LIMIT:
+                        return "over"
+                case h11.EndOfMessage():
+                    break
+                case _:
+                    return "broken"
+        again = not connection.trailing_data[0] and waiting == [b""]
+        connection.start_next_cycle()
+    except h11.RemoteProtocolError:
+        return "broken"
+    except h11.LocalProtocolError:
+        again = False
+    return Answer(status, headers, body), again
+
+
+def cut(content: bytes, places: Sequence[int]) -> list[bytes]:
+    ends = sorted({place % (len(content) + 1) for place in places})
+    return [content[start:end] for start, end in zip([0, *ends], [*ends, len(content)], strict=True)]
+
+
+@given(
+    verb=st.sampled_from(["GET", "POST", "HEAD"]),
+    parts=st.lists(st.sampled_from(PARTS), max_size=12),
+    first=st.sampled_from(PARTS[:3]),
+    places=st.lists(st.integers(0, 400), max_size=6),
+)
+@example(verb="GET", first=PARTS[0], parts=[b"\r\n"], places=[])
+@example(verb="GET", first=PARTS[0], parts=[b"Content-Length: 3\r\n", b"\r\n", b"abc"], places=[3, 19, 38])
+@example(
+    verb="GET", first=PARTS[0], parts=[PARTS[14], b"\r\n", *[b"3\r\nabc\r\n"] * 3, b"0\r\nX-T: 1\r\n\r\n"], places=[9]
+)
+@example(verb="GET", first=PARTS[0], parts=[PARTS[14], b"Content-Length: 3\r\n\r\n", b"0\r\n\r\n"], places=[])
+def test_an_answer_is_read_as_h11_reads_it(verb: str, parts: list[bytes], first: bytes, places: list[int]) -> None:
+    pieces = cut(first + b"".join(parts), places)
+    assert ours(verb, pieces) == theirs(verb, pieces)
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=4))
+def test_any_bytes_are_read_as_h11_reads_them(content: bytes, places: list[int]) -> None:
+    pieces = cut(content, places)
+    assert ours("GET", pieces) == theirs("GET", pieces)
+
+
+@given(
+    verb=st.sampled_from(["GET", "P T", "", "GE\r\nT"]),
+    target=st.sampled_from(["/", "/a b", "/\r\n", "/ü", "", "*"]),
+    lines=st.lists(
+        st.tuples(
+            st.sampled_from(["X-A", "x b", "", "X:", "Host", "ü", "Content-Length"]),
+            st.text(alphabet="ab \t\r\n\x00\x01\x0bü\ud800,", max_size=4),
+        ),
+        max_size=3,
+    ),
+)
+def test_a_request_is_written_as_h11_writes_it(verb: str, target: str, lines: list[tuple[str, str]]) -> None:
+    headers = [("Host", "upstream"), *lines]
+    connection = h11.Connection(h11.CLIENT)
+    try:
+        encoded = [(name.encode("ascii"), value.encode()) for name, value in headers]
+        expected = connection.send(h11.Request(method=verb, target=target, headers=encoded))
+        connection.send(h11.EndOfMessage())
+    except (h11.LocalProtocolError, UnicodeError):
+        expected = None
+    try:
+        written = http_framing.request(Outgoing(verb, target, headers, b""))
+    except Unsendable:
+        assert expected is None
+    else:
+        assert written == expected
+
+
+def test_a_request_names_its_host_and_its_length_once() -> None:
+    for headers in ([], [("Host", "a"), ("host", "b")], [*HEADERS, ("content-length", "2")]):
+        with pytest.raises(Unsendable):
+            http_framing.request(Outgoing("POST", "/", headers, b"{}"))
+    with pytest.raises(Unsendable):
+        http_framing.request(Outgoing("POST", "/", [*HEADERS, ("Transfer-Encoding", "chunked")], b"{}"))
+
+
+def test_no_error_shows_bytes_of_what_it_refuses() -> None:
+    for content in (b"HTTP/1.1 200 s3cret\x00\r\n\r\n", b"HTTP/1.1 200 OK\r\ntransfer-encoding: s3cret\r\n\r\n"):
+        with pytest.raises(NotHttp) as refused:
+            http_framing.head(content)
+        assert "s3cret" not in str(refused.value)
+    with pytest.raises(Unsendable) as unsendable:
+        http_framing.request(Outgoing("GET", "/", [("Host", "a"), ("X-Key", "s3cret\ud800")], b""))
+    assert "s3cret" not in repr(unsendable.value)
+    assert unsendable.value.__suppress_context__
+
+
+@pytest.mark.parametrize("pieces", [1, 40_000])
+def test_a_head_is_bounded_however_it_comes(pieces: int) -> None:
+    content = b"HTTP/1.1 200 OK\r\n" + b"X-Filler: y\r\n" * 9_000
+    size = max(1, len(content) // pieces)
+    assert ours("GET", [content[at : at + size] for at in range(0, len(content), size)]) == "broken"
