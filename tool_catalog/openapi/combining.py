@@ -86,16 +86,19 @@ def _common_kind(one: Json, other: Json) -> Json:
 
 
 def kind_of(schema: Mapping[str, Json]) -> Json:
-    """The stated type (a name or a list of names), or the one that other keywords imply; None when there is none."""
+    """The stated type (a name or a list of names), or the one that other keywords imply; None when there is none.
+
+    Listed values of which none has the stated type say the type themselves: nothing could be sent otherwise.
+    """
     stated = [kind for kind in listed(schema.get("type")) if kind in _TYPES]
-    if stated:
+    kinds = sorted({_type_of(value) for value in as_list(schema.get("enum"))})
+    if stated and (not kinds or any(kind in stated or (kind == "integer" and "number" in stated) for kind in kinds)):
         return stated[0] if len(stated) == 1 else stated
-    if "properties" in schema or isinstance(schema.get("additionalProperties"), dict):
+    if not stated and ("properties" in schema or isinstance(schema.get("additionalProperties"), dict)):
         return "object"
-    if "items" in schema:
+    if not stated and "items" in schema:
         return "array"
-    if isinstance(values := schema.get("enum"), list) and values:
-        kinds = sorted({_type_of(value) for value in values})
+    if kinds:
         return kinds[0] if len(kinds) == 1 else kinds
     if "pattern" in schema or "maxLength" in schema or schema.get("format") in FORMATS:
         return "string"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 from tool_catalog import naming
@@ -47,9 +48,11 @@ def tool_names(
             name = name.removesuffix("_by_id")
         elif place.resource in with_ids and not names_the_id(ending.strip("{}"), place.resource) and place.by_id:
             name = name.removesuffix("_by_id") + f"_by_{snake_case(ending)}" if name.endswith("_by_id") else name
-        if name in taken:  # two resources with one singular
-            name = f"{snake_case(integration_name)}_{place.resource}_{place.method}"
-        name = naming.shorten(name)
+        written_out = f"{snake_case(integration_name)}_{place.resource}_{place.method}"
+        numbered = (f"{written_out}_{number}" for number in count(2))
+        # Two resources may have one singular, and the words of one may be those of another and its method.
+        candidates = map(naming.shorten, chain((name, written_out), numbered))
+        name = next(candidate for candidate in candidates if candidate not in taken)
         taken.add(name)
         names[place.resource][place.method] = name
     return names
@@ -96,9 +99,9 @@ def _shared(resource: str, found: Iterable[Response]) -> dict[str, tuple[str, Js
                 plain_type = "object" if "object" in listed(schema.get("type")) else schema.get("type")
                 schemas.setdefault(component, {**schema, "type": plain_type} if plain_type else schema)
     names: dict[str, tuple[str, Json]] = {}
-    for component, count in uses.items():
+    for component, used in uses.items():
         name = snake_case(component) or singular(resource)
-        if count > 1 and name not in {known for known, _ in names.values()}:
+        if used > 1 and name not in {known for known, _ in names.values()}:
             names[component] = (name, schemas[component])
     return names
 

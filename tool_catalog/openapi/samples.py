@@ -88,20 +88,21 @@ def _text(schema: Schema) -> str:
     first = _FORMATS.get(schema.get("format", ""), "example")
     short = first[: schema["maxLength"]] if "maxLength" in schema else first
     padded = short.ljust(schema.get("minLength", 0), "x")
-    spelled = spell(schema["pattern"]) if "pattern" in schema else padded
-    return next((text for text in (padded, spelled, *_TEXTS) if fits(schema, text)), first)
+    spelled = (spell(schema["pattern"]), spell(schema["pattern"], least=0)) if "pattern" in schema else ()
+    return next((text for text in (padded, *spelled, *_TEXTS) if fits(schema, text)), first)
 
 
-def spell(pattern: str) -> str:
+def spell(pattern: str, least: int = 1) -> str:
     """A text that a plain pattern allows, e.g. "AC" and 32 zeros for "^AC[0-9a-f]{32}$". The caller checks the guess.
 
-    It knows classes, groups (their first alternative), escapes and repetitions (as few as allowed, but one of `*`).
+    It knows classes, groups (their first alternative), escapes and repetitions. `least` is how often a part is written
+    that may be left out. Conditions about what comes before or after a place are passed over.
     """
-    text, end = _spell(pattern, 0)
+    text, end = _spell(pattern, 0, least)
     return text if end == len(pattern) else ""
 
 
-def _spell(pattern: str, at: int) -> tuple[str, int]:
+def _spell(pattern: str, at: int, least: int) -> tuple[str, int]:
     """The text for `pattern` from `at` to its end or to the ")" that closes a group, and the index of that end."""
     parts: list[str] = []
     while at < len(pattern) and pattern[at] != ")":
@@ -116,9 +117,11 @@ def _spell(pattern: str, at: int) -> tuple[str, int]:
             at += 1
             continue
         if character == "(":
-            name = re.match(r"\?(:|P?<[^=!][^>]*>)", pattern[at + 1 :])
-            part, at = _spell(pattern, at + 1 + (name.end() if name else 0))
+            opening = re.match(r"\?(:|P?<[^=!][^>]*>|(?P<condition><?[=!]))", pattern[at + 1 :])
+            part, at = _spell(pattern, at + 1 + (opening.end() if opening else 0), least)
             at += 1
+            if opening and opening["condition"]:
+                continue
         elif character == "[":
             end = pattern.find("]", at + 2)
             part, at = _of_class(pattern[at + 1 : end]), end + 1
@@ -130,7 +133,8 @@ def _spell(pattern: str, at: int) -> tuple[str, int]:
             part, at = "a" if character == "." else character, at + 1
         times = 1
         if repeat := re.match(r"[*+?]|\{(\d+)(?:,\d*)?\}", pattern[at:]):
-            times = min(int(repeat[1]), 1000) if repeat[1] else 1
+            few = least if repeat[0][0] in "*?" else 1
+            times = min(int(repeat[1]), 1000) if repeat[1] else few
             at += repeat.end()
             at += pattern[at : at + 1] == "?"  # not greedy
         parts.append(part * times)

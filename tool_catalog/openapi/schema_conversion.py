@@ -50,7 +50,10 @@ _ALTERNATIVES = ("oneOf", "anyOf")
 _INHERITED = "x-inherited"
 """Marks a choice that stands for the children of an inheritance."""
 
-_SHAPES = {"properties": dict, "required": list, "enum": list, "oneOf": list, "anyOf": list}
+_SHAPES: dict[str, type | tuple[type, ...]] = {
+    **{"properties": dict, "required": list, "enum": list, "oneOf": list, "anyOf": list},
+    "additionalProperties": (dict, bool),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,10 +304,17 @@ class Converter:
         return self._dialect(result), above
 
     def _dialect(self, schema: Schema) -> Schema:
-        """`schema` with the `nullable` of 3.0 as in 2020-12, and without keywords of a wrong shape."""
+        """`schema` with the `nullable` of 3.0 as in 2020-12, and without keywords of a wrong shape or place."""
         for key, kind in _SHAPES.items():
             if key in schema and not isinstance(schema[key], kind):
                 schema = {name: value for name, value in schema.items() if name != key}
+        if (
+            schema.get("type") == "array"
+            and schema.get("enum")
+            and not any(isinstance(one, list) for one in schema["enum"])
+        ):
+            values, schema = schema["enum"], {key: value for key, value in schema.items() if key != "enum"}
+            schema["items"] = {"enum": values, **as_dict(schema.get("items"))}  # meant of the entries
         if self.document.nullable and schema.get("nullable") is True:
             schema = dict(schema)
             if kind := kind_of(schema):  # without one it is for the other parts of an allOf to say

@@ -2,6 +2,7 @@
 
 - Every draft compiles once its missing words are filled in: there is no draft that no person can repair.
 - Each request example of the document is accepted by the tool made from its operation, and leaves as it is documented.
+  Examples of parameters are accepted, too. An example that its own schema refuses is counted apart.
 
 Run on a document of your own: `python -m tests.tool_catalog.openapi.self_test FILE...`
 """
@@ -35,7 +36,10 @@ Json = Any
 
 @dataclass
 class Findings:
-    """Of one document: operations, methods, problems that no words mend, and request examples."""
+    """Of one document: operations, methods, problems that no words mend, and examples of requests.
+
+    `refused` examples are allowed by the document and not by the tool; `contradicting` ones are not allowed by either.
+    """
 
     operations: int = 0
     methods: int = 0
@@ -43,6 +47,14 @@ class Findings:
     problems: list[str] = field(default_factory=list)
     examples: int = 0
     refused: list[str] = field(default_factory=list)
+    contradicting: list[str] = field(default_factory=list)
+
+    def judge(self, document: Document, schema: Json, example: Json, what: str, problem: str) -> None:
+        """Count an example of `schema`, which has this problem or ""."""
+        self.examples += 1
+        if problem:
+            allowed = is_allowed(document, schema, example)
+            (self.refused if allowed else self.contradicting).append(f"{what}: {problem}")
 
 
 def examine(source: Path, folder: Path) -> Findings:
@@ -61,29 +73,94 @@ def examine(source: Path, folder: Path) -> Findings:
     for operation in document.operations():
         if isinstance(operation, Operation) and tuple(known.get(operation.key, ())) in tools:
             tool = tools[tuple(known[operation.key])]
-            for example in body_examples(document, operation, tool):
-                found.examples += 1
-                if problem := tried(tool, loaded, example):
-                    found.refused.append(f"{operation.key}: {problem}")
+            for schema, example in body_examples(document, operation, tool):
+                found.judge(document, schema, example, operation.key, tried(tool, loaded, example))
+            for name, schema, example in parameter_examples(document, operation):
+                if (part := argument_schema(tool, name)) is not None:
+                    error = next(_checks(part).iter_errors(example), None)
+                    found.judge(document, schema, example, f"{operation.key} {name[1]}", error.message if error else "")
     return found
 
 
-def body_examples(document: Document, operation: Operation, tool: Tool) -> Iterator[Json]:
-    """The examples of the request body, in the media type that the tool sends."""
+def body_examples(document: Document, operation: Operation, tool: Tool) -> Iterator[tuple[Json, Json]]:
+    """The examples of the request body in the media type that the tool sends, each with its schema."""
     try:
         body = document.resolve(operation.data.get("requestBody"))
         for media_type, entry in (body.get("content") or {}).items():
             media = document.resolve(entry)
             if media_kind(media_type) != media_kind(tool.request.media_type):
                 continue
-            if "example" in media:
-                yield media["example"]
-            for example in (media.get("examples") or {}).values():
-                if "value" in (resolved := document.resolve(example)):
-                    yield resolved["value"]
+            schema = media.get("schema", {})
+            for example in (*_examples(document, media), *_examples(document, document.resolve(schema))):
+                yield schema, example
             return
     except Unresolvable:
         return
+
+
+def parameter_examples(document: Document, operation: Operation) -> Iterator[tuple[tuple[str, str], Json, Json]]:
+    """The examples of parameters: location and name, schema, example."""
+    for parameter in operation.parameters:
+        schema = parameter.get("schema")
+        if isinstance(schema, dict):
+            for example in (*_examples(document, parameter), *_examples(document, document.resolve(schema))):
+                yield (str(parameter.get("in")), parameter["name"]), schema, example
+
+
+def _examples(document: Document, node: Mapping[str, Json]) -> Iterator[Json]:
+    """The values of `example` and `examples`, which is a list in a schema and a mapping elsewhere."""
+    if "example" in node:
+        yield node["example"]
+    several = node.get("examples")
+    if isinstance(several, list):
+        yield from several
+    for example in several.values() if isinstance(several, dict) else ():
+        if "value" in (resolved := document.resolve(example)):
+            yield resolved["value"]
+
+
+def argument_schema(tool: Tool, name: tuple[str, str]) -> Json:
+    """The schema of the argument that is sent as a parameter; None where paging or a credential replaces it."""
+    for one in tool.request.parameters:
+        if (one.location, one.name) == name and one.argument is not None:
+            return tool.definition["inputSchema"]["properties"][one.argument]
+    return None
+
+
+def _checks(schema: Json) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+
+
+def is_allowed(document: Document, schema: Json, example: Json) -> bool:
+    """Whether the document's own schema allows the example, read here apart from the importer."""
+    try:
+        return _checks({**_as_2020(document.data), "allOf": [_as_2020(schema)]}).is_valid(example)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+        return True  # a schema that cannot be checked refuses nothing
+
+
+def _as_2020(node: Json) -> Json:
+    """Schemas of OpenAPI 3.0 as in 3.1. A request need not have what is readOnly."""
+    if isinstance(node, list):
+        return [_as_2020(entry) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    made = {key: _as_2020(value) for key, value in node.items()}
+    if made.get("nullable") is True:
+        if isinstance(made.get("type"), str):
+            made["type"] = [made["type"], "null"]
+        if isinstance(made.get("enum"), list):
+            made["enum"] = [*made["enum"], None]
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(flag := made.get(exclusive), bool):
+            del made[exclusive]
+            if flag and bound in made:
+                made[exclusive] = made.pop(bound)
+    properties = made.get("properties")
+    if isinstance(properties, dict) and isinstance(made.get("required"), list):
+        read_only = {name for name, part in properties.items() if isinstance(part, dict) and part.get("readOnly")}
+        made["required"] = [name for name in made["required"] if name not in read_only]
+    return made
 
 
 def tried(tool: Tool, loaded: Catalog, example: Json) -> str:
@@ -92,7 +169,7 @@ def tried(tool: Tool, loaded: Catalog, example: Json) -> str:
     for name in [name for name in given if is_body(tool, name) and name not in arguments(tool, example)]:
         del given[name]
     schema = tool.definition["inputSchema"]
-    error = next(iter(jsonschema_rs.Draft202012Validator(schema, validate_formats=True).iter_errors(given)), None)
+    error = next(iter(_checks(schema).iter_errors(given)), None)
     if error is not None:
         return f"{'.'.join(map(str, error.instance_path))}: {error.message[:160]}"
     try:
@@ -101,7 +178,7 @@ def tried(tool: Tool, loaded: Catalog, example: Json) -> str:
         return failure.message
     if media_kind(tool.request.media_type) != "json":
         return ""
-    sent = json.loads(request.body) if request.body else {}
+    sent = json.loads(request.body) if request.body else None if example is None else {}
     return "" if is_part(sent, example) else f"differs at {difference(example, sent, '')}"
 
 
@@ -159,12 +236,13 @@ def main() -> None:
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             found = examine(Path(name), Path(folder))
+        accepted = found.examples - len(found.refused) - len(found.contradicting)
         print(
             f"{Path(name).name}: {found.operations} operations, {found.methods} methods, {found.passing} pass; "
-            f"{len(found.problems)} problems that words do not mend; {found.examples - len(found.refused)} of "
-            f"{found.examples} request examples accepted; {time.monotonic() - started:.1f} s"
+            f"{len(found.problems)} problems that words do not mend; {accepted} of {found.examples} examples accepted, "
+            f"{len(found.contradicting)} contradict their own schema; {time.monotonic() - started:.1f} s"
         )
-        for line in (*found.problems[:15], *found.refused[:25]):
+        for line in (*found.problems[:15], *found.refused[:40], "", *found.contradicting[:20]):
             print("   ", line[:300])
 
 

@@ -480,3 +480,23 @@ def test_the_command_refuses_in_one_line(
     assert captured.out == ""
     assert captured.err == f"{message}\nnothing was written\n"
     assert not into.exists()
+
+
+def test_two_resources_that_spell_one_tool_name_get_two(imports: Import, into: Path, parcels: dict[str, Json]) -> None:
+    get = next(iter(parcels["paths"].values()))["get"]
+    one = {**get, "parameters": []}
+    number = {
+        "name": "field",
+        "in": "path",
+        "required": True,
+        "description": "Which field.",
+        "schema": {"type": "string"},
+    }
+    parcels["paths"] = {
+        "/app/field/value": {"post": {**one, "operationId": "a"}},
+        "/app/field/{field}/value": {"put": {**one, "operationId": "b", "parameters": [number]}},
+        "/app/field/{field}/configuration": {"get": {**one, "operationId": "c", "parameters": [number]}},
+    }
+    imports(parcels)
+    names = [tool.name for tool in compiled(into / "parcels").tools.values()]
+    assert len(names) == len(set(names)) == 3

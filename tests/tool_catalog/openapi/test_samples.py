@@ -53,11 +53,17 @@ def test_a_sample_is_valid_and_plain(schema: dict[str, Any], value: Any) -> None
         r"^[A-Z]{3}-(?:(a|b)c|d){2,}$",
         r"^\$\{x\}$",
         ".*",
+        r"^(?!xn--)[a-z]+(?=\.)\.com$",
     ],
 )
 def test_a_text_is_spelled_from_a_plain_pattern(pattern: str) -> None:
     assert re.search(pattern, spell(pattern))
     assert re.search(pattern, sample({"type": "string", "pattern": pattern}))
+
+
+def test_a_part_that_may_be_left_out_is_left_out_where_the_pattern_needs_it() -> None:
+    pattern = r"^\/(?!\*)(?!.*\*.+)[a-z]+(?:\/[a-z]+)*(?:\/\*|\*)?(?<!\*)$"
+    assert sample({"type": "string", "pattern": pattern}) == "/a"
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "[a", "\\", "a{", ")", "(?=x)y", "((((", "|", "a|"])

@@ -152,6 +152,23 @@ def test_a_long_enumeration_and_a_pattern_nobody_can_use_are_left_out_and_told()
     )
 
 
+@pytest.mark.parametrize(
+    ("schema", "expected"),
+    [
+        ({"type": "string", "enum": [1, 2]}, {"type": "integer", "enum": [1, 2]}),
+        ({"type": "number", "enum": [1, 2]}, {"type": "number", "enum": [1, 2]}),
+        ({"type": "string", "enum": ["a", 1]}, {"type": "string", "enum": ["a", 1]}),
+        (
+            {"type": "array", "items": {"type": "string"}, "enum": ["a", "b"]},
+            {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}},
+        ),
+        ({"type": "array", "enum": [["a"], ["b"]]}, {"type": "array", "items": {}, "enum": [["a"], ["b"]]}),
+    ],
+)
+def test_values_that_could_never_be_sent_say_what_they_were_meant_of(schema: Json, expected: Json) -> None:
+    assert Converter(document()).convert(schema) == expected
+
+
 def test_alternatives_stay_inside_an_argument_and_are_merged_at_the_root_of_a_body() -> None:
     cat = {
         "type": "object",
