@@ -27,7 +27,7 @@ class Tools:
         """
         catalog = self._accounts.catalog(self._accounts.load(account_id))
         selected = config_check.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))
-        tools = [_tool(tool) for tool in selected]
+        tools = [described(tool) for tool in selected]
         return {"result": [FORMATS[shape](tool) if shape else tool.model_dump() for tool in tools]}
 
 
@@ -61,7 +61,8 @@ FORMATS: Mapping[str, Callable[[contract.AgentTool], dict[str, Json]]] = {
 """Values of `format`: the shape that each model API accepts."""
 
 
-def _tool(tool: Tool) -> contract.AgentTool:
+def described(tool: Tool) -> contract.AgentTool:
+    """A tool in our own shape."""
     definition = tool.definition
     schema: dict[str, Json] = dict(definition["inputSchema"])
     in_body = {p.argument for p in tool.request.parameters if p.location == "body"}

@@ -82,6 +82,15 @@ def examine(source: Path, folder: Path) -> Findings:
     return found
 
 
+def filled_in(source: Path, folder: Path) -> Catalog:
+    """The catalogue of `source`, imported into `folder`, with its missing words filled in."""
+    importer.run(importer.Options(source, "tried", folder), Progress(StringIO(), lambda: 0.0))
+    fill_in(folder / "tried")
+    built, problems = cli.build(folder / "tried")
+    assert built is not None, problems
+    return catalog.read(to_bytes(built), "tried.json")
+
+
 def body_examples(document: Document, operation: Operation, tool: Tool) -> Iterator[tuple[Json, Json]]:
     """The examples of the request body in the media type that the tool sends, each with its schema."""
     try:
