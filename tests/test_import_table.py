@@ -123,6 +123,7 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "json": (
+        "functions.gateway.json_pieces",
         "functions.gateway.json_text",
         "functions.memory_engine",
         "tool_catalog",

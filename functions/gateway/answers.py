@@ -86,7 +86,7 @@ def read(tool: Tool, response: UpstreamResponse, secrets: Secrets) -> Json:
     if not response.body.strip() and (tool.result.items is None or response.status == 204):
         return None
     try:
-        return secrets.out_of_document(decode_large(response.body))
+        return secrets.out_of_document(decode_large(response.body), response.body)
     except TooDeep as error:  # what one version of Python reads another does not
         raise UpstreamUnreadable(caps.TOO_DEEP) from error
     except NotJson as error:
@@ -252,7 +252,8 @@ def _document(response: UpstreamResponse, secrets: Secrets) -> Json:
     """The body as JSON, else as text; of an HTML page nothing, for it is written for browsers."""
     text = response.body[:READ_BYTES].decode("utf-8", "replace").strip()
     try:
-        return _kept(secrets.out_of_document(decode_lenient(text, any_number=True))) if text else None
+        document = decode_lenient(text, any_number=True) if text else None
+        return _kept(secrets.out_of_document(document, text.encode()))
     except (NotJson, UpstreamUnreadable):
         is_html = "html" in response.headers.get("content-type", "") or text[:1] == "<"
         return None if is_html else secrets.out_of_text(text)[:SAID_CHARS]

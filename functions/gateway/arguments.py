@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 
 from functions.gateway.grants import ServerConfig
-from functions.gateway.json_text import MAX_DEPTH, Json, encode_strictly, spaced, well_formed
+from functions.gateway.json_text import MAX_DEPTH, Json, encode_strictly, is_deeper, spaced, well_formed
 from functions.gateway.prepared import PreparedTool, prepare
 from functions.gateway.settle import own_name
 from functions.gateway.wording import MAX_PROBLEMS, did_you_mean, listed, one_of, shown
@@ -52,7 +52,8 @@ def _problems(
 ) -> list[str]:
     try:
         encoded = encode_strictly(arguments)
-        if encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH and (too_deep := _unsendable(arguments, ())):
+        may_be_too_deep = encoded.count(b"[") + encoded.count(b"{") > MAX_DEPTH and is_deeper(arguments, MAX_DEPTH)
+        if may_be_too_deep and (too_deep := _unsendable(arguments, ())):
             return too_deep[:1]
         if validator.is_valid(arguments):
             return []

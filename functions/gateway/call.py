@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -29,6 +30,7 @@ from functions.gateway import (
     settle,
 )
 from functions.gateway.answers import Answer
+from functions.gateway.collector import collector
 from functions.gateway.errors import CallLimited, LostResult, OutsidePins, ToolFailure, UpstreamRefused, WrongArguments
 from functions.gateway.grants import Target
 from functions.gateway.json_text import Json
@@ -48,7 +50,7 @@ READS_AT_ONCE = 50
 
 
 LARGE_BYTES = 100_000
-"""Bytes of an answer that are read and shaped between two turns of the event loop, in some milliseconds; a larger one
+"""Bytes of a request or an answer that are read between two turns of the event loop, in some milliseconds; a larger one
 goes to a thread."""
 
 Found = TypeVar("Found")
@@ -157,11 +159,18 @@ async def run(
 ) -> Done | Failed | UnknownTool:
     """Carry out one call. Nothing is raised for bad input or a bad upstream. `admit` raises CallLimited for a call that
     has to wait."""
-    upstream = _Upstream(call, target, catalog, sender)
     try:
         prepared = selection.find(catalog, target.config, call.name)
     except errors.UnknownTool as unknown:
         return UnknownTool(unknown.message)
+    with ExitStack() as until_the_end:
+        return await _outcome(prepared, _Upstream(call, target, catalog, sender, until_the_end), settings, admit)
+
+
+async def _outcome(
+    prepared: PreparedTool, upstream: _Upstream, settings: Settings, admit: Callable[[], None]
+) -> Done | Failed:
+    call, target = upstream.call, upstream.target
     try:
         admit()
         settled = settle.arguments(prepared, call.arguments)
@@ -171,7 +180,7 @@ async def run(
         await _check_objects(upstream, prepared.tool, target, pinned)
         answer = await _answer(upstream, prepared.tool, pinned, position)
         answer = _within_pins(prepared.tool, target, answer)
-        body = await _in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
+        body = await in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
     except CallLimited as failure:
         return Failed(prepared.tool, failure, Trace(rate_limit=failure.rate_limit))
     except ToolFailure as failure:
@@ -266,7 +275,7 @@ async def _answer(upstream: _Upstream, tool: Tool, given: Mapping[str, Json], po
     for _ in range(tool.pagination.collect if tool.pagination else 1):
         response = await upstream.send(tool, given, at)
         size += len(response.body)
-        page = await _in_turn(len(response.body), _page, upstream, tool, response)
+        page = await in_turn(len(response.body), _page, upstream, tool, response)
         if page.objects is None:
             return Answer(response.status, page.document, size=size)
         objects += page.objects
@@ -293,8 +302,9 @@ def _page(upstream: _Upstream, tool: Tool, response: UpstreamResponse) -> _Page:
     return _Page(document, answers.objects(tool, document), more)
 
 
-async def _in_turn(size: int, work: Callable[..., Found], *about: Any) -> Found:
-    """Work on an answer of `size` bytes: on a thread for a large one, so that other calls get their turn."""
+async def in_turn(size: int, work: Callable[..., Found], *about: Any) -> Found:
+    """Work on a request or an answer of `size` bytes: on a thread for a large one, so that other calls get their
+    turn."""
     return await asyncio.to_thread(work, *about) if size > LARGE_BYTES else work(*about)
 
 
@@ -314,11 +324,15 @@ def _within_pins(tool: Tool, target: Target, answer: Answer) -> Answer:
 class _Upstream:
     """The upstream as one call sees it: sends its requests and keeps the trace of them."""
 
-    def __init__(self, call: ToolCall, target: Target, catalog: Catalog, sender: Sender) -> None:
-        self._call = call
-        self._target = target
+    def __init__(
+        self, call: ToolCall, target: Target, catalog: Catalog, sender: Sender, until_the_end: ExitStack
+    ) -> None:
+        self.call = call
+        self.target = target
         self.catalog = catalog
         self._sender = sender
+        self._until_the_end = until_the_end
+        self._large = False
         self._trace = Trace()
 
     def trace(self) -> Trace:
@@ -340,24 +354,27 @@ class _Upstream:
 
     def _secrets(self, tool: Tool) -> Secrets:
         auths = [auth for auth in (self.catalog.auth, tool.request.auth) if auth is not None]
-        return Secrets(self._target.credential, self.catalog.credentials, *auths)
+        return Secrets(self.target.credential, self.catalog.credentials, *auths)
 
     async def _exchange(
         self, tool: Tool, given: Mapping[str, Json], position: Position | None, *, own: bool
     ) -> UpstreamResponse:
         """One request and its answer; `own`: it is the call's own, not one that reads an object beforehand."""
-        request = requests.build(tool, given, self._target.base_url, self._target.context, position)
-        trace_headers = [(name, value) for name, value in self._call.trace.items() if _sendable(value)]
+        request = requests.build(tool, given, self.target.base_url, self.target.context, position)
+        trace_headers = [(name, value) for name, value in self.call.trace.items() if _sendable(value)]
         headers = (*request.headers, *trace_headers)
-        request = replace(request, headers=headers, account_id=self._target.account_id)
-        request = credentials.attach(request, self.catalog.auth, self._target.credential, tool.request.auth)
+        request = replace(request, headers=headers, account_id=self.target.account_id)
+        request = credentials.attach(request, self.catalog.auth, self.target.credential, tool.request.auth)
         clock = asyncio.get_running_loop().time
         started = clock()
         status, rate_limit, sent = None, self._trace.rate_limit, True
         try:
-            response = await self._sender.send(request, self._call.deadline)
+            response = await self._sender.send(request, self.call.deadline)
             status = response.status
-            rate_limit = rate_limits.read(response.headers, self.catalog.rate_limits, status, self._call.now)
+            if len(response.body) > LARGE_BYTES and not self._large:
+                self._large = True
+                self._until_the_end.enter_context(collector.waiting())
+            rate_limit = rate_limits.read(response.headers, self.catalog.rate_limits, status, self.call.now)
         except ToolFailure as failure:
             status, sent = failure.upstream_status, failure.sent
             raise

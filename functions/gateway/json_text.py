@@ -7,13 +7,14 @@ and for what our own store kept.
 
 from __future__ import annotations
 
-import gc
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from json import JSONDecodeError
 from json.encoder import encode_basestring
 from math import isfinite
 from typing import Any, NoReturn
+
+from functions.gateway import json_pieces
 
 Json = Any
 """A value that JSON has: None, bool, int, float, str, list, or dict with str keys."""
@@ -48,7 +49,7 @@ def decode(body: bytes | str) -> Json:
     """
     text = _text(body)
     value = _parsed(text, parse_constant=_no_constant, parse_float=_finite)
-    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+    if text.count("{") + text.count("[") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         raise TooDeep
     if "\\u" in text or (isinstance(body, str) and not text.isascii()):
         try:
@@ -66,16 +67,9 @@ def decode_lenient(body: bytes | str, *, any_number: bool = False) -> Json:
     return _parsed(_text(body, "utf-8-sig"), parse_constant=float if any_number else _no_constant)
 
 
-def decode_large(body: bytes | str, *, any_number: bool = False) -> Json:
-    """`decode_lenient` without garbage collection meanwhile: a document of a million values makes no garbage, but the
-    collector would walk all of them again and again, which takes four times as long as reading them."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        return decode_lenient(body, any_number=any_number)
-    finally:
-        if collecting:
-            gc.enable()
+def decode_large(body: bytes | str) -> Json:
+    """`decode_lenient` in pieces between which other threads get their turn (json_pieces.py). Raises NotJson."""
+    return _parsed(_text(body, "utf-8-sig"), json_pieces.loads, parse_constant=_no_constant)
 
 
 def encode(value: Json) -> bytes:
@@ -125,6 +119,21 @@ def well_formed(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def is_deeper(value: Json, levels: int) -> bool:
+    """True for a value with more levels of objects and arrays."""
+    level: Iterable[Json] = [value]
+    for _ in range(levels):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def _text(body: bytes | str, encoding: str = "utf-8") -> str:
     if isinstance(body, str):
         return body
@@ -134,9 +143,9 @@ def _text(body: bytes | str, encoding: str = "utf-8") -> str:
         raise NotJson(f"byte {error.start} is not UTF-8") from None
 
 
-def _parsed(text: str, **hooks: Any) -> Json:
+def _parsed(text: str, loads: Callable[..., Json] = json.loads, **hooks: Any) -> Json:
     try:
-        return json.loads(text, **hooks)
+        return loads(text, **hooks)
     except NotJson:
         raise
     except JSONDecodeError as error:
@@ -144,7 +153,7 @@ def _parsed(text: str, **hooks: Any) -> Json:
     except RecursionError:
         raise TooDeep from None
     except ValueError:  # the number of too many digits, which Python's own message does not count
-        json.loads(text, **hooks, parse_int=_whole)
+        loads(text, **hooks, parse_int=_whole)
         raise
 
 
@@ -164,17 +173,3 @@ def _finite(digits: str) -> float:
     if not isfinite(number):
         raise NotJson(f"the number {digits[:_SHOWN_CHARS]} is out of range")
     return number
-
-
-def _is_deeper(value: Json, levels: int) -> bool:
-    level: Iterable[Json] = [value]
-    for _ in range(levels):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from functions.gateway.credentials import filled
-from functions.gateway.json_text import Json, text
+from functions.gateway.json_text import Json
 
 if TYPE_CHECKING:
     from tool_catalog.catalog import Auth
@@ -59,10 +59,10 @@ class Secrets:
             body = body.replace(secret.encode("utf-8", "replace"), REDACTED.encode())
         return body
 
-    def out_of_document(self, document: Json) -> Json:
-        """The document without the secrets, in its names and values; changes `document`."""
-        written = text(document)
-        if not any(text(secret)[1:-1] in written for secret in self._secrets):
+    def out_of_document(self, document: Json, written: bytes) -> Json:
+        """The document without the secrets, in its names and values; changes `document`. `written` is the JSON text
+        that it was decoded from."""
+        if not self._may_be_in(written, document):
             return document
         if isinstance(document, str):
             return self._replaced(document)
@@ -80,6 +80,17 @@ class Secrets:
                 inside += [entry for _, entry in entries if isinstance(entry, list | dict)]
         return document
 
+    def _may_be_in(self, written: bytes, document: Json) -> bool:
+        """False when no secret is in the document. Searches its text, because a document of 300,000 values is soon
+        searched as one text and slowly value by value."""
+        if not all(map(str.isascii, self._secrets)):
+            return self._are_in("\n".join(_strings(document)))  # its text may mix bytes and escapes of other characters
+        if b"\\" not in written:
+            return any(secret.encode() in written for secret in self._secrets)
+        # What is left of JSON's escapes, Python has too. No control character stands in JSON text as it is.
+        unescaped = written.replace(b"\\\\", b"\0").replace(b"\\/", b"/").decode("unicode_escape").replace("\\", "\0")
+        return any(secret.replace("\\", "\0") in unescaped for secret in self._secrets)
+
     def _are_in(self, words: str) -> bool:
         return any(secret in words for secret in self._secrets)
 
@@ -87,6 +98,22 @@ class Secrets:
         for secret in self._secrets:
             words = words.replace(secret, REDACTED)
         return words
+
+
+def _strings(document: Json) -> list[str]:
+    """The names and the strings of a document."""
+    if isinstance(document, str):
+        return [document]
+    strings: list[str] = []
+    inside = [document] if isinstance(document, list | dict) else []
+    while inside:
+        node = inside.pop()
+        if isinstance(node, dict):
+            strings += node
+        values = node.values() if isinstance(node, dict) else node
+        strings += [value for value in values if isinstance(value, str)]
+        inside += [value for value in values if value and isinstance(value, list | dict)]
+    return strings
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from functions.gateway import errors, json_text
+from functions.gateway.call import in_turn
 from functions.gateway.http_frame import Frame, bearer
 from functions.gateway.settings import Settings
 from functions.mcp_endpoint import admission, protocol
@@ -127,7 +128,7 @@ class Endpoint:
                     refused.grant, refused, now, self.frame.request_id(request), request.headers.get("user-agent", "")
                 )
             return _refuse(refused, protocol.request_id(body))
-        message = protocol.read(request.lines, body)
+        message = await in_turn(len(body), protocol.read, request.lines, body)
         if isinstance(message, Notification):
             return Response(202)
         if isinstance(message, Refusal):

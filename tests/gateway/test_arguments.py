@@ -12,6 +12,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.prepared import prepare
 from functions.gateway.wording import MAX_PROBLEMS
 from tests.gateway.calling import MEM0, tool
+from tests.work import counted
 from tool_catalog.catalog import Parameter
 
 LIST, SEARCH, CREATE = (
@@ -171,3 +172,12 @@ def test_a_records_own_checks_look_at_the_arguments_as_they_will_be_sent() -> No
         '{"messages": [{"role": "user", "content": "I prefer window seats."}], "user_id": "usr_98765"}'
     ]
     assert argument_rules.check_record_rules(prepared, {"messages": [], "user_id": "u"}) == []
+
+
+def test_a_megabyte_of_empty_lists_is_not_walked_value_by_value() -> None:
+    """Other callers wait meanwhile. A walk that names the path of each value makes ten calls for it."""
+    lists: Json = [[] for _ in range(300_000)]
+    said = [{"role": "user", "content": "x"}]
+    told, calls = counted(lambda: problems(CREATE, {"messages": said, "user_id": "a", "metadata": {"k": lists}}))
+    assert told == []
+    assert calls < 700_000

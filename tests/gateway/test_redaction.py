@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from functions.gateway import json_text
 from functions.gateway.json_text import Json
 from functions.gateway.redaction import Secrets
 from tests.gateway.calling import call_once, catalog_of, tool
@@ -46,6 +47,11 @@ SPELLINGS = {
     "lower-case hexadecimals": escaped(KEY, KEY).lower().replace("\\u", "\\u"),
     "in a URL": quote(KEY, safe=""),
 }
+
+
+def redacted(secrets: Secrets, document: Json) -> Json:
+    """What is left of a document as an upstream would write it."""
+    return secrets.out_of_document(document, json_text.encode(document))
 
 
 def seen(told: Any) -> str:
@@ -102,7 +108,7 @@ def test_the_header_of_basic_authentication_does_not_come_back(upstream: Upstrea
 )
 def test_a_secret_is_looked_for_from_eight_characters_on(secret: str, handed_on: str) -> None:
     """A shorter one would be found by chance."""
-    assert Secrets({"key": secret}, {"key": {"secret": True}}).out_of_document([f"a {secret}"]) == [handed_on]
+    assert redacted(Secrets({"key": secret}, {"key": {"secret": True}}), [f"a {secret}"]) == [handed_on]
 
 
 @pytest.mark.parametrize(
@@ -117,22 +123,41 @@ def test_a_secret_is_looked_for_from_eight_characters_on(secret: str, handed_on:
 )
 def test_a_field_is_secret_unless_the_catalogue_says_otherwise(described: Any, handed_on: str) -> None:
     secrets = Secrets({"key": "eu-west-1-a"}, described)
-    assert secrets.out_of_document({"a": "eu-west-1-a"}) == {"a": handed_on}
+    assert redacted(secrets, {"a": "eu-west-1-a"}) == {"a": handed_on}
     assert secrets.out_of_text("eu-west-1-a") == handed_on
     assert secrets.out_of_bytes(b"eu-west-1-a") == handed_on.encode()
 
 
 def test_a_secret_that_contains_another_one_is_replaced_whole() -> None:
     secrets = Secrets({"a": "0123456789", "b": "0123456789-abcdef"}, {})
-    assert secrets.out_of_document(["0123456789-abcdef"]) == ["***"]
+    assert redacted(secrets, ["0123456789-abcdef"]) == ["***"]
 
 
 def test_no_secret_stands_in_a_repr() -> None:
     assert "0123456789" not in repr(Secrets({"a": "0123456789"}, {}))
 
 
+@pytest.mark.parametrize(
+    "secret", ["sk_live/ab+cd==", "a\\b\\\\cd/efgh", '/ab"cd\nef', "sécret-sécret", "\U0001f600secret-key"]
+)
+def test_a_secret_is_found_in_every_spelling_that_json_has(secret: str) -> None:
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n"}
+    plain = "".join(escapes.get(character, character) for character in secret)
+    every_other = [f"\\u{ord(c):04x}" if c < "\uffff" and n % 2 else json.dumps(c)[1:-1] for n, c in enumerate(secret)]
+    for unit in (plain, plain.replace("/", "\\/"), json.dumps(secret)[1:-1], "".join(every_other)):
+        for before in ("", "\\\\", "\\/", "é", "\\u00e9"):
+            written = f'{{"a": ["{before}{unit} b"], "{unit}": 1}}'
+            document = json.loads(written)
+            assert secret in document["a"][0]
+            left = Secrets({"key": secret}, {}).out_of_document(document, written.encode())
+            assert not any(secret in name for name in left)
+            assert secret not in left["a"][0]
+            assert "***" in left["a"][0]
+
+
 def test_an_answer_without_the_secret_costs_one_search() -> None:
     document: Json = {"results": [{"id": n, "text": "x" * 20} for n in range(10_000)]}
-    found, calls = counted(lambda: Secrets({"key": KEY}, {}).out_of_document(document))
+    written = json_text.encode(document)
+    found, calls = counted(lambda: Secrets({"key": KEY.strip("é")}, {}).out_of_document(document, written))
     assert found is document
     assert calls < 100
