@@ -84,7 +84,8 @@ def differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
         if name not in before:
             lines.append(f"{name}: added")
         elif changed := list(_changed(before[name], tool, "")):
-            lines.append(f"{name}: changed {', '.join(changed)}")
+            own = [path for path in changed if not path.startswith("shown")]  # what is shown follows the definition
+            lines.append(f"{name}: changed {', '.join(own or changed)}")
     if not lines and list(before) != list(after):
         lines.append("tools: order changed")
     if not lines and old != new:

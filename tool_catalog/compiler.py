@@ -15,7 +15,6 @@ import pydantic
 from mcp_types.methods import serialize_server_result
 
 from functions.gateway import json_text
-from functions.gateway.portable_schema import portable
 from tool_catalog import answers, catalog, naming, pins
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
@@ -57,7 +56,7 @@ CALLED = ("request", "pagination", "result", "checks", "example", "aliases")
 def to_bytes(document: Mapping[str, Json]) -> bytes:
     """The compiled file of a document, in the format of `catalog.py`; the same bytes everywhere."""
     tools = document["tools"]
-    definitions = [json_text.encode(_shown(tool["definition"])) for tool in tools]
+    definitions = [json_text.encode({**tool["definition"], "inputSchema": tool["shown"]}) for tool in tools]
     calls = [
         json_text.encode({"inputSchema": tool["definition"]["inputSchema"], **{part: tool[part] for part in CALLED}})
         for tool in tools
@@ -85,16 +84,11 @@ def from_bytes(content: bytes) -> Schema:
     document = {key: value for key, value in file.items() if key not in ("index", "definitions", "calls")}
     document["tools"] = [
         dict(zip(INDEXED, entry[1:6], strict=True))
-        | {"definition": {**definition, "inputSchema": call["inputSchema"]}}
+        | {"definition": {**definition, "inputSchema": call["inputSchema"]}, "shown": definition["inputSchema"]}
         | {part: call[part] for part in CALLED}
         for entry, definition, call in zip(file["index"], file["definitions"], file["calls"], strict=True)
     ]
     return document
-
-
-def _shown(definition: Schema) -> Schema:
-    """The definition as a client receives it."""
-    return {**definition, "inputSchema": portable(definition["inputSchema"])}
 
 
 class _Compilation:
@@ -226,7 +220,7 @@ class _Compilation:
         expander = Expander(shared, gate.problems.append)
         answer = answers.documented_answer(record, place, expander, gate)
         item = answers.item_schema(record, answer)
-        input_schema, parameters = compile_input(
+        input_schema, shown_schema, parameters = compile_input(
             record, place, expander, context=integration.context, item=item, gate=gate
         )
         access = self._access(record, method, place)
@@ -239,7 +233,7 @@ class _Compilation:
         if own_check := body_check(record):
             checks.append(own_check)
         pin = pins.compile_pin(record, input_schema, self.records.integration.pinnable, place, gate)
-        self._example(record, input_schema, checks, place)
+        self._example(record, (input_schema, shown_schema), checks, place)
         if len(gate.problems) > before:
             return None
         verb, path = record.request.split(" ")
@@ -259,6 +253,7 @@ class _Compilation:
                 "outputSchema": output_schema,
                 "annotations": annotations,
             },
+            "shown": shown_schema,
             "request": {
                 "verb": verb,
                 "path": path,
@@ -343,14 +338,14 @@ class _Compilation:
             except _UNUSABLE as error:
                 self.gate.report(place.at("when"), f"not usable: {' '.join(str(error).split())}")
 
-    def _example(self, record: MethodRecord, input_schema: Schema, checks: list[Schema], place: Place) -> None:
+    def _example(self, record: MethodRecord, inputs: tuple[Schema, ...], checks: list[Schema], place: Place) -> None:
         where, arguments = place.at("example", "arguments"), record.example.arguments
         try:
-            validator = jsonschema_rs.Draft202012Validator(input_schema, validate_formats=True)
+            checked, shown = (jsonschema_rs.Draft202012Validator(schema, validate_formats=True) for schema in inputs)
             rules = [(jsonschema_rs.Draft202012Validator(check["schema"]), check["message"]) for check in checks]
         except _UNUSABLE:
             return  # reported where the schema stands
-        for error in validator.iter_errors(arguments):
+        for error in [*checked.iter_errors(arguments)] or shown.iter_errors(arguments):
             self.gate.report(where.at(*error.instance_path), f"does not validate: {error.message}")
         for rule, message in rules:
             if rule.is_valid(arguments):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from functions.gateway.portable_schema import portable
 from tool_catalog import catalog, schemas
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
@@ -41,10 +42,10 @@ MAX_TOKENS = (100, 100_000)
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 """A path parameter in a request line."""
 
-_LIMIT = "Items per page, 1 to {maximum}. Default {default}."
-_NEXT_CURSOR = "next_cursor of the previous result, unchanged, for the next page. Leave it out for the first page."
-_FIELDS = "JMESPath applied to each item, to return less, e.g. {example}. Default whole items."
-_MAX_TOKENS = "Upper bound for this result in tokens (about 4 characters each); the result says what was left out."
+_LIMIT = "Items per page."
+_NEXT_CURSOR = "next_cursor of the previous result, unchanged."
+_FIELDS = "JMESPath applied to each item, e.g. {example}."
+_MAX_TOKENS = "Most tokens of this result, which says what was left out."
 
 
 def compile_input(
@@ -55,8 +56,8 @@ def compile_input(
     context: Mapping[str, Json],
     item: Schema | None,
     gate: Gate,
-) -> tuple[Schema, list[dict[str, Json]]]:
-    """The input schema and the parameters of one method.
+) -> tuple[Schema, Schema, list[dict[str, Json]]]:
+    """The input schema that calls are checked against, the one that a model sees, and the parameters of one method.
 
     `context` holds the account's known context keys; `item` is the documented schema of one item of a list-like tool.
     """
@@ -96,7 +97,8 @@ def compile_input(
     root: Schema = {"type": "object", "properties": properties}
     if required:
         root["required"] = required
-    return {**root, "additionalProperties": False}, parameters
+    root["additionalProperties"] = False
+    return schemas.exact(root), portable(schemas.displayed(root)), parameters
 
 
 _RENAME = 'rename it and give its upstream name under "parameters"'
@@ -149,7 +151,11 @@ def _check_argument(argument: str, schema: Json, place: Place, gate: Gate) -> No
         gate.length(place.at("description"), schema["description"], DESCRIPTION_LENGTH)
     if not {"type", "anyOf", "oneOf", "enum", "const"} & set(schema):
         gate.report(place, "missing type")
-    gate.problems += schemas.loose_objects(schema, place)
+    checked = schemas.exact(schema)
+    gate.problems += schemas.loose_objects(checked, place)
+    for part, where in schemas.walk(schema, place):
+        if schemas.SHOWN in part:
+            gate.problems += schemas.narrower(part[schemas.SHOWN], schemas.exact(part), where.at(schemas.SHOWN))
 
 
 def _parameter(
@@ -280,8 +286,7 @@ def _injected(record: MethodRecord, item: Schema | None) -> Iterator[tuple[str, 
         if pagination.size is not None and pagination.collect == 1:
             maximum = pagination.max_size or pagination.default_size
             limits = {"minimum": 1, "maximum": maximum, "default": pagination.default_size}
-            text = _LIMIT.format(maximum=maximum, default=pagination.default_size)
-            yield "limit", {"type": "integer", **limits, "description": text}
+            yield "limit", {"type": "integer", **limits, "description": _LIMIT}
         yield "next_cursor", {"type": "string", "description": _NEXT_CURSOR}
     if result.items is not None:
         if result.fields:
@@ -291,8 +296,7 @@ def _injected(record: MethodRecord, item: Schema | None) -> Iterator[tuple[str, 
         if result.max_tokens is None:
             yield "max_tokens", {**budget, "description": _MAX_TOKENS}
         else:
-            text = f"{_MAX_TOKENS} Default {result.max_tokens}."
-            yield "max_tokens", {**budget, "default": result.max_tokens, "description": text}
+            yield "max_tokens", {**budget, "default": result.max_tokens, "description": _MAX_TOKENS}
 
 
 def fields_example(item: Schema | None) -> str:

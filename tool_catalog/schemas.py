@@ -34,7 +34,7 @@ _KEYWORDS = (
     *("$ref", "type", "title", "description", "default", "examples", "enum", "const", "format", "pattern", "required"),
     *("minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     *("minItems", "maxItems", "uniqueItems", "minContains", "maxContains", "minProperties", "maxProperties"),
-    *("dependentRequired", "deprecated"),
+    *("dependentRequired", "deprecated", "shown"),
 )
 _ADVICE = {
     "nullable": 'write type: [string, "null"]',
@@ -47,6 +47,10 @@ _ADVICE = {
 }
 
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+SHOWN = "shown"
+"""Our own keyword: a wider and shorter schema that a model sees in place of the one it stands in. Calls are checked
+against the latter. Without a description it keeps the description of the latter."""
 
 _META_SCHEMA = jsonschema_rs.Draft202012Validator({"$ref": "https://json-schema.org/draft/2020-12/schema"})
 
@@ -105,7 +109,10 @@ class Expander:
         if "$ref" in schema:
             return self._resolve(schema, place, above, depth)
         result = dict(schema)
-        for key in _ONE:
+        if SHOWN in schema:
+            for problem in schema_problems(schema[SHOWN], place.at(SHOWN)):
+                self.report(problem)
+        for key in (*_ONE, SHOWN):
             if key in result:
                 result[key] = self._expand(result[key], place.at(key), above, depth + 1)
         for key in _MANY:
@@ -157,6 +164,80 @@ class Expander:
             for index, name in enumerate(schema["required"]):
                 if name not in properties:
                     self.report(place.at("required", index).problem(f'"{name}" is required but is not a property'))
+
+
+def exact(schema: Json) -> Any:
+    """The schema that calls are checked against: without what stands in it for a model alone."""
+    return _each(schema, lambda part: {key: value for key, value in part.items() if key != SHOWN})
+
+
+def displayed(schema: Json) -> Any:
+    """The schema that a model sees: each part replaced by what it says is shown."""
+
+    def replaced(part: Schema) -> Schema:
+        if SHOWN not in part:
+            return part
+        texts = {key: part[key] for key in ("title", "description", "default") if key in part}
+        return {**texts, **part[SHOWN]}
+
+    return _each(schema, replaced)
+
+
+def _each(schema: Json, change: Callable[[Schema], Schema]) -> Json:
+    """`schema` with `change` made to it and to every schema inside the outcome."""
+    if not isinstance(schema, dict):
+        return schema
+    result = dict(change(schema))
+    for key in _ONE:
+        if key in result:
+            result[key] = _each(result[key], change)
+    for key in _MANY:
+        if isinstance(result.get(key), list):
+            result[key] = [_each(part, change) for part in result[key]]
+    for key in _NAMED:
+        if isinstance(result.get(key), dict):
+            result[key] = {name: _each(part, change) for name, part in result[key].items()}
+    return result
+
+
+def narrower(shown: Json, checked: Json, place: Place) -> list[Problem]:
+    """Where the shown schema refuses what the checked one accepts, or names what it does not have."""
+    if not isinstance(shown, dict) or not isinstance(checked, dict):
+        return []
+    problems = []
+    asked, known = _types(shown), _types(checked)
+    if asked and known and (missing := sorted(known - asked - ({"integer"} if "number" in asked else set()))):
+        problems.append(place.problem(f"shows no {' or '.join(missing)}, which the schema takes"))
+    if extra := [name for name in shown.get("required", ()) if name not in checked.get("required", ())]:
+        problems.append(place.at("required").problem(f"{', '.join(extra)}: the schema does not require it"))
+    problems += [
+        place.at(key).problem("is not in the schema; what is shown may only be wider")
+        for key in _LIMITS
+        if key in shown and shown[key] != checked.get(key)
+    ]
+    members = checked.get("properties", {})
+    for name, part in shown.get("properties", {}).items():
+        if name in members:
+            problems += narrower(part, members[name], place.at("properties", name))
+        elif not checked.get("additionalProperties", False):
+            problems.append(place.at("properties", name).problem(f'the schema has no member "{name}"'))
+    return problems + narrower(shown.get("items"), checked.get("items"), place.at("items"))
+
+
+_LIMITS = (
+    *("enum", "const", "pattern", "format", "minLength", "maxLength", "minimum", "maximum"),
+    *("minItems", "maxItems", "minProperties", "maxProperties"),
+)
+"""Keywords that make a schema narrower."""
+
+
+def _types(schema: Schema) -> set[str]:
+    """The JSON types that a schema names, its branches included; empty when it names none."""
+    stated = schema.get("type", ())
+    found = {stated} if isinstance(stated, str) else set(stated)
+    for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        found |= _types(branch)
+    return found
 
 
 def loose_objects(schema: Json, place: Place) -> list[Problem]:

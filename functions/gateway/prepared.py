@@ -11,6 +11,7 @@ from functions.gateway import forced, pins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, canonical, decode, encode, spaced
 from functions.gateway.pins import refusals
+from functions.gateway.pins.narrowed import Narrowed
 from functions.gateway.portable_schema import portable
 from functions.gateway.wording import shown
 from tool_catalog.catalog import Tool
@@ -144,21 +145,23 @@ def _prepare(
 ) -> PreparedTool:
     tool, supplied = key.tool, decode(defaults)
     schema: dict[str, Json] = tool.definition["inputSchema"]
-    narrowed = pins.hide(
-        tool,
-        dict(pinned),
-        {name: value for name, value in schema["properties"].items() if name not in fixed},
-        write_ids=dict(write_ids),
-    )
+    displayed = tool.listed
+
+    def narrow(properties: Mapping[str, Json]) -> Narrowed:
+        left = {name: value for name, value in properties.items() if name not in fixed}
+        return pins.hide(tool, dict(pinned), left, write_ids=dict(write_ids))
+
+    # What calls are checked against and what a model sees are two schemas, and both are narrowed.
+    narrowed, properties = narrow(schema["properties"]), displayed["inputSchema"]["properties"]
     listed = {
         name: {**value, "default": supplied[name]} if name in supplied else value
-        for name, value in narrowed.shown.items()
+        for name, value in narrow(properties).shown.items()
     }
     optional = {*fixed, *narrowed.filled, *supplied}
     required = [name for name in schema.get("required", ()) if name not in optional]
-    if listed == schema["properties"] and required == list(schema.get("required", ())):
+    if listed == properties and required == list(schema.get("required", ())):
         explicit = tool.destructive and not required and bool(listed)
-        return PreparedTool(tool, tool.listed, schema, dict(pinned), explicit)
+        return PreparedTool(tool, displayed, schema, dict(pinned), explicit)
     accepted = dict(narrowed.accepted)
     if explicit := tool.destructive and not required and bool(pinned) and ALL not in accepted:
         text = f"Everything of {refusals.listed(dict(pinned))}. Needed where no other argument is given."

@@ -43,10 +43,10 @@ def test_all_problems_are_told_at_once() -> None:
     assert problems(SEARCH, {"qery": "x", "top_k": 0, "threshold": "high", "filters": {"user": 1}}) == [
         'unknown argument "qery"; did you mean "query"? valid: query, filters, top_k, threshold, rerank, categories, '
         "metadata, reference_date, show_expired, latest_only, fields, max_tokens",
-        'missing argument "query": What to look for, in plain language, e.g. "seat preferences when flying"',
+        'missing argument "query": What to look for, e.g. "seat preferences when flying"',
         '"filters" has no member "user"; did you mean "user_id"? valid: AND, NOT, OR, agent_id, app_id, categories, '
         "created_at, expiration_date, memory_ids, metadata, run_id, timestamp, updated_at, user_id",
-        '"threshold" is "high"; it must be a number: Lowest score of a result, 0 to 1',
+        '"threshold" is "high"; it must be a number: Lowest score; 0 turns it off',
         '"top_k" is 0; it must be at least 1',
     ]
 

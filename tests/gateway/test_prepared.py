@@ -106,7 +106,7 @@ def test_the_compiled_definition_is_never_changed() -> None:
         (
             CREATE,
             {"messages": [{"role": "user", "content": "x"}], "user_id": 7},
-            ['"user_id" is 7; it must be a string: Owner: a user of the application, e.g. "usr_98765"'],
+            ['"user_id" is 7; it must be a string: Owner: a user, e.g. "usr_98765"'],
         ),
         (LIST, {}, []),
         (LIST, {"filters": {}}, []),

@@ -45,9 +45,9 @@ def _names(answer: Json) -> list[str]:
 
 def test_a_listing_is_the_catalogue_s_own_definitions(bench: Bench) -> None:
     answer = post(bench.endpoint(), bench.mint(), legacy("tools/list")).json
-    visible = [tool for tool in load("mem0").tools.values() if not tool.needs_pin]
-    shown = [{**tool.definition, "inputSchema": portable(tool.definition["inputSchema"])} for tool in visible]
+    shown = [tool.listed for tool in load("mem0").tools.values() if not tool.needs_pin]
     assert answer["result"] == {"tools": shown}
+    assert all(portable(tool["inputSchema"]) == tool["inputSchema"] for tool in answer["result"]["tools"])
 
 
 def test_a_modern_listing_may_be_kept_for_a_minute_by_its_reader_alone(bench: Bench) -> None:

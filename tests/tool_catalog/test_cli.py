@@ -56,7 +56,7 @@ def test_check_names_the_changed_tools_and_what_changed(run: Run, edit: Edit) ->
         "library.json: stale; run `tool-catalog compile`\n"
         "  label: changed\n"
         "  list_all_library_books: changed inputSchema.properties.shelf.description, "
-        "inputSchema.properties.limit.maximum, inputSchema.properties.limit.description, pagination.max_size\n"
+        "inputSchema.properties.limit.maximum, pagination.max_size\n"
     )
 
 
