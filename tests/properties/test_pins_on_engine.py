@@ -182,6 +182,8 @@ class World:
             case "messages":
                 roles = [dice.choice(["user", "assistant"]) for _ in range(dice.randint(1, 3))]
                 return [{"role": role, "content": self.text()} for role in roles]
+            case "facts":
+                return [self.text() for _ in range(dice.randint(1, 3))]
             case "text":
                 return self.text()
             case "metadata":
