@@ -78,7 +78,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.memory_engine.settings",
         "functions.memory_engine.storage.opening",
         "functions.stores",
-        "tool_catalog.catalog",
+        "tool_catalog.folders",
+        "tool_catalog.live",
     ),
     "functions.cli": (
         "functions.cli",

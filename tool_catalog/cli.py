@@ -1,52 +1,97 @@
-"""`tool-catalog`: compile, check and show the catalogues.
+"""`tool-catalog`: make, compile, check, compare and show catalogues.
 
     tool-catalog compile [INTEGRATION ...]    compiles records to compiled/<integration>.json, all or nothing
     tool-catalog check   [INTEGRATION ...]    exits with 1 if a compiled file is stale, and lists the differences
+    tool-catalog diff    [OLD [NEW]]          what an agent sees change; exits with 1 if it sees any change
     tool-catalog show    TOOL [INTEGRATION]   prints what an agent sees and what the example sends upstream
+    tool-catalog new     NAME --base-url URL  writes the first records of an API, to be filled in
     tool-catalog import  FILE --integration NAME   writes draft records, or updates them without losing hand edits
 
+The folders of catalogues are that of the package and those that POSTERN_CATALOGS names; `--into DIR` takes one instead.
 Exit codes: 0 done, 1 problems (on standard error), 2 usage error.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from functions.gateway import json_text
 from functions.gateway.wording import did_you_mean, shown
-from tool_catalog import catalog, naming
+from tool_catalog import catalog, folders, naming, sarif
 from tool_catalog.atomic_write import write_atomically
+from tool_catalog.building import build
 from tool_catalog.catalog import Json
-from tool_catalog.compiler import compile_catalog, from_bytes, to_bytes
-from tool_catalog.records import INTEGRATION_FILE, RECORDS, read_folder
-from tool_catalog.yaml_source import Problem
+from tool_catalog.compiler import from_bytes, to_bytes
+from tool_catalog.folders import PACKAGE, Folder, FolderError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    if options.command == "show":
-        return _show(options.tool, options.integration, options.compiled)
-    if options.command == "import":
-        return _import(options)
-    names = options.integrations or _integrations(options.records)
-    outcomes = {name: build(options.records / name, drafts=options.allow_drafts) for name in names}
+    try:
+        if options.command == "new":
+            return _new(options, environment)
+        if options.command == "import":
+            return _import(options, environment)
+        chosen = _folders(options, environment)
+        homes = folders.homes(chosen)
+        if options.command == "show":
+            return _show(options.tool, options.integration, homes)
+        if options.command == "diff":
+            return _diff(options, chosen)
+        return _compile_or_check(options, chosen, homes)
+    except FolderError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+
+
+def _folders(options: argparse.Namespace, environment: Mapping[str, str]) -> tuple[Folder, ...]:
+    """The folders that a command works on; one without a catalogue is named. Raises FolderError."""
+    if options.into is not None:
+        chosen: tuple[Folder, ...] = (folders.opened(options.into, "--into"),)
+        if not chosen[0].integrations():
+            raise FolderError(folders.empty(chosen[0]))
+        return chosen
+    own = folders.own(environment.get(folders.VARIABLE, ""))
+    for folder in own:
+        if not folder.integrations():
+            print(folders.empty(folder), file=sys.stderr)
+    return (PACKAGE, *own)
+
+
+def _target(options: argparse.Namespace, environment: Mapping[str, str]) -> Folder:
+    """The folder that new records go to: --into, otherwise the first of your own, otherwise that of the package."""
+    if options.into is not None:
+        return Folder(options.into)
+    return next(iter(folders.own(environment.get(folders.VARIABLE, ""))), PACKAGE)
+
+
+def _compile_or_check(options: argparse.Namespace, chosen: Sequence[Folder], homes: Mapping[str, Folder]) -> int:
+    names = options.integrations or [name for folder in chosen for name in folder.recorded()]
+    where = {name: homes.get(name, chosen[0]) for name in names}
+    outcomes = {name: build(folder.records / name, drafts=options.allow_drafts) for name, folder in where.items()}
     problems = [problem for _, found in outcomes.values() for problem in found]
+    documents = {name: document for name, (document, _) in outcomes.items() if document is not None}
+    if options.command == "check" and options.format == "sarif":
+        stale = {} if problems else _stale(documents, where)
+        found = [(where[name].records, problem) for name, (_, more) in outcomes.items() for problem in more]
+        files = {where[name].compiled_file(name): lines for name, lines in stale.items()}
+        print(json_text.readable(sarif.log(found, files, Path.cwd())))
+        return 1 if found or files else 0
     for problem in problems:
         print(problem, file=sys.stderr)
     if problems:
         print(f"{len(problems)} problem{'s' if len(problems) != 1 else ''}; nothing was written", file=sys.stderr)
         return 1
-    documents = {name: document for name, (document, _) in outcomes.items() if document is not None}
     if options.command == "check":
-        orphans = set() if options.integrations else set(catalog.available(options.compiled)) - set(names)
-        return _check(documents, options.compiled, sorted(orphans))
+        return _check(documents, where, [] if options.integrations else chosen)
     for name, document in documents.items():
-        path = options.compiled / f"{name}.json"
+        path = where[name].compiled_file(name)
         write_atomically(path, to_bytes(document))
         print(f"{path.name}: {len(document['tools'])} tools")
         for line in _long_names(document):
@@ -63,15 +108,6 @@ def _long_names(document: dict[str, Json]) -> list[str]:
         f"{len(long)} of {len(names)} tool names have over {naming.ROOMY_NAME} characters, e.g. {long[0]}; hosts that "
         'put a prefix before it may refuse them, so give such a method a "name" of its own'
     ]
-
-
-def build(folder: Path, *, drafts: bool = False) -> tuple[dict[str, Json] | None, list[Problem]]:
-    """Compile the folder of one integration. Returns the document, or None and all problems."""
-    records, problems = read_folder(folder)
-    if records is None:
-        return None, sorted(problems)
-    document, found = compile_catalog(records, drafts=drafts)
-    return (None if problems else document), sorted({*problems, *found})
 
 
 def differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
@@ -103,41 +139,89 @@ def _changed(old: Json, new: Json, path: str) -> list[str]:
     return [path.removeprefix("definition.")]
 
 
-def _check(documents: dict[str, dict[str, Json]], compiled: Path, orphans: list[str]) -> int:
-    stale = False
+def _stale(documents: Mapping[str, dict[str, Json]], where: Mapping[str, Folder]) -> dict[str, list[str]]:
+    """Integration -> how its compiled file differs from its records; only those that do."""
+    stale: dict[str, list[str]] = {}
     for name, document in documents.items():
-        path = compiled / f"{name}.json"
+        path = where[name].compiled_file(name)
         content = path.read_bytes() if path.is_file() else None
-        if content == to_bytes(document):
-            print(f"{path.name}: up to date, {len(document['tools'])} tools")
-            continue
-        stale = True
         if content is None:
-            lines = ["missing"]
-        else:
+            stale[name] = ["missing"]
+        elif content != to_bytes(document):
             try:
-                lines = differences(from_bytes(content), document) or ["not in canonical form"]
+                stale[name] = differences(from_bytes(content), document) or ["not in canonical form"]
             except (ValueError, KeyError, TypeError):
-                lines = ["not a compiled file of this version"]
-        print(f"{path.name}: stale; run `tool-catalog compile`", file=sys.stderr)
-        for line in lines:
+                stale[name] = ["not a compiled file of this version"]
+    return stale
+
+
+def _check(documents: Mapping[str, dict[str, Json]], where: Mapping[str, Folder], chosen: Sequence[Folder]) -> int:
+    stale = _stale(documents, where)
+    for name, document in documents.items():
+        if name not in stale:
+            print(f"{name}.json: up to date, {len(document['tools'])} tools")
+            continue
+        print(f"{name}.json: stale; run `tool-catalog compile`", file=sys.stderr)
+        for line in stale[name]:
             print(f"  {line}", file=sys.stderr)
+    orphans = [
+        name
+        for folder in chosen
+        if folder.recorded()  # a folder that holds compiled files only was made somewhere else, and is taken as it is
+        for name in folder.integrations()
+        if name not in folder.recorded()
+    ]
     for orphan in orphans:
         print(f"{orphan}.json: has no records; remove the file", file=sys.stderr)
     return 1 if stale or orphans else 0
 
 
-def _show(name: str, integration: str | None, compiled: Path) -> int:
-    for candidate in [integration] if integration else catalog.available(compiled):
-        loaded = catalog.load(candidate, compiled)
-        tool = loaded.tools.get(name)
-        if tool is None:
+def _diff(options: argparse.Namespace, chosen: Sequence[Folder]) -> int:
+    from tool_catalog import comparison, revisions
+
+    try:
+        old, new = revisions.sides(options.old, options.new, chosen, Path.cwd())
+    except revisions.Unreadable as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    found = comparison.compare(old, new)
+    if options.format == "json":
+        print(json_text.readable([change.to_json() for change in found]))
+    else:
+        for line in comparison.lines(found, old, new):
+            print(line)
+    counted = [change for change in found if change.breaking or not options.breaking]
+    return 1 if counted else 0
+
+
+def _show(name: str, integration: str | None, homes: Mapping[str, Folder]) -> int:
+    known: list[str] = []
+    for candidate, folder in homes.items():
+        if integration not in (None, candidate) or not folder.compiled_file(candidate).is_file():
             continue
-        print(_shown(tool, loaded.base_url))
-        return 0
-    known = [tool for name in catalog.available(compiled) for tool in catalog.load(name, compiled).tools]
+        loaded = catalog.load(candidate, folder.compiled)
+        if (tool := loaded.tools.get(name)) is not None:
+            print(_shown(tool, loaded.base_url))
+            return 0
+        known += loaded.tools
     print(f"there is no tool {shown(name)}{did_you_mean(name, known, instead=f'{len(known)} tools')}", file=sys.stderr)
     return 1
+
+
+def _new(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    from tool_catalog import skeleton
+
+    target = _target(options, environment)
+    try:
+        written = skeleton.write(target, options.name, options.base_url)
+    except skeleton.CannotStart as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    for path in written:
+        print(path)
+    into = f" --into {options.into}" if options.into is not None else ""
+    print(f"Write what the texts that begin with DRAFT leave open, then run: tool-catalog compile {options.name}{into}")
+    return 0
 
 
 def _shown(tool: catalog.Tool, base_url: str) -> str:
@@ -161,7 +245,7 @@ def _shown(tool: catalog.Tool, base_url: str) -> str:
     return "\n".join(lines)
 
 
-def _import(options: argparse.Namespace) -> int:
+def _import(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     from tool_catalog.openapi import importer
     from tool_catalog.openapi.document import CannotImport
     from tool_catalog.openapi.progress import Progress
@@ -169,7 +253,7 @@ def _import(options: argparse.Namespace) -> int:
     asked = importer.Options(
         options.source,
         options.integration,
-        options.into or options.records,
+        _target(options, environment).records,
         base_url=options.base_url,
         passing=options.passing,
         deprecated=options.deprecated,
@@ -186,34 +270,55 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
-def _integrations(records: Path) -> list[str]:
-    return sorted(path.parent.name for path in records.glob(f"*/{INTEGRATION_FILE}"))
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tool-catalog", description="Compile documentation records into tool catalogues."
     )
-    parser.add_argument(
-        "--records", type=Path, default=RECORDS, help="folder of the records (default: that of the package)"
-    )
-    parser.add_argument("--compiled", type=Path, default=catalog.COMPILED, help="folder of the compiled files")
     commands = parser.add_subparsers(dest="command", required=True)
+    of_folder = argparse.ArgumentParser(add_help=False)
+    of_folder.add_argument(
+        "--into",
+        type=Path,
+        metavar="DIR",
+        help=f"folder with records/ and compiled/ (default: that of the package, and those of {folders.VARIABLE})",
+    )
     for name, text in (
         ("compile", "write the compiled files"),
         ("check", "compare the compiled files with the records"),
     ):
-        command = commands.add_parser(name, help=text)
+        command = commands.add_parser(name, parents=[of_folder], help=text)
         command.add_argument("integrations", nargs="*", metavar="INTEGRATION", help="default: all")
         command.add_argument(
-            "--allow-drafts", action="store_true", help="accept texts that `import --draft-texts` made up"
+            "--allow-drafts", action="store_true", help="accept texts that `import --draft-texts` or `new` made up"
         )
-    importing = commands.add_parser("import", help="write draft records from an OpenAPI 3 or Swagger 2.0 file")
+        if name == "check":
+            command.add_argument(
+                "--format",
+                choices=("text", "sarif"),
+                default="text",
+                help="sarif: for code scanning, on standard output",
+            )
+    comparing = commands.add_parser("diff", parents=[of_folder], help="show what an agent will see change")
+    comparing.add_argument(
+        "old", nargs="?", metavar="OLD", default="HEAD", help="git ref, compiled file or folder (default: HEAD)"
+    )
+    comparing.add_argument(
+        "new", nargs="?", metavar="NEW", help="the same (default: the records as they are now, compiled in memory)"
+    )
+    comparing.add_argument(
+        "--breaking", action="store_true", help="exit with 1 only for a change that a working call may not survive"
+    )
+    comparing.add_argument("--format", choices=("text", "json"), default="text")
+    making = commands.add_parser("new", parents=[of_folder], help="write the first records of an API")
+    making.add_argument("name", metavar="NAME", help="name of the integration and of its folder")
+    making.add_argument("--base-url", required=True, metavar="URL", help="address that request paths are appended to")
+    importing = commands.add_parser(
+        "import", parents=[of_folder], help="write draft records from an OpenAPI 3 or Swagger 2.0 file"
+    )
     importing.add_argument("source", type=Path, metavar="FILE", help="a JSON or YAML file; nothing is fetched")
     importing.add_argument(
         "--integration", required=True, metavar="NAME", help="name of the integration and of its folder"
     )
-    importing.add_argument("--into", type=Path, metavar="DIR", help="folder of the records (default: --records)")
     importing.add_argument("--base-url", metavar="URL", help="replaces the server that the file names")
     importing.add_argument(
         "--path",
@@ -227,7 +332,7 @@ def _parser() -> argparse.ArgumentParser:
         "--draft-texts", action="store_true", help="make up a marked description where the file has none"
     )
     importing.add_argument("--deprecated", action="store_true", help="import deprecated operations, too")
-    show = commands.add_parser("show", help="print one tool as an agent sees it")
+    show = commands.add_parser("show", parents=[of_folder], help="print one tool as an agent sees it")
     show.add_argument("tool", metavar="TOOL")
     show.add_argument("integration", nargs="?", metavar="INTEGRATION")
     return parser

@@ -16,12 +16,8 @@ import pydantic
 
 from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import JSON_MEDIA_TYPE, Access, Json, Location, PinKind, Style
+from tool_catalog.folders import INTEGRATION_FILE
 from tool_catalog.yaml_source import KeyPath, Problem, Source, read
-
-RECORDS = Path(__file__).parent / "records"
-"""Folder of the records, one folder per integration."""
-
-INTEGRATION_FILE = "integration.yaml"
 
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

@@ -42,13 +42,18 @@ from functions.memory_engine.storage.opening import DatabaseUnavailable
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import StoreError
-from tool_catalog import catalog
+from tool_catalog import folders
+from tool_catalog.folders import FolderError
+from tool_catalog.live import LiveCatalogs
 
 PORT = 8765
 """Where `postern serve` listens by default. A fixed port keeps a pasted URL valid."""
 
 SWEEP_SECONDS = 30
 """How often expired items are removed: within the minute that the schedules of a deployment keep too."""
+
+RELOAD_SECONDS = 1.0
+"""How often the files of your own catalogues are looked at. A change is served after two looks."""
 
 MAX_TABLE_BYTES = 200_000_000
 """Size of the table above which its oldest log entries are removed: some 250,000 calls."""
@@ -73,12 +78,18 @@ class Ready:
     memory_api_key: str = field(repr=False)
 
 
-def run(settings: Settings, environment: Mapping[str, str], port: int, on_ready: Callable[[Ready], None]) -> None:
-    """Serve until SIGINT or SIGTERM. Raises LocalError."""
+def run(
+    settings: Settings,
+    environment: Mapping[str, str],
+    port: int,
+    on_ready: Callable[[Ready], None],
+    tell: Callable[[str], None],
+) -> None:
+    """Serve until SIGINT or SIGTERM. `tell` takes a line about each catalogue that changes. Raises LocalError."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with start(settings, environment, port) as ready:
+    with start(settings, environment, port, tell=tell) as ready:
         on_ready(ready)
         stop.wait()
 
@@ -91,10 +102,12 @@ def start(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     audit_stream: TextIO | None = None,
+    tell: Callable[[str], None] = logger.info,
 ) -> Iterator[Ready]:
     """Serve on a background thread while the context is open. Port 0 takes any free port.
 
     `environment` may hold MEM0_API_KEY and MEM0_BASE_URL (the account is then the real Mem0) and POSTERN_MEMORY_*.
+    `tell` takes a line about each of your own catalogues that changes.
     `audit_stream` receives one line per tool call; None writes the lines to `calls.jsonl` in the state folder.
     Raises LocalError.
     """
@@ -102,8 +115,8 @@ def start(
         logging.getLogger(name).setLevel(logging.WARNING)
     with contextlib.ExitStack() as stack:
         try:
-            ready = _start(stack, settings, environment, port, clock=clock, audit_stream=audit_stream)
-        except (StoreError, DatabaseUnavailable) as error:
+            ready = _start(stack, settings, environment, port, clock=clock, audit_stream=audit_stream, tell=tell)
+        except (StoreError, DatabaseUnavailable, FolderError) as error:
             raise LocalError(str(error)) from error
         except OSError as error:
             raise LocalError(
@@ -121,8 +134,12 @@ def _start(
     *,
     clock: Callable[[], datetime],
     audit_stream: TextIO | None,
+    tell: Callable[[str], None],
 ) -> Ready:
     """Build and serve everything; `stack` closes it again."""
+    catalogs = LiveCatalogs(folders.own(settings.catalogs))
+    for note in catalogs.notes:
+        tell(note)
     folder = Path(settings.state_dir)
     stack.enter_context(occupied(folder))
     state = StateFile.read(folder / state_file.NAME)
@@ -148,7 +165,9 @@ def _start(
     log = LogQueue(store, lines)
     stack.callback(log.close)
     bootstrap(store, clock(), secrets.token_bytes, state.api_token)
-    app = _compose(settings, engine_settings, store=store, clock=clock, log=log, folder=folder)
+    app = _compose(
+        settings, engine_settings, store=store, clock=clock, log=log, folder=folder, catalogs=catalogs, tell=tell
+    )
     stack.enter_context(serving(door(app, hosts=hosts, origins=(*origins, settings.public_url)), listener))
     with httpx.Client(
         base_url=base_url,
@@ -193,16 +212,18 @@ def _compose(
     clock: Callable[[], datetime],
     log: LogQueue,
     folder: Path,
+    catalogs: LiveCatalogs,
+    tell: Callable[[str], None],
 ) -> ASGIApp:
     """Both planes and the memory as one app."""
     sender = Sender(settings)
     audit = Audit(settings, log, log.stream)
-    methods = Methods(settings, sender, audit, hold_seconds=HOLD_SECONDS)
+    methods = Methods(settings, sender, audit, load_catalog=catalogs.load, hold_seconds=HOLD_SECONDS)
     data_plane = Endpoint(settings=settings, store=store, methods=methods, clock=clock)
     control_plane = create_admin_api(
         settings,
         SettledStore(store, log),
-        {name: catalog.load(name) for name in catalog.available()},
+        catalogs,
         LocalKeys(folder / "account-keys.key", secrets.token_bytes),
         sender,
         audit=audit,
@@ -213,11 +234,14 @@ def _compose(
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with memory.router.lifespan_context(memory):
-            sweeper = asyncio.create_task(_sweep(store, clock))
+            tasks = [asyncio.create_task(_sweep(store, clock))]
+            if catalogs.own:
+                tasks.append(asyncio.create_task(_reload(catalogs, tell)))
             try:
                 yield
             finally:
-                sweeper.cancel()
+                for task in tasks:
+                    task.cancel()
                 await sender.close()
 
     return one_app(data_plane=data_plane, control_plane=control_plane, memory=memory, lifespan=lifespan)
@@ -232,6 +256,14 @@ async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:
         except StoreError as error:  # the next round tries again
             logger.warning("expired items could not be removed: %s", error)
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _reload(catalogs: LiveCatalogs, tell: Callable[[str], None]) -> None:
+    """Serve what changes in the folders of your own catalogues, and say so."""
+    while True:
+        await asyncio.sleep(RELOAD_SECONDS)
+        for line in await asyncio.to_thread(catalogs.refresh):
+            tell(line)
 
 
 def _own_hosts(public_url: str) -> tuple[str, ...]:

@@ -29,6 +29,9 @@ LISTING_TTL_MS = 60_000
 PAGE_BYTES = 4_000_000
 """Size of a listing's page: a Lambda answers with at most 6 MB, and its event format escapes every quote."""
 
+EDITION_CHARS = 8
+"""Characters of a catalogue's digest in a cursor: enough to tell it from the catalogue before."""
+
 LISTINGS_KEPT = 128
 """Listings kept per process, some 100 kB each; the oldest goes first."""
 
@@ -181,18 +184,19 @@ class Listings:
     def __init__(self, page_bytes: int = PAGE_BYTES, kept: int = LISTINGS_KEPT) -> None:
         self._page_bytes = page_bytes
         self._kept = kept
-        self._pages: dict[tuple[str, int], tuple[bytes, ...]] = {}
+        self._pages: dict[tuple[str, int, str], tuple[bytes, ...]] = {}
 
     def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None) -> Page:
         """One page, the first where `cursor` is None. Raises RpcError for a cursor that was not issued here."""
-        key = (token_digest, grant.revision)
+        key = (token_digest, grant.revision, catalog.source_sha256)
         pages = self._pages.get(key)
         if pages is None:
             while len(self._pages) >= self._kept:
                 del self._pages[next(iter(self._pages))]
             pages = self._pages[key] = self._split(grant, catalog)
-        # A cursor is for one page of one revision: a changed server has other cursors.
-        cursors = ["", *(f"{grant.revision}-{number}" for number in range(1, len(pages))), ""]
+        # A cursor is for one page of one revision and one catalogue: a changed server has other cursors.
+        edition = f"{grant.revision}-{catalog.source_sha256[:EDITION_CHARS]}"
+        cursors = ["", *(f"{edition}-{number}" for number in range(1, len(pages))), ""]
         if cursor is not None and (not cursor or cursor not in cursors):
             raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
         number = cursors.index(cursor or "")

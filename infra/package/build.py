@@ -12,7 +12,8 @@
   of the version of the function (python3.13). Without one the artefact has no bytecode and starts slower, and a
   message says so.
 
-The gate comes first: a catalogue that does not compile, or differs from its records, stops the build.
+The gate comes first: a catalogue that does not compile, or differs from its records, stops the build. The folders that
+POSTERN_CATALOGS names pass the same gate, and their compiled files go into the artefact beside those of the package.
 """
 
 from __future__ import annotations
@@ -44,6 +45,10 @@ UNUSED = ("*.pyi", "py.typed", "bin", "tests", "*.dist-info/RECORD", "*.dist-inf
 
 TASK_ROOT = "/var/task"
 """Where Lambda unpacks an artefact. Tracebacks show this path."""
+
+
+VARIABLE = "POSTERN_CATALOGS"
+"""Names the folders of your own catalogues, separated as in PATH."""
 
 
 class BuildError(Exception):
@@ -86,13 +91,28 @@ def build(function: str, folder: Path, architecture: str, python: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(module, target)
     if serves_tools:
-        shutil.copytree(ROOT / "tool_catalog" / "compiled", folder / "tool_catalog" / "compiled")
+        bundle(os.environ.get(VARIABLE, ""), folder / "tool_catalog" / "compiled")
     _compile(folder, python)
     for path in folder.rglob("*"):
         path.chmod(0o755)
     files = [path for path in folder.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     print(f"{function}: {len(files)} files, {size / 1e6:.1f} MB unpacked, {architecture}, Python {python}")
+
+
+def bundle(own: str, target: Path) -> None:
+    """Copy the compiled files of the package, and those of the folders that POSTERN_CATALOGS names, to `target`."""
+    from tool_catalog import folders  # late: only the functions that serve tools need it
+
+    try:
+        homes = folders.homes((folders.PACKAGE, *folders.own(own)))
+    except folders.FolderError as problem:
+        raise BuildError(str(problem)) from None
+    target.mkdir(parents=True)
+    for name, home in homes.items():
+        shutil.copyfile(home.compiled_file(name), target / f"{name}.json")
+    if added := [name for name, home in homes.items() if home is not folders.PACKAGE]:
+        print(f"bundled from {VARIABLE}: {', '.join(added)}")
 
 
 def reached(module: str) -> list[Path]:

@@ -176,15 +176,15 @@ class Prepared:
             return stage
         print(f"compiling a catalogue of {self.count} tools (once)...", file=sys.stderr)
         shutil.rmtree(stage, ignore_errors=True)
-        records, compiled = self._folder / "records", stage / "tool_catalog" / "compiled"
-        shutil.rmtree(records, ignore_errors=True)
-        compiled.mkdir(parents=True)
+        shutil.rmtree(self._folder / "records", ignore_errors=True)
         tool_catalog = [sys.executable, "-m", "tool_catalog.cli"]
         for command in (
-            ["import", "--integration", "bench", "--into", str(records), str(self._folder / "specification.json")],
-            ["--records", str(records), "--compiled", str(compiled), "compile"],
+            ["import", "--integration", "bench", str(self._folder / "specification.json")],
+            ["compile"],
         ):
-            subprocess.run([*tool_catalog, *command], cwd=ROOT, check=True, capture_output=True)
+            into = ["--into", str(self._folder)]
+            subprocess.run([*tool_catalog, *command, *into], cwd=ROOT, check=True, capture_output=True)
+        shutil.copytree(self._folder / "compiled", stage / "tool_catalog" / "compiled")
         for module in modules:
             target = stage / module.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -69,7 +69,9 @@ def test_remembered_facts_are_found_at_once_and_a_known_one_is_named(tmp_path: P
     facts = ["Anna Weber prefers window seats.", "Anna Weber lives in Porto."]
     with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
         first = call(ready.mcp_url, "mem_0_memories_remember", {"facts": facts, "user_id": "usr_1"})
-        again = call(ready.mcp_url, "mem_0_memories_remember", {"facts": [facts[1], "Anna has a cat."], "user_id": "usr_1"})
+        again = call(
+            ready.mcp_url, "mem_0_memories_remember", {"facts": [facts[1], "Anna has a cat."], "user_id": "usr_1"}
+        )
         asked = {"query": "Where does Anna live?", "filters": {"user_id": "usr_1"}, "top_k": 1}
         found = call(ready.mcp_url, "mem_0_memories_search", asked)
     assert [stored["data"]["memory"] for stored in first["results"]] == facts

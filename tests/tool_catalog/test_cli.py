@@ -10,7 +10,7 @@ import pytest
 
 from tests.tool_catalog.conftest import Edit
 from tool_catalog import cli
-from tool_catalog.records import RECORDS
+from tool_catalog.folders import PACKAGE
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -20,7 +20,7 @@ def run(library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ru
     """Run a command on the library's records; gives (exit code, standard output, standard error)."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        code = cli.main(["--records", str(library.parent), "--compiled", str(tmp_path / "compiled"), *arguments])
+        code = cli.main([*arguments, "--into", str(tmp_path)], {})
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
@@ -119,8 +119,8 @@ def test_an_unknown_integration_is_refused_with_what_is_missing(run: Run) -> Non
 
 
 def test_the_committed_catalogues_are_what_their_records_say(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["check"]) == 0, capsys.readouterr().err
-    assert sorted(path.parent.name for path in RECORDS.glob("*/integration.yaml")) == sorted(
+    assert cli.main(["check"], {}) == 0, capsys.readouterr().err
+    assert sorted(path.parent.name for path in PACKAGE.records.glob("*/integration.yaml")) == sorted(
         line.split(".json")[0] for line in capsys.readouterr().out.splitlines()
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tool_catalog.conftest import GOLDEN
-from tool_catalog.cli import build
+from tool_catalog.building import build
 
 CASES = sorted(path for path in (GOLDEN / "broken_records").iterdir() if path.is_dir())
 

@@ -25,7 +25,8 @@ from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.tool_catalog.conftest import GOLDEN
 from tool_catalog import catalog, naming
 from tool_catalog.catalog import Catalog, Tool
-from tool_catalog.records import RECORDS, read_folder
+from tool_catalog.folders import PACKAGE
+from tool_catalog.records import read_folder
 
 RESULTS = GOLDEN / "results"
 
@@ -34,7 +35,7 @@ def documented() -> list[tuple[Catalog, Tool, Any]]:
     """Every tool whose record holds an upstream answer, and that answer."""
     found = []
     for name in catalog.available():
-        records, problems = read_folder(RECORDS / name)
+        records, problems = read_folder(PACKAGE.records / name)
         assert records is not None, problems
         loaded = catalog.load(name)
         for resource in records.resources:

@@ -13,7 +13,7 @@ from functions.gateway import arguments
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
 from tool_catalog import catalog
-from tool_catalog.cli import build
+from tool_catalog.building import build
 from tool_catalog.compiler import to_bytes
 
 GRAMMAR = """        shelf:

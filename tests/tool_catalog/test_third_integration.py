@@ -25,8 +25,8 @@ from functions.gateway.credentials import Credential
 from functions.gateway.grants import ServerConfig, Target
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from tool_catalog.building import build
 from tool_catalog.catalog import Catalog, read
-from tool_catalog.cli import build
 from tool_catalog.compiler import to_bytes
 
 RECORDS = Path(__file__).parent / "records" / "tickets"

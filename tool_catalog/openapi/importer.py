@@ -23,6 +23,7 @@ from pathlib import Path
 from tool_catalog.atomic_write import write_atomically
 from tool_catalog.catalog import Json
 from tool_catalog.compiler import compile_catalog
+from tool_catalog.folders import INTEGRATION_FILE
 from tool_catalog.openapi import drafts, integration, responses, servers
 from tool_catalog.openapi.document import CannotImport, Document, Operation, Unresolvable, read
 from tool_catalog.openapi.drafts import Draft
@@ -36,7 +37,7 @@ from tool_catalog.openapi.responses import Response
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.subjects import Context, NotCallable, Subject
 from tool_catalog.openapi.yaml_text import document as yaml_document
-from tool_catalog.records import INTEGRATION_FILE, SLUG, Records, read_folder
+from tool_catalog.records import SLUG, Records, read_folder
 from tool_catalog.yaml_source import Problem
 
 MEMORY = ".imported.json"

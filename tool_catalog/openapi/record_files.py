@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tool_catalog import naming
 from tool_catalog.catalog import STANDARD_METHODS, Json
+from tool_catalog.folders import INTEGRATION_FILE
 from tool_catalog.naming import singular, snake_case
 from tool_catalog.openapi import integration
 from tool_catalog.openapi.combining import listed
@@ -18,7 +19,6 @@ from tool_catalog.openapi.drafts import Draft
 from tool_catalog.openapi.inference import Placement, Seen
 from tool_catalog.openapi.responses import Response, item_schema
 from tool_catalog.openapi.subjects import names_the_id
-from tool_catalog.records import INTEGRATION_FILE
 from tool_catalog.yaml_source import KeyPath
 
 _ORDER = {method: index for index, method in enumerate(STANDARD_METHODS)}

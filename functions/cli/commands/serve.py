@@ -53,7 +53,8 @@ def _serve(invocation: Invocation) -> None:
             terminal.result(asdict(ready), greeting(ready, settings.state_dir))
 
         try:
-            local.run(settings, invocation.environment, local.PORT if options.port is None else options.port, on_ready)
+            port = local.PORT if options.port is None else options.port
+            local.run(settings, invocation.environment, port, on_ready, terminal.note)
         except (local.LocalError, MemorySettingsError) as error:
             raise Failed(str(error)) from None
     terminal.note("Stopped. The state is kept, so the URL works again after the next start.")

@@ -24,7 +24,7 @@ import jsonschema_rs
 from functions.gateway import paging, requests
 from functions.gateway.errors import ToolFailure
 from tests.tool_catalog.openapi.words import fill_in
-from tool_catalog import catalog, cli
+from tool_catalog import building, catalog
 from tool_catalog.catalog import Catalog, Tool, media_kind
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi import importer
@@ -62,7 +62,7 @@ def examine(source: Path, folder: Path) -> Findings:
     report = importer.run(importer.Options(source, "tried", folder), Progress(StringIO(), lambda: 0.0))
     found = Findings(report.operations, report.methods, report.passed)
     fill_in(folder / "tried")
-    built, problems = cli.build(folder / "tried")
+    built, problems = building.build(folder / "tried")
     found.problems = [str(problem) for problem in problems]
     if built is None:
         return found
@@ -86,7 +86,7 @@ def filled_in(source: Path, folder: Path) -> Catalog:
     """The catalogue of `source`, imported into `folder`, with its missing words filled in."""
     importer.run(importer.Options(source, "tried", folder), Progress(StringIO(), lambda: 0.0))
     fill_in(folder / "tried")
-    built, problems = cli.build(folder / "tried")
+    built, problems = building.build(folder / "tried")
     assert built is not None, problems
     return catalog.read(to_bytes(built), "tried.json")
 

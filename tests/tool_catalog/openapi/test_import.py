@@ -14,7 +14,7 @@ import pytest
 from functions.gateway import paging, requests
 from functions.gateway.json_text import Json
 from tests.tool_catalog.openapi.conftest import GOLDEN, PARCELS, Import
-from tool_catalog import catalog, cli
+from tool_catalog import building, catalog, cli
 from tool_catalog.catalog import Catalog
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi.document import CannotImport
@@ -22,7 +22,7 @@ from tool_catalog.openapi.importer import MEMORY
 
 
 def compiled(folder: Path) -> Catalog:
-    document, problems = cli.build(folder)
+    document, problems = building.build(folder)
     assert problems == []
     assert document is not None
     return catalog.read(to_bytes(document), "parcels.json")
@@ -438,7 +438,7 @@ def test_a_broken_memory_is_named_and_not_guessed_at(imports: Import, into: Path
 
 
 def run(into: Path, *given: str) -> int:
-    return cli.main(["--records", str(into), "--compiled", str(into.parent / "compiled"), *given])
+    return cli.main([*given, "--into", str(into.parent)], {})
 
 
 def test_the_command_imports_and_the_result_compiles(into: Path, capsys: pytest.CaptureFixture[str]) -> None:

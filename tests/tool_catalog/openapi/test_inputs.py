@@ -19,7 +19,7 @@ from tests.gateway.loopback import answer
 from tests.tool_catalog.openapi.conftest import PARCELS, Import
 from tests.tool_catalog.openapi.self_test import examine
 from tests.tool_catalog.openapi.words import fill_in
-from tool_catalog import catalog, cli
+from tool_catalog import building, catalog
 from tool_catalog.catalog import Catalog, Tool
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi.document import CannotImport, read
@@ -39,7 +39,7 @@ class Made:
     def __init__(self, report: Report, folder: Path) -> None:
         self.report = report
         fill_in(folder)
-        document, problems = cli.build(folder)
+        document, problems = building.build(folder)
         assert problems == []
         assert document is not None
         self.catalog: Catalog = catalog.read(to_bytes(document), "parcels.json")
@@ -323,12 +323,12 @@ def test_made_up_texts_are_marked_and_compile_only_where_drafts_are_allowed(impo
     data["paths"]["/parcels"]["get"]["parameters"] = [{"name": "sortBy", "in": "query", "schema": {"type": "string"}}]
     report = imports(data, draft_texts=True)
     assert (report.methods, report.passed) == (4, 4)
-    refused, problems = cli.build(into / "parcels")
+    refused, problems = building.build(into / "parcels")
     assert refused is None
     assert {problem.message.partition(": ")[2] for problem in problems} == {
         "is a draft made up from names; write what the API does, or use --allow-drafts"
     }
-    built, problems = cli.build(into / "parcels", drafts=True)
+    built, problems = building.build(into / "parcels", drafts=True)
     assert problems == []
     assert built is not None
     tools = catalog.read(to_bytes(built), "x").tools
@@ -350,7 +350,7 @@ def test_ids_that_recur_are_proposed_as_pins_in_lines_to_uncomment(imports: Impo
     assert "# pin:" not in (into / "parcels" / "open.yaml").read_text()
     for file in (into / "parcels").glob("*.yaml"):
         file.write_text(file.read_text().replace("# pinnable:", "pinnable:").replace("# pin:", "pin:"))
-    built, problems = cli.build(into / "parcels")
+    built, problems = building.build(into / "parcels")
     assert problems == []
     assert built is not None
     assert built["pinnable"] == ["team_id"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from functions.gateway import selection
 from functions.gateway.grants import ServerConfig
 from tests.tool_catalog.openapi.conftest import Import
-from tool_catalog import catalog, cli
+from tool_catalog import building, catalog
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi.document import read
 
@@ -45,7 +45,7 @@ def test_records_compile_with_every_proposed_line_uncommented_where_methods_take
     assert "# pinnable: [account_id, team_id]\n" in (folder / "integration.yaml").read_text()
     for file in folder.glob("*.yaml"):
         file.write_text(file.read_text().replace("# pinnable:", "pinnable:").replace("# pin:", "pin:"))
-    built, problems = cli.build(folder)
+    built, problems = building.build(folder)
     assert problems == []
     loaded = catalog.read(to_bytes(built or {}), "parcels.json")
     ids = [tool.pin.ids for tool in loaded.tools.values() if isinstance(tool.pin, catalog.PinArguments)]
