@@ -84,6 +84,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "functions.cli": (
         "functions.cli",
         "functions.local",
+        "functions.gateway.durations",
         "functions.gateway.grants",
         "functions.gateway.json_text",
         "functions.gateway.settings",

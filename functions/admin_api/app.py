@@ -26,14 +26,17 @@ from functions.admin_api import openapi, reading
 from functions.admin_api.accounts.keys import Keys
 from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.accounts.service import Accounts
+from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.api_tokens.service import ApiTokens
-from functions.admin_api.contract import Body
+from functions.admin_api.contract import Body, Several
 from functions.admin_api.ids import ID
 from functions.admin_api.integrations.service import Integrations
 from functions.admin_api.log.decisions import Decision, Decisions, Outcome
 from functions.admin_api.log.service import Log
+from functions.admin_api.names import ANY
 from functions.admin_api.operations import OPERATIONS, Asked, Operation, Services
-from functions.admin_api.parameters import read_query
+from functions.admin_api.parameters import Query, read_query
+from functions.admin_api.servers.bulk import Bulk
 from functions.admin_api.servers.schedules import NoSchedules, Scheduler
 from functions.admin_api.servers.service import Servers
 from functions.admin_api.texts import Text
@@ -86,6 +89,7 @@ def create_app(
     """
     lookup = AccountLookup(store, catalogs, keys)
     servers = Servers(store, lookup, scheduler or NoSchedules(), clock, random)
+    finding = servers.finding
     api_tokens = ApiTokens(store, root, clock, random)
     retention = timedelta(days=settings.log_retention_days)
     running_for = timedelta(seconds=settings.call_timeout_seconds + CLAIM_MARGIN_SECONDS)
@@ -102,6 +106,7 @@ def create_app(
             random=random,
         ),
         servers=servers,
+        bulk=Bulk(servers, finding, clock),
         api_tokens=api_tokens,
         tools=Tools(lookup),
         proxy=Proxy(
@@ -112,7 +117,14 @@ def create_app(
             log=audit,
             clock=clock,
         ),
-        log=Log(store, lookup, retention, clock),
+        log=Log(
+            store=store,
+            accounts=lookup,
+            servers=finding,
+            api_tokens=api_tokens,
+            retention=retention,
+            clock=clock,
+        ),
     )
     decisions = Decisions(store, retention, decision_lines, clock)
 
@@ -124,6 +136,24 @@ def create_app(
 
         return answer
 
+    def looked_up(
+        operation: Operation, operator: Operator, path: Mapping[str, str], query: Query
+    ) -> tuple[Mapping[str, str], Query]:
+        """Path and query with the ids of what they name. Raises Invalid, NotFound, Conflict."""
+        found = dict(path)
+        account = path.get("account_id", "")
+        if account == ANY and not operation.any_account:
+            raise Invalid(f'this operation needs one account; give its id or name in place of "{ANY}"')
+        if account == ANY and "server_id" in path:
+            within = finding.accounts(ANY, operator.account_ids)
+            found["account_id"], found["server_id"] = finding.anywhere(path["server_id"], within)
+        elif account and account != ANY:
+            found["account_id"] = lookup.id_of(account)
+        if query.values.get("integrated_account_id") is not None:
+            account_id = lookup.id_of(query["integrated_account_id"])
+            query = replace(query, values={**query.values, "integrated_account_id": account_id})
+        return found, query
+
     async def ask(operation: Operation, request: Request) -> Answer:
         operator = await run_in_threadpool(api_tokens.authenticate, request.headers.get("authorization"))
         request.state.principal = operator.id
@@ -131,18 +161,25 @@ def create_app(
         if operation.unlimited:
             operator.check_unlimited(operation.unlimited)
         query = read_query(operation.query, request.query_params.multi_items(), free=operation.free_query)
-        for account_id in (request.path_params.get("account_id"), query.values.get("integrated_account_id")):
-            if account_id is not None:
+        path, query = await run_in_threadpool(looked_up, operation, operator, request.path_params, query)
+        request.state.path = path
+        for account_id in (path.get("account_id"), query.values.get("integrated_account_id")):
+            if account_id is not None and account_id != ANY:
                 operator.check_account(account_id)
+        account_ids: Sequence[str] = ()
+        if operation.any_account:
+            account_ids = await run_in_threadpool(finding.accounts, path["account_id"], operator.account_ids)
         asked = Asked(
             operator=operator,
-            path=request.path_params,
+            path=path,
+            account_ids=account_ids,
             query=query,
             body=await _body(operation, request, frame),
             verb=request.method,
             headers=request.headers,
             mcp_url=_origin(request, settings) + "/mcp",
             request_id=frame.request_id(request),
+            now=clock(),
             deadline=frame.deadline(request),
         )
         request.state.changed = _named(asked.body) if isinstance(asked.body, Body) else []
@@ -162,7 +199,8 @@ def create_app(
         entry = _decision(operation, request, ended, clock(), frame.request_id(request))
         if isinstance(ended, Unauthenticated):
             entry = replace(entry, repeated=decisions.skipped())
-        await run_in_threadpool(decisions.write, entry)
+        entries = _each(entry, ended) if isinstance(ended, Several) else [entry]
+        await run_in_threadpool(decisions.write, entries)
 
     def route(operation: Operation) -> Route:
         async def run(request: Request) -> Response:
@@ -195,7 +233,8 @@ def _decision(
     failed = isinstance(ended, Exception)
     status = _status(ended) if isinstance(ended, Exception) else operation.status
     outcome: Outcome = "ok" if not failed else "refused" if status < 500 else "error"
-    path = {name: value for name, value in request.path_params.items() if ID.fullmatch(value)}
+    named = getattr(request.state, "path", request.path_params)
+    path = {name: value for name, value in named.items() if ID.fullmatch(value)}
     ids = {
         "account_id": path.get("account_id", ""),
         "server_id": path.get("server_id", ""),
@@ -216,7 +255,25 @@ def _decision(
         error=type(ended).__name__ if failed else "",
         client_name=client_name,
         client_version=client_version,
+        labels=getattr(ended, "labels", {}),
     )
+
+
+def _each(entry: Decision, answer: Several) -> list[Decision]:
+    """An entry for each change of a bulk operation."""
+    return [
+        replace(
+            entry,
+            action=change.action,
+            account_id=change.account_id,
+            server_id=change.server_id,
+            labels=change.labels,
+            status=change.status,
+            outcome="ok" if not change.error else "refused" if change.status < 500 else "error",
+            error=change.error,
+        )
+        for change in answer.changes()
+    ]
 
 
 def _status(error: Exception) -> int:

@@ -6,12 +6,15 @@ the models alone: the OpenAPI document and the error messages are both made from
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from functions.admin_api.ids import ID, ID_RULE
+from functions.admin_api.names import NAME_RULE, is_name
 from functions.gateway.grants import read_time
 from functions.gateway.json_text import Json
 
@@ -42,6 +45,12 @@ def _time(value: Json) -> datetime:
         raise ValueError(f"{reason}; write it in UTC, {example}, or null for never") from None
 
 
+def _name(value: str) -> str:
+    if not is_name(value):
+        raise ValueError(NAME_RULE)
+    return value
+
+
 def _identifier(value: str) -> str:
     if not ID.fullmatch(value):
         raise ValueError(ID_RULE)
@@ -50,8 +59,18 @@ def _identifier(value: str) -> str:
 
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_NAME_CHARS, description=f"A name for people, 1 to {MAX_NAME_CHARS} characters."),
+    Field(
+        min_length=1,
+        max_length=MAX_NAME_CHARS,
+        description=f"A name for people, 1 to {MAX_NAME_CHARS} characters.",
+    ),
+    AfterValidator(_name),
 ]
+"""It is unique among its kind, and can stand for the id in a path."""
+
+Reference = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]
+"""An id or a name."""
+
 Identifier = Annotated[
     str, AfterValidator(_identifier), Field(json_schema_extra={"pattern": f"^{ID.pattern}$", "maxLength": 64})
 ]
@@ -98,7 +117,27 @@ def in_a_sentence(description: str) -> str:
     return description[0].lower() + description[1:].rstrip(".")
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One change of a bulk operation, as the log shows it. `error` is the class of the error, "" for a success."""
+
+    action: str
+    account_id: str
+    server_id: str
+    labels: Mapping[str, str]
+    status: int
+    error: str = ""
+
+
 Listed = TypeVar("Listed")
+
+
+class Several(BaseModel):
+    """The answer of a bulk operation. Each change in it has a log entry of its own."""
+
+    def changes(self) -> list[Changed]:
+        """What was changed, and what could not be changed."""
+        raise NotImplementedError
 
 
 class Page(BaseModel, Generic[Listed]):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -21,12 +22,16 @@ from functions.admin_api.contract import Body, Page
 from functions.admin_api.integrations.contract import Integration
 from functions.admin_api.integrations.contract import Integrations as AllIntegrations
 from functions.admin_api.integrations.service import Integrations
+from functions.admin_api.labels import read_selector
 from functions.admin_api.log import export
 from functions.admin_api.log.query import parameters
 from functions.admin_api.log.service import Log
-from functions.admin_api.parameters import PAGING, Parameter, Query, choice, flag, identifier, words
+from functions.admin_api.parameters import LIMIT, PAGING, Parameter, Query, choice, flag, lasting, named, text, words
+from functions.admin_api.servers.bulk import Bulk
 from functions.admin_api.servers.contract import (
+    ChangedServers,
     ConfiguredServer,
+    CreatedServers,
     McpServer,
     MintedServer,
     Preview,
@@ -34,8 +39,11 @@ from functions.admin_api.servers.contract import (
     Rotate,
     ServerCreate,
     ServerPreview,
+    ServersChange,
+    ServersCreate,
     ServerUpdate,
 )
+from functions.admin_api.servers.finding import Wanted
 from functions.admin_api.servers.service import Servers
 from functions.admin_api.tools.listing import FORMATS, Tools
 from functions.admin_api.tools.proxy import Proxy, ProxyAnswer, ProxyRequest
@@ -67,6 +75,7 @@ class Services:
     integrations: Integrations
     accounts: Accounts
     servers: Servers
+    bulk: Bulk
     api_tokens: ApiTokens
     tools: Tools
     proxy: Proxy
@@ -77,6 +86,8 @@ class Services:
 class Asked:
     """One request, checked as far as its row says.
 
+    `path`      its parameters. An account in it is an id; a name or `-` has been looked up.
+    `account_ids`  the accounts that a path with `-` stands for.
     `body`      an instance of the row's model, or the raw bytes where the row has a schema.
     `mcp_url`   what minted URLs start with.
     `deadline`  when the answer is due, in seconds on the event loop's clock.
@@ -84,12 +95,14 @@ class Asked:
 
     operator: Operator
     path: Mapping[str, str]
+    account_ids: Sequence[str]
     query: Query
     body: Any = field(repr=False)
     verb: str
     headers: Mapping[str, str] = field(repr=False)
     mcp_url: str
     request_id: str
+    now: datetime
     deadline: float
 
     @property
@@ -111,6 +124,7 @@ class Operation:
     `answer`     a model, or the schema itself.
     `body`       a model, or the schema itself for a body that `run` reads.
     `errors`     statuses in addition to 401, 403, 500 and 503, which every operation has.
+    `any_account`  `-` may stand for the account in the path.
     `unlimited`  what an API token that is limited to accounts may not do here; "" = it may.
     `free_query`  names that are not in `query` are allowed: they are arguments of a tool.
     `logs`       when the log has an entry: `decision` = always, `refusal` = when it was refused, `token` = when the API
@@ -134,12 +148,20 @@ class Operation:
     errors: Sequence[int] = ()
     query: Sequence[Parameter] = ()
     headers: Sequence[Mapping[str, Json]] = ()
+    any_account: bool = False
     unlimited: str = ""
     free_query: bool = False
     logs: Literal["decision", "refusal", "token"] = "token"
     makes: Literal["", "account_id", "server_id", "api_token_id"] = ""
     also: Sequence[str] = ()
     relays: bool = False
+
+
+def _list_servers(services: Services, asked: Asked) -> Page[McpServer]:
+    within = asked.query["expires_within"]
+    before = asked.now + within if within is not None else None
+    wanted = Wanted(read_selector(asked.query["label"], "query: label"), before)
+    return services.servers.page(asked.account_ids, wanted, asked.query["limit"], asked.query["next_cursor"])
 
 
 async def _connect_account(services: Services, asked: Asked) -> Account:
@@ -189,7 +211,13 @@ _TOOLS_QUERY = (
     choice("format", "The shape that a model API accepts.", tuple(FORMATS)),
     flag("has_description", "Accepted without effect: every tool has a description."),
 )
-_PROXY_QUERY = (identifier("integrated_account_id", "The account whose tool is run.", required=True),)
+_PROXY_QUERY = (named("integrated_account_id", "The account whose tool is run.", required=True),)
+_SERVERS_QUERY = (
+    words("label", "Only servers with this label: `team=support`, or `team` for any value. Several must all be there."),
+    lasting("expires_within", "Only servers that expire within this time, e.g. 24h."),
+    LIMIT,
+    text("next_cursor", "`next_cursor` of the previous page, unchanged."),
+)
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -276,11 +304,19 @@ OPERATIONS: Sequence[Operation] = (
         body=ServerCreate, status=201, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
     ),
     Operation(
-        "get", _SERVERS, "listServers", "List MCP servers", SEE, Page[McpServer],
-        lambda services, asked: services.servers.page(
-            asked.account_id, asked.query["limit"], asked.query["next_cursor"]
-        ),
-        errors=(400, 404, 409), query=PAGING,
+        "post", f"{_SERVERS}/bulk-create", "createServers", "Mint many MCP servers, and go on where a request ended",
+        MINT, CreatedServers,
+        lambda services, asked: services.bulk.create(asked.account_id, asked.body, asked.operator, asked.mcp_url),
+        body=ServersCreate, errors=(400, 404, 409, 413, 415), logs="decision",
+    ),
+    Operation(
+        "post", f"{_SERVERS}/bulk", "changeServers", "Revoke, extend, rotate or label many MCP servers", CHANGE,
+        ChangedServers, lambda services, asked: services.bulk.change(asked.account_ids, asked.body, asked.mcp_url),
+        body=ServersChange, errors=(400, 404, 413, 415), logs="decision", any_account=True,
+    ),
+    Operation(
+        "get", _SERVERS, "listServers", "List MCP servers", SEE, Page[McpServer], _list_servers,
+        errors=(400, 404, 409), query=_SERVERS_QUERY, any_account=True,
     ),
     Operation(
         "post", f"{_SERVERS}/preview", "previewServer", "Show the tools that a config would show; nothing is kept",
@@ -289,29 +325,31 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation(
         "get", _SERVER, "getServer", "Get an MCP server", SEE, McpServer,
-        lambda services, asked: services.servers.view(asked.account_id, asked.server_id), errors=(404, 409),
+        lambda services, asked: services.servers.view(asked.account_id, asked.server_id),
+        any_account=True, errors=(404, 409),
     ),
     Operation(
         "patch", _SERVER, "updateServer", "Change an MCP server", CHANGE, ConfiguredServer,
         lambda services, asked: services.servers.update(asked.account_id, asked.server_id, asked.body),
-        body=ServerUpdate, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
+        body=ServerUpdate, any_account=True, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
     ),
     Operation(
         "delete", _SERVER, "deleteServer", "Revoke an MCP server", CHANGE, RemovedServer,
-        lambda services, asked: services.servers.delete(asked.account_id, asked.server_id), errors=(404, 409),
-        logs="decision", makes="server_id",
+        lambda services, asked: services.servers.delete(asked.account_id, asked.server_id),
+        any_account=True, errors=(404, 409), logs="decision", makes="server_id",
     ),
     Operation(
         "post", f"{_SERVER}/rotate", "rotateServer", "Give an MCP server a new token", CHANGE, MintedServer,
         lambda services, asked: services.servers.rotate(
             asked.account_id, asked.server_id, asked.body.grace_seconds, asked.mcp_url
         ),
-        body=Rotate, body_required=False, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
+        body=Rotate, body_required=False, any_account=True, errors=(400, 404, 409, 413, 415), logs="decision",
+        makes="server_id",
     ),
     Operation(
         "post", "/api-token", "createApiToken", "Make an API token", CHANGE, MintedApiToken,
         lambda services, asked: services.api_tokens.create(asked.body),
-        body=ApiTokenCreate, status=201, errors=(400, 413, 415), unlimited="make API tokens", logs="decision",
+        body=ApiTokenCreate, status=201, errors=(400, 409, 413, 415), unlimited="make API tokens", logs="decision",
         makes="api_token_id",
     ),
     Operation(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
-from functions.admin_api.contract import DEFAULT_PAGE, MAX_PAGE, in_a_sentence
+from functions.admin_api.contract import DEFAULT_PAGE, MAX_NAME_CHARS, MAX_PAGE, in_a_sentence
 from functions.admin_api.ids import ID, ID_RULE
+from functions.gateway.durations import duration
 from functions.gateway.errors import Invalid
 from functions.gateway.grants import read_time
 from functions.gateway.json_text import Json
@@ -113,6 +115,19 @@ def _id(text: str) -> str:
     return text
 
 
+def _named(text: str) -> str:
+    if not 0 < len(text) <= MAX_NAME_CHARS:
+        raise ValueError(f"; it must be an id or a name of 1 to {MAX_NAME_CHARS} characters")
+    return text
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise ValueError(f"; it is {error}") from None
+
+
 def _cursor(text: str) -> str:
     if not ID.fullmatch(text):
         raise ValueError(", which this listing did not return; leave it out to start from the first page")
@@ -162,6 +177,16 @@ def flag(name: str, description: str) -> Parameter:
 def identifier(name: str, description: str, *, required: bool = False) -> Parameter:
     """An id."""
     return Parameter(name, description, {"type": "string", "pattern": f"^{ID.pattern}$"}, _id, required=required)
+
+
+def named(name: str, description: str, *, required: bool = False) -> Parameter:
+    """An id or a name."""
+    return Parameter(name, description, {"type": "string", "minLength": 1}, _named, required=required)
+
+
+def lasting(name: str, description: str) -> Parameter:
+    """A duration."""
+    return Parameter(name, description, {"type": "string", "examples": ["24h"]}, _duration)
 
 
 def moment(name: str, description: str) -> Parameter:

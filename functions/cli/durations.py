@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import re
 from datetime import datetime, timedelta
 
 from functions.cli.invocation import UsageError
+from functions.gateway import durations
 from functions.gateway.grants import read_time, write_time
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-"""Seconds of each unit."""
-
-_PART = re.compile(r"([0-9]{1,6})([smhd])")
 
 
 def duration(text: str) -> timedelta:
     """`90s`, `15m`, `2h`, `7d`, or several in one, e.g. `1h30m`. Raises UsageError."""
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f'"{text}" is not a duration; write a whole number and a unit, e.g. 90s, 15m, 2h or 7d')
-    seconds = sum(int(number) * UNITS[unit] for number, unit in parts)
-    if seconds == 0:
-        raise UsageError(f'"{text}" is too short; the minimum is 1s')
-    return timedelta(seconds=seconds)
+    try:
+        return durations.duration(text)
+    except ValueError as error:
+        raise UsageError(f'"{text}" is {error}') from None
 
 
 def expiry(options: argparse.Namespace, now: datetime) -> str | None:

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
@@ -56,7 +56,7 @@ class Caller:
     """Who called, and how.
 
     `principal`  who did it: the id of the API token that was accepted, else the id of the server.
-    `server_id`  the MCP server, "" for the proxy.
+    `server_id`  the MCP server, "" for the proxy. `labels`: the operator's labels of it.
     """
 
     plane: Literal["mcp", "proxy"]
@@ -65,6 +65,7 @@ class Caller:
     request_id: str
     client_name: str
     client_version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,8 @@ class LogEntry:
     `outcome`  ok; error = reported to the model (an isError result); refused = a JSON-RPC or HTTP error.
     `status`   HTTP status that stands for the outcome (200, 400, 403, 429, ...).
     `error`    name of the error class, "" where there was none. `detail`: its cause, for the operator alone.
+
+    `labels`   the operator's labels of the server; an entry of a server without labels lacks the member.
 
     A member with a default belongs to a call; a refused caller has none of them.
     """
@@ -100,6 +103,7 @@ class LogEntry:
     client_name: str
     client_version: str
     argument_hash: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
@@ -107,6 +111,8 @@ class LogEntry:
         body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in values.items()}
         body["kind"] = "call"
         body["time"] = log_time(self.time)
+        if not self.labels:
+            del body["labels"]
         body["duration_ms"] = round(self.duration_ms, 2)
         body["upstream_ms"] = round(self.upstream_ms, 2)
         body["own_ms"] = round(max(0.0, self.duration_ms - self.upstream_ms), 2)
@@ -155,6 +161,7 @@ def entry(
         result_bytes=result_bytes,
         client_name=caller.client_name,
         client_version=caller.client_version,
+        labels=caller.labels,
         argument_hash=argument_hash(call.arguments, key),
     )
 
@@ -175,6 +182,7 @@ def refusal(caller: Caller, grant: Grant, now: datetime, error: PosternError) ->
         detail=error.detail,
         client_name=caller.client_name,
         client_version=caller.client_version,
+        labels=caller.labels,
     )
 
 

@@ -106,6 +106,7 @@ class Grant:
     `context`  the account's values for path parameters (`org_id`, `project_id`).
     `sealed_credential`  the upstream credential under the account's data key.
     `sealed_data_key`    that data key under the token.
+    `labels`      the operator's words for the server, which stand in its log entries.
     `expires_at`  None = never. `revision` changes with every change of the record; it names cached listings.
     """
 
@@ -120,6 +121,7 @@ class Grant:
     expires_at: datetime | None
     sealed_credential: bytes = field(repr=False)
     sealed_data_key: bytes = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
 
     def to_json(self) -> dict[str, Json]:
@@ -136,6 +138,7 @@ class Grant:
             "expires_at": write_time(self.expires_at) if self.expires_at else None,
             "sealed_credential": base64.b64encode(self.sealed_credential).decode(),
             "sealed_data_key": base64.b64encode(self.sealed_data_key).decode(),
+            **({"labels": dict(self.labels)} if self.labels else {}),
         }
 
     def target(self, token: str) -> Target:
@@ -158,6 +161,7 @@ class Grant:
             expires_at=read_time(body["expires_at"]) if body["expires_at"] else None,
             sealed_credential=base64.b64decode(body["sealed_credential"]),
             sealed_data_key=base64.b64decode(body["sealed_data_key"]),
+            labels=body.get("labels", {}),
             revision=revision,
         )
 

@@ -46,28 +46,42 @@ def upstream(environment: Mapping[str, str], base_url: str, engine_settings: Eng
 def connect(management: httpx.Client, state: StateFile, upstream: Upstream) -> dict[str, str]:
     """The account and the MCP server of this upstream: those of an earlier start if they still exist, else new ones.
 
-    Adds them to `state`, which the caller writes. Raises LocalError.
+    A revoked server gets a successor in its account. Adds what it made to `state`, which the caller writes. Raises
+    LocalError.
     """
     seen = hashlib.sha256(f"{upstream.base_url} {upstream.api_key}".encode()).hexdigest()[:16]
     account = {"base_url": upstream.base_url, "credentials": {"api_key": upstream.api_key}}
     kept = state.servers.get(upstream.key)
-    if kept is not None:
-        path = f"/integrated-account/{kept['account_id']}"
+    account_id = ""
+    if kept is not None and management.get(path := f"/integrated-account/{kept['account_id']}").status_code == 200:
+        account_id = kept["account_id"]
+        if kept["seen"] != seen:
+            _ask(management, "PATCH", path, account)
+            kept["seen"] = seen
         if management.get(f"{path}/mcp/{kept['server_id']}").status_code == 200:
-            if kept["seen"] != seen:
-                _ask(management, "PATCH", path, account)
-                kept["seen"] = seen
             return kept
-    body = {"integration": "mem0", "name": upstream.label[:MAX_NAME_CHARS], **account}
-    account_id = _ask(management, "POST", "/integrated-account", body)["id"]
-    server = _ask(management, "POST", f"/integrated-account/{account_id}/mcp", {"name": "My memory"})
+    if not account_id:
+        body = {"integration": "mem0", **account}
+        account_id = _add(management, "/integrated-account", upstream.label[:MAX_NAME_CHARS], body)["id"]
+    server = _add(management, f"/integrated-account/{account_id}/mcp", "My memory", {})
     made = {"account_id": account_id, "server_id": server["id"], "token": server["token"], "seen": seen}
     state.servers[upstream.key] = made
     return made
 
 
+def _add(management: httpx.Client, path: str, name: str, body: Mapping[str, Json]) -> Json:
+    """What a POST makes: with this name or, where another has it, with one that the API chooses. Raises LocalError."""
+    response = management.post(path, json={"name": name, **body})
+    return (
+        _made(response) if response.status_code != httpx.codes.CONFLICT else _ask(management, "POST", path, dict(body))
+    )
+
+
 def _ask(management: httpx.Client, verb: str, path: str, body: Json) -> Json:
-    response = management.request(verb, path, json=body)
+    return _made(management.request(verb, path, json=body))
+
+
+def _made(response: httpx.Response) -> Json:
     if response.status_code >= 400:
         raise LocalError(f"could not connect the account: {response.json().get('message', response.status_code)}")
     return response.json()

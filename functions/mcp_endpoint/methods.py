@@ -167,7 +167,7 @@ class Methods:
     ) -> None:
         """One log entry of a caller who held the URL and was not admitted."""
         if self._log is not None:
-            caller = audit.Caller("mcp", grant.id, grant.id, request_id, *audit.client(user_agent))
+            caller = audit.Caller("mcp", grant.id, grant.id, request_id, *audit.client(user_agent), grant.labels)
             self._log.write(audit.refusal(caller, grant, now, refused))
 
     def _catalog(self, grant: Grant) -> Catalog:
@@ -247,7 +247,7 @@ def _target(visit: Visit) -> Target:
 
 def _caller(call: Call, visit: Visit) -> audit.Caller:
     name, version = call.client or audit.client(visit.user_agent)
-    return audit.Caller("mcp", visit.principal, visit.grant.id, visit.request_id, name, version)
+    return audit.Caller("mcp", visit.principal, visit.grant.id, visit.request_id, name, version, visit.grant.labels)
 
 
 def _written(outcome: Done | Failed | UnknownTool) -> str:

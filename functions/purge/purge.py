@@ -29,7 +29,7 @@ class TooEarly(Exception):
 def purge(event: Mapping[str, Any], store: Store, now: datetime) -> Outcome:
     """Carry out the event `{"account_id", "server_id", "expires_at"}`. `expires_at` is ISO 8601, from the schedule.
 
-    purged  the server had expired: its item, its tokens and its last use were removed in one write.
+    purged  the server had expired: its item, its tokens, its last use and its name were removed in one write.
     kept    the expiry was changed or removed, so a later schedule is responsible.
     gone    the server was already removed.
 
@@ -55,7 +55,8 @@ def purge(event: Mapping[str, Any], store: Store, now: datetime) -> Outcome:
                 )
             return "kept"
         try:
-            store.write(server.removal())
+            [named] = store.get([server.name_key])
+            store.write(server.removal(named))
         except StoreConflict:
             continue
         return "purged"

@@ -11,6 +11,12 @@ from functions.stores.store import Key
 ACCOUNTS = "ACCOUNTS"
 API_TOKENS = "API_TOKENS"
 
+SERVERS = "SERVERS#"
+"""How the partitions of servers begin; the account is behind it."""
+
+SERVER_NAMES = "SERVER_NAMES#"
+"""How the partitions of the names of servers begin; the account is behind it."""
+
 LOG = "LOG#"
 """How the partitions of log entries begin; the UTC day is behind the last `#`."""
 
@@ -25,12 +31,27 @@ def account(account_id: str) -> Key:
 
 def servers(account_id: str) -> str:
     """Partition of an account's MCP servers."""
-    return f"SERVERS#{account_id}"
+    return f"{SERVERS}{account_id}"
 
 
 def server(account_id: str, server_id: str) -> Key:
     """The item that the control plane keeps of an MCP server."""
     return Key(servers(account_id), server_id)
+
+
+def account_name(name: str) -> Key:
+    """Which account has this name."""
+    return Key("ACCOUNT_NAMES", name)
+
+
+def server_name(account_id: str, name: str) -> Key:
+    """Which server of the account has this name."""
+    return Key(f"{SERVER_NAMES}{account_id}", name)
+
+
+def api_token_name(name: str) -> Key:
+    """Which API token has this name."""
+    return Key("API_TOKEN_NAMES", name)
 
 
 def token(digest: str) -> Key:

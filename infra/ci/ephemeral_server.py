@@ -59,19 +59,20 @@ class Server:
 def mint(
     endpoint: Endpoint,
     *,
-    name: str = "ephemeral",
+    name: str | None = None,
     methods: Sequence[str] = (),
     tags: Sequence[str] = (),
     pins: Mapping[str, str] | None = None,
     expires_in: int = DEFAULT_SECONDS,
 ) -> Server:
-    """A new server. Empty `methods` and `tags` select all tools. `expires_in` is in seconds. Raises CiError."""
+    """A new server. Without a name, its id is its name. Empty `methods` and `tags` select all tools. `expires_in` is in
+    seconds. Raises CiError."""
     if not 1 <= expires_in <= MAX_SECONDS:
         raise CiError(f"expires_in is {expires_in}; valid: 1 to {MAX_SECONDS} seconds")
     ends = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=expires_in)
     config = {"methods": list(methods), "tags": list(tags), "pins": dict(pins or {})}
-    body = {
-        "name": name,
+    body: dict[str, Any] = {
+        **({"name": name} if name else {}),
         "config": {key: value for key, value in config.items() if value},
         "expires_at": ends.isoformat().replace("+00:00", "Z"),
     }
@@ -134,7 +135,7 @@ def _mint(environment: Mapping[str, str]) -> None:
         raise CiError(f"expires-in is not a number of seconds; valid: 1 to {MAX_SECONDS}") from None
     server = mint(
         endpoint_from(environment),
-        name=environment.get("POSTERN_NAME") or "ephemeral",
+        name=environment.get("POSTERN_NAME") or None,
         methods=_words(environment.get("POSTERN_METHODS", "")),
         tags=_words(environment.get("POSTERN_TAGS", "")),
         pins=pins,

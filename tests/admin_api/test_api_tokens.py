@@ -79,7 +79,7 @@ def test_without_a_known_token_nothing_is_served(plane: Plane, header: str | Non
 def test_a_revoked_token_is_dead_at_once(plane: Plane) -> None:
     made = make(plane)
     plane.ok("GET", "/integrated-account", token=made["token"])
-    assert plane.ok("DELETE", f"/api-token/{made['id']}") == {"id": made["id"]}
+    assert plane.ok("DELETE", f"/api-token/{made['id']}") == {"id": made["id"], "name": "t"}
     plane.refused("GET", "/integrated-account", token=made["token"], status=401)
     plane.refused("DELETE", f"/api-token/{made['id']}", status=404)
     error = plane.refused("GET", f"/api-token/{made['id']}", status=404)
@@ -113,7 +113,7 @@ def test_a_connect_token_is_what_the_data_plane_checks(plane: Plane, account: st
     assert item is not None
     assert behind is not None
     assert ApiToken.from_json(item.body).covers(behind)
-    other = plane.behind(plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "s"})["token"])
+    other = plane.behind(plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "other"})["token"])
     assert other is not None
     assert not ApiToken.from_json(item.body).covers(other)
 
@@ -176,7 +176,7 @@ def test_a_bad_body_makes_no_token_and_is_told_why(plane: Plane, body: Any, mess
 
 
 def test_a_listing_pages_through_every_token_once(plane: Plane) -> None:
-    made = {make(plane)["id"] for _ in range(4)} | {"tok_root"}
+    made = {make(plane, name=f"t{number}")["id"] for number in range(4)} | {"tok_root"}
     first = plane.ok("GET", "/api-token?limit=3")
     second = plane.ok("GET", f"/api-token?limit=3&next_cursor={first['next_cursor']}")
     assert [token["id"] for token in first["result"] + second["result"]] == sorted(made)
@@ -287,8 +287,8 @@ def test_more_than_a_page_of_tokens_and_servers_of_an_account_end_with_it(plane:
         plane.store.write(item.puts(if_version=0))
     servers = [
         ServerItem(
-            f"srv_{number:04}", account, "s", ServerConfig(), None, "tok_root", START, START,
-            (LiveToken(f"digest {number}", None),), 1,
+            f"srv_{number:04}", account, f"s{number}", {}, ServerConfig(), None, "tok_root", START, START,
+            (LiveToken(f"digest {number}", None),), START, 1,
         )
         for number in range(230)
     ]  # fmt: skip
@@ -336,7 +336,7 @@ def test_a_mint_token_makes_servers_within_its_limits(plane: Plane, account: str
     token = minter(plane, account)
     path = f"/integrated-account/{account}/mcp"
     for config in ({}, {"methods": ["list"]}, {"tags": ["memories"]}, {"require_api_token_auth": True}):
-        made = plane.ok("POST", path, within(config=config), token=token)
+        made = plane.ok("POST", path, within(config=config, name=f"s {config}"), token=token)
         assert made["created_by"] == plane.ok("GET", "/me", token=token)["id"]
         assert plane.behind(made["token"]) is not None
     plane.ok("POST", f"{path}/preview", {"config": {"methods": ["read"]}}, token=token)

@@ -163,7 +163,7 @@ def test_the_log_of_a_deleted_account_can_still_be_read_by_its_id(plane: Plane, 
         ("next_cursor=WzEsMl0", "query: this listing did not return this next_cursor"),
         (
             "integrated_account_id=a%23b",
-            'query: integrated_account_id is "a#b"; an id has 1 to 64 letters, digits',
+            'query: integrated_account_id is "a#b"; there is no account of this name and no log entry of one',
         ),
     ],
 )

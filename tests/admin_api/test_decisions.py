@@ -148,8 +148,8 @@ def test_a_decision_that_cannot_be_logged_is_carried_out_and_the_loss_is_reporte
         write(changes)
 
     monkeypatch.setattr(plane.store, "write", full)
-    for _ in range(3):
-        plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "s"})
+    for number in range(3):
+        plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": f"s{number}"})
     assert "a decision could not be kept in the log: createServer by tok_root: throttled" in caplog.messages
     assert plane.decision_lines.getvalue().count('"action":"createServer"') == 3
 
@@ -169,7 +169,7 @@ def test_a_limited_token_sees_the_decisions_of_its_accounts_alone(plane: Plane, 
 def test_calls_and_decisions_are_merged_by_time(plane: Plane, account: str) -> None:
     for number in range(6):
         plane.clock.advance(seconds=2)
-        plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "s"})
+        plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": f"s{number}"})
         keep(plane, account, number, plane.clock.now)
     kinds = [entry.get("action", "call") for entry in plane.ok("GET", "/log?kind=all&limit=100")["result"]]
     assert kinds in (

@@ -126,7 +126,16 @@ def test_a_process_answers_one_event_after_the_other(
     )
     assert call("GET", path, token="pst_" + "x" * 43)[0] == 401
     assert call("GET", "/proxy/events/x", query=f"integrated_account_id={account['id']}")[0] in (400, 404)
-    assert call("DELETE", f"{path}/{server['id']}") == (200, {"id": server["id"], "removed": {"tokens": 1}})
+    assert call("DELETE", f"{path}/{server['id']}") == (
+        200,
+        {
+            "id": server["id"],
+            "name": "s",
+            "integrated_account_id": account["id"],
+            "labels": {},
+            "removed": {"tokens": 1},
+        },
+    )
     assert call("GET", f"{path}/{server['id']}")[0] == 404
     assert call("GET", "/nowhere")[0] == 404
     for secret in (API_KEY, ROOT, server["token"]):

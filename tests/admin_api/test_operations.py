@@ -32,6 +32,8 @@ ADMITTED = {
     "deleteAccount": "manage",
     "listTools": "read call manage",
     "createServer": "mint manage",
+    "createServers": "mint manage",
+    "changeServers": "manage",
     "listServers": "read manage",
     "previewServer": "read mint manage",
     "getServer": "read manage",

@@ -11,10 +11,14 @@ import pytest
 
 from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.accounts.lookup import AccountLookup
-from functions.admin_api.servers.contract import Config, ServerUpdate
+from functions.admin_api.api_tokens.operator import Operator
+from functions.admin_api.names import NAME_RULE
+from functions.admin_api.servers.contract import Config, ServerCreate, ServerUpdate
 from functions.admin_api.servers.schedules import NoSchedules
 from functions.admin_api.servers.service import Servers
+from functions.gateway.errors import Conflict
 from functions.gateway.grants import TOKEN, is_live, write_time
+from functions.purge.purge import purge
 from functions.stores import layout
 from functions.stores.store import Delete, Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
@@ -44,6 +48,7 @@ def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str
     assert server == {
         "name": "Mem0 Audit Agent Server",
         "integrated_account_id": account,
+        "labels": {},
         "config": {
             "methods": ["read", "write", "custom"],
             "tags": ["memories", "projects", "events"],
@@ -61,6 +66,7 @@ def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str
         "created_at": write_time(START),
         "updated_at": write_time(START),
         "last_used_at": None,
+        "token_made_at": write_time(START),
         "previous_token_expires_at": None,
     }
     shown = plane.ok("GET", f"/integrated-account/{account}/mcp/{answer.json()['id']}")
@@ -110,7 +116,9 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({}, "name is missing; it is required: a name for people, 1 to 200 characters"),
+        ({"name": ""}, "name is empty; it needs at least one character"),
+        ({"name": " s"}, f'name is " s"; {NAME_RULE}'),
+        ({"name": "-"}, f'name is "-"; {NAME_RULE}'),
         ({"name": "s", "expires_at": "2026-11-21T12:00:00Z"},
          "expires_at is 2026-11-21T12:00:00Z, which is not in the future (it is 2026-11-21T12:00:00Z now); "
          "give a later time in UTC, or null for never"),
@@ -122,7 +130,7 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
         ({"name": "s", "expires_at": 1798761599},
          "expires_at is 1798761599; it must be an ISO 8601 time in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"),
         ({"name": "s", "expiry": "x"},
-         'expiry: unknown key; did you mean "expires_at"? valid: name, config, expires_at'),
+         'expiry: unknown key; did you mean "expires_at"? valid: name, labels, config, expires_at'),
         ({"name": "s", "config": {"metods": []}},
          'config.metods: unknown key; did you mean "methods"? '
          "valid: methods, tags, require_api_token_auth, pins, write_ids, fixed, defaults, strict, rate_limit"),
@@ -185,9 +193,9 @@ def test_servers_of_an_unknown_account_are_not_found(plane: Plane, verb: str) ->
 
 
 def test_a_listing_pages_through_live_servers_only(plane: Plane, account: str) -> None:
-    lasting = {mint(plane, account)["id"] for _ in range(5)}
-    for _ in range(6):
-        mint(plane, account, expires_at=write_time(START + timedelta(seconds=30)))
+    lasting = {mint(plane, account, name=f"lasting {number}")["id"] for number in range(5)}
+    for number in range(6):
+        mint(plane, account, name=f"brief {number}", expires_at=write_time(START + timedelta(seconds=30)))
     plane.clock.advance(seconds=30)
     seen: list[str] = []
     query = {"limit": "2"}
@@ -380,7 +388,13 @@ def test_deleting_a_server_kills_all_its_tokens_and_says_how_many(plane: Plane, 
     path = f"/integrated-account/{account}/mcp/{minted['id']}"
     rotated = plane.ok("POST", f"{path}/rotate", {"grace_seconds": 60})
     plane.store.write([Put(layout.use(minted["id"]), {"last_used_at": "2026-11-21T11:59:00Z"})])
-    assert plane.ok("DELETE", path) == {"id": minted["id"], "removed": {"tokens": 2}}
+    assert plane.ok("DELETE", path) == {
+        "id": minted["id"],
+        "name": "s",
+        "integrated_account_id": account,
+        "labels": {},
+        "removed": {"tokens": 2},
+    }
     assert plane.behind(minted["token"]) is None
     assert plane.behind(rotated["token"]) is None
     assert plane.store.get([layout.use(minted["id"])]) == [None]
@@ -499,7 +513,8 @@ def test_a_server_is_found_by_its_name_in_every_operation(plane: Plane, account:
     rotated = plane.ok("POST", f"{path}/rotate", {"grace_seconds": 0})
     assert plane.behind(made["token"]) is None
     assert plane.behind(rotated["token"]) is not None
-    assert plane.ok("DELETE", path) == {"id": made["id"], "removed": {"tokens": 1}}
+    gone = plane.ok("DELETE", path)
+    assert (gone["id"], gone["removed"]) == (made["id"], {"tokens": 1})
     plane.refused("GET", path, status=404)
     entries = plane.ok("GET", "/log", params={"kind": "decision", "mcp_server_id": made["id"]})["result"]
     assert sorted(entry["action"] for entry in entries) == [
@@ -507,25 +522,86 @@ def test_a_server_is_found_by_its_name_in_every_operation(plane: Plane, account:
     ]  # fmt: skip
 
 
-def test_a_name_of_several_servers_is_refused_with_their_ids_and_changes_none(plane: Plane, account: str) -> None:
-    twins = sorted(mint(plane, account, name="twin")["id"] for _ in range(2))
-    path = f"/integrated-account/{account}/mcp/twin"
-    for verb, body in (("GET", None), ("PATCH", {"name": "x"}), ("DELETE", None)):
-        error = plane.refused(verb, path, body, status=409)
-        assert error["message"] == (
-            f'2 MCP servers of account "{account}" have the name "twin"; use an id: {", ".join(twins)}'
-        )
-    plane.ok("DELETE", f"/integrated-account/{account}/mcp/{twins[0]}")
-    assert plane.ok("DELETE", path)["id"] == twins[1]
+def test_a_name_that_a_live_server_of_the_account_has_is_a_conflict(
+    plane: Plane, upstream: ScriptedUpstream, account: str
+) -> None:
+    first, other = mint(plane, account, name="twin"), mint(plane, account, name="other")
+    taken = f'account {account} already has a server {first["id"]} with the name "twin"; choose another name'
+    path = f"/integrated-account/{account}/mcp"
+    for _ in range(3):
+        assert plane.refused("POST", path, {"name": "twin"}, status=409)["message"] == taken
+        assert plane.refused("PATCH", f"{path}/other", {"name": "twin"}, status=409)["message"] == taken
+    body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url}
+    elsewhere = plane.ok("POST", "/integrated-account", body)["id"]
+    twin = mint(plane, elsewhere, name="twin")
+    for verb, change in (("GET", None), ("PATCH", {"name": "x"}), ("DELETE", None)):
+        error = plane.refused(verb, "/integrated-account/-/mcp/twin", change, status=409)
+        wheres = [f"{one['id']} of account {one['integrated_account_id']}" for one in (first, twin)]
+        assert error["message"].startswith('2 MCP servers have the name "twin"; use an id: ')
+        assert all(where in error["message"] for where in wheres)
+    plane.ok("DELETE", f"{path}/{first['id']}")
+    assert plane.ok("GET", "/integrated-account/-/mcp/twin")["id"] == twin["id"]
+    assert plane.ok("PATCH", f"{path}/{other['id']}", {"name": "twin"})["name"] == "twin"
 
 
 def test_an_id_goes_before_a_name_and_an_expired_server_has_no_name(plane: Plane, account: str) -> None:
     first = mint(plane, account, name="s")
-    second = mint(plane, account, name=first["id"])
     path = f"/integrated-account/{account}/mcp/{first['id']}"
     assert plane.ok("GET", path)["name"] == "s"
-    mint(plane, account, name="brief", expires_at=write_time(START + timedelta(seconds=5)))
+    body = {"name": first["id"]}
+    error = plane.refused("POST", f"/integrated-account/{account}/mcp", body, status=409)
+    assert error["message"] == f'the name "{first["id"]}" is the id of another server; choose another name'
+    brief = mint(plane, account, name="brief", expires_at=write_time(START + timedelta(seconds=5)))
+    plane.refused("POST", f"/integrated-account/{account}/mcp", {"name": "brief"}, status=409)
     plane.clock.advance(seconds=5)
     plane.refused("GET", f"/integrated-account/{account}/mcp/brief", status=404)
+    again = mint(plane, account, name="brief")
+    assert again["id"] != brief["id"]
     plane.ok("DELETE", path)
+    second = mint(plane, account, name=first["id"])
     assert plane.ok("GET", path)["id"] == second["id"]
+
+
+def test_a_server_without_a_name_is_named_by_its_id(plane: Plane, account: str) -> None:
+    path = f"/integrated-account/{account}/mcp"
+    for _ in range(3):
+        made = plane.ok("POST", path, {})
+        assert made["name"] == made["id"]
+
+
+def test_the_purge_of_an_expired_server_leaves_its_name_to_the_server_that_took_it(plane: Plane, account: str) -> None:
+    ends = write_time(START + timedelta(seconds=5))
+    old = mint(plane, account, name="agent", expires_at=ends)
+    plane.clock.advance(seconds=5)
+    new = mint(plane, account, name="agent")
+    event = {"account_id": account, "server_id": old["id"], "expires_at": ends}
+    assert purge(event, plane.store, plane.clock.now) == "purged"
+    assert plane.ok("GET", f"/integrated-account/{account}/mcp/agent")["id"] == new["id"]
+    plane.refused("POST", f"/integrated-account/{account}/mcp", {"name": "agent"}, status=409)
+
+
+def test_an_extended_server_keeps_its_name_for_as_long_as_it_lives(plane: Plane, account: str) -> None:
+    made = mint(plane, account, name="agent", expires_at=write_time(START + timedelta(seconds=5)))
+    plane.ok("PATCH", f"/integrated-account/{account}/mcp/{made['id']}", {"expires_at": None})
+    [named] = plane.store.get([layout.server_name(account, "agent")])
+    assert named is not None
+    assert named.expires_at is None
+
+
+def test_of_servers_that_want_one_name_at_once_one_gets_it(plane: Plane, account: str, servers: Servers) -> None:
+    ends: list[str] = []
+
+    def want() -> None:
+        try:
+            servers.create(account, ServerCreate(name="one"), Operator("tok_x", ("manage",)), "https://x/mcp")
+            ends.append("minted")
+        except Conflict:
+            ends.append("conflict")
+
+    threads = [threading.Thread(target=want) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ends) == ["conflict"] * 7 + ["minted"]
+    assert len(plane.ok("GET", f"/integrated-account/{account}/mcp")["result"]) == 1

@@ -261,6 +261,8 @@ def test_the_purge_function_removes_an_expired_server_on_the_real_runtime(
         created_at=now,
         updated_at=now,
         tokens=(LiveToken("d" * 64, None),),
+        labels={},
+        token_made_at=now,
         account_version=1,
     )
     expired = server.to_json()["expires_at"]

@@ -68,6 +68,9 @@ class Guarded:
 EVERY_KEY = [
     layout.account("acc_1"),
     Key(layout.servers("acc_1")),
+    layout.server_name("acc_1", "s"),
+    layout.account_name("a"),
+    layout.api_token_name("t"),
     layout.token("d"),
     layout.api_token("d"),
     layout.api_token_entry("tok_1"),
@@ -125,12 +128,17 @@ def test_the_purge_function_may_do_all_that_it_does_and_touch_nothing_else(store
     bench = Bench(store)
     expired, made = bench.clock.now - timedelta(seconds=1), bench.clock.now - timedelta(hours=1)
     server = ServerItem(
-        "srv_1", "acc_1", "s", ServerConfig(), expired, "tok_root", made, made, (LiveToken("d", None),), 1
+        "srv_1", "acc_1", "s", {}, ServerConfig(), expired, "tok_root", made, made, (LiveToken("d", None),), made, 1
     )
-    store.write([server.put(if_version=0), Put(layout.token("d"), {})])
+    store.write([server.put(if_version=0), Put(layout.token("d"), {}), Put(server.name_key, {"id": "srv_1"})])
     event = {"account_id": "acc_1", "server_id": "srv_1", "expires_at": write_time(expired)}
     assert purge(event, guarded, bench.clock.now) == "purged"
-    assert allowed("PurgeRole", "dynamodb:BatchGetItem") == {"SERVERS#acc_1"}
-    assert allowed("PurgeRole", "dynamodb:DeleteItem") == {"SERVERS#acc_1", "TOKEN#d", "USE#srv_1"}
+    assert allowed("PurgeRole", "dynamodb:BatchGetItem") == {"SERVERS#acc_1", "SERVER_NAMES#acc_1"}
+    assert allowed("PurgeRole", "dynamodb:DeleteItem") == {
+        "SERVERS#acc_1",
+        "SERVER_NAMES#acc_1",
+        "TOKEN#d",
+        "USE#srv_1",
+    }
     for action in ("GetItem", "UpdateItem", "PutItem", "Query", "Scan"):
         assert allowed("PurgeRole", f"dynamodb:{action}") == set()

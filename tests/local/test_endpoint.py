@@ -98,6 +98,7 @@ def test_a_revoked_first_server_is_replaced_at_the_next_start(tmp_path: Path) ->
         assert revoked.status_code == 200
     with local.start(settings, {}) as second:
         assert second.server_id != first.server_id
+        assert second.account_id == first.account_id
         assert recall(second, "usr_1") == []
 
 

@@ -75,7 +75,7 @@ class World:
         action = self.random.choice(["mint", "mint", "move", "move", "forever", "rotate", "delete"])
         if action == "mint" or not living:
             moment = self.moment()
-            body = {"name": "simulated", "expires_at": write_time(moment)}
+            body = {"expires_at": write_time(moment)}
             minted = self.plane.ok("POST", self.path(), body)
             self.servers.append(Known(minted["id"], moment, {minted["token"]: None}))
             return

@@ -18,7 +18,7 @@ from tests.admin_api.conftest import Plane
 def mint(plane: Plane, account: str, seconds: int) -> dict[str, Any]:
     """A server that lives for `seconds`, as the management API answers it."""
     expires_at = write_time(plane.clock.now + timedelta(seconds=seconds))
-    body = {"name": "to be purged", "expires_at": expires_at}
+    body = {"expires_at": expires_at}
     minted: dict[str, Any] = plane.ok("POST", f"/integrated-account/{account}/mcp", body)
     return minted
 

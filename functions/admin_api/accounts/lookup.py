@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from functions.admin_api import names
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.keys import Keys
 from functions.admin_api.ids import ID
@@ -29,6 +30,18 @@ class AccountLookup:
         if item is None:
             raise no_account(account_id)
         return AccountItem.from_item(item)
+
+    def several(self, account_ids: Collection[str]) -> dict[str, AccountItem]:
+        """The stored items of those of the accounts that exist, by id; at most 100."""
+        items = self._store.get([layout.account(account_id) for account_id in account_ids])
+        return {item.key.sort: AccountItem.from_item(item) for item in items if item is not None}
+
+    def id_of(self, named: str) -> str:
+        """The id of the account that has this id, otherwise of the one that has this name; the text itself when there
+        is none, because the deletion of an account that is gone already can be finished by its id."""
+        keys = [layout.account(named)] if ID.fullmatch(named) else []
+        *accounts, name = self._store.get([*keys, layout.account_name(named)]) if named else [None]
+        return named if any(accounts) or name is None else names.holder(name)
 
     def ids(self) -> list[str]:
         """Ids of all accounts, in order."""

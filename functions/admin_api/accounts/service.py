@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 
+from functions.admin_api import names
 from functions.admin_api.accounts import contract
 from functions.admin_api.accounts.checks import check_context, check_credential
 from functions.admin_api.accounts.item import AccountItem
@@ -35,8 +36,9 @@ from functions.gateway.grants import read_time, write_time
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from functions.gateway.wording import shown
 from functions.stores import layout
-from functions.stores.store import Delete, Item, Put, Store, StoreConflict
+from functions.stores.store import Change, Delete, Item, Put, Store
 from tool_catalog.catalog import Catalog
 
 
@@ -156,7 +158,9 @@ class Accounts:
         The account goes first, so that nothing new can be minted under it. Repeating the request finishes an
         interrupted deletion.
         """
-        existed = self._remove(account_id) if ID.fullmatch(account_id) else False
+        existed = (
+            settle(f"account {account_id}", lambda: self._remove(account_id)) if ID.fullmatch(account_id) else False
+        )
         servers = self._servers.account_removed(account_id)
         if not existed and not servers:
             raise no_account(account_id)
@@ -165,7 +169,7 @@ class Accounts:
 
     def _check_free(self, account_id: str) -> None:
         """Raises Conflict for the id of an account, and for one whose interrupted deletion left servers behind."""
-        if self._store.get([layout.account(account_id)]) != [None]:
+        if self._store.get([layout.account(account_id), layout.account_name(account_id)]) != [None, None]:
             raise _taken(account_id)
         if self._store.query(layout.servers(account_id), limit=1):
             raise Conflict(
@@ -177,30 +181,59 @@ class Accounts:
         account_id = body.id or new_id("acc", self._random)
         data_key = self._random(KEY_BYTES)
         now = self._clock()
-        account = AccountItem(
-            id=account_id,
-            integration=proved.catalog.integration,
-            name=body.name or proved.catalog.label,
-            base_url=proved.base_url,
-            given=proved.given,
-            found=proved.found,
-            sealed_credential=credentials.seal_credential(proved.credential, data_key, account_id, self._random),
-            wrapped_data_key=self._lookup.wrapped(data_key, account_id),
-            credential_changed_at=now,
-            created_at=now,
-            updated_at=now,
-            proved=proved.catalog.probe is not None,
-        )
-        try:
-            self._store.write([Put(layout.account(account_id), account.to_json(), if_version=0)])
-        except StoreConflict:
-            raise _taken(account_id) from None
-        return _view(account, None)
+        sealed = credentials.seal_credential(proved.credential, data_key, account_id, self._random)
+        wrapped = self._lookup.wrapped(data_key, account_id)
+
+        def add() -> AccountItem:
+            if body.id:
+                self._check_free(body.id)
+            account = AccountItem(
+                id=account_id,
+                integration=proved.catalog.integration,
+                name=body.name or self._free_name(proved.catalog.label),
+                base_url=proved.base_url,
+                given=proved.given,
+                found=proved.found,
+                sealed_credential=sealed,
+                wrapped_data_key=wrapped,
+                credential_changed_at=now,
+                created_at=now,
+                updated_at=now,
+                proved=proved.catalog.probe is not None,
+            )
+            item = Put(layout.account(account_id), account.to_json(), if_version=0)
+            self._store.write([item, self._take_name(account.name, account_id)])
+            return account
+
+        return _view(settle(f"account {account_id}", add), None)
+
+    def _take_name(self, name: str, account_id: str) -> Put:
+        """The change that gives the name to the account. Raises Conflict when another account has it, or has it as its
+        id."""
+        keys = [layout.account(name)] if ID.fullmatch(name) and name != account_id else []
+        named, *others = self._store.get([layout.account_name(name), *keys])
+        if names.holder(named) not in ("", account_id) or any(others):
+            raise Conflict(f"there is already an account with the name {shown(name)}; choose another name")
+        return names.take(layout.account_name(name), named, account_id)
+
+    def _free_name(self, label: str) -> str:
+        """The label, or the first of `label 2`, `label 3` that no account has."""
+        number = 1
+        while True:
+            name = label if number == 1 else f"{label} {number}"
+            if self._store.get([layout.account_name(name)]) == [None]:
+                return name
+            number += 1
 
     def _change(self, account_id: str, edit: Callable[[AccountItem], AccountItem]) -> contract.Account:
         def change() -> None:
             current = self._lookup.load(account_id)
-            self._store.write([Put(layout.account(account_id), edit(current).to_json(), if_version=current.version)])
+            after = edit(current)
+            changes: list[Change] = [Put(layout.account(account_id), after.to_json(), if_version=current.version)]
+            if after.name != current.name:
+                [named] = self._store.get([layout.account_name(current.name)])
+                changes += [self._take_name(after.name, account_id), *names.release(named, account_id)]
+            self._store.write(changes)
 
         settle(f"account {account_id}", change)
         self._servers.account_changed(account_id)
@@ -210,7 +243,11 @@ class Accounts:
         """Remove the account and its state; False when there was no account."""
         key = layout.account(account_id)
         [item] = self._store.get([key])
-        self._store.write([Delete(key), Delete(layout.account_state(account_id))])
+        changes: list[Change] = [Delete(key), Delete(layout.account_state(account_id))]
+        if item is not None:
+            [named] = self._store.get([layout.account_name(AccountItem.from_item(item).name)])
+            changes += names.release(named, account_id)
+        self._store.write(changes)
         return item is not None
 
     async def _base_url(self, catalog: Catalog, given: str | None) -> str:

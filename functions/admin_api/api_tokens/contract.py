@@ -87,3 +87,4 @@ class RemovedApiToken(BaseModel):
     """A revoked API token."""
 
     id: str
+    name: str

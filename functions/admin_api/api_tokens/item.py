@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from functions.admin_api import names
 from functions.gateway.grants import ApiToken, epoch
 from functions.stores import layout
-from functions.stores.store import Change, Delete, Item, Put
+from functions.stores.store import Change, Delete, Item, Key, Put
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,22 @@ class ApiTokenItem:
         """Inverse of the list entry in `puts`."""
         return cls(ApiToken.from_json(item.body), item.body["digest"], item.version)
 
+    @property
+    def name_key(self) -> Key:
+        """The key of the item that keeps the name unique."""
+        return layout.api_token_name(self.token.name)
+
     def puts(self, if_version: int) -> list[Change]:
-        """The changes that write both items."""
+        """The changes that write the list entry and the item that proves the token."""
         body, expires_at = self.token.to_json(), epoch(self.token.expires_at)
         return [
             Put(layout.api_token_entry(self.token.id), {**body, "digest": self.digest}, expires_at, if_version),
             Put(layout.api_token(self.digest), body, expires_at),
         ]
 
-    def removal(self) -> Sequence[Change]:
-        """The changes that remove both items, unless the token was changed meanwhile."""
+    def removal(self, named: Item | None) -> Sequence[Change]:
+        """The changes that remove the token and free its name, unless the token was changed meanwhile. `named` is the
+        item at `name_key`."""
         entry = layout.api_token_entry(self.token.id)
-        return [Delete(entry, if_version=self.version), Delete(layout.api_token(self.digest))]
+        gone: list[Change] = [Delete(entry, if_version=self.version), Delete(layout.api_token(self.digest))]
+        return [*gone, *names.release(named, self.token.id)]

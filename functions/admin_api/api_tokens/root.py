@@ -12,7 +12,7 @@ from functions.admin_api.aws import aws_client, error_code
 from functions.gateway.errors import Unavailable
 from functions.gateway.grants import API_TOKEN_PREFIX, ApiToken, digest, mint_api_token
 from functions.stores import layout
-from functions.stores.store import Delete, Store, StoreConflict
+from functions.stores.store import Delete, Put, Store, StoreConflict
 
 KEPT_SECONDS = 300.0
 """How long the root token from Secrets Manager is cached; a rotated token takes effect within this time."""
@@ -37,6 +37,7 @@ def bootstrap(store: Store, now: datetime, random: Callable[[int], bytes], value
         secret = value or mint_api_token(random)
         root = ApiTokenItem(ApiToken(ROOT_ID, "root", ("manage",), (), (), now, None), digest(secret))
         changes = root.puts(if_version=earlier.version if earlier is not None else 0)
+        changes.append(Put(root.name_key, {"id": ROOT_ID}))
         if earlier is not None:
             changes.append(Delete(layout.api_token(earlier.digest)))
         try:

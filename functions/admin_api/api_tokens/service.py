@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from functions.admin_api import names
 from functions.admin_api.api_tokens import contract
 from functions.admin_api.api_tokens.item import ApiTokenItem
 from functions.admin_api.api_tokens.mint_limits import MintLimits
@@ -19,12 +20,12 @@ from functions.admin_api.contract import Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
 from functions.admin_api.partitions import every_item, live_page
-from functions.gateway.errors import Invalid, NotFound, Unauthenticated, invalid
+from functions.gateway.errors import Conflict, Invalid, NotFound, Unauthenticated, invalid
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, digest, is_live, mint_api_token
 from functions.gateway.http_frame import bearer
 from functions.gateway.wording import shown
 from functions.stores import layout
-from functions.stores.store import Store
+from functions.stores.store import Put, Store
 
 FORMAT = re.compile(API_TOKEN_PREFIX + TOKEN.pattern)
 """What a stored API token looks like; no other text is looked up in the store."""
@@ -81,8 +82,9 @@ class ApiTokens:
         account_ids = tuple(dict.fromkeys(body.account_ids))
         self._check_accounts(account_ids)
         secret = mint_api_token(self._random)
+        token_id = new_id("tok", self._random)
         token = ApiToken(
-            id=new_id("tok", self._random),
+            id=token_id,
             name=body.name,
             scopes=scopes,
             account_ids=account_ids,
@@ -91,7 +93,12 @@ class ApiTokens:
             expires_at=body.expires_at,
             mint=body.mint.model_dump() if body.mint is not None else None,
         )
-        self._store.write(ApiTokenItem(token, digest(secret)).puts(if_version=0))
+        item = ApiTokenItem(token, digest(secret))
+
+        def add() -> None:
+            self._store.write([*item.puts(if_version=0), self._take_name(item)])
+
+        settle(f"the name {shown(body.name)}", add)
         return contract.MintedApiToken(**_view(token).model_dump(), token=secret)
 
     def page(self, limit: int, after: str | None) -> Page[contract.ApiToken]:
@@ -103,14 +110,20 @@ class ApiTokens:
             result=[_view(item.token) for item in items], next_cursor=items[-1].token.id if more else None
         )
 
-    def view(self, token_id: str) -> contract.ApiToken:
-        """One live API token. Raises NotFound."""
-        return _view(self._load(token_id).token)
+    def view(self, named: str) -> contract.ApiToken:
+        """One live API token by its id or name. Raises NotFound."""
+        return _view(self._load(named).token)
 
-    def revoke(self, token_id: str) -> contract.RemovedApiToken:
+    def revoke(self, named: str) -> contract.RemovedApiToken:
         """Remove an API token, which is dead when this returns. Raises NotFound, Conflict."""
-        settle(f"API token {token_id}", lambda: self._store.write(self._load(token_id).removal()))
-        return contract.RemovedApiToken(id=token_id)
+        token_id = self._load(named).token.id
+
+        def remove() -> str:
+            item = self._load(token_id)
+            self._remove(item)
+            return item.token.name
+
+        return contract.RemovedApiToken(id=token_id, name=settle(f"API token {token_id}", remove))
 
     def account_removed(self, account_id: str) -> list[str]:
         """Revoke the API tokens that were for this account alone, and remove it from the limits of the others.
@@ -139,7 +152,7 @@ class ApiTokens:
             return False
         others = tuple(other for other in item.token.account_ids if other != account_id)
         if not others:
-            self._store.write(item.removal())
+            self._remove(item)
             return True
         limited = replace(item, token=replace(item.token, account_ids=others))
         self._store.write(limited.puts(if_version=item.version))
@@ -157,12 +170,29 @@ class ApiTokens:
         if problems:
             raise invalid(problems)
 
-    def _load(self, token_id: str) -> ApiTokenItem:
-        [stored] = self._store.get([layout.api_token_entry(token_id)]) if ID.fullmatch(token_id) else [None]
-        item = ApiTokenItem.from_item(stored) if stored is not None else None
-        if item is None or not is_live(item, self._clock()):
-            raise NotFound(f"there is no live API token {shown(token_id)}; GET /api-token lists them")
-        return item
+    def _load(self, named: str) -> ApiTokenItem:
+        """The live token that has this id, otherwise the one that has this name. Raises NotFound."""
+        [name] = self._store.get([layout.api_token_name(named)])
+        for token_id in (named, names.holder(name)):
+            [stored] = self._store.get([layout.api_token_entry(token_id)]) if ID.fullmatch(token_id) else [None]
+            item = ApiTokenItem.from_item(stored) if stored is not None else None
+            if item is not None and is_live(item, self._clock()):
+                return item
+        raise NotFound(f"there is no live API token {shown(named)}; GET /api-token lists them")
+
+    def _take_name(self, item: ApiTokenItem) -> Put:
+        """The change that gives the item its name. Raises Conflict when a live API token has it."""
+        name = item.token.name
+        [named] = self._store.get([item.name_key])
+        ids = [token_id for token_id in (names.holder(named), name) if ID.fullmatch(token_id)]
+        for other in self._store.get([layout.api_token_entry(token_id) for token_id in ids]):
+            if other is not None and is_live(ApiTokenItem.from_item(other), self._clock()):
+                raise Conflict(f"there is already an API token with the name {shown(name)}; choose another name")
+        return names.take(item.name_key, named, item.token.id, item.token.expires_at)
+
+    def _remove(self, item: ApiTokenItem) -> None:
+        [named] = self._store.get([item.name_key])
+        self._store.write(item.removal(named))
 
 
 def _operator(token: ApiToken) -> Operator:

@@ -7,15 +7,15 @@ calls, where the data plane cannot write.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TextIO
 
 from functions.gateway.audit import log_time
 from functions.gateway.json_text import Json, text
 from functions.stores import layout
-from functions.stores.store import Key, Put, Store, StoreError
+from functions.stores.store import Change, Key, Put, Store, StoreError
 
 TEXT_CHARS = 128
 """Characters kept of any one text: a caller chose some of them."""
@@ -37,6 +37,7 @@ class Decision:
     `changed`    the fields that the request named, e.g. ["config.methods", "expires_at"].
     `outcome`    ok; refused = a 4xx status; error = a 5xx status.
     `error`      the class of the error, "" where there was none.
+    `labels`     those of the server; an entry of a server without labels lacks the member.
     `repeated`   how many refusals of unknown callers before this one have no entry of their own.
     """
 
@@ -53,11 +54,14 @@ class Decision:
     error: str
     client_name: str
     client_version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
     repeated: int = 0
 
     def to_json(self) -> dict[str, Json]:
         """The entry as the log, the store and `GET /log` hold it."""
         members = asdict(self) | {"changed": list(self.changed), "time": log_time(self.time)}
+        if not self.labels:
+            del members["labels"]
         texts = {name: value[:TEXT_CHARS] for name, value in members.items() if isinstance(value, str)}
         return {"kind": "decision", **members, **texts}
 
@@ -89,18 +93,23 @@ class Decisions:
         count, self._skipped = self._skipped, 0
         return count
 
-    def write(self, decision: Decision) -> None:
-        """Write one entry. Whatever prevents it is logged and fails no request: the decision has been carried out."""
-        body = decision.to_json()
+    def write(self, decisions: Sequence[Decision]) -> None:
+        """Write the entries of one request. Whatever prevents it is logged and fails no request: the decisions have
+        been carried out."""
         try:
-            if self._stream is not None:
-                self._stream.write(text(body) + "\n")
-                self._stream.flush()
-            day = decision.time.astimezone(UTC).date().isoformat()
-            kept_until = int((decision.time + self._retention).timestamp())
-            key = Key(layout.decisions(day), f"{body['time']}#{body['request_id']}")
-            self._store.write([Put(key, body, expires_at=kept_until)])
+            changes: list[Change] = []
+            for number, decision in enumerate(decisions):
+                body = decision.to_json()
+                if self._stream is not None:
+                    self._stream.write(text(body) + "\n")
+                    self._stream.flush()
+                day = decision.time.astimezone(UTC).date().isoformat()
+                kept_until = int((decision.time + self._retention).timestamp())
+                order = f"{body['time']}#{body['request_id']}" + (f"#{number:03}" if number else "")
+                changes.append(Put(Key(layout.decisions(day), order), body, expires_at=kept_until))
+            self._store.write(changes)
         except (StoreError, OSError, ValueError) as error:
+            actions = ", ".join(sorted({decision.action for decision in decisions}))
             logger.error(
-                "a decision could not be kept in the log: %s by %s: %s", decision.action, decision.principal, error
+                "a decision could not be kept in the log: %s by %s: %s", actions, decisions[0].principal, error
             )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from functions.admin_api.parameters import LIMIT, Parameter, Query, choice, identifier, moment, number, text
+from functions.admin_api.labels import Selector, read_selector
+from functions.admin_api.parameters import LIMIT, Parameter, Query, choice, moment, named, number, text, words
 from functions.gateway.errors import Invalid
 from functions.gateway.grants import read_time, write_time
 from functions.gateway.json_text import Json, decode, encode
@@ -40,10 +41,11 @@ def parameters(action: Callable[[str], str], formats: Sequence[str]) -> tuple[Pa
     """The query of `GET /log`. `action` reads the name of an operation."""
     return (
         choice("kind", "`call` (the default), `decision`, or `all`.", KINDS, default="call"),
-        identifier("integrated_account_id", "Only entries of this account."),
-        identifier("mcp_server_id", "Only entries of this server."),
-        identifier("api_token_id", "Only decisions about this API token."),
-        text("principal", "Only entries of this principal: the id of an API token, or of a server."),
+        named("integrated_account_id", "Only entries of this account, by id or name."),
+        named("mcp_server_id", "Only entries of this server, by id or name."),
+        named("api_token_id", "Only decisions about this API token, by id or name."),
+        named("principal", "Only entries of this principal: an API token by id or name, or the id of a server."),
+        words("label", "Only entries of servers that had this label then: `team=support`, or `team` for any value."),
         Parameter("action", "Only decisions of this operation, e.g. createServer.", {"type": "string"}, action),
         text("tool_name", "Only calls of this tool."),
         text("method", "Only calls of this method."),
@@ -78,13 +80,16 @@ class Wanted:
     since: datetime
     until: datetime
     equal: Mapping[str, Any]
+    labels: Selector
 
     def matches(self, entry: Mapping[str, Json]) -> bool:
         """True for an entry that is asked for."""
         if self.account_ids is not None and entry.get("account_id") not in self.account_ids:
             return False
-        return self.since < read_time(entry["time"]) < self.until and all(
-            entry.get(member) == value for member, value in self.equal.items()
+        return (
+            self.since < read_time(entry["time"]) < self.until
+            and all(entry.get(member) == value for member, value in self.equal.items())
+            and self.labels.matches(entry.get("labels", {}))
         )
 
 
@@ -107,6 +112,7 @@ def wanted(query: Query, allowed: Sequence[str], retention: timedelta, now: date
         since=max(since or now - retention, now - retention),
         until=min(until or latest, latest),
         equal=equal,
+        labels=read_selector(query["label"], "query: label"),
     )
 
 

@@ -6,17 +6,21 @@ by time.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from functions.admin_api.accounts.lookup import AccountLookup
+from functions.admin_api.api_tokens.service import ApiTokens
 from functions.admin_api.log.export import FORMATS
 from functions.admin_api.log.query import Position, Wanted, start, wanted
+from functions.admin_api.names import ANY
 from functions.admin_api.parameters import Query
+from functions.admin_api.servers.finding import Finding
 from functions.admin_api.texts import Text
-from functions.gateway.errors import Invalid
+from functions.gateway.errors import Invalid, NotFound
 from functions.gateway.json_text import Json
 from functions.gateway.wording import did_you_mean, shown
 from functions.stores import layout
@@ -50,10 +54,19 @@ class Log:
     """`clock` gives the present in UTC."""
 
     def __init__(
-        self, store: Store, accounts: AccountLookup, retention: timedelta, clock: Callable[[], datetime]
+        self,
+        *,
+        store: Store,
+        accounts: AccountLookup,
+        servers: Finding,
+        api_tokens: ApiTokens,
+        retention: timedelta,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._accounts = accounts
+        self._servers = servers
+        self._api_tokens = api_tokens
         self._retention = retention
         self._clock = clock
 
@@ -63,6 +76,7 @@ class Log:
         A page may be short, even empty, and still have a cursor. Raises Invalid, also for an id or a tool of which
         there is neither an entry nor anything else.
         """
+        query = self._with_ids(query, allowed)
         asked = wanted(query, allowed, self._retention, self._clock())
         found = self._find(asked, query["limit"], start(query["next_cursor"], asked))
         if not found.entries and found.next_cursor is None and query["next_cursor"] is None:
@@ -72,6 +86,20 @@ class Log:
         media_type, written = FORMATS[query["format"]]
         headers = {"next-cursor": found.next_cursor} if found.next_cursor else {}
         return Text(written(found.entries), media_type, headers)
+
+    def _with_ids(self, query: Query, allowed: Sequence[str]) -> Query:
+        """The query with the ids of what it names. What is gone has an id only. Raises Conflict."""
+        found = dict(query.values)
+        if found["mcp_server_id"] is not None:
+            account_id = found["integrated_account_id"]
+            within = [account_id] if account_id else self._servers.accounts(ANY, allowed)
+            with contextlib.suppress(NotFound):
+                found["mcp_server_id"] = self._servers.anywhere(found["mcp_server_id"], within)[1]
+        for name in ("api_token_id", "principal"):
+            if found[name] is not None:
+                with contextlib.suppress(NotFound):
+                    found[name] = self._api_tokens.view(found[name]).id
+        return replace(query, values=found)
 
     def _find(self, asked: Wanted, limit: int, at: Position) -> Found:
         account_ids = sorted(asked.account_ids) if asked.account_ids is not None else self._accounts.ids()

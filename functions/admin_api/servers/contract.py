@@ -4,15 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from functions.admin_api.contract import MAX_LISTED, Arguments, Body, Changes, Moment, Name, Word
+from functions.admin_api.contract import (
+    MAX_LISTED,
+    MAX_NAME_CHARS,
+    Arguments,
+    Body,
+    Changed,
+    Changes,
+    Moment,
+    Name,
+    Reference,
+    Several,
+    Word,
+)
+from functions.admin_api.labels import MAX_LABELS
+from functions.admin_api.labels import problem as label_problem
 from functions.gateway.call_limits import MAX_CALLS_PER_MINUTE
+from functions.gateway.errors import phrase
 from functions.gateway.json_text import Json
 from functions.gateway.pins import ids
 
 MAX_CONFIG_BYTES = 16_384
 """UTF-8 bytes of a server's config as JSON: it is part of every read of the data plane."""
+
+MAX_COUNT = 1_000
+"""Servers of one bulk request, over all its steps: more than a fleet of agents, and a typo stays cheap."""
 
 MAX_GRACE_SECONDS = 7 * 24 * 3600
 """Longest time that a token lives after a rotation: a week, for clients that are configured by hand."""
@@ -24,6 +42,23 @@ def _pin(value: Json) -> str:
     return str(value)
 
 
+def _labels(value: dict[str, str | None]) -> dict[str, str | None]:
+    for key, one in value.items():
+        if (wrong := label_problem(key, one)) is not None:
+            raise ValueError(wrong)
+    return value
+
+
+Labels = Annotated[
+    dict[str, str],
+    Field(max_length=MAX_LABELS, description='Words for finding the server, e.g. {"team": "support"}.'),
+    AfterValidator(_labels),
+]
+LabelChanges = Annotated[
+    dict[str, str | None],
+    Field(max_length=MAX_LABELS, description="Merged with the present labels. Null removes a label."),
+    AfterValidator(_labels),
+]
 Pin = Annotated[str, BeforeValidator(_pin), Field(json_schema_extra={"minLength": 1, "maxLength": ids.MAX_CHARS})]
 
 
@@ -73,7 +108,8 @@ class Config(Body):
 class ServerCreate(Body):
     """Mint an MCP server."""
 
-    name: Name
+    name: Name | None = Field(default=None, description="A name for people. Without it, the id of the server.")
+    labels: Labels = Field(default={})
     config: Config | None = Field(default=None, description="Without it, the server shows every tool.")
     expires_at: Moment | None = Field(
         default=None,
@@ -85,8 +121,52 @@ class ServerUpdate(Changes):
     """Change an MCP server. An absent key leaves its value as it is."""
 
     name: Name = ""
+    labels: LabelChanges = Field(default={})
     config: Config = Field(default=Config(), description="Merged with the present config by its top-level keys.")
     expires_at: Moment | None = Field(default=None, description="Null removes the expiry.")
+
+
+class ServersCreate(Body):
+    """Mint the MCP servers `NAME-1` to `NAME-COUNT`."""
+
+    name: Annotated[str, Field(max_length=MAX_NAME_CHARS - 5)] = Field(
+        min_length=1, description="What the names begin with. Each continues with - and its number."
+    )
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = Field(description="How many servers there are to be.")
+    from_number: Annotated[int, Field(ge=1, le=MAX_COUNT)] = Field(
+        default=1, description="`next_number` of the previous answer; 1 to begin."
+    )
+    labels: Labels = Field(default={})
+    config: Config | None = Field(default=None, description="Without it, the servers show every tool.")
+    expires_at: Moment | None = Field(
+        default=None,
+        description="The URLs stop working at this second. Without it, the servers live until they are deleted.",
+    )
+
+
+class ServersChange(Body):
+    """Change many MCP servers: those in `servers`, those with all of `labels`, or `all`."""
+
+    action: Literal["revoke", "extend", "rotate", "label"] = Field(
+        description="`revoke` removes the servers. `extend` moves their expiry to `expires_at` and never shortens a "
+        "life. `rotate` gives new tokens. `label` changes labels."
+    )
+    servers: Annotated[list[Reference], Field(max_length=MAX_COUNT)] = Field(default=[], description="Ids or names.")
+    labels: Annotated[list[str], Field(max_length=MAX_LABELS)] = Field(
+        default=[], description='Labels that the servers have, e.g. ["team=support", "env"].'
+    )
+    all: bool = Field(default=False, description="Every live server.")
+    expires_at: Moment | None = Field(default=None, description="With `extend`, the new expiry. Required there.")
+    grace_seconds: Annotated[int, Field(ge=0, le=MAX_GRACE_SECONDS)] = Field(
+        default=0, description="With `rotate`, how long the present tokens still work. 0 ends them at once."
+    )
+    tokens_before: Moment | None = Field(
+        default=None,
+        description="With `rotate`, leave servers alone whose token was made at or after this time. Without it, the "
+        "time of the request. Pass back the time in the first answer, so that no token is made twice.",
+    )
+    set_labels: LabelChanges = Field(default={})
+    cursor: str | None = Field(default=None, description="`next_cursor` of the previous answer, unchanged.")
 
 
 class Rotate(Body):
@@ -123,6 +203,7 @@ class McpServer(BaseModel):
     id: str
     name: str
     integrated_account_id: str
+    labels: dict[str, str]
     config: ServerConfigView
     expires_at: str | None
     tool_count: int
@@ -130,6 +211,7 @@ class McpServer(BaseModel):
     created_at: str
     updated_at: str
     last_used_at: str | None = Field(description="Time of the last call, to the minute.")
+    token_made_at: str = Field(description="When the present token was made.")
 
 
 NotFixed = Annotated[
@@ -178,4 +260,85 @@ class RemovedServer(BaseModel):
     """A revoked server, and the number of live tokens that were revoked with it."""
 
     id: str
+    name: str
+    integrated_account_id: str
+    labels: dict[str, str]
     removed: dict[Literal["tokens"], int]
+
+
+class CreatedServer(BaseModel):
+    """What became of one name. Token and URL are shown in this answer only."""
+
+    name: str
+    outcome: Literal["minted", "kept"] = Field(
+        description="`kept`: a live server has the name already. Rotate it if its URL is lost."
+    )
+    id: str
+    expires_at: str | None
+    token: str | None
+    url: str | None
+
+
+class CreatedServers(Several):
+    """How far a request came. `next_number` continues it, and null ends it."""
+
+    integrated_account_id: str
+    result: list[CreatedServer]
+    minted: int
+    kept: int
+    next_number: int | None
+    labels: dict[str, str]
+
+    def changes(self) -> list[Changed]:
+        """See Several."""
+        return [
+            Changed("createServer", self.integrated_account_id, server.id, self.labels, 201)
+            for server in self.result
+            if server.outcome == "minted"
+        ]
+
+
+class ChangedServer(BaseModel):
+    """What became of one server. Token and URL are there after `rotate`, and are shown in this answer only."""
+
+    id: str
+    name: str
+    integrated_account_id: str
+    outcome: Literal["done", "unchanged", "failed"] = Field(
+        description="`unchanged`: the server was already as the request wants it, or it was gone."
+    )
+    status: int = Field(description="The status of a request for this server alone.")
+    message: str | None = Field(description="Why it failed.")
+    expires_at: str | None
+    labels: dict[str, str]
+    token: str | None = None
+    url: str | None = None
+    previous_token_expires_at: str | None = None
+
+
+class ChangedServers(Several):
+    """How far a request came. `next_cursor` continues it, and null ends it."""
+
+    action: Literal["revoke", "extend", "rotate", "label"]
+    result: list[ChangedServer]
+    done: int
+    unchanged: int
+    failed: int
+    tokens_before: str | None = Field(description="With `rotate`, the time to pass back.")
+    next_cursor: str | None
+
+    def changes(self) -> list[Changed]:
+        """See Several."""
+        action = {"revoke": "deleteServer", "rotate": "rotateServer"}.get(self.action, "updateServer")
+        return [
+            Changed(
+                action,
+                server.integrated_account_id,
+                server.id,
+                server.labels,
+                server.status,
+                error="" if server.outcome == "done" else phrase(server.status),
+            )
+            for server in self.result
+            if server.outcome != "unchanged" and server.id
+        ]

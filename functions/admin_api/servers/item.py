@@ -1,18 +1,21 @@
 """The stored form of an MCP server, and how it is removed with everything that belongs to it.
 
 A server is one item of its own, which lists its live tokens, and one grant for each of them
-(functions/stores/README.md). The purge function reads this form too, so this file imports nothing heavy.
+(functions/stores/README.md). A third item keeps its name unique in the account. The purge function reads this form too,
+so this file imports nothing heavy.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from functions.admin_api import names
 from functions.gateway.grants import ServerConfig, epoch, read_time, write_time
 from functions.gateway.json_text import Json
 from functions.stores import layout
-from functions.stores.store import Change, Delete, Item, Put
+from functions.stores.store import Change, Delete, Item, Key, Put
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,24 @@ class LiveToken:
 
 @dataclass(frozen=True, slots=True)
 class ServerItem:
-    """What the control plane knows of one server. `account_version` is that of the account the grants copied."""
+    """What the control plane knows of one server.
+
+    `labels`           words of the operator for finding servers, e.g. {"team": "support"}.
+    `token_made_at`    when the present token was made.
+    `account_version`  the version of the account that the grants copied.
+    """
 
     id: str
     account_id: str
     name: str
+    labels: Mapping[str, str]
     config: ServerConfig
     expires_at: datetime | None
     created_by: str
     created_at: datetime
     updated_at: datetime
     tokens: tuple[LiveToken, ...]
+    token_made_at: datetime
     account_version: int
     version: int = 0
 
@@ -45,12 +55,14 @@ class ServerItem:
             "id": self.id,
             "account_id": self.account_id,
             "name": self.name,
+            "labels": dict(self.labels),
             "config": self.config.to_json(),
             "expires_at": written(self.expires_at),
             "created_by": self.created_by,
             "created_at": write_time(self.created_at),
             "updated_at": write_time(self.updated_at),
             "tokens": [{"digest": token.digest, "expires_at": written(token.expires_at)} for token in self.tokens],
+            "token_made_at": write_time(self.token_made_at),
             "account_version": self.account_version,
         }
 
@@ -62,12 +74,14 @@ class ServerItem:
             id=body["id"],
             account_id=body["account_id"],
             name=body["name"],
+            labels=body["labels"],
             config=ServerConfig.from_json(body["config"]),
             expires_at=_read(body["expires_at"]),
             created_by=body["created_by"],
             created_at=read_time(body["created_at"]),
             updated_at=read_time(body["updated_at"]),
             tokens=tuple(LiveToken(token["digest"], _read(token["expires_at"])) for token in body["tokens"]),
+            token_made_at=read_time(body["token_made_at"]),
             account_version=body["account_version"],
             version=item.version,
         )
@@ -76,11 +90,17 @@ class ServerItem:
         """The change that writes this item."""
         return Put(layout.server(self.account_id, self.id), self.to_json(), epoch(self.expires_at), if_version)
 
-    def removal(self) -> list[Change]:
-        """The changes that remove the server with its tokens and its last use, unless it was changed meanwhile."""
+    @property
+    def name_key(self) -> Key:
+        """The key of the item that keeps the name unique."""
+        return layout.server_name(self.account_id, self.name)
+
+    def removal(self, named: Item | None) -> list[Change]:
+        """The changes that remove the server with its tokens, its last use and its name, unless it was changed
+        meanwhile. `named` is the item at `name_key`."""
         changes: list[Change] = [Delete(layout.server(self.account_id, self.id), if_version=self.version)]
         changes += [Delete(layout.token(token.digest)) for token in self.tokens]
-        return [*changes, Delete(layout.use(self.id))]
+        return [*changes, Delete(layout.use(self.id)), *names.release(named, self.id)]
 
 
 def written(moment: datetime | None) -> str | None:

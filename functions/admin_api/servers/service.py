@@ -7,11 +7,12 @@ grants, or it makes the write try again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from functions.admin_api import names
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.api_tokens.operator import Operator
@@ -19,8 +20,9 @@ from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
-from functions.admin_api.partitions import every_item, live_page
+from functions.admin_api.partitions import every_item
 from functions.admin_api.servers import config_check, contract
+from functions.admin_api.servers.finding import Finding, Wanted, no_server
 from functions.admin_api.servers.item import LiveToken, ServerItem, written
 from functions.admin_api.servers.schedules import Scheduler
 from functions.gateway import forced, selection
@@ -28,12 +30,25 @@ from functions.gateway.credentials import seal, token_key
 from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
 from functions.gateway.grants import Grant, ServerConfig, digest, epoch, is_live, mint_token, write_time
 from functions.gateway.json_text import Json, size
-from functions.gateway.wording import one_of, shown
+from functions.gateway.wording import shown
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store
 
 MAX_LIVE_TOKENS = 10
 """Live tokens of one server: the present one, and those in their grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minting:
+    """What the servers of one request have in common, checked."""
+
+    account: AccountItem
+    config: ServerConfig
+    labels: Mapping[str, str]
+    expires_at: datetime | None
+    created_by: str
+    now: datetime
+    data_key: bytes = field(repr=False)
 
 
 class Servers:
@@ -49,6 +64,7 @@ class Servers:
     ) -> None:
         self._store = store
         self._accounts = accounts
+        self.finding = Finding(store, accounts.ids, clock)
         self._scheduler = scheduler
         self._clock = clock
         self._random = random
@@ -58,60 +74,84 @@ class Servers:
     ) -> contract.MintedServer:
         """Mint a server for this operator. `mcp_url` is what minted URLs start with.
 
-        Raises NotFound, Invalid, and Forbidden for a server beyond the limits of the operator.
+        Raises NotFound, Invalid, Conflict for a name that a live server of the account has, and Forbidden for a server
+        beyond the limits of the operator.
         """
+        minting = self.minting(account_id, body, operator)
+        return self.mint(minting, body.name, mcp_url)
+
+    def minting(
+        self, account_id: str, body: contract.ServerCreate | contract.ServersCreate, operator: Operator
+    ) -> Minting:
+        """What every server of this request has. Raises NotFound, Invalid, Forbidden."""
         account = self._accounts.load(account_id)
+        catalog = self._accounts.catalog(account)
         config = _config(body.config, ServerConfig())
-        config_check.check(self._accounts.catalog(account), config)
+        config_check.check(catalog, config)
         now = self._clock()
         check_future(body.expires_at, now)
         if operator.mint_limits is not None:
-            operator.mint_limits.check(self._accounts.catalog(account), config, body.expires_at, now)
-        token = mint_token(self._random)
+            operator.mint_limits.check(catalog, config, body.expires_at, now)
+        data_key = self._accounts.data_key(account)
+        return Minting(account, config, body.labels, body.expires_at, operator.id, now, data_key)
+
+    def mint(self, minting: Minting, name: str | None, mcp_url: str) -> contract.MintedServer:
+        """One server. Without a name, its id is its name. Raises Conflict for a name that a live server has."""
+        account, token = minting.account, mint_token(self._random)
+        server_id = new_id("srv", self._random)
         server = ServerItem(
-            id=new_id("srv", self._random),
-            account_id=account_id,
-            name=body.name,
-            config=config,
-            expires_at=body.expires_at,
-            created_by=operator.id,
-            created_at=now,
-            updated_at=now,
+            id=server_id,
+            account_id=account.id,
+            name=name or server_id,
+            labels=minting.labels,
+            config=minting.config,
+            expires_at=minting.expires_at,
+            created_by=minting.created_by,
+            created_at=minting.now,
+            updated_at=minting.now,
             tokens=(LiveToken(digest(token), None),),
+            token_made_at=minting.now,
             account_version=account.version,
         )
-        sealed_data_key = self._sealed_data_key(account, token)
-        self._store.write(
-            [server.put(if_version=0), _put_grant(server, account, server.tokens[0], sealed_data_key, if_version=0)]
+        sealed_data_key = seal(minting.data_key, token_key(token), account.id, self._random)
+        grant = _put_grant(server, account, server.tokens[0], sealed_data_key, if_version=0)
+        settle(
+            f"the name {shown(server.name)}",
+            lambda: self._store.write([server.put(if_version=0), grant, self._take_name(server)]),
         )
         if server.expires_at is not None:
-            self._scheduler.put(server.id, account_id, server.expires_at)
+            self._scheduler.put(server.id, account.id, server.expires_at)
         self._follow_account(server)
         return self._minted(account, server, token, mcp_url, None)
 
-    def page(self, account_id: str, limit: int, after: str | None) -> Page[contract.McpServer]:
-        """Live servers of an account in order of id. Raises NotFound when there is no such account."""
-        account = self._accounts.load(account_id)
-        partition = layout.servers(account_id)
-        listed, more = live_page(
-            self._store, partition, ServerItem.from_item, now=self._clock(), limit=limit, after=after
-        )
-        uses = self._store.get([layout.use(server.id) for server in listed])
+    def page(
+        self, account_ids: Sequence[str], wanted: Wanted, limit: int, cursor: str | None
+    ) -> Page[contract.McpServer]:
+        """Live servers of these accounts in order of account and id. Raises NotFound when there is no such account."""
+        if len(account_ids) == 1:
+            self._accounts.load(account_ids[0])
+        found = self.finding.page(account_ids, wanted, cursor, limit)
+        uses = self._store.get([layout.use(server.id) for server in found.servers])
+        owners = self._accounts.several({server.account_id for server in found.servers})
         return Page[contract.McpServer](
-            result=[self._view(account, server, use) for server, use in zip(listed, uses, strict=True)],
-            next_cursor=listed[-1].id if more else None,
+            result=[
+                self._view(owners[server.account_id], server, use)
+                for server, use in zip(found.servers, uses, strict=True)
+                if server.account_id in owners  # an account whose deletion was interrupted
+            ],
+            next_cursor=found.next_cursor,
         )
 
     def view(self, account_id: str, named: str) -> contract.McpServer:
         """One live server by its id or name. Raises NotFound, Conflict."""
-        server_id = self._id_of(account_id, named)
+        server_id = self.finding.id_of(account_id, named)
         server = self._load(account_id, server_id)
         [use] = self._store.get([layout.use(server_id)])
         return self._view(self._accounts.load(account_id), server, use)
 
     def update(self, account_id: str, named: str, body: contract.ServerUpdate) -> contract.ConfiguredServer:
         """Change what the body names, for every live token at once. Raises NotFound, Invalid, Conflict."""
-        server_id = self._id_of(account_id, named)
+        server_id = self.finding.id_of(account_id, named)
         given = body.model_fields_set
         now = self._clock()
         if "expires_at" in given:
@@ -119,12 +159,14 @@ class Servers:
 
         def edit(server: ServerItem, account: AccountItem) -> ServerItem:
             config = server.config
+            labels = {**server.labels, **body.labels}
             if "config" in given:
                 config = _config(body.config, config)
                 config_check.check(self._accounts.catalog(account), config)
             return replace(
                 server,
                 name=body.name or server.name,
+                labels={key: value for key, value in labels.items() if value is not None},
                 config=config,
                 expires_at=body.expires_at if "expires_at" in given else server.expires_at,
                 updated_at=now,
@@ -144,7 +186,7 @@ class Servers:
 
         Raises NotFound, Conflict.
         """
-        server_id = self._id_of(account_id, named)
+        server_id = self.finding.id_of(account_id, named)
         now = self._clock()
         token = mint_token(self._random)
         grace_ends = now + timedelta(seconds=grace_seconds)
@@ -158,7 +200,7 @@ class Servers:
                     f"server {server_id} already has {MAX_LIVE_TOKENS} live tokens, which is the limit; the next one "
                     f"ends at {write_time(ends)}. Wait, or rotate with grace_seconds 0"
                 )
-            return replace(server, tokens=(LiveToken(digest(token), None), *kept), updated_at=now)
+            return replace(server, tokens=(LiveToken(digest(token), None), *kept), token_made_at=now, updated_at=now)
 
         server = self._change(account_id, server_id, edit, new_token=token)
         account = self._accounts.load(account_id)
@@ -189,17 +231,23 @@ class Servers:
 
     def delete(self, account_id: str, named: str) -> contract.RemovedServer:
         """Remove the server with all its tokens, which are dead when this returns. Raises NotFound, Conflict."""
-        server_id = self._id_of(account_id, named)
+        server_id = self.finding.id_of(account_id, named)
         now = self._clock()
 
-        def remove() -> int:
+        def remove() -> ServerItem:
             server = self._load(account_id, server_id)
-            self._store.write(server.removal())
-            return sum(is_live(token, now) for token in server.tokens)
+            self._remove_item(server)
+            return server
 
-        tokens = settle(f"server {server_id}", remove)
+        server = settle(f"server {server_id}", remove)
         self._scheduler.delete(server_id)
-        return contract.RemovedServer(id=server_id, removed={"tokens": tokens})
+        return contract.RemovedServer(
+            id=server_id,
+            name=server.name,
+            integrated_account_id=account_id,
+            labels=dict(server.labels),
+            removed={"tokens": sum(is_live(token, now) for token in server.tokens)},
+        )
 
     def account_changed(self, account_id: str) -> None:
         """Bring every server of the account up to date with it. It can be repeated after an interruption."""
@@ -228,36 +276,36 @@ class Servers:
         if item is None:
             return False
         server = ServerItem.from_item(item)
-        self._store.write(server.removal())
+        self._remove_item(server)
         return is_live(server, now)
 
-    def _id_of(self, account_id: str, named: str) -> str:
-        """The id of the live server that has this id, otherwise of the only one that has this name.
+    def _remove_item(self, server: ServerItem) -> None:
+        [named] = self._store.get([server.name_key])
+        self._store.write(server.removal(named))
 
-        Raises NotFound, and Conflict for a name that several servers have.
-        """
-        now = self._clock()
-        if ID.fullmatch(account_id) and ID.fullmatch(named):
-            [item] = self._store.get([layout.server(account_id, named)])
-            if item is not None and is_live(ServerItem.from_item(item), now):
-                return named
-        servers = map(ServerItem.from_item, every_item(self._store, layout.servers(account_id)))
-        ids = [server.id for server in servers if server.name == named and is_live(server, now)]
-        if len(ids) > 1:
-            raise Conflict(
-                f"{len(ids)} MCP servers of account {shown(account_id)} have the name {shown(named)}; use an id: "
-                f"{one_of(ids)}"
-            )
-        if not ids:
-            raise _no_server(account_id, named)
-        return ids[0]
+    def _take_name(self, server: ServerItem) -> Put:
+        """The change that gives the server its name, or moves the expiry of the name. Raises Conflict when another live
+        server of the account has the name, or has it as its id."""
+        key, now = server.name_key, self._clock()
+        [named] = self._store.get([key])
+        ids = {names.holder(named), server.name} - {"", server.id}
+        others = [layout.server(server.account_id, other) for other in sorted(ids) if ID.fullmatch(other)]
+        for item in self._store.get(others):
+            if item is not None and is_live(other := ServerItem.from_item(item), now):
+                raise Conflict(
+                    f"account {server.account_id} already has a server {other.id} with the name {shown(server.name)}; "
+                    "choose another name"
+                    if other.name == server.name
+                    else f"the name {shown(server.name)} is the id of another server; choose another name"
+                )
+        return names.take(key, named, server.id, server.expires_at)
 
     def _load(self, account_id: str, server_id: str) -> ServerItem:
         known = ID.fullmatch(account_id) and ID.fullmatch(server_id)
         [item] = self._store.get([layout.server(account_id, server_id)]) if known else [None]
         server = ServerItem.from_item(item) if item is not None else None
         if server is None or not is_live(server, self._clock()):
-            raise _no_server(account_id, server_id)
+            raise no_server(account_id, server_id)
         return server
 
     def _change(
@@ -283,6 +331,11 @@ class Servers:
             changes: list[Change] = [after.put(if_version=before.version)]
             changes += [_put_grant(after, account, token, sealed[key]) for key, token in kept.items() if key in sealed]
             changes += [Delete(item.key) for item in old if item is not None and item.key not in kept]
+            if (after.name, after.expires_at) != (before.name, before.expires_at):
+                changes.append(self._take_name(after))
+            if after.name != before.name:
+                [named] = self._store.get([before.name_key])
+                changes += names.release(named, server_id)
             self._store.write(changes)
             return replace(after, version=before.version + 1)
 
@@ -309,6 +362,7 @@ class Servers:
             id=server.id,
             name=server.name,
             integrated_account_id=server.account_id,
+            labels=dict(server.labels),
             config=contract.ServerConfigView(**server.config.to_json()),
             expires_at=written(server.expires_at),
             tool_count=len(selection.visible(self._accounts.catalog(account), server.config)),
@@ -316,6 +370,7 @@ class Servers:
             created_at=write_time(server.created_at),
             updated_at=write_time(server.updated_at),
             last_used_at=use.body["last_used_at"] if use is not None else None,
+            token_made_at=write_time(server.token_made_at),
         )
 
     def _configured(self, account: AccountItem, server: ServerItem, use: Item | None) -> contract.ConfiguredServer:
@@ -333,13 +388,6 @@ class Servers:
             url=f"{mcp_url}/{token}",
             previous_token_expires_at=written(previous_ends),
         )
-
-
-def _no_server(account_id: str, named: str) -> NotFound:
-    return NotFound(
-        f"account {shown(account_id)} has no live MCP server {shown(named)}; "
-        "GET /integrated-account/ACCOUNT_ID/mcp lists the servers of an account"
-    )
 
 
 def _config(body: contract.Config | None, before: ServerConfig) -> ServerConfig:
@@ -376,6 +424,7 @@ def _put_grant(
         expires_at=expires_at,
         sealed_credential=account.sealed_credential,
         sealed_data_key=sealed_data_key,
+        labels=server.labels,
     )
     return Put(layout.token(token.digest), grant.to_json(), expires_at=epoch(expires_at), if_version=if_version)
 

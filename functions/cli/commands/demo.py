@@ -146,7 +146,11 @@ async def _story(invocation: Invocation, steps: Steps, where: Connection) -> Non
         servers: list[str] = []
 
         def mint(name: str, config: Json, life: timedelta) -> Json:
-            body = {"name": name, "config": config, "expires_at": write_time(whole_second(clock() + life))}
+            body = {
+                "name": f"{name} {user_id}",
+                "config": config,
+                "expires_at": write_time(whole_second(clock() + life)),
+            }
             minted = api.post(path("integrated-account", account_id, "mcp"), body)
             servers.append(minted["id"])
             return minted

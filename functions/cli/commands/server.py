@@ -27,7 +27,7 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     of_account.add_argument("--account", metavar="ID", help="the account (default: the local one, then the only one)")
 
     one = verbs.add_parser("create", parents=[of_account], help="mint an MCP URL; it is shown once")
-    one.add_argument("--name", default="Minted with postern", help="any text, for people")
+    one.add_argument("--name", help="a name that no other server of the account has (default: the id)")
     one.add_argument(
         "--count",
         type=_count,
@@ -202,7 +202,9 @@ def _create(invocation: Invocation) -> None:
     for name in ("methods", "tags"):
         if config.get(name) == []:  # an unset variable in a script must not mint a server that shows everything
             raise UsageError(f"--{name} is empty; leave the option out to select all")
-    body = {"name": options.name, "config": config, "expires_at": expiry(options, invocation.clock())}
+    body = {"config": config, "expires_at": expiry(options, invocation.clock())}
+    if options.name:
+        body["name"] = options.name
     with open_api(invocation) as api:
         if options.count is not None:
             _create_several(invocation, api, body)
@@ -220,7 +222,8 @@ def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, 
     where = _server_path(api, invocation)
     minted: Json = {"not_fixed": {}}
     taken = {server["name"] for server in api.all(where)}
-    names = [f"{options.name}-{number}" for number in range(1, options.count + 1)]
+    name = options.name or "server"
+    names = [f"{name}-{number}" for number in range(1, options.count + 1)]
     missing = [name for name in names if name not in taken]
     for name in missing:
         minted = api.post(where, {**body, "name": name})
