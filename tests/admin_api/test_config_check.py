@@ -105,8 +105,8 @@ FORCED: list[tuple[Mapping[str, Any], list[str]]] = [
     (
         {"defaults": {"*": {"show_expired": "yes"}}, "methods": ("search",)},
         [
-            'config.defaults.*: "show_expired" is "yes"; it must be a boolean: Include memories past their '
-            "expiration_date (tool mem_0_memories_search)"
+            'config.defaults.*: "show_expired" is "yes"; it must be a boolean: Include expired memories '
+            "(tool mem_0_memories_search)"
         ],
     ),
     (

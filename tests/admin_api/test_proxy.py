@@ -139,7 +139,11 @@ def test_an_upstream_that_answers_with_a_web_page_is_a_bad_gateway(
     ("verb", "path", "message"),
     [
         ("GET", "memorys", 'there is no resource "memorys"; did you mean "memories"?'),
-        ("DELETE", "memories", "DELETE /proxy/memories is not served; valid: GET /proxy/memories"),
+        (
+            "DELETE",
+            "memories",
+            "DELETE /proxy/memories is not served; valid: POST /proxy/memories/remember, GET /proxy/memories",
+        ),
         ("POST", "memories/serch", "POST /proxy/memories/serch is not served; valid:"),
         ("PATCH", f"events/{MEMORY}", f"PATCH /proxy/events/{MEMORY} is not served; valid:"),
     ],
