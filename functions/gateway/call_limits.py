@@ -25,11 +25,6 @@ from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreE
 MAX_CALLS_PER_MINUTE = 600_000
 """Highest rate that can be set: 10,000 calls a second, beyond what one upstream account takes."""
 
-HOLD_SECONDS = 1.0
-"""How long a process that serves many callers at once holds back the answer to a call beyond the limit: one that is
-repeated at once then costs the others nothing. A Lambda function serves one caller at a time and would pay for the
-wait, so it holds nothing back."""
-
 TRIES = 4
 """Writes of one call's mark. Each lost race means that another call was counted, so the caller may wait as well."""
 

@@ -31,21 +31,21 @@ def door(app: ASGIApp, *, hosts: Collection[str], origins: Collection[str]) -> A
     """
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (refusal := _refusal(scope, hosts, origins)) is not None:
-            await dressed(refusal)(scope, receive, send)
+        if scope["type"] == "http" and (refused := _refused(scope, hosts, origins)) is not None:
+            await refused(scope, receive, send)
         else:
             await app(scope, receive, send)
 
     return guarded
 
 
-def _refusal(scope: Scope, hosts: Collection[str], origins: Collection[str]) -> Response | None:
+def _refused(scope: Scope, hosts: Collection[str], origins: Collection[str]) -> Response | None:
     named = _values(scope, b"host")
     if len(named) != 1 or not _is_served(named[0], hosts):
-        return _response(scope, 421, "Misdirected Request", WRONG_HOST)
+        return refusal(scope, 421, "Misdirected Request", WRONG_HOST)
     for origin in _values(scope, b"origin"):
         if "*" not in origins and origin not in origins and not _is_local(origin):
-            return _response(scope, 403, "Forbidden", WRONG_ORIGIN)
+            return refusal(scope, 403, "Forbidden", WRONG_ORIGIN)
     return None
 
 
@@ -69,10 +69,11 @@ def _is_local(origin: str) -> bool:
         return False
 
 
-def _response(scope: Scope, status: int, error: str, message: str) -> Response:
-    """The refusal, as JSON-RPC at the MCP endpoint and as the error object of the management API elsewhere."""
+def refusal(scope: Scope, status: int, error: str, message: str) -> Response:
+    """The answer to a request that no app saw: as JSON-RPC at the MCP endpoint, and as the error object of the
+    management API elsewhere."""
     if scope["path"].split("/")[1:2] == ["mcp"]:
         content = protocol.error(status * 100 + 1, message)
     else:
         content = json_text.encode({"statusCode": status, "error": error, "message": message, "details": None})
-    return Response(content, status, media_type="application/json")
+    return dressed(Response(content, status, media_type="application/json"))

@@ -22,7 +22,6 @@ from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app as create_admin_api
 from functions.gateway.audit import Audit
-from functions.gateway.call_limits import HOLD_SECONDS
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.local import first_server, state_file
@@ -33,6 +32,7 @@ from functions.local.log_queue import Lines, LogQueue, SettledStore
 from functions.local.planes import one_app
 from functions.local.state_file import StateFile
 from functions.local.state_folder import occupied
+from functions.local.turns import Turns, in_turn
 from functions.local.web_server import HOST, START_SECONDS, listen, serving
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.methods import Methods
@@ -218,7 +218,7 @@ def _compose(
     """Both planes and the memory as one app."""
     sender = Sender(settings)
     audit = Audit(settings, log, log.stream)
-    methods = Methods(settings, sender, audit, load_catalog=catalogs.load, hold_seconds=HOLD_SECONDS)
+    methods = Methods(settings, sender, audit, load_catalog=catalogs.load)
     data_plane = Endpoint(settings=settings, store=store, methods=methods, clock=clock)
     control_plane = create_admin_api(
         settings,
@@ -244,7 +244,9 @@ def _compose(
                     task.cancel()
                 await sender.close()
 
-    return one_app(data_plane=data_plane, control_plane=control_plane, memory=memory, lifespan=lifespan)
+    return one_app(
+        data_plane=in_turn(data_plane, Turns()), control_plane=control_plane, memory=memory, lifespan=lifespan
+    )
 
 
 async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:

@@ -12,7 +12,7 @@ from functions.gateway import audit, prepared, selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.call_limits import CallLimits, CallRate, Marks
 from functions.gateway.credentials import SealError, token_key
-from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, CallLimited, PosternError
+from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, PosternError
 from functions.gateway.grants import Grant, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, text
@@ -80,7 +80,6 @@ class Methods:
     `log`           takes an entry of each tool call; None = none is written.
     `load_catalog`  name of an integration -> its catalogue. Raises CatalogError.
     `shared`        the store where several processes count the calls of a server that sets a limit.
-    `hold_seconds`  how long the answer to a call beyond its server's limit is held back (see call_limits.py).
     """
 
     def __init__(
@@ -92,14 +91,12 @@ class Methods:
         load_catalog: Callable[[str], Catalog] = catalogs.load,
         page_bytes: int = PAGE_BYTES,
         shared: Marks | None = None,
-        hold_seconds: float = 0.0,
     ) -> None:
         self._settings = settings
         self._sender = sender
         self._log = log
         self._load_catalog = load_catalog
         self._listings = Listings(page_bytes)
-        self._hold_seconds = hold_seconds
         self._limits = CallLimits(CallRate(settings.calls_per_minute, settings.call_burst), shared)
 
     async def answer(self, call: Call, visit: Visit) -> MethodResult:
@@ -148,8 +145,6 @@ class Methods:
         outcome = await run(asked, target, catalog, sender=self._sender, settings=self._settings, admit=admit)
         if isinstance(outcome, Failed):
             log_detail(outcome.failure, visit.request_id)
-            if isinstance(outcome.failure, CallLimited) and self._hold_seconds:
-                await asyncio.sleep(self._hold_seconds)
         written = _written(outcome)
         if self._log is not None:
             caller = _caller(call, visit)

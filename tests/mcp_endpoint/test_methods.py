@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 from datetime import timedelta
-from functools import partial
-from typing import cast
 
 import pytest
 
@@ -22,8 +19,7 @@ from functions.gateway.upstream import UpstreamResponse
 from functions.mcp_endpoint.methods import Listings, Methods
 from functions.stores import layout
 from functions.stores.store import Put
-from tests.gateway.calling import AdvancingLoop
-from tests.mcp_endpoint.endpoint import Bench, CannedSender, Request, exchange_async, legacy, modern, post
+from tests.mcp_endpoint.endpoint import Bench, CannedSender, Request, legacy, modern, post
 from tool_catalog.catalog import load
 
 SEARCH = "mem_0_memories_search"
@@ -476,23 +472,3 @@ def test_a_call_beyond_the_limit_of_a_server_is_a_429_that_sent_nothing(bench: B
     assert answers[3].headers["retry-after"] == "1"
     other = bench.mint(id="srv_2")
     assert not post(endpoint, other, _call(GET, id=MEMORY)).json["result"]["isError"]
-
-
-def test_a_caller_beyond_the_limit_is_held_back_where_others_share_the_process(bench: Bench) -> None:
-    bench.sender = CannedSender(body={"id": MEMORY, "memory": "x"})
-    endpoint = bench.endpoint(Methods(bench.settings, bench.sender, hold_seconds=1.0))
-    token = bench.mint(rate_limit=CallRate(60, 1))
-    request = _call(GET, id=MEMORY)
-
-    async def go(loop: AdvancingLoop) -> list[bool]:
-        ask = partial(exchange_async, endpoint, "POST", f"/mcp/{token}", request.lines, request.body)
-        first = await ask()
-        second = asyncio.create_task(ask())
-        for _ in range(20):
-            await asyncio.sleep(0)
-        held = not second.done()
-        loop.advance(1.0)
-        return [first.json["result"]["isError"], held, (await second).json["result"]["isError"]]
-
-    with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
-        assert runner.run(go(cast(AdvancingLoop, runner.get_loop()))) == [False, True, True]

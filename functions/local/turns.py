@@ -1,0 +1,214 @@
+"""Whose request comes next: a caller with a few requests at once is not delayed by one with a hundred.
+
+A laptop serves everybody in one process, so that each request takes time from all others. Callers are told apart by
+their MCP URL. A request of a caller with few others begins at once. What is beyond waits for its turn, and while other
+callers are at work, the waiting requests take SHARE of the process's time, crowd by crowd in turn.
+
+An answer that says when to repeat the request is held back a little, after its turn: a client that repeats it at once
+then costs the others nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from functions.local.door import refusal
+
+FEW = 8
+"""Requests of one caller at once that begin at once: more than an agent sends that calls its tools in parallel."""
+
+AT_ONCE = 24
+"""Requests of one caller that are carried out at once; places.py has 32 for all callers of one account."""
+
+QUEUE = 256
+"""Requests of one caller that may wait for their turn; one more is refused."""
+
+WAIT_SECONDS = 15.0
+"""How long a request waits for its turn: common clients give up after 30 or 60 s, and the call takes its time, too."""
+
+SHARE = 0.05
+"""Part of the process's time that waiting requests take while other callers are at work: those then keep nine tenths of
+their speed, also where two requests disturb one another."""
+
+LULL_SECONDS = 1.0
+"""How long after its last request a caller still counts as being at work: longer than a client takes between two calls
+of a row."""
+
+COST_SECONDS = (0.001, 0.1)
+"""CPU time of one request, the least and the most that is assumed. In between it is measured."""
+
+FIRST_COST_SECONDS = 0.01
+"""What is assumed before anything was measured."""
+
+HOLD_SECONDS = 1.0
+"""How long an answer is held back that says when to repeat the request."""
+
+RETRY_SECONDS = "10"
+"""When a client may repeat a request that found no turn: most of those before it have had theirs."""
+
+CROWDED = "Too many requests of this MCP URL wait for their turn; nothing was done, try again later"
+
+
+class Crowded(Exception):
+    """A request found no turn, so nothing was done."""
+
+
+@dataclass(eq=False, slots=True)
+class _Caller:
+    running: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+
+    @property
+    def at_once(self) -> int:
+        return self.running + len(self.waiting)
+
+
+class Turns:
+    """The turns of one event loop. `cpu` is the CPU time of the process in seconds."""
+
+    def __init__(self, *, cpu: Callable[[], float] = time.process_time) -> None:
+        self._cpu = cpu
+        self._spent = cpu()
+        self._cost = FIRST_COST_SECONDS
+        self._callers: dict[Hashable, _Caller] = {}
+        self._crowds: deque[_Caller] = deque()
+        self._at_work: dict[_Caller, float | None] = {}
+        self._next = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def callers(self) -> int:
+        """How many callers have a request here."""
+        return len(self._callers)
+
+    @asynccontextmanager
+    async def of(self, key: Hashable) -> AsyncIterator[None]:
+        """A turn of the caller with this key, for as long as the context is open. Raises Crowded."""
+        caller = self._callers.setdefault(key, _Caller())
+        try:
+            if caller.at_once < FEW:
+                caller.running += 1
+                self._at_work[caller] = None
+            else:
+                await self._wait(caller)
+            try:
+                yield
+            finally:
+                self._end(caller)
+        finally:
+            if not caller.at_once:
+                self._callers.pop(key, None)
+
+    def _end(self, caller: _Caller) -> None:
+        """One request of the caller is done."""
+        caller.running -= 1
+        self._measure()
+        if caller in self._at_work and not caller.running:
+            self._at_work[caller] = asyncio.get_running_loop().time()
+        self._give()
+
+    async def _wait(self, caller: _Caller) -> None:
+        if len(caller.waiting) >= QUEUE:
+            raise Crowded
+        turn = asyncio.get_running_loop().create_future()
+        caller.waiting.append(turn)
+        self._at_work.pop(caller, None)
+        if caller not in self._crowds:
+            self._crowds.append(caller)
+        self._give()
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._end(caller)  # the turn came in the moment the wait ended
+            elif turn in caller.waiting:
+                caller.waiting.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise Crowded from None
+            raise
+
+    def _measure(self) -> None:
+        """The CPU time of a request, as an average over some twenty."""
+        spent = self._cpu()
+        least, most = COST_SECONDS
+        self._cost += (min(most, max(least, spent - self._spent)) - self._cost) / 20
+        self._spent = spent
+
+    def _give(self) -> None:
+        """Let requests that wait begin, as many as may."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = asyncio.get_running_loop().time()
+        full = 0
+        while self._crowds and full < len(self._crowds):
+            disturbs = self._others_at_work(now)
+            if disturbs and now < self._next:
+                self._timer = asyncio.get_running_loop().call_at(self._next, self._give)
+                return
+            caller = self._crowds.popleft()
+            if caller.waiting and caller.running >= AT_ONCE:
+                self._crowds.append(caller)
+                full += 1
+                continue
+            if caller.waiting:
+                turn = caller.waiting.popleft()
+                if turn.done():
+                    self._crowds.appendleft(caller)
+                    continue
+                turn.set_result(None)
+                caller.running += 1
+                self._next = now + (self._cost / SHARE if disturbs else 0.0)
+                full = 0
+            if caller.waiting:
+                self._crowds.append(caller)
+
+    def _others_at_work(self, now: float) -> bool:
+        """Whether a caller without waiting requests is at work, or was a moment ago."""
+        for caller, since in list(self._at_work.items()):
+            if since is not None and now - since >= LULL_SECONDS:
+                del self._at_work[caller]
+        return bool(self._at_work)
+
+
+def in_turn(app: ASGIApp, turns: Turns) -> ASGIApp:
+    """The MCP endpoint behind the turns."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        answer: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        try:
+            async with turns.of(_caller(scope)):
+                await app(scope, receive, keep)
+        except Crowded:
+            crowded = refusal(scope, 503, "Service Unavailable", CROWDED)
+            crowded.headers["retry-after"] = RETRY_SECONDS
+            await asyncio.sleep(HOLD_SECONDS)
+            await crowded(scope, receive, send)
+            return
+        if any(name == b"retry-after" for message in answer for name, _ in message.get("headers", ())):
+            await asyncio.sleep(HOLD_SECONDS)
+        for message in answer:
+            await send(message)
+
+    return served
+
+
+def _caller(scope: Scope) -> Hashable:
+    """What tells callers apart: the path with its token, and the headers that may hold one."""
+    secrets = (value for name, value in scope["headers"] if name in (b"authorization", b"x-api-key"))
+    return (scope["path"], *secrets)
