@@ -45,19 +45,35 @@ Json = Any
 
 Location = Literal["path", "query", "body", "header", "cookie", "result"]
 Style = Literal[
-    "simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject", "cookie", "json", "brackets"
+    "simple",
+    "label",
+    "matrix",
+    "form",
+    "spaceDelimited",
+    "pipeDelimited",
+    "deepObject",
+    "cookie",
+    "json",
+    "brackets",
+    "tabDelimited",
+    "querystring",
+    "file",
 ]
+_DELIMITED: tuple[Style, ...] = ("spaceDelimited", "pipeDelimited", "tabDelimited")
 STYLES: Mapping[str, tuple[Style, ...]] = {
-    "path": ("simple", "label", "matrix", "json"),
-    "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject", "json", "brackets"),
-    "header": ("simple", "json"),
+    "path": ("simple", "label", "matrix", "json", *_DELIMITED),
+    "query": ("form", *_DELIMITED, "deepObject", "json", "brackets", "querystring"),
+    "header": ("simple", "json", *_DELIMITED),
     "cookie": ("form", "cookie", "json"),
-    "form": ("form", "spaceDelimited", "pipeDelimited", "deepObject", "json", "brackets"),
+    "form": ("form", *_DELIMITED, "deepObject", "json", "brackets"),
+    "multipart": ("json", "file"),
 }
-"""Location -> the styles it has, the default first, as in OpenAPI; `form` is a body of that media type."""
+"""Location -> the styles it has, the default first, as in OpenAPI; `form` and `multipart` are bodies of these media
+types, and a part without a style is JSON for an object and text for anything else. Swagger 2.0 has delimited lists in
+paths and headers, too."""
 
 Access = Literal["read", "write"]
-MediaKind = Literal["json", "form", "text"]
+MediaKind = Literal["json", "form", "multipart", "text"]
 PinKind = Literal["arguments", "filter", "object", "objects", "entity", "answer", "none"]
 
 
@@ -75,7 +91,8 @@ class Parameter:
                 the empty name is the whole body (an upstream that wants a bare array).
     `argument`  the tool argument it is taken from; None for a constant or a value of the account only.
     `style`     how the value is written into a path, query, header, cookie or form: a style of OpenAPI, `json` (as JSON
-                text) or `brackets` (a[]=1). None: the default of the location, see `gateway.parameter_styles`.
+                text), `brackets` (a[]=1), `tabDelimited`, `querystring` (the members of an object are the query) or
+                `file` (a part of a multipart form). None: the default of the location, see `gateway.parameter_styles`.
     `explode`   each entry or member by itself, as in OpenAPI. None: the default of the style.
     `allow_reserved`  reserved characters of the value are sent as they are.
     `context`   key of the account's context used when the argument is absent (`org_id`, `project_id`).
@@ -98,7 +115,8 @@ class Parameter:
 class Request:
     """Template of one upstream request. `path` starts with "/" and holds `{name}` for each path parameter.
 
-    `media_type`     of the body: JSON of any kind, a form, or text.
+    `media_type`     of the body: JSON of any kind, a form, a multipart form or text; any other holds bytes, which the
+                     argument gives in Base64.
     `accept`         media type of the answer that is asked for.
     `body_required`  a body is sent even if no argument gives a part of it.
     `redirects`      a redirect is a documented answer: its Location is the result, and is not followed.
@@ -402,11 +420,22 @@ class Catalog:
 def media_kind(media_type: str) -> MediaKind | None:
     """How a body of `media_type` is made of arguments and read back; None for a type that only bytes can hold."""
     name = media_type.partition(";")[0].strip().lower()
-    if name == "*/*" or re.fullmatch(r"[\w.-]+/([\w.-]+\+)?json", name):
+    if name in ("*/*", "application/*+json") or re.fullmatch(r"[\w.-]+/([\w.-]+\+)?json", name):
         return "json"
-    if name == FORM_MEDIA_TYPE:
-        return "form"
-    return "text" if name.startswith("text/") or name.endswith("+xml") or name == "application/xml" else None
+    if name in (FORM_MEDIA_TYPE, "multipart/form-data"):
+        return "form" if name == FORM_MEDIA_TYPE else "multipart"
+    texts = name.startswith("text/") or name.endswith(("+xml", "+yaml")) or name in _TEXTS
+    return "text" if texts else None
+
+
+_TEXTS = frozenset(
+    f"application/{name}"
+    for name in (
+        *("xml", "yaml", "x-yaml", "toml", "csv", "graphql", "sql", "javascript", "x-sh"),
+        *("x-ndjson", "ndjson", "jsonl", "x-jsonl", "json-lines", "jsonlines", "json-seq"),
+    )
+)
+"""Media types of texts whose names do not say so, e.g. lines that are JSON each."""
 
 
 def available(directory: Path = COMPILED) -> tuple[str, ...]:

@@ -113,6 +113,8 @@ def _arguments(
         return
     where = place.at(f"{location}_schema")
     schema = expander.expand(raw, where)
+    if location == "body" and catalog.media_kind(media_type(record)) is None and schema.get("type") != "string":
+        gate.report(where, f"a body of {media_type(record)} is one text, its bytes in Base64: write type: string")
     if location == "body" and not _is_flat(schema):
         yield record.body_argument, schema, record.body_required is not False, where
         return
@@ -189,9 +191,10 @@ def _parameter(
 
 
 def _styles(record: MethodRecord, location: str) -> tuple[str, ...]:
-    if location == "body":
-        return catalog.STYLES["form"] if catalog.media_kind(media_type(record)) == "form" else ()
-    return catalog.STYLES[location]
+    if location != "body":
+        return catalog.STYLES[location]
+    kind = catalog.media_kind(media_type(record))
+    return catalog.STYLES[kind] if kind in ("form", "multipart") else ()
 
 
 def body_check(record: MethodRecord) -> dict[str, Json] | None:

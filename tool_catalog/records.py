@@ -19,7 +19,7 @@ from tool_catalog.catalog import JSON_MEDIA_TYPE, Access, Json, Location, PinKin
 from tool_catalog.folders import INTEGRATION_FILE
 from tool_catalog.yaml_source import KeyPath, Problem, Source, read
 
-VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+VERBS = ("GET", "QUERY", "POST", "PUT", "PATCH", "DELETE")
 
 Schema = dict[str, Json]
 Record = TypeVar("Record", bound="Strict")

@@ -1,8 +1,9 @@
 """How a value is written into a request: one row for each style, as the OpenAPI specification's table has them.
 
-RFC 6570 defines simple, label, matrix and form. OpenAPI adds spaceDelimited, pipeDelimited, deepObject and cookie. Two
-rows are ours: `json` is OpenAPI's `content: application/json`, and `brackets` is the list that PHP and Rails read
-(`a[]=1&a[]=2`). The specification leaves three cases open, and each is written in one way:
+RFC 6570 defines simple, label, matrix and form. OpenAPI adds spaceDelimited, pipeDelimited, deepObject, cookie and the
+location `querystring`; tabDelimited is `collectionFormat: tsv` of Swagger 2.0. Two rows are ours: `json` is OpenAPI's
+`content: application/json`, and `brackets` is the list that PHP and Rails read (`a[]=1&a[]=2`). A file stands in a
+multipart form alone (`bodies.py`). The specification leaves three cases open, and each is written in one way:
 
 - A list or an object inside a list or an object becomes JSON text, except in deepObject.
 - deepObject writes nested objects with more brackets. A list of plain values inside it repeats its name in a query and
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, quote_plus
 
 from functions.gateway import json_text
@@ -76,7 +77,9 @@ def spreads(parameter: Parameter) -> bool:
     style = parameter.style or ("json" if parameter.location == "body" else STYLES[parameter.location][0])
     exploded = style in EXPLODED_BY_DEFAULT if parameter.explode is None else parameter.explode
     named = parameter.location in ("query", "cookie", "body")
-    return named and exploded and style in ("form", "cookie", "spaceDelimited", "pipeDelimited")
+    if parameter.location == "query" and style == "querystring":
+        return True
+    return named and exploded and style in ("form", "cookie", "spaceDelimited", "pipeDelimited", "tabDelimited")
 
 
 def text(value: Json) -> str:
@@ -124,12 +127,14 @@ def _delimited(delimiter: str) -> Row:
     """The form style; what is not exploded has `delimiter` between its parts."""
 
     def row(name: str, value: Json, manner: Manner) -> list[str]:
-        if manner.exploded and isinstance(value, Mapping):
+        if manner.exploded and manner.named and isinstance(value, Mapping):
             return [_pair(member, entry, manner) for member, entry in _members(value)]
-        if manner.exploded and isinstance(value, list):
+        if manner.exploded and manner.named and isinstance(value, list):
             return [_pair(name, entry, manner) for entry in _entries(value)]
         between = delimiter if delimiter == "," else manner.encode(delimiter)
         found = _flat(value, manner, between)
+        if not manner.named:
+            return [between.join(found)]
         return [f"{manner.encode_name(name)}={between.join(found)}"] if found else []
 
     return row
@@ -162,7 +167,18 @@ def _brackets(name: str, value: Json, manner: Manner) -> list[str]:
 
 def _json(name: str, value: Json, manner: Manner) -> list[str]:
     encoded = manner.encode(json_text.text(value))
-    return [f"{manner.encode_name(name)}={encoded}" if manner.named else encoded]
+    return [f"{manner.encode_name(name)}={encoded}" if manner.named and name else encoded]
+
+
+def _querystring(name: str, value: Json, manner: Manner) -> list[str]:  # noqa: ARG001 -- only the members are written
+    row = _delimited(",")
+    members = value.items() if isinstance(value, Mapping) else ()
+    return [
+        piece
+        for member, entry in members
+        for piece in (_json if isinstance(entry, Mapping) else row)(member, entry, replace(manner, exploded=True))
+        if entry is not None
+    ]
 
 
 ROWS: Mapping[str, Row] = {
@@ -176,8 +192,10 @@ ROWS: Mapping[str, Row] = {
     "deepObject": _deep_object,
     "json": _json,
     "brackets": _brackets,
+    "tabDelimited": _delimited("\t"),
+    "querystring": _querystring,
 }
-"""Style -> its row. The names are those of `catalog.Style`."""
+"""Style -> its row. The names are those of `catalog.Style`, less `file`: a file is no text, see `bodies.py`."""
 
 
 # ---- what the rows share

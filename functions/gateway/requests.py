@@ -11,21 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from functions.gateway import json_text
+from functions.gateway import bodies
 from functions.gateway.errors import WrongArguments
 from functions.gateway.expressions import BadExpression, search
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.parameter_styles import parts, pieces, spreads, text
 from functions.gateway.wording import shown
-from tool_catalog.catalog import JSON_MEDIA_TYPE, Pagination, Parameter, Tool, media_kind
-
-"""Characters of an offending value that a message repeats."""
+from tool_catalog.catalog import JSON_MEDIA_TYPE, Pagination, Parameter, Tool
 
 MAX_URL_CHARS = 65_000
 """Longest URL that is sent. Most servers refuse far shorter ones, in words of their own."""
 
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
+READS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
 """Verbs that change nothing upstream."""
 
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -93,7 +91,7 @@ def build(
     values = [(parameter, _value(parameter, arguments, context)) for parameter in tool.request.parameters]
     if position is not None and tool.pagination is not None:
         values += _paging(tool.pagination, position)
-    taken = {(parameter.location, _outermost(parameter)) for parameter, _ in values if parameter.name}
+    taken = {(parameter.location, bodies.outermost(parameter)) for parameter, _ in values if parameter.name}
     for parameter, value in values:
         if isinstance(value, Mapping) and spreads(parameter):
             problems += [
@@ -123,6 +121,7 @@ def build(
             cookies += pieces(parameter, value)
             if parameter.style == "cookie" and any(NOT_IN_A_COOKIE.search(part) for part in parts(value)):
                 problems.append(f'"{parameter.argument}" holds a character that no cookie can hold; leave it out')
+    problems += bodies.problems(tool.request.media_type, body)
     if cookies:
         headers.append(("Cookie", "; ".join(cookies)))
     if tool.request.accept != JSON_MEDIA_TYPE:
@@ -144,14 +143,8 @@ def build(
         raise WrongArguments(problems)
     if not body and not tool.request.body_required:
         return request
-    content_type = ("Content-Type", tool.request.media_type)
-    return replace(request, headers=(*headers, content_type), body=_encoded(tool.request.media_type, body))
-
-
-def _outermost(parameter: Parameter) -> str:
-    """The name under which a parameter stands in its place; of a path of keys, the first."""
-    in_body = parameter.location == "body" and parameter.name.startswith("/")
-    return _key(parameter.name[1:].split("/")[0]) if in_body else parameter.name
+    content_type, content = bodies.encoded(tool.request.media_type, body)
+    return replace(request, headers=(*headers, ("Content-Type", content_type)), body=content)
 
 
 def _value(parameter: Parameter, arguments: Mapping[str, Json], context: Mapping[str, str]) -> Json:
@@ -201,44 +194,3 @@ def _path_problem(parameter: Parameter, value: Json) -> str:
 
 def _names_one_thing(part: str) -> bool:
     return bool(part) and part.isprintable() and not {".", ".."} & set(re.split(r"[/\\]", part))
-
-
-def _encoded(media_type: str, values: list[tuple[Parameter, Json]]) -> bytes:
-    """The body as its media type has it."""
-    kind = media_kind(media_type)
-    if kind == "form":
-        pairs = [pair for parameter, value in values for pair in _form(parameter, value)]
-        return "&".join(pairs).encode()
-    body: Json = None
-    for parameter, value in values:
-        body = _put(body, parameter.name, value)
-    if kind == "text":
-        return text(body).encode() if values else b""
-    return json_text.encode(body if values else {})
-
-
-def _form(parameter: Parameter, value: Json) -> list[str]:
-    """The pairs of one parameter of a form. The empty name is the whole form, of which each member is a parameter."""
-    if value is None:
-        return []
-    if parameter.name == "" and isinstance(value, Mapping):
-        return [pair for name, entry in value.items() for pair in _form(replace(parameter, name=name), entry)]
-    return pieces(parameter, value)
-
-
-def _key(step: str) -> str:
-    """A step of a path of keys, which is a JSON Pointer (RFC 6901)."""
-    return step.replace("~1", "/").replace("~0", "~")
-
-
-def _put(body: Json, name: str, value: Json) -> Json:
-    """The body with the value in it; "" is the whole body, "/a/b" a path of keys."""
-    if name == "":
-        return {**value, **(body or {})} if isinstance(value, Mapping) else value
-    root: dict[str, Json] = body if isinstance(body, dict) else {}
-    *parents, last = map(_key, name[1:].split("/")) if name.startswith("/") else [name]
-    target = root
-    for key in parents:
-        target = target.setdefault(key, {})
-    target[last] = value
-    return root

@@ -61,6 +61,15 @@ def sent(location: str, value: Json, **how: Any) -> str:
             *("query deepObject*", "color=", "color=blue"),
             *("color=blue&color=black&color=brown", "color%5BR%5D=100&color%5BG%5D=200&color%5BB%5D=150"),
         ),
+        # OpenAPI 3.2 has a whole query as one parameter, and Swagger 2.0 has delimited lists in every place.
+        ("query querystring", "", "", "", "R=100&G=200&B=150"),
+        (
+            *("query tabDelimited", "color=", "color=blue"),
+            *("color=blue%09black%09brown", "color=R%09100%09G%09200%09B%09150"),
+        ),
+        ("path pipeDelimited", None, "blue", "blue%7Cblack%7Cbrown", "R%7C100%7CG%7C200%7CB%7C150"),
+        ("path spaceDelimited", None, "blue", "blue%20black%20brown", "R%20100%20G%20200%20B%20150"),
+        ("header pipeDelimited", "", "blue", "blue|black|brown", "R|100|G|200|B|150"),
         ("cookie form", "color=", "color=blue", "color=blue,black,brown", "color=R,100,G,200,B,150"),
         ("cookie cookie*", "color=", "color=blue", "color=blue; color=black; color=brown", "R=100; G=200; B=150"),
         # Where the specification names no style: JSON text, and the lists of PHP and Rails.
@@ -88,7 +97,7 @@ def test_each_row_of_the_style_table(row: str, empty: str | None, string: str, a
 
 
 def test_every_style_has_a_row_and_every_row_a_location() -> None:
-    assert set(get_args(Style)) == set(ROWS) == {style for styles in STYLES.values() for style in styles}
+    assert set(get_args(Style)) == {*ROWS, "file"} == {style for styles in STYLES.values() for style in styles}
 
 
 @pytest.mark.parametrize(
@@ -142,6 +151,12 @@ def test_a_parameter_without_a_style_has_that_of_its_location(location: str, sty
         ("cookie", {"style": "json"}, {"a": 1}, "color=%7B%22a%22%3A1%7D"),
         ("cookie", {}, "a;b c", "color=a%3Bb%20c"),
         ("cookie", {"style": "cookie"}, "a%3B", "color=a%3B"),
+        (
+            "query",
+            {"style": "querystring"},
+            {"a b": [1, "x&y"], "c": {"d": 1}, "e": None},
+            "a%20b=1&a%20b=x%26y&c=%7B%22d%22%3A1%7D",
+        ),
     ],
 )
 def test_what_is_nested_empty_or_reserved(location: str, how: dict[str, Any], value: Json, expected: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tool_catalog.catalog import FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, STYLES, Json, media_kind
@@ -16,6 +16,7 @@ from tool_catalog.openapi.samples import fits, sample
 from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.subjects import Argument, Context, NotCallable, Subject
 from tool_catalog.openapi.texts import fitted, plain
+from tool_catalog.yaml_source import KeyPath
 
 Schema = dict[str, Json]
 
@@ -101,6 +102,9 @@ def _parameters(context: Context, subject: Subject, cuts: list[Note], replaced: 
         ):
             continue
         try:
+            if location == "querystring":
+                found["query"].append(_querystring(context, parameter, cuts))
+                continue
             if location not in found:
                 raise NotCallable(f'needs "{name}" in the {location}, where nothing can be sent')
             one = _parameter(context, parameter, cuts)
@@ -148,6 +152,22 @@ def _parameter(context: Context, parameter: Mapping[str, Json], cuts: list[Note]
     return one
 
 
+def _querystring(context: Context, parameter: Mapping[str, Json], cuts: list[Note]) -> Argument:
+    """The argument that is the whole query of the URL."""
+    content = parameter.get("content")
+    media_type, media = next(iter(content.items())) if isinstance(content, dict) and content else (FORM_MEDIA_TYPE, {})
+    kind, name = media_kind(media_type), parameter["name"]
+    if kind not in ("form", "json"):
+        raise NotCallable(f'needs "{name}" as {media_type}, which cannot be sent in the query')
+    converter = Converter(context.document)
+    raw = context.document.resolve(media).get("schema")
+    schema = converter.convert(raw or {"type": "object"}, ("query_schema", "properties", name))
+    cuts += converter.notes
+    one = Argument("query", name, _described_schema(schema, parameter), parameter.get("required") is True)
+    one.mapping = {"style": "querystring"} if kind == "form" else {"name": "", "style": "json"}
+    return one
+
+
 def _described_schema(schema: Schema, parameter: Mapping[str, Json]) -> Schema:
     text = plain(parameter.get("description")) or schema.get("description", "")
     values = [parameter.get("example")]
@@ -192,9 +212,15 @@ def _body(context: Context, subject: Subject, cuts: list[Note]) -> Body:
     sent, kind = body.get("required"), media_kind(media_type)
     made.sent = sent is True
     converter = Converter(context.document)
-    schema = converter.root(media.get("schema") or {"type": "string" if kind == "text" else "object"}, ("body_schema",))
+    if kind is None:
+        schema: Schema = {"type": "string", "description": f"The bytes of the body ({media_type}), in Base64."}
+    else:
+        usual = {"type": "string" if kind == "text" else "object"}
+        schema = converter.root(media.get("schema", usual) if kind != "text" else usual, ("body_schema",))
     cuts += converter.notes
     if schema.get("type") != "object" or "properties" not in schema:
+        if kind in ("form", "multipart") and schema.get("type") != "object":
+            raise NotCallable(f"takes {media_type} that is no object; a form has named members")
         if schema.get("type") == "object" and not schema.get("additionalProperties") and sent is not True:
             return made
         if schema.get("type") == "object":
@@ -205,9 +231,13 @@ def _body(context: Context, subject: Subject, cuts: list[Note]) -> Body:
             text = f"The {resource} to {method}, as a list.".replace("_", " ")
         if text:
             schema["description"] = fitted(text, DESCRIPTION_LENGTH[1])
-        if sent is False:
+        if sent is not True:
             made.keys["body_required"] = False
-        made.arguments = [Argument("body", "", schema, sent is not False)]
+        whole = Argument("body", "", schema, required=sent is True)
+        whole.example = (
+            _media_example(context.document, media) if kind == "json" else "ZXhhbXBsZQ==" if kind is None else None
+        )
+        made.arguments = [whole]
         return made
     example, prefix = _media_example(context.document, media), ""
     wrapper, inner = next(iter(schema["properties"].items()))
@@ -227,10 +257,13 @@ def _body(context: Context, subject: Subject, cuts: list[Note]) -> Body:
         pointer = name.replace("~", "~0").replace("/", "~1")
         upstream = f"{prefix or '/'}{pointer}" if prefix or name.startswith("/") else name
         one = Argument("body", upstream, part, name in needed, label=name)
-        if kind == "form" and isinstance(encoding, dict) and isinstance(stated := encoding.get(name), dict):
-            one.mapping = _encoding(stated, part)
+        stated = encoding.get(name) if isinstance(encoding, dict) else None
         if isinstance(example, dict):
             one.example = example.get(name)
+        if kind == "multipart":
+            _as_part(one, converter.files, stated if isinstance(stated, dict) else {})
+        elif kind == "form" and isinstance(stated, dict):
+            one.mapping = _encoding(stated, part)
         made.arguments.append(one)
     if ("body_schema",) in converter.open:
         rest = {"type": "object", "description": "Further members of the body, by name.", "additionalProperties": True}
@@ -249,6 +282,40 @@ def _encoding(stated: Mapping[str, Json], schema: Schema) -> dict[str, Json]:
     return {"style": "json"} if media_kind(str(stated.get("contentType", ""))) == "json" else {}
 
 
+def _as_part(one: Argument, files: Collection[KeyPath], stated: Mapping[str, Json]) -> None:
+    """A member of a multipart form: a file, JSON where the source says so, or whatever its type makes it."""
+    path = ("body_schema", "properties", one.label)
+    media_type = str(stated.get("contentType", "")).partition(",")[0].strip()
+    text = one.schema.get("description", "")
+    if path in files:
+        one.schema, one.example = _file(text, media_type), {"name": "example.txt", "text": "example"}
+    elif (*path, "items") in files:
+        described = {"description": text} if text else {}
+        one.schema = {"type": "array", "items": _file("", media_type), **described}
+        one.example = [{"name": "example.txt", "text": "example"}]
+    else:
+        one.mapping = {"style": "json"} if media_type and media_kind(media_type) == "json" else {}
+        return
+    one.mapping = {"style": "file"}
+
+
+def _file(text: str, media_type: str) -> Schema:
+    """The schema of a file: its name, and its content as text or in Base64."""
+    kind = media_type if "*" not in media_type and media_type else "image/png"
+    return {
+        "type": "object",
+        **({"description": text} if text else {}),
+        "properties": {
+            "name": {"type": "string", "description": "Name of the file, e.g. report.txt."},
+            "text": {"type": "string", "description": "The content of a text file; for any other, use base64."},
+            "base64": {"type": "string", "description": "The content in Base64."},
+            "media_type": {"type": "string", "description": f"Media type of the content, e.g. {kind}."},
+        },
+        "required": ["name"],
+        "additionalProperties": False,
+    }
+
+
 def _media(document: Document, content: Mapping[str, Json]) -> tuple[str, dict[str, Json]]:
     """The best media type that can be sent, and its media type object."""
     usable: dict[str, tuple[str, dict[str, Json]]] = {}
@@ -259,18 +326,20 @@ def _media(document: Document, content: Mapping[str, Json]) -> tuple[str, dict[s
             usable.setdefault("usual", (media_type, media))
         elif kind == "text" and document.resolve(media.get("schema")).get("type", "string") != "string":
             continue  # an object as XML or CSV; only a text that the model writes can be sent
-        elif kind is not None:
-            usable.setdefault(kind, (media_type, media))
-    for word in ("usual", "json", "form", "text"):
+        elif kind is not None or not media_type.startswith("multipart/"):
+            usable.setdefault(kind or "bytes", (media_type, media))
+    for word in ("usual", "json", "form", "multipart", "text", "bytes"):
         if word in usable:
             return usable[word]
-    raise NotCallable(f"takes {', '.join(content)}; only JSON, forms and text can be sent")
+    raise NotCallable(
+        f"takes {', '.join(content)} with named members; these are sent as JSON or as a form, and XML only as one text"
+    )
 
 
 def _format(media_type: str) -> str:
     """The media type as a record has it under body_format."""
     name = media_type.partition(";")[0].strip().lower()
-    if name in (JSON_MEDIA_TYPE, "text/json", "*/*", "application/*"):
+    if name in (JSON_MEDIA_TYPE, "text/json", "*/*", "application/*", "application/*+json"):
         return "json"
     return "form" if name == FORM_MEDIA_TYPE else media_type.strip()
 

@@ -31,6 +31,10 @@ MAX_REFERENCES = 32
 """References in a row that only lead to another reference."""
 
 
+_OTHER_VERBS = ("HEAD", "OPTIONS", "TRACE")
+"""Verbs of OpenAPI that no tool is made of: their answers have no content for a model."""
+
+
 class CannotImport(Exception):
     """Nothing can be imported. The message says what is wrong, where, and what to do."""
 
@@ -168,6 +172,13 @@ class Document:
                     yield Operation(verb, path, operation, self._parameters(item, operation), servers)
                 except Unresolvable as error:
                     yield f"{verb} {path}", str(error)
+
+    def others(self) -> Iterator[tuple[str, str]]:
+        """The path and the verb of each operation that no tool can send."""
+        for path, item in _mapping(self.data.get("paths")).items():
+            if isinstance(item, dict):
+                yield from ((path, verb) for verb in _OTHER_VERBS if isinstance(item.get(verb.lower()), dict))
+                yield from ((path, verb) for verb in _mapping(item.get("additionalOperations")))
 
     def _parameters(self, item: Node, operation: Node) -> tuple[Node, ...]:
         """The parameters of the path and of the operation, which replaces those of equal name and location."""

@@ -93,7 +93,7 @@ def draft(context: Context, subject: Subject) -> Draft:
         _guess(made, "pagination", "from the parameter names; check the sizes and how the last page is recognised")
     if listed:
         made.data["result"] = {"items": answer.items}
-    made.data["example"] = {"arguments": {name: example(one) for name, one in named.items() if one.required}}
+    made.data["example"] = {"arguments": {name: example(one) for name, one in named.items() if one.in_example}}
     made.comments |= _cut_comments(made)
     return made
 
@@ -114,7 +114,7 @@ def _head(made: Draft, context: Context, subject: Subject, *, listed: bool) -> N
     prefix = context.prefixes.get(operation.key, context.prefixes.get("", ""))
     made.data["request"] = f"{operation.verb} {prefix}{operation.template}"
     if place.method not in STANDARD_METHODS:
-        reads = operation.verb == "GET"
+        reads = operation.verb in ("GET", "QUERY")
         made.data["access"] = "read" if reads else "write"
         if operation.verb == "POST":
             _guess(made, "access", "every POST counts as a write; change it to read if it changes nothing upstream")

@@ -37,7 +37,7 @@ from tool_catalog.openapi.responses import Response
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.subjects import Context, NotCallable, Subject
 from tool_catalog.openapi.yaml_text import document as yaml_document
-from tool_catalog.records import SLUG, Records, read_folder
+from tool_catalog.records import SLUG, VERBS, Records, read_folder
 from tool_catalog.yaml_source import Problem
 
 MEMORY = ".imported.json"
@@ -162,6 +162,12 @@ def _operations(
             report.skipped.append((one.key, str(error)))
             continue
         seen.append(Seen(one, found[one.key].items is not None, found[one.key].searched))
+    for path, verb in document.others():
+        if not options.paths or any(_matches(path, pattern) for pattern in options.paths):
+            report.operations += 1
+            report.skipped.append(
+                (f"{verb} {path}", f"is a {verb}; tools send {', '.join(VERBS[:-1])} and {VERBS[-1]}")
+            )
     return seen, found, unasked
 
 

@@ -105,7 +105,7 @@ class Seen:
 
     @property
     def returns_list(self) -> bool:
-        return self.returns_objects and self.operation.verb == "GET"
+        return self.returns_objects and self.operation.verb in ("GET", "QUERY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +247,8 @@ class _Paths:
 
     def _item(self, path: Shape, verb: str, one: Seen) -> str:
         verbs = self.verbs[path]
+        if verb == "QUERY":
+            return "query"
         if verb == "GET":
             if not one.returns_list:
                 return "get"
@@ -265,6 +267,8 @@ class _Paths:
         verbs = self.verbs[path]
         if verb == "GET":
             return "list" if one.returns_list else "get"
+        if verb == "QUERY":
+            return "query"
         if verb == "POST":
             return "query" if one.returns_search else "create"
         if verb == "DELETE":

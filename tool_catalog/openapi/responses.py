@@ -171,7 +171,7 @@ def _answer(document: Document, operation: Operation, schema: Json) -> Response:
         converted["type"] = converted["type"][0]
     if converted and converted.get("type") not in ("object", "array"):
         converted = {"type": "object", "description": converted.get("description", "The answer.")}
-    items = _items(converted, operation) if operation.verb in ("GET", "POST") else None
+    items = _items(converted, operation) if operation.verb in ("GET", "QUERY", "POST") else None
     return Response(
         converted,
         items,

@@ -78,6 +78,8 @@ class Converter:
     notes: list[Note] = field(default_factory=list)
     open: set[KeyPath] = field(default_factory=set)
     """Where the source says in so many words that an object has further members."""
+    files: set[KeyPath] = field(default_factory=set)
+    """Where a value is the content of a file, if the media type of the body has files."""
     _level: int = 0
     _left: int = 0
 
@@ -99,7 +101,8 @@ class Converter:
 
     def _bounded(self, attempt: Callable[[], Schema]) -> Schema:
         for level in range(self.depth, 0, -1):
-            self._level, self._left, self.notes, self.open = level, self.nodes, [], set()
+            self._level, self._left, self.notes = level, self.nodes, []
+            self.open, self.files = set(), set()
             result = attempt()
             if self._left >= 0:
                 break
@@ -134,9 +137,10 @@ class Converter:
 
     def _object(self, merged: Schema, result: Schema, path: KeyPath, above: tuple[str, ...], depth: int) -> None:
         required = merged.get("required", ())
-        properties = {}
+        properties, hidden = {}, False
         for name, part in merged.get("properties", {}).items():
             if self._hidden(part, "readOnly", above):
+                hidden = True
                 continue
             properties[name] = self._input(part, (*path, "properties", name), above, depth + 1)
         if properties:
@@ -148,6 +152,8 @@ class Converter:
             rest = self._input(rest, (*path, "additionalProperties"), above, depth + 1) or True
         if rest is not False and "additionalProperties" in merged:
             self.open.add(path)
+        if hidden and rest is False:
+            rest = True  # what was read may be sent back as it is
         if properties or rest is not True:
             result["additionalProperties"] = rest
 
@@ -160,7 +166,7 @@ class Converter:
                 for index, part in enumerate(merged[key])
                 if (branch := self._input(part, (*path, key, index), above, depth)) not in ({}, {"type": "null"})
             ]
-            tag = merged["discriminator"].get("propertyName") if isinstance(merged.get("discriminator"), dict) else None
+            tag = _tag(merged)
             for branch in branches:
                 if tag in branch.get("properties", {}) and tag not in branch.get("required", ()):
                     branch["required"] = [*branch.get("required", ()), tag]
@@ -198,6 +204,8 @@ class Converter:
                 result[exclusive] = result.pop(bound)
         if merged.get("format") in FORMATS:
             result["format"] = merged["format"]
+        if merged.get("format") == "binary" or ("contentMediaType" in merged and "contentEncoding" not in merged):
+            self.files.add(path)
         if isinstance(pattern := merged.get("pattern"), str):
             if usable_pattern(pattern):
                 result["pattern"] = pattern
@@ -211,7 +219,8 @@ class Converter:
             if "null" in listed(kind) and None not in values:
                 values = [*values, None]
             if len(values) <= ENUM_VALUES:
-                result["enum"] = values
+                result = {key: value for key, value in result.items() if key not in ("format", "pattern")}
+                result["enum"] = values  # which says more exactly what a text looks like
             else:
                 self.notes.append(
                     Note(path, f"{len(values)} allowed values are left out; at most {ENUM_VALUES} are listed")
@@ -267,8 +276,12 @@ class Converter:
         mapping = parent["discriminator"].get("mapping")
         targets = list(mapping.values()) if isinstance(mapping, dict) else []
         named = [one if "/" in str(one) else f"#/components/schemas/{one}" for one in targets]
-        children = dict.fromkeys([*named, *self.document.children(reference)])
-        choice = [{"$ref": child} for child in children if child != reference]
+        family = dict.fromkeys([*named, *self.document.children(reference)])
+        for child in (waiting := list(family)):
+            more = [one for one in self.document.children(child) if one not in family and one != reference]
+            family |= dict.fromkeys(more)
+            waiting += more
+        choice = [{"$ref": child} for child in family if child != reference]
         # The parent itself is one of them, so that what only some children require is not required.
         return {**parent, "anyOf": [{"type": "object"}, *choice], _INHERITED: True} if choice else parent
 
@@ -354,7 +367,7 @@ class Converter:
                 merge_into(united, {**part, "properties": {**part.get("properties", {}), **known, **both}})
                 united["properties"] = {**united.get("properties", {}), **both}
             needed = set.intersection(*(set(as_list(branch.get("required"))) for branch in branches))
-            tag = merged["discriminator"].get("propertyName") if isinstance(merged.get("discriminator"), dict) else None
+            tag = _tag(merged)
             if all(tag in as_dict(branch.get("properties")) for branch in branches):
                 needed.add(tag)
             if merged.get(_INHERITED):  # a child may declare a member of its parent anew
@@ -391,6 +404,12 @@ class Converter:
         kept: Schema = {key: merged[key] for key in ("description", "title") if key in merged}
         cut = self._leaf(kept, kind, path, limit=INNER_DESCRIPTION)
         return {**cut, "items": {}} if "array" in listed(kind) else cut
+
+
+def _tag(schema: Schema) -> Json:
+    """The member that says which alternative a value is, unless one of them is meant without it."""
+    discriminator = as_dict(schema.get("discriminator"))
+    return None if "defaultMapping" in discriminator else discriminator.get("propertyName")
 
 
 def _name(reference: str) -> str:

@@ -74,6 +74,11 @@ class Argument:
         """True for the argument that is the whole body."""
         return self.location == "body" and self.upstream == ""
 
+    @property
+    def in_example(self) -> bool:
+        """Whether the example of the method has it: what is required, and a body that is one argument."""
+        return self.required or (self.whole and "name" not in self.mapping)
+
     def sent_as(self, name: str) -> dict[str, Json]:
         """The entry under "parameters" for the argument `name`. It is {} if the argument is sent under its own name."""
         own_name = {"name": self.upstream} if self.upstream != name and not self.whole else {}

@@ -32,9 +32,11 @@ _FORMATS: Mapping[str, Node] = {
     "csv": {"explode": False},
     "ssv": {"style": "spaceDelimited", "explode": False},
     "pipes": {"style": "pipeDelimited", "explode": False},
+    "tsv": {"style": "tabDelimited", "explode": False},
     "multi": {"explode": True},
 }
-"""collectionFormat -> style and explode. Tabs ("tsv") have no style in OpenAPI 3; such a list is sent with commas."""
+"""collectionFormat -> style and explode. OpenAPI 3 has no style for tabs, nor delimiters outside of queries; the names
+continue its own."""
 
 _FLOWS = {"implicit": "implicit", "password": "password", "application": "clientCredentials"}
 
@@ -132,7 +134,7 @@ class _Reader:
         kept["schema"] = _referring({key: parameter[key] for key in _OF_A_SCHEMA if key in parameter})
         if parameter.get("type") == "array":
             style = _FORMATS.get(str(parameter.get("collectionFormat", "csv")), _FORMATS["csv"])
-            kept |= style if parameter.get("in") == "query" else {}
+            kept |= style if parameter.get("in") == "query" or "style" in style else {}
         return kept
 
     def response(self, response: Json, produces: list[str]) -> Json:

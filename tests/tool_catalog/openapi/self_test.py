@@ -229,7 +229,7 @@ def arguments(tool: Tool, example: Json) -> dict[str, Json]:
         for step in (step.replace("~1", "/").replace("~0", "~") for step in steps):
             value = value.get(step, ...) if isinstance(value, Mapping) else ...
         if value is not ...:
-            found[parameter.argument] = value
+            found[parameter.argument] = {"name": "x", "text": str(value)} if parameter.style == "file" else value
             rest.pop(steps[0], None)
     if whole and rest:
         found[whole] = rest

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from functions.gateway import credentials, paging, requests
 from functions.gateway.credentials import Credential
+from functions.gateway.errors import WrongArguments
 from functions.gateway.requests import UpstreamRequest
 from tests.gateway import loopback
 from tests.gateway.calling import result_of
@@ -111,6 +114,18 @@ class Sent:
                 "events%5B0%5D=in&events%5B1%5D=out&meta%5Ba%5D=1&lines%5B0%5D%5Bsku%5D=x",
             ),
         ),
+        (
+            "sw2_lists GET /routes/{days}",
+            {"id": ["mon", "tue"], "tags": ["a", "b"], "X-Depots": ["N", "S"]},
+            Sent("/routes/mon%7Ctue?tags=a%09b", {"X-Depots": "N S"}),
+        ),
+        (
+            "v32_querystring GET /parcels",
+            {"asked": {"depot": "N", "states": ["in", "out"]}},
+            Sent("/parcels?depot=N&states=in&states=out"),
+        ),
+        ("v32_querystring GET /depots", {"asked": {"depot": "N"}}, Sent("/depots?%7B%22depot%22%3A%22N%22%7D")),
+        ("v32_querystring QUERY /parcels", {"depot": "N"}, Sent("/parcels", JSON, '{"depot":"N"}')),
         # ---- keys of paths
         ("p_query_in_path parcels_parcels_kind_box", {"n": 3}, Sent("/parcels?n=3&kind=box")),
         ("p_query_in_path parcels_parcels_two", {}, Sent("/parcels")),
@@ -132,6 +147,18 @@ class Sent:
             ),
         ),
         ("b_array_q", {"body": "act", "body_body": [1, 2]}, Sent("/parcels/tags?body=act", JSON, "[1,2]")),
+        ("b_any", {"id": "7", "body": [1, "a"]}, Sent("/parcels/7/note", JSON, '[1,"a"]')),
+        ("b_any", {"id": "7", "body": "a"}, Sent("/parcels/7/note", JSON, '"a"')),
+        (
+            "b_lines",
+            {"body": '{"a":1}\n{"a":2}\n'},
+            Sent("/parcels/bulk", {**AUTH, "Content-Type": "application/x-ndjson"}, '{"a":1}\n{"a":2}\n'),
+        ),
+        (
+            "b_bytes",
+            {"id": "7", "body": "aW1hZ2U="},
+            Sent("/labels/7/image", {**AUTH, "Content-Type": "image/png"}, "image"),
+        ),
         ("req_empty_body", {}, Sent("/sync", JSON, "{}")),
         ("req_empty_body", {"mode": "full"}, Sent("/sync", JSON, '{"mode":"full"}')),
         ("optional_body", {}, Sent("/sync")),
@@ -157,6 +184,18 @@ class Sent:
             {"b": {"c": {"d": {"e": {"f": ["x"]}}}}},
             Sent("/deep", JSON, '{"a":{"b":{"c":{"d":{"e":{"f":["x"]}}}}}}'),
         ),
+        (
+            "discr_grandchild",
+            {"kind": "Crate", "edge": 4, "wood": "oak"},
+            Sent("/things", JSON, '{"kind":"Crate","edge":4,"wood":"oak"}'),
+        ),
+        ("discr_grandchild", {"edge": 4}, Sent("/things", JSON, '{"edge":4}')),
+        (
+            "read_only_closed",
+            {"name": "N", "keeper": {"id": "7", "mail": "a@example.com"}},
+            Sent("/depots", JSON, '{"name":"N","keeper":{"id":"7","mail":"a@example.com"}}'),
+        ),
+        ("closed_values", {"at": "now", "bay": 2}, Sent("/parcels?at=now&bay=2")),
         # ---- security
         ("cookie_auth", {}, Sent("/parcels", {"Cookie": "sid=k1"})),
         ("op_security get_single_parcels_parcel", {}, Sent("/parcels")),
@@ -177,6 +216,83 @@ def test_a_call_leaves_as_the_document_says(made: Any, name: str, given: Json, e
     request = found.sent(found.tool(request_line), given)
     body = request.body.decode() if request.body is not None else None
     assert Sent(request.url.removeprefix(BASE), dict(request.headers), body) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "parts"),
+    [
+        (
+            "b_multipart",
+            {
+                "label": {"name": 'a "label".png', "base64": "iVBORw==", "media_type": "image/png"},
+                "photos": [{"name": "1.txt", "text": "é"}, {"name": "2.bin", "base64": "AAE="}],
+                "weight": 3.5,
+                "tags": ["fragile", "up"],
+                "meta": {"k": "v"},
+                "lines": [1, 2],
+            },
+            [
+                ("label", "a %22label%22.png", "image/png", b"\x89PNG"),
+                ("photos", "1.txt", 'text/plain; charset="utf-8"', "é".encode()),
+                ("photos", "2.bin", "application/octet-stream", b"\0\1"),
+                ("weight", None, None, b"3.5"),
+                ("tags", None, None, b"fragile"),
+                ("tags", None, None, b"up"),
+                ("meta", None, "application/json", b'{"k":"v"}'),
+                ("lines", None, "application/json", b"[1,2]"),
+            ],
+        ),
+        (
+            "sw2_lists POST /photos",
+            {"photo": {"name": "a.txt", "text": "x"}, "note": "y\r\n"},
+            [("photo", "a.txt", 'text/plain; charset="utf-8"', b"x"), ("note", None, None, b"y\r\n")],
+        ),
+    ],
+)
+def test_a_multipart_form_has_one_part_for_each_value(made: Any, name: str, given: Json, parts: Json) -> None:
+    """Read back by the parser of the standard library."""
+    document, _, request_line = name.partition(" ")
+    found = made(document)
+    request = found.sent(found.tool(request_line), given)
+    content_type = dict(request.headers)["Content-Type"]
+    message = BytesParser(policy=HTTP).parsebytes(
+        f"Content-Type: {content_type}\r\n\r\n".encode() + (request.body or b"")
+    )
+    assert [
+        (
+            part.get_param("name", header="content-disposition"),
+            part.get_filename(),
+            part["Content-Type"],
+            part.get_payload(decode=True),
+        )
+        for part in message.iter_parts()
+    ] == parts
+
+
+@pytest.mark.parametrize(
+    ("file", "problem"),
+    [
+        ({"name": "a"}, '"label" needs "text" or "base64", and not both'),
+        ({"name": "a", "text": "x", "base64": "eA=="}, '"label" needs "text" or "base64", and not both'),
+        ({"name": "a", "base64": "x"}, '"label" has a "base64" that is not Base64'),
+        (
+            {"name": "a", "text": "x", "media_type": "image/png\r\nX: 1"},
+            '"label" has a "media_type" that is none; write it like "image/png"',
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_sent_is_refused(made: Any, file: Json, problem: str) -> None:
+    found = made("b_multipart")
+    with pytest.raises(WrongArguments) as wrong:
+        found.sent(found.tool(), {"label": file, "weight": 1})
+    assert wrong.value.problems == (problem,)
+
+
+def test_bytes_that_are_not_in_base64_are_refused(made: Any) -> None:
+    found = made("b_bytes")
+    with pytest.raises(WrongArguments) as wrong:
+        found.sent(found.tool(), {"id": "7", "body": "not this"})
+    assert wrong.value.problems == ('"body" is not Base64; it holds the bytes of the body',)
 
 
 # ---- what comes back
@@ -216,6 +332,24 @@ def test_an_operation_on_another_host_gets_no_tool_and_the_reason_is_told(import
     report = imports(INPUTS / "srv_path.yaml")
     reason = "has a server of its own (https://print.example.net/v2); tools never leave the base URL"
     assert report.skipped == [("GET /labels", reason)]
+
+
+@pytest.mark.parametrize(
+    ("name", "skipped"),
+    [
+        (
+            "b_xml",
+            (
+                "POST /parcels",
+                "takes application/xml with named members; these are sent as JSON or as a form, and XML only as "
+                "one text",
+            ),
+        ),
+        ("v32_querystring", ("PURGE /parcels", "is a PURGE; tools send GET, QUERY, POST, PUT, PATCH and DELETE")),
+    ],
+)
+def test_what_no_tool_can_send_is_told_with_the_reason(imports: Import, name: str, skipped: tuple[str, str]) -> None:
+    assert imports(INPUTS / f"{name}.yaml").skipped == [skipped]
 
 
 def test_a_server_of_an_operation_on_the_same_host_keeps_its_path(imports: Import, into: Path) -> None:
