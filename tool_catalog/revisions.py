@@ -19,8 +19,15 @@ class Unreadable(Exception):
 
 
 def sides(old: str, new: str | None, folders: Sequence[Folder], cwd: Path) -> tuple[Documents, Documents]:
-    """What `old` and `new` name. Without `new`: the records of `folders` as they are now. Raises Unreadable."""
-    return _side(old, folders, cwd), _now(folders) if new is None else _side(new, folders, cwd)
+    """What `old` and `new` name. Without `new`: the records as they are now, of the folder that `old` is, otherwise of
+    `folders`, and then only of the integrations in the file that `old` is. Raises Unreadable."""
+    before, path = _side(old, folders, cwd), cwd / old
+    if new is not None:
+        return before, _side(new, folders, cwd)
+    if path.is_dir() and Folder(path).recorded():
+        return before, _now([Folder(path)])
+    after = _now(folders)
+    return before, {name: after[name] for name in after if name in before} if path.exists() else after
 
 
 def _side(named: str, folders: Sequence[Folder], cwd: Path) -> Documents:

@@ -35,8 +35,10 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 
 def _commands(page: Path) -> list[list[str]]:
-    """The words of every `postern` in a page's shell blocks, without comments, pipes and redirections."""
+    """The words of every `postern` in a page's shell and console blocks, without comments, pipes and redirections."""
     lines = "\n".join(_blocks(page, "sh")).splitlines()
+    shown = "\n".join(_blocks(page, "console")).splitlines()
+    lines += [line.removeprefix("$ ") for line in shown if line.startswith("$ ")]
     found = [re.search(r"\$\((postern [^)]*)\)|^(postern [^|>]*)", line) for line in lines]
     return [shlex.split(match[1] or match[2], comments=True) for match in found if match]
 

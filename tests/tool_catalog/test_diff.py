@@ -118,6 +118,18 @@ def test_two_files_or_folders_are_compared_without_git(diff: Diff, edit: Edit, t
         assert change["details"] == [{"text": 'title: "List books" -> "List all books"', "breaking": False}]
 
 
+def test_a_folder_or_a_file_is_compared_with_its_own_records_only(
+    library: Path, edit: Edit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert library.is_relative_to(tmp_path)
+    assert cli.main(["compile", "--into", str(tmp_path)], {}) == 0
+    edit("books.yaml", "title: List books", "title: List all books")
+    for old in (tmp_path, tmp_path / "compiled", tmp_path / "compiled" / "library.json"):
+        capsys.readouterr()
+        assert cli.main(["diff", str(old)], {"POSTERN_CATALOGS": str(tmp_path)}) == 1
+        assert capsys.readouterr().out.splitlines()[0] == "library: 1 changed"
+
+
 def test_what_cannot_be_compared_ends_with_two_and_one_line(
     diff: Diff, edit: Edit, library: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
