@@ -360,10 +360,15 @@ class _Upstream:
         self, tool: Tool, given: Mapping[str, Json], position: Position | None, *, own: bool
     ) -> UpstreamResponse:
         """One request and its answer; `own`: it is the call's own, not one that reads an object beforehand."""
-        request = requests.build(tool, given, self.target.base_url, self.target.context, position)
-        trace_headers = [(name, value) for name, value in self.call.trace.items() if _sendable(value)]
-        headers = (*request.headers, *trace_headers)
-        request = replace(request, headers=headers, account_id=self.target.account_id)
+        request = requests.build(
+            tool,
+            given,
+            self.target.base_url,
+            self.target.context,
+            position,
+            account_id=self.target.account_id,
+            further=[(name, value) for name, value in self.call.trace.items() if _sendable(value)],
+        )
         request = credentials.attach(request, self.catalog.auth, self.target.credential, tool.request.auth)
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -379,8 +384,7 @@ class _Upstream:
             status, sent = failure.upstream_status, failure.sent
             raise
         finally:
-            self._trace = replace(
-                self._trace,
+            self._trace = Trace(
                 requests=self._trace.requests + 1,
                 seconds=self._trace.seconds + clock() - started,
                 status=status,

@@ -8,10 +8,9 @@ two members shows what such a place looks like. Where that fails, members are re
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from json import JSONDecodeError
+from json import JSONDecodeError, JSONDecoder
 from json.decoder import scanstring  # type: ignore[attr-defined]  # part of the module, not of its stubs
 from typing import Any
 
@@ -33,9 +32,11 @@ MAX_LEVELS = 100
 """Levels of objects and arrays that are larger than a window, one within the other."""
 
 
-def loads(text: str, **hooks: Any) -> Any:
-    """What `json.loads` returns with the hooks. Raises JSONDecodeError, and RecursionError beyond MAX_LEVELS."""
-    return decoded(text, json.JSONDecoder(**hooks).scan_once)  # type: ignore[attr-defined]
+def loads(decoder: JSONDecoder, text: str) -> Any:
+    """What `decoder.decode(text)` returns. Raises JSONDecodeError, and RecursionError beyond MAX_LEVELS."""
+    if len(text) <= WINDOW:
+        return decoder.decode(text)
+    return decoded(text, decoder.scan_once)  # type: ignore[attr-defined]
 
 
 def decoded(text: str, scan: Scan, window: int = WINDOW) -> Any:

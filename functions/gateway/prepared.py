@@ -99,6 +99,8 @@ def _form(value: Json) -> str:
 
 def prepare(tool: Tool, config: ServerConfig) -> PreparedTool:
     """The tool as this server shows it; prepared once per process for each set of forced arguments."""
+    if not config.pins and not config.fixed and not config.defaults:
+        return _prepare(_Identity(tool), (), (), b"{}", ())
     return _prepare(
         _Identity(tool),
         tuple(config.pins.items()) if tool.pin else (),

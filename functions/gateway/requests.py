@@ -7,8 +7,8 @@ could still move the path, for an upstream or a proxy that decodes first ("", ".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from functions.gateway import bodies
@@ -75,8 +75,12 @@ def build(
     base_url: str,
     context: Mapping[str, str],
     position: Position | None = None,
+    *,
+    account_id: str = "",
+    further: Iterable[tuple[str, str]] = (),
 ) -> UpstreamRequest:
-    """The request of one call. `context` is the account's; `position` is given for paged tools.
+    """The request of one call. `context` is the account's; `position` is given for paged tools; `further` headers come
+    after the tool's own.
 
     Raises WrongArguments for a path or header value that cannot be sent, and for a path value that neither the
     arguments nor the account's context give.
@@ -126,13 +130,19 @@ def build(
         headers.append(("Cookie", "; ".join(cookies)))
     if tool.request.accept != JSON_MEDIA_TYPE:
         headers.append(("Accept", tool.request.accept))
+    content = None
+    if not problems and (body or tool.request.body_required):
+        content_type, content = bodies.encoded(tool.request.media_type, body)
+        headers.append(("Content-Type", content_type))
     request = UpstreamRequest(
         verb=tool.request.verb,
         origin=f"{base.scheme}://{base.netloc.rpartition('@')[2]}",
         path=base.path.rstrip("/") + path,
         query="&".join(query),
-        headers=tuple(headers),
+        headers=(*headers, *further),
+        body=content,
         safe=tool.access == "read",
+        account_id=account_id,
     )
     if not problems and len(request.url) > MAX_URL_CHARS:
         problems.append(
@@ -141,10 +151,7 @@ def build(
         )
     if problems:
         raise WrongArguments(problems)
-    if not body and not tool.request.body_required:
-        return request
-    content_type, content = bodies.encoded(tool.request.media_type, body)
-    return replace(request, headers=(*headers, ("Content-Type", content_type)), body=content)
+    return request
 
 
 def _value(parameter: Parameter, arguments: Mapping[str, Json], context: Mapping[str, str]) -> Json:

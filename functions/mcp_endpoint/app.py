@@ -147,7 +147,7 @@ class Endpoint:
         except RpcError as error:
             content = protocol.error(error.code, error.message, message.id, error.data)
             return _json(protocol.status(message, error.code), content)
-        content = protocol.result(message, result.members, title=admitted.grant.name, tools=result.tools)
+        content = protocol.result(message, result.members, title=admitted.grant.name, frozen=result.frozen)
         return _json(200, content, result.headers)
 
 

@@ -59,16 +59,16 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """Members of a JSON-RPC result. `tools` is the content of its `tools` array, frozen; `headers` are HTTP's."""
+    """Members of a JSON-RPC result. `frozen` holds further ones as JSON already; `headers` are HTTP's."""
 
     members: dict[str, Json]
-    tools: bytes | None = None
+    frozen: Mapping[str, bytes] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a listing; `next_cursor` is "" on the last one."""
+    """One page of a listing: an array as JSON; `next_cursor` is "" on the last one."""
 
     tools: bytes
     next_cursor: str
@@ -127,7 +127,7 @@ class Methods:
         members: dict[str, Json] = {"nextCursor": page.next_cursor} if page.next_cursor else {}
         if call.modern:
             members |= protocol.cacheable(ttl_ms(visit.grant, visit.now))
-        return MethodResult(members, tools=page.tools)
+        return MethodResult(members, {"tools": page.tools})
 
     async def call_tool(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
         """The call line of the gateway, its failures reported to the model, and one log entry of how it ended."""
@@ -146,16 +146,20 @@ class Methods:
         if isinstance(outcome, Failed):
             log_detail(outcome.failure, visit.request_id)
         written = _written(outcome)
+        encoded = written.encode("utf-8", "replace")
         if self._log is not None:
             caller = _caller(call, visit)
-            seconds, size, key = elapsed() - started, len(written.encode("utf-8", "replace")), token_key(visit.token)
+            seconds, size, key = elapsed() - started, len(encoded), token_key(visit.token)
             self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
             if outcome.trace.status == 401:
                 self._log.needs_reauth(target.account_id, visit.now)
         if isinstance(outcome, UnknownTool):
             raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
         limit = outcome.trace.rate_limit
-        return MethodResult(_members(outcome, written, visit), headers=limit.headers() if limit else {})
+        # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
+        # its own complaint in place of what went wrong.
+        frozen = {"structuredContent": encoded} if isinstance(outcome, Done) else {}
+        return MethodResult(_members(outcome, written, visit), frozen, limit.headers() if limit else {})
 
     def write_refusal(
         self, grant: Grant, refused: PosternError, now: datetime, request_id: str, user_agent: str
@@ -207,7 +211,7 @@ class Listings:
                 size = 0
             pages[-1].append(wire)
             size += len(wire) + 1
-        return tuple(b",".join(page) for page in pages)
+        return tuple(b"[%b]" % b",".join(page) for page in pages)
 
 
 def ttl_ms(grant: Grant, now: datetime) -> int:
@@ -257,7 +261,8 @@ def _written(outcome: Done | Failed | UnknownTool) -> str:
 
 
 def _members(outcome: Done | Failed, written: str, visit: Visit) -> dict[str, Json]:
-    """The CallToolResult: the outcome, the upstream's rate limit, and when the server ends."""
+    """The CallToolResult without its structuredContent: the outcome as text, the upstream's rate limit, and when the
+    server ends."""
     content = [{"type": "text", "text": written}]
     meta: dict[str, Json] = {}
     if outcome.trace.rate_limit is not None:
@@ -269,10 +274,6 @@ def _members(outcome: Done | Failed, written: str, visit: Visit) -> dict[str, Js
             notice = f"This MCP server stops working at {end}; finish or tell the user before then."
             content.append({"type": "text", "text": notice})
     members: dict[str, Json] = {"content": content, "isError": isinstance(outcome, Failed)}
-    if isinstance(outcome, Done):
-        # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
-        # its own complaint in place of what went wrong.
-        members["structuredContent"] = outcome.body
-        if outcome.settled:
-            meta["postern/settled"] = list(outcome.settled)
+    if isinstance(outcome, Done) and outcome.settled:
+        meta["postern/settled"] = list(outcome.settled)
     return members | ({"_meta": meta} if meta else {})

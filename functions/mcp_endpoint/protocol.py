@@ -13,6 +13,7 @@ import base64
 import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from functions.gateway import json_text
 from functions.gateway.errors import INVALID_PARAMS
@@ -162,15 +163,23 @@ def request_id(body: bytes) -> RequestId | None:
     return _id(message) if isinstance(message, dict) else None
 
 
-def result(call: Call, members: Mapping[str, Json], *, title: str, tools: bytes | None = None) -> bytes:
-    """The answer to a call. `tools` is the content of the result's `tools` array, frozen; `title` names the server."""
+def result(
+    call: Call, members: Mapping[str, Json], *, title: str, frozen: Mapping[str, bytes] = MappingProxyType({})
+) -> bytes:
+    """The answer to a call. `frozen` holds members whose values are JSON already; `title` names the server."""
     if call.modern:
         meta = {SERVER_KEY: server_info(title), **members.get("_meta", {})}
         members = {"resultType": "complete", **members, "_meta": meta}
-    encoded = json_text.encode(members)
-    if tools is not None:
-        encoded = b'{"tools":[%b]%b%b' % (tools, b"," if members else b"", encoded[1:])
-    return b'{"jsonrpc":"2.0","id":%b,"result":%b}' % (json_text.encode(call.id), encoded)
+    pieces = [b'{"jsonrpc":"2.0","id":', json_text.encode(call.id), b',"result":']
+    between = b"{"
+    for name, value in frozen.items():
+        pieces += (between, json_text.encode(name), b":", value)
+        between = b","
+    if members:
+        pieces += (between, json_text.encode(members)[1:])
+    else:
+        pieces.append(b"}" if frozen else b"{}")
+    return b"".join((*pieces, b"}"))
 
 
 def error(code: int, message: str, id: RequestId | None = None, data: Json = None) -> bytes:

@@ -315,7 +315,7 @@ def test_a_legacy_result_has_nothing_modern_in_it() -> None:
 def test_frozen_tools_are_put_into_the_result_as_they_are(members: Json) -> None:
     call = _read(legacy("tools/list"))
     assert isinstance(call, Call)
-    answer = json.loads(protocol.result(call, members, title="T", tools=b'{"name":"a"},{"name":"b"}'))
+    answer = json.loads(protocol.result(call, members, title="T", frozen={"tools": b'[{"name":"a"},{"name":"b"}]'}))
     assert answer["result"] == {"tools": [{"name": "a"}, {"name": "b"}], **members}
 
 
