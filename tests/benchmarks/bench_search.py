@@ -4,8 +4,9 @@
 
 Runs the sets in `tests/memory_engine/search/`, and LoCoMo (snap-research/locomo, CC BY-NC 4.0, not part of this
 repository) from the path given. Each turn of LoCoMo is one memory, with one user per conversation. Of each
-conversation every third question with evidence counts, category 5 left out. The baseline is plain SQLite FTS5 with
-porter stemming and 60 stop words, one index per conversation.
+conversation every third question with evidence counts, category 5 left out. The baselines are plain SQLite FTS5 with
+porter stemming, and rank_bm25 (BM25Okapi), both without 60 stop words and with one index per conversation. With the
+packaged model (`make embedder`) the engine is measured with it too.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from functions.memory_engine.engine import Engine
-from functions.memory_engine.settings import EngineSettings
+from functions.memory_engine.search import embeddings, minilm
+from functions.memory_engine.settings import EngineSettings, PackagedModel
 from tests.memory_engine.search import measure
 from tests.memory_engine.search.measure import Question, Set
 
@@ -61,6 +63,26 @@ def locomo(path: Path) -> list[Set]:
     return sets
 
 
+def content_words(text: str) -> list[str]:
+    """The words of a text without stop words; all of them where each is one."""
+    words: list[str] = re.findall(r"\w+", text.lower())
+    return [word for word in words if word not in BASELINE_STOP_WORDS] or words
+
+
+def rank_bm25(texts: Sequence[str]) -> Callable[[str], list[int]]:
+    """Search by the package rank_bm25, with its own constants."""
+    from rank_bm25 import BM25Okapi
+
+    ranking = BM25Okapi([content_words(text) for text in texts])
+
+    def search(query: str) -> list[int]:
+        scores = ranking.get_scores(content_words(query)).tolist()
+        best = sorted(range(len(texts)), key=lambda place: -scores[place])[:DEEPEST]
+        return [place for place in best if scores[place] > 0]
+
+    return search
+
+
 def plain_fts5(texts: Sequence[str]) -> Callable[[str], list[int]]:
     """Search by FTS5's own ranking: an OR of the query's words, stop words left out."""
     connection = sqlite3.connect(":memory:")
@@ -68,9 +90,7 @@ def plain_fts5(texts: Sequence[str]) -> Callable[[str], list[int]]:
     connection.executemany("INSERT INTO t VALUES (?)", [(text,) for text in texts])
 
     def search(query: str) -> list[int]:
-        words = re.findall(r"\w+", query.lower())
-        kept = [word for word in words if word not in BASELINE_STOP_WORDS] or words
-        expression = " OR ".join(f'"{word}"' for word in kept)
+        expression = " OR ".join(f'"{word}"' for word in content_words(query))
         rows = connection.execute(
             "SELECT rowid FROM t WHERE t MATCH ? ORDER BY rank LIMIT ?", (expression, DEEPEST)
         ).fetchall()
@@ -79,11 +99,11 @@ def plain_fts5(texts: Sequence[str]) -> Callable[[str], list[int]]:
     return search
 
 
-def fts5(sets: Iterable[Set]) -> list[list[int]]:
+def baseline(sets: Iterable[Set], index: Callable[[Sequence[str]], Callable[[str], list[int]]]) -> list[list[int]]:
     """For each question the ranks at which its wanted memories were found."""
     found = []
     for one in sets:
-        search, names = plain_fts5(list(one.memories.values())), list(one.memories)
+        search, names = index(list(one.memories.values())), list(one.memories)
         for question in one.questions:
             listed = [names[place] for place in search(question.text)] if re.search(r"\w", question.text) else []
             found.append(measure.ranks(question, listed))
@@ -111,15 +131,38 @@ def run(path: Path | None = None) -> None:
     named = {"multilingual": measure.multilingual(), "everyday paraphrases": [measure.paraphrases()]}
     if path is not None:
         named["LoCoMo"] = locomo(path)
+    engines = {"the engine, no key": EngineSettings()}
+    embeddings.require_numpy()  # first, because numpy reads its number of threads when it is imported
+    if minilm.folder() is None:
+        print("The packaged model is not installed, so it is not measured; `make embedder` installs it.")
+    else:
+        engines["the engine, packaged model"] = EngineSettings(embedder=PackagedModel())
     for name, sets in named.items():
         questions = [question for one in sets for question in one.questions]
-        begun = time.perf_counter()
-        found = engine(sets, EngineSettings())
-        spent = time.perf_counter() - begun
+        found = {"FTS5, porter": baseline(sets, plain_fts5), "rank_bm25": baseline(sets, rank_bm25)}
+        spent = ""
+        for title, settings in engines.items():
+            begun = time.perf_counter()
+            found[title] = engine(sets, settings)
+            spent += f", {title} {time.perf_counter() - begun:.1f} s"
         table(
-            f"{name}: {sum(len(one.memories) for one in sets)} memories, {len(questions)} questions ({spent:.1f} s)",
-            {"FTS5, porter": (fts5(sets), questions), "the engine, no key": (found, questions)},
+            f"{name}: {sum(len(one.memories) for one in sets)} memories, {len(questions)} questions{spent}",
+            {title: (ranks, questions) for title, ranks in found.items()},
         )
+    by_language(measure.read("multilingual.json"), engines)
+
+
+def by_language(titled: list[tuple[str, Set]], engines: dict[str, EngineSettings]) -> None:
+    """Print recall@5 of each language."""
+    sets = [one for _, one in titled]
+    columns = {"FTS5": baseline(sets, plain_fts5), "rank_bm25": baseline(sets, rank_bm25)}
+    columns |= {title.removeprefix("the engine, "): engine(sets, settings) for title, settings in engines.items()}
+    print(f"\nrecall@5 by language\n  {'':<14}{'questions':>10}" + "".join(f"{name:>16}" for name in columns))
+    begin = 0
+    for title, one in titled:
+        part = slice(begin, begin := begin + len(one.questions))
+        shares = [measure.recall(found[part], one.questions, 5) for found in columns.values()]
+        print(f"  {title:<14}{len(one.questions):>10}" + "".join(f"{share:>16.2f}" for share in shares))
 
 
 if __name__ == "__main__":

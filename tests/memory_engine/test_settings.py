@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from functions.memory_engine.settings import EngineSettings, ModelEndpoint, SettingsError
+from functions.memory_engine.settings import EngineSettings, ModelEndpoint, PackagedModel, SettingsError
 
 
 def test_an_empty_environment_is_an_engine_in_memory_that_accepts_any_key() -> None:
@@ -41,6 +41,15 @@ def test_every_name_of_the_environment_is_read() -> None:
     assert (settings.rate_limit_per_minute, settings.latency_ms, settings.failure_rate) == (60, 20, 0.25)
     assert settings.llm == ModelEndpoint("http://127.0.0.1:1/v1", "small", "secret-a")
     assert settings.embedder == ModelEndpoint("http://127.0.0.1:2/v1", "tiny", "", 384, 3.0)
+
+
+def test_the_packaged_model_needs_no_url_and_every_other_model_does() -> None:
+    name = {"POSTERN_MEMORY_EMBEDDER_MODEL": "all-MiniLM-L6-v2"}
+    assert EngineSettings.from_environment(name).embedder == PackagedModel()
+    served = EngineSettings.from_environment({**name, "POSTERN_MEMORY_EMBEDDER_BASE_URL": "http://127.0.0.1:2/v1"})
+    assert served.embedder == ModelEndpoint("http://127.0.0.1:2/v1", "all-MiniLM-L6-v2")
+    with pytest.raises(SettingsError, match="only one is set; only all-MiniLM-L6-v2 needs no URL"):
+        EngineSettings.from_environment({"POSTERN_MEMORY_EMBEDDER_MODEL": "tiny"})
 
 
 def test_no_secret_is_in_the_repr() -> None:

@@ -48,8 +48,10 @@ def search_v3(core: Core, call: Call) -> Answer:
     query = _query(body)
     tree = _parsed(body.get("filters"))
     _scoped(tree)
-    hits = _search(core, body, query, tree, threshold=0.1)
-    return Answer({"results": [_only(body, ranking.shaped(hit, memories.found(hit.row), True)) for hit in hits]})
+    found = _search(core, body, query, tree, threshold=0.1)
+    results = [_only(body, ranking.shaped(hit, memories.found(hit.row), True)) for hit in found.hits]
+    nothing = {} if results else {"message": _nothing_found(core, found.by_meaning)}
+    return Answer({"results": results, "searched_by": _MEANING if found.by_meaning else _WORDS, **nothing})
 
 
 def search_v2(core: Core, call: Call) -> Answer:
@@ -57,7 +59,7 @@ def search_v2(core: Core, call: Call) -> Answer:
     query = _query(body)
     tree = _parsed(body.get("filters"))
     _named_entity(tree, "One of the filters: app_id, user_id, agent_id, run_id is required!")
-    hits = _search(core, body, query, tree, threshold=0.3)
+    hits = _search(core, body, query, tree, threshold=0.3).hits
     return Answer([_only(body, ranking.shaped(hit, memories.found(hit.row, "session_id"), False)) for hit in hits])
 
 
@@ -65,12 +67,27 @@ def search_v1(core: Core, call: Call) -> Answer:
     body = call.fields()
     query = _query(body)
     tree = _top_level(body, "At least one of the filters: agent_id, user_id, app_id, run_id is required!")
-    hits = _search(core, body, query, tree, threshold=0.1)
+    hits = _search(core, body, query, tree, threshold=0.1).hits
     found = [_only(body, ranking.shaped(hit, memories.found(hit.row, "session_id"), False)) for hit in hits]
     return Answer({"results": found, "relations": []} if body.get("output_format") == "v1.1" else found)
 
 
-def _search(core: Core, body: dict[str, Any], query: str, tree: filters.Filter, threshold: float) -> list[ranking.Hit]:
+_WORDS, _MEANING = "words", "meaning and words"
+"""How a search was made: what `searched_by` says."""
+
+
+def _nothing_found(core: Core, by_meaning: bool) -> str:
+    """Which kind of search found nothing, and what may find more."""
+    if by_meaning:
+        return "No memory reached the threshold, by meaning or by words. A lower threshold finds more."
+    why = "this memory has no embedder" if core.settings.embedder is None else "the embedder is down or was not asked"
+    return (
+        f"No memory reached the threshold. The search compared words, their forms and synonyms only, because {why}. "
+        "Other words, or a lower threshold, find more."
+    )
+
+
+def _search(core: Core, body: dict[str, Any], query: str, tree: filters.Filter, threshold: float) -> ranking.Found:
     if filters.uses(tree, "keywords"):
         # Mem0 answers 500 here (its MEM-5746). The engine does too, and adds the reason.
         raise Refusal(500, {"error": "The 'keywords' filter works in list only, not in search; use it with list"})
@@ -78,7 +95,7 @@ def _search(core: Core, body: dict[str, Any], query: str, tree: filters.Filter, 
     top_k = _number(body, "top_k", DEFAULT_TOP_K, 1, MAX_TOP_K)
     minimum = _number(body, "threshold", threshold, 0.0, 1.0)
     where, values = _restricted(body, tree, _reference_day(core, body))
-    hits = ranking.find(
+    found = ranking.find(
         core,
         query,
         (where, values),
@@ -88,8 +105,9 @@ def _search(core: Core, body: dict[str, Any], query: str, tree: filters.Filter, 
         keyword_only=flag(body.get("keyword_search")),
     )
     payload: dict[str, Any] = {name: body[name] for name in ("query", "filters", "top_k", "threshold") if name in body}
-    events.add_search(core, payload, [ranking.shaped(hit, {"id": hit.row["id"]}, False) for hit in hits], started)
-    return hits
+    shown = [ranking.shaped(hit, {"id": hit.row["id"]}, False) for hit in found.hits]
+    events.add_search(core, payload, shown, started)
+    return found
 
 
 def list_v3(core: Core, call: Call) -> Answer:

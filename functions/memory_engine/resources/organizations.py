@@ -191,8 +191,8 @@ def delete_project(core: Core, call: Call) -> Answer:
 
 
 _PROJECT_DATA = (
-    *("vectors", "memory_index", "memories", "words", "word_variants", "history", "entities", "events", "counters"),
-    *("exports", "deliveries", "profile_settings", "profiles", "profile_jobs"),
+    *("vector_codes", "vectors", "memory_index", "memories", "words", "word_variants", "history", "entities", "events"),
+    *("counters", "exports", "deliveries", "profile_settings", "profiles", "profile_jobs"),
 )
 
 

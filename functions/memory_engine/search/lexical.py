@@ -105,7 +105,7 @@ def candidates(
     words that begin with it or differ by a typing error.
     """
     concepts = _concepts(text)
-    narrow = _narrow_scope(connection, scope)
+    narrow = narrow_scope(connection, scope)
     if narrow is not None and narrow[1] <= limit:
         found = _all_matches(connection, concepts, narrow[0], condition, limit)
         return _scored(concepts, found, max(narrow[1], MIN_SCOPE))
@@ -266,7 +266,7 @@ def _rarity(frequency: int, total: int) -> float:
     return math.log(1 + (total - frequency + 0.5) / (frequency + 0.5))
 
 
-def _narrow_scope(connection: sqlite3.Connection, scope: list[list[tuple[str, str]]]) -> tuple[str, int] | None:
+def narrow_scope(connection: sqlite3.Connection, scope: list[list[tuple[str, str]]]) -> tuple[str, int] | None:
     """The smallest group as an index expression, with its number of memories. None when that group is wide too."""
     best: tuple[str, int] | None = None
     for group in scope:

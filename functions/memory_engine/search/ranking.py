@@ -13,8 +13,10 @@ from functions.memory_engine.search import embeddings, filters, lexical
 
 CANDIDATES = 300
 """Memories that are scored for one query; twice `top_k` when that is more."""
-SEMANTIC_WEIGHT, BM25_WEIGHT = 0.7, 0.3
-"""Shares of the base score with an embedder. Without one, the base score is the word score."""
+SEMANTIC_WEIGHT = 0.7
+"""What a semantic similarity of 1 is worth where no word matches. Words and meaning count as two independent reasons:
+the score is what neither of them leaves open. Chosen on the two thirds of LoCoMo's questions that the benchmark leaves
+out; reciprocal ranks found less (docs/benchmarks.md)."""
 NEAR_TIE = 0.03
 """The share of a score by which a newer memory may be worse and still rank before an older one."""
 
@@ -54,6 +56,14 @@ class _Scored:
     bm25: float
 
 
+@dataclass(frozen=True)
+class Found:
+    """`by_meaning` is False without an embedder, while it is down, and where a request asks for words only."""
+
+    hits: list[Hit]
+    by_meaning: bool
+
+
 def find(
     core: Core,
     query: str,
@@ -63,7 +73,7 @@ def find(
     top_k: int,
     threshold: float,
     keyword_only: bool = False,
-) -> list[Hit]:
+) -> Found:
     """The best `top_k` memories that meet the SQL condition, best first, none below `threshold`.
 
     `scope` is `filters.required_entities` of the same condition; it can only narrow the search.
@@ -76,7 +86,8 @@ def find(
         semantic: dict[int, tuple[int, float]] = {}
         if vector is not None:
             met = {item.row for item in found}
-            semantic = embeddings.nearest(core, connection, vector, condition, limit=limit, always=met)
+            narrow = lexical.narrow_scope(connection, scope) is not None
+            semantic = embeddings.nearest(core, connection, vector, condition, narrow=narrow, limit=limit, always=met)
         best = [item for item in _ranked(connection, _fused(found, semantic)) if item.score >= threshold]
         best.sort(key=lambda item: (-item.score, -item.created_at, -item.row))
         del best[top_k:]
@@ -84,7 +95,8 @@ def find(
             best += _newest(connection, condition, {item.row for item in best}, top_k)[: top_k - len(best)]
         rows = _rows(connection, [item.row for item in best])
     named = _names(query, {item.row: rows[item.row]["memory"] for item in best})
-    return [Hit(rows[item.row], item.score, item.semantic, item.bm25, named[item.row]) for item in best]
+    hits = [Hit(rows[item.row], item.score, item.semantic, item.bm25, named[item.row]) for item in best]
+    return Found(hits, vector is not None)
 
 
 def _fused(found: list[lexical.Candidate], semantic: dict[int, tuple[int, float]]) -> list[_Scored]:
@@ -97,7 +109,7 @@ def _fused(found: list[lexical.Candidate], semantic: dict[int, tuple[int, float]
 
 
 def _score(row: int, created_at: int, semantic: float | None, bm25: float) -> _Scored:
-    base = bm25 if semantic is None else SEMANTIC_WEIGHT * semantic + BM25_WEIGHT * bm25
+    base = bm25 if semantic is None else 1 - (1 - SEMANTIC_WEIGHT * semantic) * (1 - bm25)
     return _Scored(row, created_at, base, semantic, bm25)
 
 

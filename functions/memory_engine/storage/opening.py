@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from functions.memory_engine.storage import word_index
 
 APPLICATION_ID = 0x504D454D
 """Marks a SQLite file as an engine file ("PMEM"), so that no other program's file is ever touched."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised with every change of the tables, of `words`, or of `texts.sameness`; older files are upgraded."""
 BUSY_TIMEOUT_SECONDS = 5.0
 """Seconds a statement waits for another process (an export, a backup) before it reports the file as locked."""
@@ -172,7 +172,7 @@ def _prepare(connection: sqlite3.Connection, file: Path | str) -> sqlite3.Connec
     connection.execute("PRAGMA foreign_keys = ON")
     if version == 0:
         connection.executescript(
-            f"BEGIN IMMEDIATE; {_text('schema.sql')} {_text('word_index.sql')}"
+            f"BEGIN IMMEDIATE; {_text('schema.sql')} {_text('word_index.sql')} {_text('vectors.sql')}"
             f" PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
     elif version < SCHEMA_VERSION:
@@ -187,9 +187,9 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     try:
         connection.execute("UPDATE memories SET hash = sameness(memory)")
         connection.execute("DROP VIEW IF EXISTS memory_text")
-        for table in ("memory_terms", "memory_index", "words", "word_variants"):
-            connection.execute(f"DROP TABLE {table}")
-        for statement in re.sub("--.*", "", _text("word_index.sql")).split(";"):
+        for table in ("memory_terms", "memory_index", "words", "word_variants", "vectors", "vector_codes"):
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        for statement in (*_statements("word_index.sql"), *_statements("vectors.sql")):
             connection.execute(statement)
         word_index.rebuild(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -197,6 +197,16 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _statements(name: str) -> Iterator[str]:
+    """The statements of a file one by one. `executescript` would end the transaction."""
+    statement = ""
+    for line in _text(name).splitlines():
+        statement += f"{line}\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _text(name: str) -> str:

@@ -1,5 +1,5 @@
--- The tables of one engine file that are made once. `word_index.sql` adds the word index, which is made again with every
--- new version of it. `vectors` is derived from `memories`; all other tables are the owner's data.
+-- The tables of one engine file that are made once: the owner's data. `word_index.sql` and `vectors.sql` add what is
+-- derived from the memories, and is made again with every new version of it.
 
 CREATE TABLE memories (
   row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -25,10 +25,6 @@ CREATE INDEX memories_run ON memories (run_id, created_at) WHERE run_id IS NOT N
 CREATE INDEX memories_created ON memories (created_at);
 CREATE INDEX memories_hash ON memories (hash);
 CREATE INDEX memories_replaced ON memories (replaced_by) WHERE replaced_by IS NOT NULL;
-
-CREATE TABLE vectors (
-  row INTEGER PRIMARY KEY REFERENCES memories (row) ON DELETE CASCADE, model TEXT NOT NULL, vector BLOB NOT NULL
-);
 
 CREATE TABLE history (
   seq INTEGER PRIMARY KEY,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from functions.memory_engine.engine import Engine
-from functions.memory_engine.search import filters, ranking
+from functions.memory_engine.search import embeddings, filters, ranking
 from functions.memory_engine.work import adding
 
 HERE = Path(__file__).parent
@@ -68,6 +68,8 @@ def searched(engine: Engine, sets: Sequence[Set]) -> list[list[int]]:
             texts = list(one.memories.values())[start : start + 500]
             body = {"messages": [{"role": "user", "content": text} for text in texts], "infer": False, **scope}
             adding.add_verbatim(engine.core, body)
+        while embeddings.embed_missing(engine.core):
+            pass
         by_text = {text: name for name, text in one.memories.items()}
         tree = filters.parse(scope)
         for question in one.questions:
@@ -78,7 +80,7 @@ def searched(engine: Engine, sets: Sequence[Set]) -> list[list[int]]:
                 filters.required_entities(tree),
                 top_k=DEEPEST,
                 threshold=THRESHOLD,
-            )
+            ).hits
             found.append(ranks(question, [by_text[hit.row["memory"]] for hit in hits]))
     return found
 

@@ -230,4 +230,4 @@ def test_nesting_and_size_are_bounded(memory: Bench) -> None:
     answer = memory.call("POST", "/v3/memories/", {"filters": listed}, 400)
     assert answer == {"filters": ["The 'in' lists of the filters hold more than 10000 values; narrow them"]}
     many = {"user_id": {"in": [f"user-{number}" for number in range(10_000)]}}
-    assert memory.call("POST", "/v3/memories/search/", {"query": "tea", "filters": many}) == {"results": []}
+    assert memory.call("POST", "/v3/memories/search/", {"query": "tea", "filters": many})["results"] == []

@@ -101,6 +101,8 @@ def test_a_word_index_of_an_older_version_is_made_again(file: Path) -> None:
     earlier = sqlite3.connect(file)
     earlier.executescript(
         "DROP TABLE memory_terms; DROP TABLE memory_index; DROP TABLE words;"
+        "DROP TABLE vectors; DROP TABLE vector_codes;"
+        "CREATE TABLE vectors (row INTEGER PRIMARY KEY, model TEXT NOT NULL, vector BLOB NOT NULL);"
         "CREATE VIEW memory_text AS SELECT row, memory, '' AS scope FROM memories;"
         "CREATE VIRTUAL TABLE memory_index USING fts5(memory, scope, content='memory_text', content_rowid='row');"
         "CREATE VIRTUAL TABLE memory_terms USING fts5vocab(memory_index, 'row'); CREATE TABLE words (word TEXT);"
@@ -110,5 +112,7 @@ def test_a_word_index_of_an_older_version_is_made_again(file: Path) -> None:
     earlier.close()
     engine = Engine(EngineSettings(path=file))
     found = measure.searched(engine, [measure.Set({"x": "Likes tea"}, [measure.Question("tea", ("x",))])])
+    with engine.core.database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM vector_codes").fetchone()[0] == 0
     engine.close()
     assert found == [[1]]

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import math
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from functions.memory_engine.search import embeddings, filters
 from functions.memory_engine.settings import ModelEndpoint, SettingsError
 from tests.memory_engine.conftest import DEADLINE_SECONDS, Bench, bench, eventually, served
 
@@ -227,6 +229,75 @@ def test_meaning_finds_what_words_do_not(stub: tuple[Models, str]) -> None:
         assert memory.search("cat", keyword_search=True)[0]["score_breakdown"]["semantic"] is None
 
 
+def test_an_empty_answer_says_which_kind_of_search_found_nothing(stub: tuple[Models, str], memory: Bench) -> None:
+    asked = {"query": "animal", "filters": {"user_id": "alice"}, "threshold": 0.9}
+    memory.remember("Miso is my cat")
+    answer = memory.call("POST", "/v3/memories/search/", asked)
+    assert answer["searched_by"] == "words"
+    assert "because this memory has no embedder" in answer["message"]
+    with with_embedder(stub) as by_meaning:
+        by_meaning.remember("Miso is my cat")
+        _embedded(by_meaning, 1)
+        assert by_meaning.call("POST", "/v3/memories/search/", asked) == {
+            "results": [],
+            "searched_by": "meaning and words",
+            "message": "No memory reached the threshold, by meaning or by words. A lower threshold finds more.",
+        }
+        assert "message" not in by_meaning.call("POST", "/v3/memories/search/", {**asked, "threshold": 0.1})
+
+
+def test_a_wide_search_finds_by_codes_what_reading_every_vector_finds(
+    stub: tuple[Models, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Random vectors of 128 dimensions, some of them deleted and changed, in a scope that no index narrows."""
+    numpy = embeddings.require_numpy()
+    drawn = numpy.random.default_rng(7)
+    vectors = drawn.normal(size=(3_000, 128)).astype(numpy.float32)
+    vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
+    with bench(embedder=ModelEndpoint(stub[1], "wide")) as memory:
+        memory.engine.stop()
+        core = memory.engine.core
+        for start in range(0, len(vectors), 500):
+            memory.remember(*(f"memory {number}" for number in range(start, start + 500)), app_id="all")
+
+        def fill(connection: sqlite3.Connection) -> None:
+            for row in connection.execute("SELECT row, memory FROM memories").fetchall():
+                embeddings.keep(connection, "wide", row["row"], row["memory"], vectors[row["row"] - 1])
+            connection.execute("DELETE FROM memories WHERE row % 10 = 3")
+
+        core.database.write(fill)
+        kept = numpy.arange(1, len(vectors) + 1) % 10 != 3
+        tree = filters.parse({"AND": [{"app_id": "all"}, {"NOT": [{"text": {"contains": "memory 77"}}]}]})
+        for narrow in (True, False):
+            for asked in vectors[[0, 2, 999]]:
+                near = asked + 0.05 * drawn.normal(size=128).astype(numpy.float32)
+                near /= numpy.linalg.norm(near)
+                exact = (vectors @ near) * kept
+                with core.database.read() as connection:
+                    found = embeddings.nearest(
+                        core, connection, near, filters.to_sql(tree), narrow=narrow, limit=10, always={5}
+                    )
+                rows = sorted(found, key=lambda row: -found[row][1])
+                assert rows[0] == int(numpy.argmax(exact)) + 1
+                assert len(found) in (10, 11)
+                assert 5 in found
+                assert all(found[row][1] == pytest.approx(max(0.0, exact[row - 1]), abs=2e-3) for row in found)
+
+
+def test_a_deleted_memory_leaves_no_code_behind(stub: tuple[Models, str]) -> None:
+    with with_embedder(stub) as memory:
+        first, _ = memory.remember("Miso is my cat", "I drive to work")
+        _embedded(memory, 2)
+        with memory.engine.core.database.read() as connection:
+            (before,) = connection.execute("SELECT codes FROM vector_codes").fetchone()
+        memory.call("DELETE", f"/v1/memories/{first}/")
+        with memory.engine.core.database.read() as connection:
+            codes, kind = connection.execute("SELECT codes, typeof(codes) FROM vector_codes").fetchone()
+        assert kind == "blob"
+        assert codes == before[:8] + bytes(8) + before[16:]
+        assert before[8:16] != bytes(8) != before[16:24]
+
+
 def test_a_changed_text_gets_a_new_vector(stub: tuple[Models, str]) -> None:
     with with_embedder(stub) as memory:
         (memory_id,) = memory.remember("Miso is my cat")
@@ -246,6 +317,13 @@ def test_while_the_embedder_is_down_words_are_searched_and_semantic_is_null(
         stub[0].embeds = False
         (hit,) = memory.search("cat")
         assert hit["score_breakdown"]["semantic"] is None
+        answer = memory.call("POST", "/v3/memories/search/", {"query": "animal", "filters": {"user_id": "alice"}})
+        assert answer == {
+            "results": [],
+            "searched_by": "words",
+            "message": "No memory reached the threshold. The search compared words, their forms and synonyms only, "
+            "because the embedder is down or was not asked. Other words, or a lower threshold, find more.",
+        }
         assert "searching by words only: the embedder answered 503" in caplog.text
         assert KEY not in caplog.text
 
