@@ -3,6 +3,7 @@
 =========================================  ============================================================================
 `POST /mcp/{token}`                        the endpoint, with and without a slash at the end; never a redirect
 `POST /mcp`                                the same, the token in `Authorization: Bearer` or `X-API-Key`
+`GET` of both, accepting `text/html`       a page for people: how to add the URL to a client, and when it ends
 `OPTIONS` of any path                      204 with CORS headers
 `GET /health`                              200 while the process answers
 `GET /.well-known/openai-apps-challenge`   the text of settings.openai_apps_challenge
@@ -85,9 +86,9 @@ class Endpoint:
             return _preflight()
         match request.path.removesuffix("/").split("/")[1:]:
             case ["mcp", token]:
-                return await self._post(request, token)
+                return self._page(token) if _is_for_people(request) else await self._post(request, token)
             case ["mcp"]:
-                return await self._post(request, None)
+                return self._page("") if _is_for_people(request) else await self._post(request, None)
             case ["health"]:
                 return _json(200, b'{"status":"ok"}')
             case [".well-known", "openai-apps-challenge"] if self.settings.openai_apps_challenge:
@@ -105,6 +106,17 @@ class Endpoint:
             raise errors.Misdirected("This host name is not served here")
         if origin is not None and "*" not in origins and origin not in origins:
             raise errors.Forbidden("This origin is not allowed here")
+
+    def _page(self, token: str) -> Response:
+        """The page of a token. Raises Unavailable while the store cannot be read."""
+        from functions.mcp_endpoint.page import page  # late: no client asks for it
+
+        try:
+            return page(admission.admit(admission.presented(token, "", ""), self.store, self.clock()).grant)
+        except NotAdmitted as refused:
+            return page(refused.grant)
+        except errors.NotFound:
+            return page(None)
 
     async def _post(self, request: Request, path_token: str | None) -> Response:
         """From a request at the endpoint to its answer: every refusal in its order, then the method."""
@@ -149,6 +161,11 @@ class Endpoint:
             return _json(protocol.status(message, error.code), content)
         content = protocol.result(message, result.members, title=admitted.grant.name, frozen=result.frozen)
         return _json(200, content, result.headers)
+
+
+def _is_for_people(request: Request) -> bool:
+    """True for the request of a browser. MCP clients never accept HTML."""
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "").lower()
 
 
 def _preflight() -> Response:
