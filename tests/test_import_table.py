@@ -45,6 +45,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "functions.admin_api": ("functions.admin_api", "functions.gateway", "functions.stores", "tool_catalog.catalog"),
     "functions.purge": (
         "functions.purge",
+        "functions.admin_api.accounts.item",
+        "functions.admin_api.aws",
         "functions.admin_api.servers.item",
         "functions.gateway",
         "functions.stores",
@@ -77,6 +79,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.memory_engine.app",
         "functions.memory_engine.settings",
         "functions.memory_engine.storage.opening",
+        "functions.purge",
         "functions.stores",
         "tool_catalog.folders",
         "tool_catalog.live",

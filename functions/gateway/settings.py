@@ -15,10 +15,18 @@ class SettingsError(Exception):
 
 
 def _setting(
-    default: Any, help_text: str, *, least: int | None = None, most: int | None = None, valid: Sequence[str] = ()
+    default: Any,
+    help_text: str,
+    *,
+    least: int | None = None,
+    most: int | None = None,
+    valid: Sequence[str] = (),
+    secret: bool = False,
 ) -> Any:
-    """A field with its help, and what is valid: a range for a number, or the only texts that are taken."""
-    return field(default=default, metadata={"help": help_text, "least": least, "most": most, "valid": tuple(valid)})
+    """A field with its help, and what is valid: a range for a number, or the only texts that are taken. A secret stays
+    out of the repr."""
+    metadata = {"help": help_text, "least": least, "most": most, "valid": tuple(valid)}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,12 @@ class Settings:
     schedule_group: str = _setting("", "EventBridge Scheduler group for exact purges; empty: none are made")
     schedule_role_arn: str = _setting("", "role that a schedule assumes to invoke the purge function")
     purge_function_arn: str = _setting("", "function that a schedule invokes")
+    webhook_url: str = _setting("", "where notices of what ends are sent; empty: none are")
+    webhook_secret: str = _setting("", "secret that signs them: whsec_ and base64", secret=True)
+    webhook_secret_id: str = _setting("", "Secrets Manager id of that secret, in place of it")
+    webhook_lead_hours: int = _setting(
+        24, "hours before its expiry at which a server counts as expiring soon", least=1, most=720
+    )
     environment: str = _setting("local", "name of the deployment, for logs and metrics")
 
     # Who may come in.

@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app as create_admin_api
 from functions.gateway.audit import Audit
-from functions.gateway.settings import Settings
+from functions.gateway.settings import Settings, SettingsError
 from functions.gateway.upstream import Sender
 from functions.local import first_server, state_file
 from functions.local.call_file import CallFile
@@ -39,6 +39,8 @@ from functions.mcp_endpoint.methods import Methods
 from functions.memory_engine.app import create_app as create_memory_engine
 from functions.memory_engine.settings import EngineSettings
 from functions.memory_engine.storage.opening import DatabaseUnavailable
+from functions.purge.notices import round_of
+from functions.purge.webhook import Webhook
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import StoreError
@@ -50,7 +52,7 @@ PORT = 8765
 """Where `postern serve` listens by default. A fixed port keeps a pasted URL valid."""
 
 SWEEP_SECONDS = 30
-"""How often expired items are removed: within the minute that the schedules of a deployment keep too."""
+"""How often expired items are removed and notices are sent: within the minute that a deployment keeps too."""
 
 RELOAD_SECONDS = 1.0
 """How often the files of your own catalogues are looked at. A change is served after two looks."""
@@ -215,8 +217,12 @@ def _compose(
     catalogs: LiveCatalogs,
     tell: Callable[[str], None],
 ) -> ASGIApp:
-    """Both planes and the memory as one app."""
+    """Both planes and the memory as one app. Raises LocalError for a webhook that cannot be used."""
     sender = Sender(settings)
+    try:
+        webhook = Webhook.of(settings, settings.webhook_secret, sender, clock) if settings.webhook_url else None
+    except SettingsError as error:
+        raise LocalError(str(error)) from error
     audit = Audit(settings, log, log.stream)
     methods = Methods(settings, sender, audit, load_catalog=catalogs.load)
     data_plane = Endpoint(settings=settings, store=store, methods=methods, clock=clock)
@@ -235,6 +241,9 @@ def _compose(
     async def lifespan() -> AsyncIterator[None]:
         async with memory.router.lifespan_context(memory):
             tasks = [asyncio.create_task(_sweep(store, clock))]
+            if webhook is not None:
+                lead = timedelta(hours=settings.webhook_lead_hours)
+                tasks.append(asyncio.create_task(_notify(store, webhook, clock, lead)))
             if catalogs.own:
                 tasks.append(asyncio.create_task(_reload(catalogs, tell)))
             try:
@@ -257,6 +266,16 @@ async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:
             await asyncio.to_thread(store.trim, layout.LOG, MAX_TABLE_BYTES)
         except StoreError as error:  # the next round tries again
             logger.warning("expired items could not be removed: %s", error)
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _notify(store: SqliteStore, webhook: Webhook, clock: Callable[[], datetime], lead: timedelta) -> None:
+    """Send the webhook what it is to hear, as the purge function does in a deployment."""
+    while True:
+        try:
+            await round_of(store, webhook.send, clock(), lead)
+        except StoreError as error:  # the next round tries again
+            logger.warning("notices could not be sent: %s", error)
         await asyncio.sleep(SWEEP_SECONDS)
 
 

@@ -1,18 +1,24 @@
-"""The Lambda handler of the purge function, which one-time schedules start."""
+"""The Lambda handler of the purge function: one-time schedules purge a server, a rate schedule sends notices."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings, SettingsError
+from functions.gateway.upstream import Sender
+from functions.purge.notices import round_of
 from functions.purge.purge import purge
 from functions.stores.dynamodb import DynamoStore
 from functions.stores.store import Store
+
+NOTICES = {"send": "notices"}
+"""The event of the schedule that sends notices."""
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +34,33 @@ logging.getLogger().setLevel(_settings.log_level)
 _store = _open(_settings)
 
 
-def handler(event: Mapping[str, Any], _context: object) -> dict[str, str]:
+def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
     """On an exception Lambda retries twice, then sends the event to the dead-letter queue."""
     now = datetime.now(UTC)
+    if event == NOTICES:
+        taken = asyncio.run(_send_notices(now))
+        logger.info("%d notices were sent at %s", taken, write_time(now))
+        return {"sent": taken}
     outcome = purge(event, _store, now)
     logger.info("server %s: %s at %s", event["server_id"], outcome, write_time(now))
     return {"server_id": event["server_id"], "outcome": outcome}
+
+
+async def _send_notices(now: datetime) -> int:
+    from functions.purge.webhook import Webhook  # late: a purge sends nothing
+
+    sender = Sender(_settings)
+    try:
+        webhook = Webhook.of(_settings, _secret(), sender, lambda: datetime.now(UTC))
+        return await round_of(_store, webhook.send, now, timedelta(hours=_settings.webhook_lead_hours))
+    finally:
+        await sender.close()
+
+
+def _secret() -> str:
+    if not _settings.webhook_secret_id:
+        return _settings.webhook_secret
+    from functions.admin_api.aws import aws_client
+
+    secret: str = aws_client("secretsmanager").get_secret_value(SecretId=_settings.webhook_secret_id)["SecretString"]
+    return secret

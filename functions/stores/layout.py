@@ -17,6 +17,9 @@ SERVERS = "SERVERS#"
 SERVER_NAMES = "SERVER_NAMES#"
 """How the partitions of the names of servers begin; the account is behind it."""
 
+NOTICES = "NOTICES"
+"""Partition of what the webhook of the deployment is to hear."""
+
 LOG = "LOG#"
 """How the partitions of log entries begin; the UTC day is behind the last `#`."""
 

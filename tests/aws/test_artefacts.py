@@ -82,7 +82,9 @@ def test_no_function_carries_another_plane_the_memory_engine_or_a_test(built: Bu
         "purge": {"purge", "admin_api", "gateway", "stores"},
     }
     borrowed = (built.function("purge") / "functions" / "admin_api").rglob("*.py")
-    assert {path.name for path in borrowed} == {"__init__.py", "item.py"}, "the purge function reads a server, no more"
+    assert {path.name for path in borrowed} == {
+        *("__init__.py", "item.py", "names.py", "aws.py"),
+    }, "the purge function reads a server and an account, no more"
     for name in rooms:
         assert not (built.function(name) / "tests").exists()
         assert not list(built.function(name).rglob("records"))

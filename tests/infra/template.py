@@ -38,7 +38,9 @@ def load(path: Path = ROOT / "template.yaml") -> Json:
 
 
 def statements(template: Json, role: str) -> list[Json]:
-    """Every statement of a role's policies."""
+    """Every statement of a role's policies, or of one policy that stands for itself."""
+    if template["Resources"][role]["Type"] == "AWS::IAM::Policy":
+        return list(template["Resources"][role]["Properties"]["PolicyDocument"]["Statement"])
     policies = template["Resources"][role]["Properties"]["Policies"]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.servers.item import LiveToken, ServerItem
 from functions.gateway.audit import Audit
 from functions.gateway.call_limits import CallRate
 from functions.gateway.grants import ServerConfig, write_time
 from functions.mcp_endpoint.methods import Methods
+from functions.purge.notices import Notice, round_of
 from functions.purge.purge import purge
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
@@ -79,6 +82,7 @@ EVERY_KEY = [
     layout.account_state("acc_1"),
     Key(layout.log("acc_1", "2026-11-21")),
     layout.idempotency("acc_1", "d"),
+    Key(layout.NOTICES),
 ]
 
 
@@ -121,6 +125,33 @@ def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
     assert allowed("McpEndpointRole", "dynamodb:UpdateItem") == writes
     for action in ("PutItem", "DeleteItem", "Query", "Scan", "BatchWriteItem", "ConditionCheckItem"):
         assert allowed("McpEndpointRole", f"dynamodb:{action}") == set()
+
+
+def test_the_policy_of_notices_allows_all_that_a_round_does_and_nothing_else(store: SqliteStore) -> None:
+    guarded = Guarded(store, "NoticesPolicy")
+    bench = Bench(store)
+    now, seen = bench.clock.now, []
+    account = AccountItem("acc_1", "mem0", "a", "https://api.example.com", {}, {}, b"", b"", now, now, now)
+    tokens = (LiveToken("d", None),)
+    server = ServerItem("srv_1", "acc_1", "s", {}, ServerConfig(), now, "tok_root", now, now, tokens, now, 1)
+    later = replace(server, id="srv_2", name="later", expires_at=now + timedelta(hours=1))
+    state = {"status": "needs_reauth", "at": write_time(now)}
+    store.write([Put(layout.account("acc_1"), account.to_json()), Put(layout.account_state("acc_1"), state)])
+    store.write([server.put(if_version=0), later.put(if_version=0)])
+
+    async def send(notice: Notice) -> bool:
+        seen.append(notice.type)
+        return True
+
+    assert asyncio.run(round_of(guarded, send, now, timedelta(days=1))) == 2
+    store.write([Delete(layout.server("acc_1", "srv_2"))])
+    assert asyncio.run(round_of(guarded, send, now, timedelta(days=1))) == 0
+    assert sorted(seen) == ["account.needs_new_credential", "server.expired"]
+    assert guarded.used == {"ACCOUNTS", "SERVERS#*", "STATE#*", "NOTICES"}
+    assert allowed("NoticesPolicy", "dynamodb:UpdateItem") == {"NOTICES"}
+    assert allowed("NoticesPolicy", "dynamodb:DeleteItem") == {"NOTICES"}
+    for action in ("GetItem", "PutItem", "Scan"):
+        assert allowed("NoticesPolicy", f"dynamodb:{action}") == set()
 
 
 def test_the_purge_function_may_do_all_that_it_does_and_touch_nothing_else(store: SqliteStore) -> None:
