@@ -27,7 +27,7 @@ def documented_answer(record: MethodRecord, place: Place, expander: Expander, ga
         for name in getattr(result, key):
             if names and name not in names:
                 gate.report(where.at(key), f'"{name}" is in no object of response_schema')
-    for key in ("map", "items", "sort"):
+    for key in ("map", "items", "sort", "distinct", "newest_first"):
         if (expression := getattr(result, key)) is not None:
             gate.jmespath(where.at(key), expression)
     if result.map is None:
@@ -59,8 +59,9 @@ def output_schema(record: MethodRecord, method: str, answer: Schema, place: Plac
     if result.items is None:
         if enveloped:
             gate.report(place.at("result"), 'missing key "items": JMESPath to the array of records ("@" = the answer)')
-        if result.sort is not None:
-            gate.report(place.at("result", "sort"), 'needs "items"')
+        for key in ("sort", "distinct", "newest_first"):
+            if getattr(result, key) is not None:
+                gate.report(place.at("result", key), 'needs "items"')
         return schemas.wrapped(schemas.output(answer)) if kind == "array" else schemas.output_root(answer)
     where = place.at("result", "items")
     if not _DOTTED.fullmatch(result.items):

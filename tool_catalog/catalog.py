@@ -163,6 +163,9 @@ class Result:
     `items`           JMESPath to the array that is the point of the answer ("results", "@"); it makes the tool
                       list-like: `fields`, `max_tokens` and the caps work on these items.
     `sort`            JMESPath over one item; items are put in ascending order of it.
+    `distinct`        JMESPath over one item; an item with the text of an earlier one is left out, and counted.
+    `newest_first`    JMESPath over one item; the items that fit are shown in descending order of it. Which ones fit is
+                      decided by the order in which they came.
     `fields`          an example of the `fields` argument, made of the first members of an item; None where the tool
                       does not take that argument.
     """
@@ -172,6 +175,8 @@ class Result:
     map: str | None = None
     items: str | None = None
     sort: str | None = None
+    distinct: str | None = None
+    newest_first: str | None = None
     fields: str | None = None
 
 

@@ -141,6 +141,8 @@ class ResultRecord(Strict):
     response_schema: Schema | None = None
     items: str | None = None
     sort: str | None = None
+    distinct: str | None = None
+    newest_first: str | None = None
     fields: bool = True
     max_tokens: Annotated[int, pydantic.Field(ge=1)] | None = None
 

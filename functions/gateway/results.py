@@ -87,14 +87,16 @@ def _list(
     objects, position, after = answer.objects or [], answer.position, answer.after
     if tool.result.sort is not None:
         objects = _sorted(tool, objects)
+    objects, repeated = _distinct(tool, objects)
     caps = Caps(settings.max_string_chars, settings.max_array_items)
     skip = position.skip if position is not None else 0
     due = max(0, len(objects) - skip)
     window = _projected(tool, objects[skip : skip + caps.arrays], projection)
-    limit, how = _budget(tool, arguments, settings), _how(tool, arguments)
+    limit, how = _budget(tool, arguments, settings) - (size({OURS: repeated}) if repeated else 0), _how(tool, arguments)
     others, cut = _others(tool, answer.document, limit, caps, how)
 
     def body(kept: Json, following: Position | None) -> dict[str, Json]:
+        kept = _newest_first(tool, kept)
         if not tool.enveloped:
             return {**others, _member(tool, answer.document): kept}
         return {
@@ -111,7 +113,7 @@ def _list(
         and len(window) == due
         and size(body(found.value, after)) <= limit
     ):
-        return body(found.value, after), cut
+        return body(found.value, after) | ({OURS: repeated} if repeated else {}), cut
     rest = replace(position, skip=skip + due) if position else None
     empty = max(size(body([], place)) for place in (after, rest))
     left = limit - empty - size(_note(_FULL, f"{NEXT}; {how}"))
@@ -126,7 +128,8 @@ def _list(
     if cut.items and position is not None:
         after = replace(position, skip=skip + len(kept))
         how = f"{NEXT}; {how}"
-    return ({**body(kept, after), **_note(cut, how)} if cut else body(kept, after)), cut
+    ours = (_note(cut, how)[OURS] if cut else {}) | repeated
+    return body(kept, after) | ({OURS: ours} if ours else {}), cut
 
 
 def check_documented(prepared: PreparedTool, body: Mapping[str, Json], status: int) -> None:
@@ -158,6 +161,32 @@ def _sorted(tool: Tool, objects: list[Json]) -> list[Json]:
         return (2, 0, "") if found is None else (1, 0, str(found))
 
     return sorted(objects, key=key)
+
+
+def _distinct(tool: Tool, objects: list[Json]) -> tuple[list[Json], dict[str, Json]]:
+    """The objects without those whose text an earlier one has, and the member of the result that counts the latter.
+
+    Texts are equal without regard to case, spaces and closing punctuation.
+    """
+    if tool.result.distinct is None:
+        return objects, {}
+    first: dict[str, Json] = {}
+    for place, entry in enumerate(objects):
+        found = look_up(tool.result.distinct, entry)
+        first.setdefault(_plain(found) if isinstance(found, str) else str(place), entry)
+    left_out = len(objects) - len(first)
+    return list(first.values()), {"duplicates_left_out": left_out} if left_out else {}
+
+
+def _plain(text: str) -> str:
+    return " " + " ".join(text.casefold().split()).rstrip(" .!?。！？")
+
+
+def _newest_first(tool: Tool, kept: Json) -> Json:
+    """The objects in descending order of the catalogue's expression, those without a text there last."""
+    if tool.result.newest_first is None:
+        return kept
+    return sorted(kept, key=lambda entry: str(look_up(tool.result.newest_first, entry) or ""), reverse=True)
 
 
 def _projected(tool: Tool, objects: list[Json], projection: Fields | None) -> list[Json]:

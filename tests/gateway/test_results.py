@@ -53,6 +53,32 @@ def shaped(
     return body
 
 
+CONTEXT = tool(
+    "GET",
+    "/",
+    Parameter("result", "max_tokens", "max_tokens", value=100),
+    name="context",
+    method="context",
+    result=Result(items="results", distinct="text", newest_first="at"),
+)
+
+
+def test_what_fits_is_chosen_in_the_order_that_came_and_shown_newest_first() -> None:
+    texts = ["Lives in Porto.", "Likes tea", " lives  in porto", "Works at NASA.", "likes TEA!", "Has a cat."]
+    records = [{"at": f"2026-11-0{9 - n}", "text": text} for n, text in enumerate(texts)]
+    records[1]["at"] = "2026-12-01"
+    body = shaped([*records, {"text": "Undated."}, {"text": None}], CONTEXT, Settings(), max_tokens=1_000)
+    assert [record["text"] for record in body["results"]] == [
+        *("Likes tea", "Lives in Porto.", "Works at NASA.", "Has a cat.", "Undated.", None)
+    ]
+    assert body["_postern"] == {"duplicates_left_out": 2}
+    longer = [{**record, "text": record["text"] + " x" * 40} for record in records]
+    few = shaped(longer, CONTEXT, Settings(), max_tokens=160)
+    assert [record["at"] for record in few["results"]] == ["2026-12-01", "2026-11-09", "2026-11-07"]
+    assert few["_postern"]["truncated"]["items_left_out"] > 0
+    assert shaped(records[:2], CONTEXT) == {"results": [records[1], records[0]]}
+
+
 def test_an_answer_within_the_caps_is_handed_on_whole() -> None:
     records = [{"id": n} for n in range(3)]
     assert shaped(records) == {"result": records, "next_cursor": None, "result_count": 3}
