@@ -32,6 +32,7 @@ from functions.gateway import (
 from functions.gateway.answers import Answer
 from functions.gateway.collector import collector
 from functions.gateway.errors import CallLimited, LostResult, OutsidePins, ToolFailure, UpstreamRefused, WrongArguments
+from functions.gateway.expressions import Fields
 from functions.gateway.grants import Target
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
@@ -175,8 +176,8 @@ async def _outcome(
         admit()
         settled = settle.arguments(prepared, call.arguments)
         pinned = _checked_and_pinned(prepared, target, settled.arguments)
-        position = _position(prepared.tool, pinned)
-        projection = results.fields(prepared.tool, pinned)
+        position = _position(prepared, settled.arguments, pinned)
+        projection = _projection(prepared, settled.arguments, pinned)
         await _check_objects(upstream, prepared.tool, target, pinned)
         answer = await _answer(upstream, prepared.tool, pinned, position)
         answer = _within_pins(prepared.tool, target, answer)
@@ -215,11 +216,27 @@ def _checked_and_pinned(prepared: PreparedTool, target: Target, given: Mapping[s
         # Pinned ids are put in later, so on a pinned server the record's rules would report false problems here.
         rules = () if target.config.pins else arguments.check_record_rules(prepared, given)
         raise _wrong(prepared, target, given, [*rules, *problems])
-    pinned = _pinned(prepared, target, given)
+    try:
+        pinned = _pinned(prepared, target, given)
+    except OutsidePins as refusal:
+        raise _with_a_way(prepared, target, given, refusal) from None
     problems = arguments.check_record_rules(prepared, pinned)
     if problems:
         raise _wrong(prepared, target, given, problems)
     return pinned
+
+
+def _with_a_way(prepared: PreparedTool, target: Target, given: Mapping[str, Json], refusal: OutsidePins) -> OutsidePins:
+    """The refusal with the call that works: without the ids that the server fills in. A call that destroys something
+    was meant for other objects, so none is suggested for it."""
+    if prepared.tool.destructive:
+        return refusal
+    without = pins.without(prepared.tool, target.config.pins, given)
+    try:
+        _pinned(prepared, target, without)
+    except OutsidePins:
+        return refusal
+    return OutsidePins(refusal.message, corrected=corrected.checked(prepared, without))
 
 
 def _wrong(
@@ -241,16 +258,26 @@ def _pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -
     return pins.apply(prepared.tool, target.config.pins, merged, write_ids=target.config.write_ids)
 
 
-def _position(tool: Tool, given: Mapping[str, Json]) -> Position | None:
+def _position(prepared: PreparedTool, given: Mapping[str, Json], pinned: Mapping[str, Json]) -> Position | None:
     try:
-        return paging.start(tool, given)
+        return paging.start(prepared.tool, pinned)
     except paging.BadCursor:
+        without = {name: value for name, value in given.items() if name != "next_cursor"}
         raise WrongArguments(
             [
                 '"next_cursor" was not issued by this tool; pass back the next_cursor of the previous answer '
                 "unchanged, or leave it out to start from the first page"
-            ]
+            ],
+            corrected.checked(prepared, without),
         ) from None
+
+
+def _projection(prepared: PreparedTool, given: Mapping[str, Json], pinned: Mapping[str, Json]) -> Fields | None:
+    try:
+        return results.fields(prepared.tool, pinned)
+    except WrongArguments as wrong:
+        example = {**given, "fields": prepared.tool.result.fields}
+        raise WrongArguments(wrong.problems, corrected.checked(prepared, example)) from None
 
 
 async def _check_objects(upstream: _Upstream, tool: Tool, target: Target, given: Mapping[str, Json]) -> None:

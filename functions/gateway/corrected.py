@@ -6,21 +6,33 @@ by the code that checks a call before it is shown; only placeholders need not fi
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from functions.gateway import json_text
+from functions.gateway import json_text, meant
 from functions.gateway.json_text import Json
+from functions.gateway.pins import dialects
 from functions.gateway.prepared import PreparedTool
-from functions.gateway.settle import SIZES, kinds, own_name
+from functions.gateway.settle import FIRST_PAGE, SIZES, kinds, own_name, plain
 from functions.gateway.wording import closest
+from tool_catalog.catalog import PinFilter
 
 MAX_MISTAKES = 20
 """Mistakes that are corrected one after the other, each checked anew; a call with more is not worth a correction."""
 
-SHAPING = ("fields", "max_tokens", *SIZES)
+SHAPING = (
+    *("fields", "max_tokens", *SIZES, "version", "api_version", "output_format", "format", "verbose", "pretty"),
+    *("async_mode", "stream", "timeout", "page_number"),
+)
 """Arguments that shape a result: without them a call does the same. Any other may say which objects are meant."""
+
+OURS = ("fields", "max_tokens", "limit", "next_cursor")
+"""Arguments that every list has: no other name is taken for one of them, except as settle.py does."""
+
+SURE = 0.85
+"""How alike an option must be to be taken for the one that was meant, from 0 to 1: one letter of a word."""
 
 MAX_CHARS = 800
 """Characters of a corrected call; a longer one would bury the problems."""
@@ -50,6 +62,12 @@ def arguments(
     return text if len(text) <= MAX_CHARS and correction.arguments != given else None
 
 
+def checked(prepared: PreparedTool, arguments: Mapping[str, Json]) -> str | None:
+    """The arguments as JSON, where the schema finds nothing in them and they are short enough."""
+    text = json_text.spaced(arguments)
+    return text if len(text) <= MAX_CHARS and prepared.validator.is_valid(arguments) else None
+
+
 class _Correction:
     """Arguments on their way to a call that works, and the places in them that hold placeholders."""
 
@@ -70,20 +88,43 @@ class _Correction:
         return False
 
     def completed(self, refused: Callable[[Mapping[str, Json]], bool]) -> bool:
-        """Write operators without "$", or add an argument of the tool's example as a placeholder. False where the call
-        would still be refused."""
-        plain = _without_dollar(self.arguments)
-        if plain != self.arguments:
-            self.arguments = plain
-            return not refused(plain) and self.fits()
-        for name in self.prepared.tool.example:
-            if name in self.arguments or name not in self.prepared.accepted["properties"]:
-                continue
-            self.arguments[name] = self._placeholder((name,))
-            if not refused(self.arguments) and self.fits():
+        """Write a filter as its dialect wants it, or put in what the tool's example has. False where the call would
+        still be refused."""
+        for attempt in (self._without_dollar, self._in_dialect, *self._with_examples()):
+            before, marked = copy.deepcopy(self.arguments), set(self.marked)
+            if attempt() and not refused(self.arguments) and self.fits():
                 return True
-            del self.arguments[name]
+            self.arguments, self.marked = before, marked
         return False
+
+    def _without_dollar(self) -> bool:
+        """Take "$" from the names at any depth, e.g. from $gte in a filter whose inner conditions have no schema."""
+        self.arguments = _without_dollar(self.arguments)
+        return True
+
+    def _in_dialect(self) -> bool:
+        pin = self.prepared.tool.pin
+        given = self.arguments.get(pin.argument) if isinstance(pin, PinFilter) else None
+        if not isinstance(pin, PinFilter) or not isinstance(given, dict):
+            return False
+        self.arguments[pin.argument] = dialects.named(pin.dialect).mended(given)
+        return True
+
+    def _with_examples(self) -> Iterator[Callable[[], bool]]:
+        """For each argument of the example: its placeholder where it is missing, or its members where the caller's
+        object lacks them or has no use of them."""
+        example, accepted = self.prepared.tool.example, self.prepared.accepted["properties"]
+        for name in example:
+            if name not in accepted:
+                continue
+            if name not in self.arguments:
+                yield lambda name=name: self._put((name,), self._placeholder((name,)))  # type: ignore[misc]
+            elif isinstance(example[name], dict) and isinstance(self.arguments[name], dict):
+                yield lambda name=name: self._merged(name)  # type: ignore[misc]
+
+    def _merged(self, name: str) -> bool:
+        marked = self._placeholder((name,))
+        return isinstance(marked, dict) and self._put((name,), {**self.arguments[name], **marked})
 
     def _excused(self, error: Any) -> bool:
         path: Path = tuple(error.instance_path)
@@ -98,6 +139,8 @@ class _Correction:
                 return all(self._renamed(path, name) for name in kind["unexpected"])
             case "required":
                 parent = self._at(path)
+                if self._parted(path, kind["property"]) or self._renamed_undeclared(path, kind["property"]):
+                    return True
                 parent[kind["property"]] = self._placeholder((*path, kind["property"]))
                 return True
             case "minProperties":
@@ -122,26 +165,27 @@ class _Correction:
                 return False
 
     def _renamed(self, path: Path, name: str) -> bool:
-        """Put a member that is not allowed where it belongs."""
+        """Put a member that is not allowed where it belongs. False where it has no place."""
         parent = self._at(path)
         if name not in parent:
             return True
-        if path:
-            names = [known for known in self._schema(path).get("properties", {}) if known not in parent]
-            plain = name.lstrip("$")
-            own = plain if plain in names else closest(plain, names)
-            if own is None:
-                return False
-            parent[own] = parent.pop(name)
+        value = parent[name]
+        if path and (own := self._meant(path, name, value)) is not None:
+            _rename(parent, name, own)
             return True
-        value = parent.pop(name)
+        del parent[name]
+        if path:
+            home = self._home(path, name, value)
+            if home is not None:
+                parent.setdefault(home, {})[name] = value
+            return home is not None
         if self.prepared.hint(name, value) is None:
-            free = [known for known in self.prepared.accepted["properties"] if known not in parent]
-            own = own_name(self.prepared, name) or closest(name, free)
-            own = own if own in free else None
-            if own is not None:
-                parent[own] = value
-            return own is not None or name in SHAPING
+            own = own_name(self.prepared, name)
+            own = own if own is not None and own not in parent else self._meant(path, name, value)
+            if own is None:
+                return self._nested(name, value) or self._dispensable(name)
+            parent[own] = value
+            return True
         outer = self.prepared.outer(name)
         if name in self.prepared.pins or name in self.prepared.tool.definition["inputSchema"]["properties"]:
             return True  # the server fills it in
@@ -155,9 +199,101 @@ class _Correction:
             parent.setdefault(member, entry)
         return True
 
+    def _meant(self, path: Path, name: str, value: Json) -> str | None:
+        """The free member of an object that is meant by the name of another."""
+        parent, schema = self._at(path), self._schema(path)
+        properties: Mapping[str, Json] = schema.get("properties", {})
+        free = {known: part for known, part in properties.items() if known not in parent}
+        if not path:
+            free = {known: part for known, part in free.items() if known not in OURS}
+        missing = [known for known in schema.get("required", ()) if known in free]
+        if (kind := self._kind_of(name, free)) is not None and len(missing) == 2:
+            own: str = next(known for known in missing if known != kind)
+            parent[kind] = next(option for option in meant.words(name) if option in free[kind]["enum"])
+            return own
+        if plain(name) == "id" and self._has_id_of_its_own(missing):
+            return None
+        others = [other for other in parent if other not in properties and other != name]
+        return meant.argument(name, value, free, missing, alone=not others)
+
+    def _home(self, path: Path, name: str, value: Json) -> str | None:
+        """The member of a filter that holds members of any name, where the dialect has one."""
+        pin = self.prepared.tool.pin
+        if not isinstance(pin, PinFilter) or path[0] != pin.argument or isinstance(value, dict | list):
+            return None
+        home = dialects.named(pin.dialect).home(name)
+        return home if home is not None and home in self._schema(path).get("properties", {}) else None
+
+    def _kind_of(self, name: str, free: Mapping[str, Json]) -> str | None:
+        """The argument whose option stands in a name: `kind` for `card_id` where a kind is "card"."""
+        first = (meant.words(name) or [""])[0]
+        found = [known for known, part in free.items() if first in part.get("enum", ())]
+        return found[0] if len(found) == 1 else None
+
+    def _has_id_of_its_own(self, missing: list[str]) -> bool:
+        """True where the one missing argument is a number or a key of an object that has an "id" as well: an "id"
+        may be the other one."""
+        if len(missing) != 1 or missing[0].lower().endswith("id"):
+            return False
+        answer: Mapping[str, Json] = self.prepared.tool.definition.get("outputSchema", {}).get("properties", {})
+        return "id" in answer and meant.words(missing[0])[-1] in answer
+
+    def _nested(self, name: str, value: Json) -> bool:
+        """Put the value of e.g. created_gte or created[gte] into its object."""
+        words = meant.words(name)
+        for outer, schema in self.prepared.accepted["properties"].items():
+            head = meant.words(outer)
+            rest = plain("".join(words[len(head) :]))
+            inner = {plain(member): member for member in schema.get("properties", {})}
+            if words[: len(head)] == head and rest in inner and isinstance(self.arguments.get(outer, {}), dict):
+                self.arguments.setdefault(outer, {})[inner[rest]] = value
+                return True
+        return False
+
+    def _dispensable(self, name: str) -> bool:
+        """True for a name without which a call still does what was meant."""
+        return name in SHAPING or (self.prepared.tool.pagination is not None and self._is_place(name))
+
+    def _is_place(self, name: str) -> bool:
+        pagination = self.prepared.tool.pagination
+        return plain(name) in FIRST_PAGE or (pagination is not None and pagination.position.name == name)
+
+    def _renamed_undeclared(self, path: Path, missing: str) -> bool:
+        """Take the one undeclared member of an open object for the one that is missing."""
+        parent, schema = self._at(path), self._schema(path)
+        properties = schema.get("properties", {})
+        undeclared = [name for name in parent if name not in properties]
+        free = {missing: properties.get(missing, {})}
+        if len(undeclared) != 1 or meant.argument(undeclared[0], parent[undeclared[0]], free, free, alone=True) is None:
+            return False
+        _rename(parent, undeclared[0], missing)
+        return True
+
+    def _parted(self, path: Path, missing: str) -> bool:
+        """Part "octo/hello" into its two arguments where they stand side by side in the path of the request."""
+        following = re.search(
+            rf"\{{{re.escape(self._wire_name(missing))}\}}/\{{([^{{}}]+)\}}", self.prepared.tool.request.path
+        )
+        if path or following is None:
+            return False
+        name = next((known for known in self.arguments if self._wire_name(known) == following[1]), None)
+        value = self.arguments.get(name) if name is not None else None
+        if name is None or not isinstance(value, str) or not re.fullmatch(r"[^/\s]+/[^/\s]+", value):
+            return False
+        self.arguments[missing], self.arguments[name] = value.split("/")
+        return True
+
+    def _wire_name(self, argument: str) -> str:
+        for parameter in self.prepared.tool.request.parameters:
+            if parameter.argument == argument:
+                return parameter.name
+        return argument
+
     def _typed(self, path: Path, types: set[str]) -> bool:
         """The caller's value in a type that is asked for; a placeholder where it has no such form."""
         value, schema = self._at(path), self._schema(path)
+        if isinstance(value, list) and len(value) == 1 and "array" not in types:
+            return self._put(path, value[0])
         if "string" in types and isinstance(value, int | float) and not isinstance(value, bool):
             return self._put(path, json_text.text(value))
         if "boolean" in types and str(value).lower() in ("yes", "no", "1", "0"):
@@ -167,6 +303,16 @@ class _Correction:
             if "string" in kinds(schema.get("items")):
                 return self._put(path, [part for part in parts if part])
             return self._put(path, [value])
+        if "string" in types and isinstance(value, list) and all(isinstance(entry, str) for entry in value) and value:
+            return self._put(path, ",".join(value))
+        if "integer" in types and isinstance(value, float):
+            return self._put(path, self._placeholder(path))
+        if "object" in types and not isinstance(value, dict) and (operators := _compared(value, schema)) is not None:
+            return self._put(path, operators)
+        if "string" in types and isinstance(value, dict) and len(value) == 1:
+            [inner] = value.values()
+            if isinstance(inner, str):
+                return self._put(path, inner)
         if "object" in types and isinstance(value, str) and value:
             return self._wrapped(path, value, schema)
         return self._put(path, self._placeholder(path))
@@ -188,9 +334,17 @@ class _Correction:
     def _chosen(self, path: Path, options: list[Json]) -> bool:
         value = self._at(path)
         texts = [option for option in options if isinstance(option, str)]
-        own = closest(value, texts) if isinstance(value, str) else None
-        if own is not None:
-            return self._put(path, own)
+        if isinstance(value, list) and len(value) == 1:
+            return self._put(path, value[0])
+        if isinstance(value, str):
+            parts = [part.strip() for part in value.split(",")]
+            if len(parts) > 1 and set(parts) <= set(texts) and path and isinstance(path[-1], int):
+                entries = self._at(path[:-1])
+                entries[path[-1] : path[-1] + 1] = parts
+                return True
+            own = _option(value, texts)
+            if own is not None:
+                return self._put(path, own)
         self.marked.add(path)
         return self._put(path, f"<{' | '.join(texts)}>")
 
@@ -251,8 +405,38 @@ class _Correction:
         return True
 
 
+def _rename(parent: dict[str, Json], old: str, new: str) -> None:
+    """Give a member another name, at its own place."""
+    entries = [(new if name == old else name, value) for name, value in parent.items()]
+    parent.clear()
+    parent.update(entries)
+
+
+def _compared(value: Json, schema: Mapping[str, Json]) -> Json:
+    """The value under an operator, where the schema asks for an object of operators; None where it does not."""
+    operators = schema.get("properties", {})
+    if not operators or not operators.keys() <= meant.OPERATORS.keys():
+        return None
+    if "in" in operators:
+        return {"in": value if isinstance(value, list) else [value]}
+    return {"eq": value} if "eq" in operators and not isinstance(value, list) else None
+
+
+def _option(value: str, texts: list[str]) -> str | None:
+    """The one option that differs from a text in its spelling, its ending or a letter. Which of several is meant cannot
+    be known, and a wrong one could pass for the right one."""
+    spelt = [text for text in texts if plain(text) == plain(value)]
+    if len(spelt) == 1:
+        return spelt[0]
+    begun = [
+        text for text in texts if len(value) > 2 and (text.startswith(value.lower()) or value.lower().startswith(text))
+    ]
+    if len(begun) == 1:
+        return begun[0]
+    return closest(value, texts, least=SURE)
+
+
 def _without_dollar(value: Json) -> Any:
-    """The value with "$" taken from the names in it: gte for $gte."""
     if isinstance(value, dict):
         return {name.removeprefix("$"): _without_dollar(entry) for name, entry in value.items()}
     return [_without_dollar(entry) for entry in value] if isinstance(value, list) else value

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 from functions.gateway.json_text import Json, well_formed
 from functions.gateway.rate_limits import RateLimit
@@ -198,9 +199,19 @@ class CallLimited(ToolFailure):
 
 
 class OutsidePins(ToolFailure):
-    """The call names, or would touch, an entity this server is not pinned to."""
+    """The call names, or would touch, an entity this server is not pinned to. `corrected` are the arguments of the call
+    within the pins, where it can be computed."""
 
     status = HTTPStatus.FORBIDDEN
+
+    def __init__(self, message: str, *, corrected: str | None = None, **about: Any) -> None:
+        super().__init__(message, **about)
+        self.corrected = corrected
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, and the corrected arguments."""
+        return (self.message,) if self.corrected is None else (self.message, f"corrected: {self.corrected}")
 
 
 class UpstreamRefused(ToolFailure):

@@ -27,11 +27,18 @@ SIZES = ("limit", "page_size", "per_page", "top_k", "size", "count", "max_result
 CURSORS = ("next_cursor", "cursor", "page_token", "next_page_token")
 """Names of the place at which a list continues."""
 
+FIRST_PAGE = {"page": 1, "pagenumber": 1, "offset": 0, "skip": 0, "startat": 0, "start": 0, "startindex": 0}
+"""Names of a page or a place in a list, and the first one: a call begins there anyway."""
+
+NO_PLACE = ("", "null", "none", "undefined")
+"""Cursors that clients send where they have none."""
+
 MAX_BYTES = 100_000
 """Larger arguments stay as they are: walking through a megabyte would hold up every other call."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}(\.0+)?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +57,13 @@ def arguments(prepared: PreparedTool, given: Mapping[str, Json]) -> Settled:
     try:
         if len(json_text.encode_strictly(given)) > MAX_BYTES:
             return Settled(given)
+        given = _ours(prepared, given, notes)
         valid = prepared.validator.is_valid(given)
     except (ValueError, RecursionError):
         return Settled(given)  # no JSON could hold it: the check says so
-    if "next_cursor" in schema and given.get("next_cursor") == "":
-        notes.append('"next_cursor" was empty; it is left out')
-        given = {name: value for name, value in given.items() if name != "next_cursor"}
     if valid:
-        return Settled({name: _whole(value, schema.get(name)) for name, value in given.items()}, tuple(notes))
+        whole = {name: _whole(value, schema.get(name), name, notes) for name, value in given.items()}
+        return Settled(whole, tuple(notes))
     settling = _Settling(_guarded(prepared.tool), notes)
     unwrapped = _unwrapped(prepared, given, notes)
     named = _named(prepared, unwrapped, settling.guarded, notes)
@@ -73,6 +79,41 @@ def arguments(prepared: PreparedTool, given: Mapping[str, Json]) -> Settled:
     return Settled(settled, tuple(listed(list(dict.fromkeys(notes)))))
 
 
+def _ours(prepared: PreparedTool, given: Mapping[str, Json], notes: list[str]) -> Mapping[str, Json]:
+    """The arguments without what only says "from the beginning" of a list, and with `fields` as an expression."""
+    accepted = prepared.accepted["properties"]
+    ours = {
+        parameter.argument for parameter in prepared.tool.request.parameters if parameter.location == "result"
+    } & accepted.keys()
+    found = dict(given)
+    for name, value in given.items():
+        if "next_cursor" in ours and name in CURSORS and _is_nowhere(value):
+            notes.append(f"{shown(name)} was empty; it is left out")
+            del found[name]
+        elif "next_cursor" in ours and name not in accepted and FIRST_PAGE.get(plain(name)) == value:
+            notes.append(f"{shown(name)} was the first page; it is left out")
+            del found[name]
+        elif name == "fields" and name in ours and (expression := _projection(value)) is not None:
+            notes.append(f'"fields" was a list of names; it is sent as {shown(expression)}')
+            found[name] = expression
+    return found
+
+
+def _is_nowhere(value: Json) -> bool:
+    return isinstance(value, str) and value.strip().lower() in NO_PLACE
+
+
+def _projection(value: Json) -> str | None:
+    """The expression for a list of plain names, which is no expression itself."""
+    names = value.split(",") if isinstance(value, str) and "," in value else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        return None
+    names = [name.strip() for name in names]
+    if not all(_IDENTIFIER.fullmatch(name) for name in names):
+        return None
+    return "{" + ", ".join(f"{name}: {name}" for name in dict.fromkeys(names)) + "}"
+
+
 def kinds(schema: Json) -> set[str]:
     """The JSON types that a schema names, its branches and its constants included; empty when it names none."""
     if not isinstance(schema, Mapping):
@@ -82,11 +123,12 @@ def kinds(schema: Json) -> set[str]:
     for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
         found |= kinds(branch)
     if not found and "enum" in schema:
-        found = {_kind(option) for option in schema["enum"]}
+        found = {kind(option) for option in schema["enum"]}
     return found
 
 
-def _kind(value: Json) -> str:
+def kind(value: Json) -> str:
+    """The JSON type of a value."""
     names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
     return names.get(type(value), "null")
 
@@ -150,17 +192,17 @@ def own_name(prepared: PreparedTool, name: str) -> str | None:
     tool, accepted = prepared.tool, prepared.accepted["properties"]
     if name in tool.definition["inputSchema"]["properties"] or name in prepared.pins:
         return None  # fixed or pinned by the server: the check says so
-    plain = _plain(name)
-    spelt = [argument for argument in accepted if _plain(argument) == plain]
+    asked = plain(name)
+    spelt = [argument for argument in accepted if plain(argument) == asked]
     upstream = [
         parameter.argument
         for parameter in tool.request.parameters
-        if parameter.argument in accepted and parameter.location != "result" and _plain(parameter.name) == plain
+        if parameter.argument in accepted and parameter.location != "result" and plain(parameter.name) == asked
     ]
     alike = [
         argument
         for names in (SIZES, CURSORS)
-        if plain in map(_plain, names) or (names is SIZES and _is_size(tool, name))
+        if asked in map(plain, names) or (names is SIZES and _is_size(tool, name))
         for argument in names
         if argument in accepted
     ]
@@ -175,7 +217,7 @@ def _is_size(tool: Tool, name: str) -> bool:
     return size is not None and size.name == name
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name without what only its spelling adds: orderId, order-id and Order ID are order_id."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -211,18 +253,27 @@ class _Settling:
         if isinstance(parsed, list):
             items = schema.get("items")
             return [self.value(entry, items, f"{where}[{index}]", open) for index, entry in enumerate(parsed)]
-        return _whole(parsed, schema)
+        return _whole(parsed, schema, where, self.notes)
 
     def _object(self, value: Mapping[str, Json], schema: Mapping[str, Json], where: str, open: bool) -> Json:
         properties, required = schema.get("properties", {}), schema.get("required", ())
         settled: dict[str, Json] = {}
-        for name, entry in value.items():
+        for given, entry in value.items():
+            name = self._member(given, value, properties, where) if open else given
             part = properties.get(name)
             if open and entry is None and part is not None and name not in required and _refuses_null(part):
                 self.notes.append(f'"{where}.{name}" was null; it is left out')
             else:
                 settled[name] = self.value(entry, part, f"{where}.{name}", open)
         return settled
+
+    def _member(self, name: str, value: Mapping[str, Json], properties: Mapping[str, Json], where: str) -> str:
+        """The member that differs from a name in its spelling only, e.g. gte for $gte and AND for and."""
+        own = None if name in properties else _respelt(name, value, properties)
+        if own is None:
+            return name
+        self.notes.append(f'"{where}.{name}" is called {shown(own)} here')
+        return own
 
     def _parsed(self, value: Json, types: set[str], where: str) -> Json:
         """What a text holds, where no text is asked for."""
@@ -231,7 +282,7 @@ class _Settling:
         text, found = value.strip(), None
         if types & {"object", "array"}:
             found = _decoded(text)
-            found = found if found is not None and _kind(found) in types else None
+            found = found if found is not None and kind(found) in types else None
         if found is None and "integer" in types and _INTEGER.fullmatch(text):
             found = int(text.partition(".")[0])
         elif found is None and "number" in types and _NUMBER.fullmatch(text):
@@ -240,7 +291,7 @@ class _Settling:
             found = text.lower() == "true"
         if found is None:
             return value
-        self.notes.append(f'"{where}" was text; it is sent as {_article(_kind(found))}')
+        self.notes.append(f'"{where}" was text; it is sent as {_article(kind(found))}')
         return found
 
     def _chosen(self, value: Json, schema: Mapping[str, Json], where: str) -> Json:
@@ -261,7 +312,7 @@ class _Settling:
         if isinstance(value, str) and ("," in value or not value.strip()):
             return value
         asked = kinds(schema.get("items"))
-        if _kind(value) not in asked | ({"integer"} if "number" in asked else set()):
+        if kind(value) not in asked | ({"integer"} if "number" in asked else set()):
             return value
         self.notes.append(f'"{where}" was one value; it is sent as an array')
         return [value]
@@ -272,18 +323,30 @@ def _refuses_null(schema: Json) -> bool:
     return bool(found) and "null" not in found
 
 
-def _whole(value: Json, schema: Json) -> Json:
-    """5 for 5.0 where an integer is asked for, at any depth that the schema describes."""
+def _whole(value: Json, schema: Json, where: str, notes: list[str]) -> Json:
+    """5 for 5.0 where an integer is asked for, and gte for $gte, at any depth that the schema describes."""
     if isinstance(value, float) and value.is_integer() and "integer" in kinds(schema) and abs(value) < 10**18:
         return int(value)
     if not isinstance(schema, Mapping):
         return value
     if isinstance(value, Mapping):
-        properties = schema.get("properties", {})
-        return {name: _whole(entry, properties.get(name)) for name, entry in value.items()}
+        properties, written = schema.get("properties", {}), {}
+        for name, entry in value.items():
+            own = name
+            if name[:1] == "$" and name[1:] in properties and name[1:] not in value:
+                own = name[1:]
+                notes.append(f'"{where}.{name}" is called {shown(own)} here')
+            written[own] = _whole(entry, properties.get(own), f"{where}.{own}", notes)
+        return written
     if isinstance(value, list):
-        return [_whole(entry, schema.get("items")) for entry in value]
+        return [_whole(entry, schema.get("items"), where, notes) for entry in value]
     return value
+
+
+def _respelt(name: str, value: Mapping[str, Json], properties: Mapping[str, Json]) -> str | None:
+    found = [known for known in properties if plain(known) == plain(name) and known not in value]
+    rivals = [other for other in value if plain(other) == plain(name)]
+    return found[0] if len(found) == 1 == len(rivals) else None
 
 
 def _article(kind: str) -> str:

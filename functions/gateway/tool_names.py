@@ -55,21 +55,25 @@ def hint(name: str, tools: Sequence[Tool], catalog: Catalog) -> str:
 
 
 def _meant(name: str, tools: Sequence[Tool], catalog: Catalog) -> list[str]:
-    own = set(_words(catalog.integration))
-    asked = [word for word in _words(name) if word not in own]
+    own = {*_words(catalog.integration), *_words(catalog.label), "mcp", "api"}
+    known = {_singular(word) for tool in tools for word in (*_words(tool.resource), *_words(tool.method))}
+    asked = [word for word in _words(name) if word not in own or _singular(word) in known]
     verb = _verb(asked, tools)
     about = _about(asked)
     scored = []
     for tool in tools:
-        same = verb is not None and verb in _verbs(tool)
+        words = _about([*_words(tool.resource), *_words(tool.method)])
+        # A custom method without a verb, e.g. "comment", is meant by its own word in the name of a write.
+        own_word = tool.custom and not _verbs(tool) and bool(about & _about(_words(tool.method)))
+        same = verb is not None and (verb in _verbs(tool) or (own_word and verb not in READING))
         if tool.destructive and not same:
             continue
         reads = verb in READING and bool(_verbs(tool) & READING)
-        words = _about([*_words(tool.resource), *_words(tool.method)])
         shared = about & words
         alike = wording.alike(name, tool.name)
         if (shared and (same or reads or verb is None)) or alike >= ALIKE:
-            scored.append((max(2.0 * same, 1.0 * reads) + 4.0 * len(shared) / len(about | words) + alike, tool.name))
+            fit = 4.0 * len(shared) / max(1, len(about)) - 0.5 * len(words - about)
+            scored.append((max(3.0 * same, 1.5 * reads) + own_word + fit + alike, tool.name))
     best = max(scored, default=(0.0, ""))[0]
     close = sorted((-score, found) for score, found in scored if score >= best - CLOSE)
     return [found for _, found in close[:MAX_SUGGESTIONS]]

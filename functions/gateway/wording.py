@@ -50,12 +50,12 @@ def did_you_mean(word: str, valid: Iterable[str], *, instead: str | None = None)
     return f";{suggestion or f' {instead}'}"
 
 
-def closest(word: str, words: Iterable[str]) -> str | None:
-    """The one of the words that is most like `word`, whatever the case; None where none is close."""
+def closest(word: str, words: Iterable[str], *, least: float = SIMILARITY) -> str | None:
+    """The one of the words that is most like `word`, whatever the case; None where none is as alike as `least`."""
     from difflib import get_close_matches
 
     by_lower = {known.lower(): known for known in words}
-    close = get_close_matches(word.lower()[:SHOWN_CHARS], by_lower, n=1, cutoff=SIMILARITY)
+    close = get_close_matches(word.lower()[:SHOWN_CHARS], by_lower, n=1, cutoff=least)
     return by_lower[close[0]] if close else None
 
 

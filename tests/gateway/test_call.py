@@ -488,7 +488,8 @@ def test_a_cursor_that_was_never_given_is_refused_before_anything_is_sent(upstre
     assert isinstance(wrong.failure, errors.WrongArguments)
     assert wrong.message == (
         'list_all_books: "next_cursor" was not issued by this tool; pass back the next_cursor of the previous answer '
-        "unchanged, or leave it out to start from the first page"
+        "unchanged, or leave it out to start from the first page\n"
+        "list_all_books: corrected: {}"
     )
     assert upstream.requests == []
 

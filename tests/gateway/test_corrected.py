@@ -90,6 +90,21 @@ def rules(prepared: PreparedTool, arguments: Mapping[str, Json]) -> list[str]:
             {"messages": SAID, "user_id": "u"},
         ),
         ("mem_0_memories_get_context", {"query": "x", "filters": OWN, "fields": "id"}, {"query": "x", "filters": OWN}),
+        (
+            "mem_0_memories_search",
+            {"query": "x", "filters": {"user_id": "u", "topic": "y"}},
+            {"query": "x", "filters": {"user_id": "u", "metadata": {"topic": "y"}}},
+        ),
+        (
+            "list_all_mem_0_memories",
+            {"filters": {"NOT": [OWN]}},
+            {"filters": {"NOT": [OWN], "user_id": "<user_id>"}},
+        ),
+        (
+            "list_all_mem_0_memories",
+            {"filters": {"user_id": "u", "AND": [{"run_id": "a"}], "OR": [{"run_id": "b"}]}},
+            {"filters": {"user_id": "u", "AND": [{"run_id": "a"}, {"OR": [{"run_id": "b"}]}]}},
+        ),
         ("get_single_mem_0_event_by_id", {"id": "evt_1"}, {"id": "<id>"}),
         ("delete_a_mem_0_memory_by_id", {"memory_id": ID}, {"id": ID}),
         ("mem_0_memories_bulk_delete_by_filter", OWN, {"filters": OWN}),
@@ -107,11 +122,9 @@ def test_the_corrected_call_keeps_the_callers_values(name: str, wrong: Json, rig
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("mem_0_memories_search", {"query": "x", "filters": {"user_id": "u", "topic": "y"}}),  # which field is unknown
         ("mem_0_memories_search", {"query": "x" * 2_000}),  # too long to be read
         ("mem_0_memories_bulk_delete_by_filter", {"filters": OWN, "category": "y"}),  # more would be deleted
         ("list_all_mem_0_memories", {"filters": OWN, "topic": "y"}),  # more would be listed
-        ("list_all_mem_0_memories", {"filters": {"NOT": [OWN]}}),  # whose memories is unknown
         ("mem_0_memories_search", {"query": float("nan")}),
     ],
 )

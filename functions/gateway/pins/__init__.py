@@ -105,6 +105,24 @@ def apply(
             assert_never(never)
 
 
+def without(tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:
+    """The arguments less the ids that these pins fill in, at the top level and in the filter."""
+    found = {name: value for name, value in arguments.items() if name not in pins}
+    if isinstance(tool.pin, PinFilter) and isinstance(given := found.get(tool.pin.argument), Mapping):
+        found[tool.pin.argument] = _without(pins, given)
+        if not found[tool.pin.argument]:
+            del found[tool.pin.argument]
+    return found
+
+
+def _without(pins: Mapping[str, str], given: Json) -> Json:
+    if isinstance(given, list):
+        return [entry for entry in (_without(pins, entry) for entry in given) if entry not in ({}, [])]
+    if not isinstance(given, Mapping):
+        return given
+    return {name: _without(pins, value) for name, value in given.items() if name not in pins}
+
+
 def reading(catalog: Catalog, tool: Tool, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> Reading | None:
     """The objects to read before the call. Raises OutsidePins when the arguments leave an object unnamed, because
     nothing could be checked then."""

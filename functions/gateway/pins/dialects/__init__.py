@@ -42,6 +42,12 @@ class Dialect(Protocol):
     def pin(self, pins: Mapping[str, str], given: Mapping[str, Json]) -> dict[str, Json]:
         """The caller's filter AND the pins. Raises ForeignId when it names another entity."""
 
+    def home(self, name: str) -> str | None:
+        """The member that holds conditions on names of the caller's own, e.g. "metadata"; None where there is none."""
+
+    def mended(self, given: Mapping[str, Json]) -> dict[str, Json]:
+        """The filter, with the meaning it was given, in a form in which the upstream reads all of it."""
+
 
 def names() -> tuple[str, ...]:
     """The dialects there are, sorted."""

@@ -83,6 +83,25 @@ def pin(pins: Mapping[str, str], given: Mapping[str, Json]) -> dict[str, Json]:
     return {**pins, "AND": [*({name: pinned} for name, pinned in pins.items()), dict(given)]}
 
 
+def home(name: str) -> str | None:
+    """See `Dialect`."""
+    return None if name in LOGICAL else OPAQUE
+
+
+def mended(given: Mapping[str, Json]) -> dict[str, Json]:
+    """See `Dialect`: an OR beside an AND goes into the AND, on every level."""
+    found = {name: _mended(value) if name in LOGICAL else value for name, value in given.items()}
+    if isinstance(found.get("AND"), list) and "OR" in found:
+        found["AND"] = [*found["AND"], {"OR": found.pop("OR")}]
+    return found
+
+
+def _mended(node: Json) -> Json:
+    if isinstance(node, list):
+        return [_mended(entry) for entry in node]
+    return mended(node) if isinstance(node, Mapping) else node
+
+
 def _refuse_foreign(pins: Mapping[str, str], node: Json) -> None:
     if isinstance(node, list):
         for entry in node:

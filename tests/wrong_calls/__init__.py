@@ -1,0 +1,1 @@
+"""Calls as models really write them, wrong in typical ways, and what the answer to each is worth."""
