@@ -18,7 +18,7 @@ from functions.gateway import json_text
 from tool_catalog import answers, catalog, naming, pins
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
-from tool_catalog.inputs import PLACEHOLDER, body_check, compile_input, fields_example, media_type
+from tool_catalog.inputs import PLACEHOLDER, body_check, compile_input, confirmed, fields_example, media_type
 from tool_catalog.records import AuthRecord, CheckRecord, MethodRecord, Records, Resource
 from tool_catalog.schemas import Expander, Place, schema_problems
 from tool_catalog.yaml_source import Problem
@@ -220,20 +220,22 @@ class _Compilation:
         expander = Expander(shared, gate.problems.append)
         answer = answers.documented_answer(record, place, expander, gate)
         item = answers.item_schema(record, answer)
-        input_schema, shown_schema, parameters = compile_input(
-            record, place, expander, context=integration.context, item=item, gate=gate
-        )
         access = self._access(record, method, place)
+        annotations = self._annotations(record, method, access, place)
+        destroys = bool(annotations["destructiveHint"])
+        input_schema, shown_schema, parameters = compile_input(
+            record, place, expander, context=integration.context, item=item, destroys=destroys, gate=gate
+        )
+        example = confirmed(record.example.arguments, input_schema)
         if access == "read" and record.pin is not None and (record.pin.kind, record.pin.read) == ("object", name):
             self.readers.add(name)
-        annotations = self._annotations(record, method, access, place)
         pagination = answers.pagination(record, place, gate)
         output_schema = answers.output_schema(record, method, answer, place, gate)
         checks = self._checks(resource, record, place)
         if own_check := body_check(record):
             checks.append(own_check)
         pin = pins.compile_pin(record, input_schema, self.records.integration.pinnable, place, gate)
-        self._example(record, (input_schema, shown_schema), checks, place)
+        self._example(example, (input_schema, shown_schema), checks, place)
         if len(gate.problems) > before:
             return None
         verb, path = record.request.split(" ")
@@ -264,7 +266,7 @@ class _Compilation:
             "result": {key: value for key, value in mapping.items() if value},
             "pin": pin,
             "checks": checks,
-            "example": record.example.arguments,
+            "example": example,
             "aliases": record.aliases,
         }
 
@@ -338,8 +340,8 @@ class _Compilation:
             except _UNUSABLE as error:
                 self.gate.report(place.at("when"), f"not usable: {' '.join(str(error).split())}")
 
-    def _example(self, record: MethodRecord, inputs: tuple[Schema, ...], checks: list[Schema], place: Place) -> None:
-        where, arguments = place.at("example", "arguments"), record.example.arguments
+    def _example(self, arguments: Schema, inputs: tuple[Schema, ...], checks: list[Schema], place: Place) -> None:
+        where = place.at("example", "arguments")
         try:
             checked, shown = (jsonschema_rs.Draft202012Validator(schema, validate_formats=True) for schema in inputs)
             rules = [(jsonschema_rs.Draft202012Validator(check["schema"]), check["message"]) for check in checks]

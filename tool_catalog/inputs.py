@@ -42,6 +42,10 @@ MAX_TOKENS = (100, 100_000)
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 """A path parameter in a request line."""
 
+ALL = "all"
+"""The argument that confirms a call of a destructive tool that has no other; it is never sent upstream."""
+
+_ALL = "Confirms that everything named in the description is meant."
 _LIMIT = "Items per page."
 _NEXT_CURSOR = "next_cursor of the previous result, unchanged."
 _FIELDS = "JMESPath applied to each item, e.g. {example}."
@@ -55,11 +59,13 @@ def compile_input(
     *,
     context: Mapping[str, Json],
     item: Schema | None,
+    destroys: bool,
     gate: Gate,
 ) -> tuple[Schema, Schema, list[dict[str, Json]]]:
     """The input schema that calls are checked against, the one that a model sees, and the parameters of one method.
 
     `context` holds the account's known context keys; `item` is the documented schema of one item of a list-like tool.
+    `destroys`: the tool removes or overwrites data; one without arguments gets an argument that confirms the call.
     """
     properties: dict[str, Schema] = {}
     required: list[str] = []
@@ -94,11 +100,20 @@ def compile_input(
             gate.report(place, f'argument "{argument}" is ours on this tool; leave the upstream one out, or {_RENAME}')
         properties[argument] = schema
         parameters.append(_compact(location="result", name=argument, argument=argument, value=schema.get("default")))
+    if destroys and not properties:
+        properties[ALL] = {"type": "boolean", "enum": [True], "description": _ALL}
+        required.append(ALL)
+        parameters.append(_compact(location="result", name=ALL, argument=ALL))
     root: Schema = {"type": "object", "properties": properties}
     if required:
         root["required"] = required
     root["additionalProperties"] = False
     return schemas.exact(root), portable(schemas.displayed(root)), parameters
+
+
+def confirmed(example: dict[str, Json], schema: Schema) -> dict[str, Json]:
+    """The example of a record, with the confirmation where the tool has no other argument."""
+    return {**example, ALL: True} if list(schema["properties"]) == [ALL] and not example else example
 
 
 _RENAME = 'rename it and give its upstream name under "parameters"'

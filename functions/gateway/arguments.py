@@ -26,13 +26,18 @@ arguments takes seconds."""
 def check(prepared: PreparedTool, arguments: Mapping[str, Json]) -> list[str]:
     """Problems of the arguments against what the prepared tool accepts; empty when there are none."""
     problems = _problems(prepared.validator, prepared.accepted, prepared, arguments)
-    if not problems and prepared.explicit and not any(_says_something(value) for value in arguments.values()):
+    if not problems and prepared.tool.destructive and not says_something(arguments):
         names = [shown(name) for name in prepared.definition["inputSchema"]["properties"]]
         return [f"this tool removes or overwrites data, so a call must give an argument: one of {one_of(names)}"]
     return problems
 
 
-def _says_something(value: Json) -> bool:
+def says_something(value: Json) -> bool:
+    """False for nothing, for empty texts, and for what holds nothing else."""
+    if isinstance(value, Mapping):
+        return any(map(says_something, value.values()))
+    if isinstance(value, list):
+        return any(map(says_something, value))
     return bool(value) or value is False or value == 0
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from functions.gateway import json_text, meant
+from functions.gateway.arguments import says_something
 from functions.gateway.json_text import Json
 from functions.gateway.pins import dialects
-from functions.gateway.prepared import PreparedTool
+from functions.gateway.prepared import ALL, PreparedTool
 from functions.gateway.settle import FIRST_PAGE, SIZES, kinds, own_name, plain
 from functions.gateway.wording import closest
 from tool_catalog.catalog import PinFilter
@@ -56,7 +57,11 @@ def arguments(
         correction = _Correction(prepared, json_text.decode(text))
     except (ValueError, RecursionError):
         return None
-    if not correction.fits() or (refused(correction.arguments) and not correction.completed(refused)):
+    if (
+        not correction.fits()
+        or not correction.explicit()
+        or (refused(correction.arguments) and not correction.completed(refused))
+    ):
         return None
     text = json_text.spaced(correction.arguments)
     return text if len(text) <= MAX_CHARS and correction.arguments != given else None
@@ -86,6 +91,17 @@ class _Correction:
             if not self._corrected(errors[0]):
                 return False
         return False
+
+    def explicit(self) -> bool:
+        """Let a call that destroys something say what: a placeholder where nothing is said."""
+        if not self.prepared.tool.destructive or says_something(self.arguments):
+            return True
+        accepted = self.prepared.accepted["properties"]
+        name = ALL if ALL in accepted else next((name for name in self.prepared.tool.example if name in accepted), None)
+        if name is None:
+            return False
+        self.marked.add((name,))
+        return self._put((name,), "<true>") if name == ALL else self._put((name,), self._placeholder((name,)))
 
     def completed(self, refused: Callable[[Mapping[str, Json]], bool]) -> bool:
         """Write a filter as its dialect wants it, or put in what the tool's example has. False where the call would
@@ -174,6 +190,8 @@ class _Correction:
             _rename(parent, name, own)
             return True
         del parent[name]
+        if path and self._into_list(path, name, value):
+            return True
         if path:
             home = self._home(path, name, value)
             if home is not None:
@@ -183,7 +201,7 @@ class _Correction:
             own = own_name(self.prepared, name)
             own = own if own is not None and own not in parent else self._meant(path, name, value)
             if own is None:
-                return self._nested(name, value) or self._dispensable(name)
+                return self._nested(name, value) or self._into_list((), name, value) or self._dispensable(name)
             parent[own] = value
             return True
         outer = self.prepared.outer(name)
@@ -247,6 +265,17 @@ class _Correction:
             inner = {plain(member): member for member in schema.get("properties", {})}
             if words[: len(head)] == head and rest in inner and isinstance(self.arguments.get(outer, {}), dict):
                 self.arguments.setdefault(outer, {})[inner[rest]] = value
+                return True
+        return False
+
+    def _into_list(self, path: Path, name: str, value: Json) -> bool:
+        """Put a member into the first entry of the array whose entries have it, e.g. a condition into an AND."""
+        parent = self._at(path)
+        for outer, schema in self._schema(path).get("properties", {}).items():
+            items = schema.get("items", {}) if isinstance(schema, dict) else {}
+            inner = items.get("properties", {}) if isinstance(items, dict) else {}
+            if name in inner and meant.fits(value, inner[name]) and isinstance(parent.get(outer, []), list):
+                parent.setdefault(outer, []).append({name: value})
                 return True
         return False
 

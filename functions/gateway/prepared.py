@@ -17,7 +17,7 @@ from functions.gateway.wording import shown
 from tool_catalog.catalog import Tool
 
 ALL = "all"
-"""The argument of a pinned destructive tool that says: everything of the pinned entity. It is never sent upstream."""
+"""The argument of a destructive tool that says: everything, e.g. of the pinned entity. It is never sent upstream."""
 
 TOOLS_KEPT = 512
 """Prepared tools kept per process: a few servers' worth, about 10 kB each."""
@@ -31,14 +31,12 @@ class PreparedTool:
     `accepted`    the input schema that calls are checked against: the shown one, and the pinned ids. A caller may pass
                   a pinned id; the call is refused only if its value differs from the pin.
     `pins`        what the server pins, where it has an effect on this tool.
-    `explicit`    a destructive tool whose schema allows an empty object: a call must give an argument all the same.
     """
 
     tool: Tool
     definition: Mapping[str, Json]
     accepted: Mapping[str, Json]
     pins: Mapping[str, str]
-    explicit: bool = False
 
     @cached_property
     def wire(self) -> bytes:
@@ -162,11 +160,11 @@ def _prepare(
     optional = {*fixed, *narrowed.filled, *supplied}
     required = [name for name in schema.get("required", ()) if name not in optional]
     if listed == properties and required == list(schema.get("required", ())):
-        explicit = tool.destructive and not required and bool(listed)
-        return PreparedTool(tool, displayed, schema, dict(pinned), explicit)
+        return PreparedTool(tool, displayed, schema, dict(pinned))
     accepted = dict(narrowed.accepted)
-    if explicit := tool.destructive and not required and bool(pinned) and ALL not in accepted:
-        text = f"Everything of {refusals.listed(dict(pinned))}. Needed where no other argument is given."
+    if tool.destructive and not required and (pinned or not listed) and ALL not in accepted:
+        whose = f"Everything of {refusals.listed(dict(pinned))}" if pinned else "Everything that this server fills in"
+        text = f"{whose}. Needed where no other argument is given."
         accepted[ALL] = listed[ALL] = {"type": "boolean", "enum": [True], "description": text}
     base = {name: value for name, value in schema.items() if name != "required"}
     if required:
@@ -186,5 +184,4 @@ def _prepare(
         },
         {**base, "properties": accepted},
         dict(pinned),
-        explicit,
     )

@@ -100,7 +100,8 @@ def test_validity_is_that_of_the_reference_implementation(entry: Tool) -> None:
         plain = PreparedTool(entry, prepared.definition, without_formats(prepared.accepted), prepared.pins)
         problems = argument_rules.check(plain, arguments)
         errors = list(jsonschema.Draft202012Validator(plain.accepted).iter_errors(arguments))
-        assert bool(problems) == bool(errors), (problems, errors)
+        silent = entry.destructive and not argument_rules.says_something(arguments)
+        assert bool(problems) == (bool(errors) or silent), (problems, errors)
         json.dumps(problems, ensure_ascii=False).encode()
         assert all(0 < len(problem) < 2_000 for problem in problems)
 

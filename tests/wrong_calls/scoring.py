@@ -27,7 +27,8 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tests.gateway.calling import call_once
 from tests.gateway.loopback import Upstream, answer
-from tool_catalog import catalog, cli
+from tool_catalog import catalog
+from tool_catalog.building import build
 from tool_catalog.catalog import Catalog
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi import importer
@@ -99,7 +100,7 @@ def loaded(integration: str) -> Catalog:
     with tempfile.TemporaryDirectory() as folder:
         options = importer.Options(HERE / f"{integration}.yaml", integration, Path(folder))
         importer.run(options, Progress(StringIO(), lambda: 0.0))
-        document, problems = cli.build(Path(folder) / integration)
+        document, problems = build(Path(folder) / integration)
     assert document is not None, problems
     return catalog.read(to_bytes(document), f"{integration}.json")
 
