@@ -85,7 +85,8 @@ def portable(schema: Json) -> Schema:
     if isinstance(rest := result.pop("additionalProperties", None), Mapping) and (part := portable(rest)):
         result["additionalProperties"] = part
     if text := " ".join(part for part in said if part.rstrip(".") not in str(result.get("description", ""))):
-        result["description"] = f"{result.get('description', '')} {text}".strip()
+        before = str(result.get("description", ""))
+        result["description"] = f"{before}{'' if before[-1:] in ('', *'.!?:') else '.'} {text}".strip()
     return result
 
 

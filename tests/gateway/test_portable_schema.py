@@ -107,6 +107,10 @@ ANYTHING = {"anyOf": [{"type": kind} for kind in ANY]}
         ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date-time"}),
         ({"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "minimum": 1}),
         ({"type": "number", "exclusiveMaximum": 1}, {"type": "number", "description": "Below 1."}),
+        (
+            {"type": "number", "exclusiveMinimum": 0, "description": "The weight"},
+            {"type": "number", "description": "The weight. Above 0."},
+        ),
         ({"type": "object", "additionalProperties": True}, {"type": "object"}),
         (
             {"type": "object", "additionalProperties": {"type": "string", "examples": ["x"]}},

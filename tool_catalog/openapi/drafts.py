@@ -14,7 +14,7 @@ from tool_catalog.openapi.arguments import arguments, example, object_schema
 from tool_catalog.openapi.responses import Response, guessed_paging, item_schema
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.subjects import Context, NotCallable, Subject
-from tool_catalog.openapi.texts import ended, fitted, plain
+from tool_catalog.openapi.texts import ended, fitted, plain, unmarked
 from tool_catalog.yaml_source import KeyPath
 
 Schema = dict[str, Json]
@@ -108,7 +108,7 @@ def _head(made: Draft, context: Context, subject: Subject, *, listed: bool) -> N
     if name != naming.tool_name(context.integration, place.resource, place.method):
         made.data["name"] = name
     words = {"resource": place.resource.replace("_", " "), "singular": singular(place.resource).replace("_", " ")}
-    summary = plain(operation.data.get("summary")).rstrip(".")
+    summary = unmarked(operation.data.get("summary")).rstrip(".")
     title = _TITLES.get(place.method, f"{place.method.replace('_', ' ').capitalize()}: {{resource}}").format(**words)
     made.data["title"] = fitted(summary if len(summary) >= TITLE_LENGTH[0] else title, TITLE_LENGTH[1])
     prefix = context.prefixes.get(operation.key, context.prefixes.get("", ""))
@@ -133,7 +133,7 @@ def _head(made: Draft, context: Context, subject: Subject, *, listed: bool) -> N
 def _description(made: Draft, subject: Subject, *, listed: bool) -> str:
     """The words of the source, and what is returned. If the source says nothing, the gate asks for a description."""
     data = subject.operation.data
-    summary, text = plain(data.get("summary")), plain(data.get("description"))
+    summary, text = unmarked(data.get("summary")), plain(data.get("description"))
     parts = [ended(summary)] if summary and summary.rstrip(".").lower() not in text.lower() else []
     said = " ".join([*parts, *([ended(text)] if text else [])])
     if not said:

@@ -9,7 +9,7 @@ from tool_catalog.catalog import Json
 from tool_catalog.compiler import INSTRUCTIONS_LENGTH
 from tool_catalog.openapi import security, servers
 from tool_catalog.openapi.document import Document, Node, Operation, Unresolvable
-from tool_catalog.openapi.texts import ended, fitted, plain
+from tool_catalog.openapi.texts import ended, fitted, plain, unmarked
 from tool_catalog.yaml_source import KeyPath
 
 LABEL = 60
@@ -48,7 +48,7 @@ def draft(document: Document, integration: str, operations: list[Operation], bas
     """integration.yaml without its instructions. `base_url` replaces the server of the specification."""
     made = IntegrationDraft({})
     made.data["integration"] = integration
-    made.data["label"] = fitted(plain(_info(document).get("title")) or integration, LABEL)
+    made.data["label"] = fitted(unmarked(_info(document).get("title")) or integration, LABEL)
     where = servers.chosen(document, operations, base_url)
     made.data["base_url"] = where.base_url
     if where.comment:
@@ -72,7 +72,7 @@ def draft(document: Document, integration: str, operations: list[Operation], bas
 
 def instructions(document: Document, resources: list[str]) -> str:
     """What the specification says about its purpose, and the resources that have records."""
-    title, text = plain(_info(document).get("title")), plain(_info(document).get("description"))
+    title, text = unmarked(_info(document).get("title")), plain(_info(document).get("description"))
     said = ended(text) if text.lower().startswith(title.lower()) else f"{ended(title)} {ended(text)}".strip()
     covered = f"Covers {', '.join(name.replace('_', ' ') for name in resources[:COVERED])}"
     covered += "." if len(resources) <= COVERED else f" and {len(resources) - COVERED} more."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tool_catalog.catalog import Json
@@ -19,15 +19,25 @@ from tool_catalog.openapi.texts import fitted, plain
 CREDENTIAL_DESCRIPTION = 200
 """Characters of a credential's description: one or two lines next to an input field."""
 
-_PREFIX = re.compile(
-    r"(?:Authorization\s*[:=]\s*|prefix(?:ed)?(?:\s+\S+){0,6}?\s+(?:with\s+)?['\"`“])(Token|Bearer|Basic|SSWS|Key|ApiKey|Api-Key|GenieKey)\b",
-    re.IGNORECASE,
+_WORDS = r"(Token|Bearer|Basic|SSWS|Key|ApiKey|Api-Key|Api-Token|GenieKey|JWT|OAuth)"
+_PREFIXED = r"(?i:\bprefix(?:ed)?\b|\bpreceded by|\bstart(?:s|ing)? with)(?:\s+\S+){0,6}?\s+"
+
+_PREFIXES = (
+    re.compile(rf"{_PREFIXED}['\"`“](?i:{_WORDS})\b"),
+    re.compile(rf"{_PREFIXED}{_WORDS}\b"),
+    re.compile(rf"['\"`“]?\b{_WORDS}\b['\"`”]?,? followed by"),
 )
 """How a description says that a word stands before the key in the header Authorization."""
 
+_PLACEHOLDER = (
+    r"(?:[<{\[][\w .-]+[>}\]]|(?:your|my)[_ -](?:api[_ -]?|access[_ -]?)?(?:key|token)\w*"
+    r"|[A-Z]+(?:_[A-Z]+)+|X{3,}|\.{3})"
+)
+
 _FORM = re.compile(
-    r"\b((?:Token|Bearer|Basic|SSWS|Key|ApiKey|Api-Key|GenieKey) +(?:[A-Za-z_]+=\"?)?)[<{\[][\w -]+[>}\]]",
-    re.IGNORECASE,
+    rf"(?:[`'\"“]|\bAuthorization\s*[:=]\s*[`'\"“]?|e\.g\.,? )((?!Authorization)[A-Za-z][\w-]*) +"
+    rf"([A-Za-z_]+=\"?)?(?i:{_PLACEHOLDER})"
+    r"|^([A-Z][\w-]*) +([A-Za-z_]+=\"?)?[<{\[][\w .-]+[>}\]]",
 )
 """How a description shows the whole value of the header: "Token token=<API_KEY>"."""
 
@@ -52,14 +62,15 @@ class Security:
     parameter_names: frozenset[str] = frozenset()
 
 
-def chosen(document: Document, operations: Iterable[Operation]) -> Security:
+def chosen(document: Document, operations: Sequence[Operation]) -> Security:
     """The auth that most operations take, and the auth of the others."""
     schemes = _schemes(document)
     served = {name: found for name, scheme in schemes.items() if (found := _served(scheme)) is not None}
     if not served:
         kinds = ", ".join(str(scheme.get("type")) for scheme in schemes.values())
         told = f"# the source asks for {kinds}, which cannot be sent" if schemes else "# the source names no credential"
-        return Security({"scheme": "none"}, comment=told)
+        proposed = "" if schemes else _proposed(document, operations)
+        return Security({"scheme": "none"}, comment=told + proposed)
     wanted = {operation.key: _requirements(document, operation, schemes) for operation in operations}
     counted = Counter(
         one for requirements in wanted.values() for one in requirements if one and set(one) <= set(served)
@@ -163,13 +174,13 @@ def _served(scheme: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json
     if kind == "apiKey" and scheme.get("in") in ("header", "query", "cookie") and name:
         credentials = {"api_key": {"description": text or f"Key of the API, sent as {name}.", "secret": True}}
         said = str(scheme.get("description", "")) if name.lower() == "authorization" else ""
-        form, prefix = _FORM.search(said), _PREFIX.search(said)
-        value = f"{form[1]}{{api_key}}" if form else f"{prefix[1]} {{api_key}}" if prefix else "{api_key}"
+        before = written_before(said)
+        value = f"{before}{{api_key}}"
         comment = ""
         if name.lower() == "authorization":
             comment = (
                 "# guessed: the word before the key"
-                if form or prefix
+                if before
                 else "# guessed: the bare key; some APIs want a word before it"
             )
         return {"scheme": scheme["in"], "name": name, "value": value}, credentials, comment
@@ -184,6 +195,35 @@ def _served(scheme: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, Json
     if kind in ("oauth2", "openIdConnect"):
         return _bearer(text or "Access token.", "# guessed: an access token from elsewhere; no sign-in flow is run")
     return None
+
+
+def _proposed(document: Document, operations: Sequence[Operation]) -> str:
+    """Lines to uncomment, if the text of the document or a parameter shows a credential in the header Authorization."""
+    info = document.data.get("info")
+    prose = str(info.get("description", "")) if isinstance(info, dict) else ""
+    shown = [match[0] for match in re.finditer(r"[`'\"]?Authorization\b[^\n]{0,80}", prose)]
+    headers = [
+        str(parameter.get("description", ""))
+        for operation in operations
+        for parameter in operation.parameters
+        if parameter.get("in") == "header" and parameter["name"].lower() == "authorization"
+    ]
+    before = next((found for text in (*headers, *shown) if (found := written_before(text))), "")
+    if not before and not headers:
+        return ""
+    return (
+        ", but its text shows one in the header Authorization:\n"
+        f'# auth: {{scheme: header, name: Authorization, value: "{before}{{api_key}}"}}\n'
+        "# credentials: {api_key: {description: Key of the API., secret: true}}"
+    )
+
+
+def written_before(said: str) -> str:
+    """What a description says is written before the key in the header Authorization, e.g. "Bearer "."""
+    if form := _FORM.search(said):
+        return f"{form[1] or form[3]} {form[2] or form[4] or ''}"
+    found = next((match for pattern in _PREFIXES if (match := pattern.search(said))), None)
+    return f"{found[1]} " if found else ""
 
 
 def _bearer(text: str, comment: str) -> tuple[dict[str, Json], dict[str, Json], str]:

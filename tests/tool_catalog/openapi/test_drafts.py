@@ -110,7 +110,7 @@ def test_the_record_in_the_path_is_called_id_and_says_where_ids_come_from() -> N
 
 def test_a_description_says_what_the_source_says_and_what_comes_back() -> None:
     said = drafted("GET", "/pets/x", "x", {"summary": "Find a pet", "description": "Looks in *all* <b>shops</b>."})
-    assert said.data["description"] == "Find a pet. Looks in *all* shops. Returns id and name."
+    assert said.data["description"] == "Find a pet. Looks in all shops. Returns id and name."
     once = drafted("GET", "/pets/x", "x", {"summary": "Find a pet.", "description": "Find a pet in all shops."})
     assert once.data["description"] == "Find a pet in all shops. Returns id and name."
     listing = drafted("GET", "/pets", "list", {"responses": answering({"type": "array", "items": OBJECT})})
@@ -285,7 +285,9 @@ def test_described_only_leaves_out_what_is_optional_and_undescribed() -> None:
 
 def whole(data: dict[str, Json], *operations: Json, base_url: str | None = None) -> integration.IntegrationDraft:
     document = Document("openapi.json", {"openapi": "3.0.0", "info": {"title": "Shop"}, **data}, nullable=True)
-    made = [Operation("GET", f"/{index}", one, ()) for index, one in enumerate(operations)]
+    made = [
+        Operation("GET", f"/{index}", one, tuple(one.get("parameters", ()))) for index, one in enumerate(operations)
+    ]
     return integration.draft(document, "shop", made, base_url)
 
 
@@ -315,12 +317,45 @@ KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
             {**KEY, "name": "Authorization", "description": "The key, with format `Token token=<API_KEY>`."},
             {"scheme": "header", "name": "Authorization", "value": "Token token={api_key}"},
         ),
+        (
+            {**KEY, "name": "Authorization", "description": "Enter the key prefixed with Bearer, e.g. Bearer abc123"},
+            {"scheme": "header", "name": "Authorization", "value": "Bearer {api_key}"},
+        ),
+        (
+            {**KEY, "name": "Authorization", "description": "Use the format 'ApiKey YOUR_KEY'."},
+            {"scheme": "header", "name": "Authorization", "value": "ApiKey {api_key}"},
+        ),
+        (
+            {**KEY, "name": "Authorization", "description": "Parcel-API-Key {key}"},
+            {"scheme": "header", "name": "Authorization", "value": "Parcel-API-Key {api_key}"},
+        ),
+        (
+            {**KEY, "name": "Authorization", "description": "SSWS followed by the key <see the manual>."},
+            {"scheme": "header", "name": "Authorization", "value": "SSWS {api_key}"},
+        ),
         ({**KEY, "in": "cookie"}, {"scheme": "cookie", "name": "X-Key", "value": "{api_key}"}),
         ({"type": "mutualTLS"}, {"scheme": "none"}),
     ],
 )
 def test_a_security_scheme_becomes_the_auth_of_the_integration(scheme: Json, auth: Json) -> None:
     assert whole(schemes(one=scheme)).data["auth"] == auth
+
+
+@pytest.mark.parametrize(
+    ("info", "parameters", "value"),
+    [
+        ("Send `Authorization: Token token=<key>` with every request.", [], "Token token={api_key}"),
+        ("Books.", [{"name": "Authorization", "in": "header", "description": "Bearer {token}"}], "Bearer {api_key}"),
+        ("Books.", [{"name": "authorization", "in": "header"}], "{api_key}"),
+        ("Authorization is by department.", [], ""),
+    ],
+)
+def test_a_credential_that_only_the_prose_shows_is_proposed(info: str, parameters: Json, value: str) -> None:
+    made = whole({"info": {"description": info}}, {"parameters": parameters})
+    assert made.data["auth"] == {"scheme": "none"}
+    comment = made.comments["auth",]
+    assert comment.startswith("# the source names no credential")
+    assert (f'# auth: {{scheme: header, name: Authorization, value: "{value}"}}\n' in comment) == bool(value)
 
 
 def test_the_scheme_that_most_operations_take_is_chosen_and_a_pair_is_told() -> None:
