@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     whoami.add(commands, remote)
     tools.add(commands, remote)
     log.add(commands, remote)
-    memory.add(commands, shaped)
+    memory.add(commands, shaped, remote)
     snippet.add(commands, shaped)
     demo.add(commands, remote)
     completion.add(commands, shaped, parser)

@@ -12,6 +12,9 @@ from typing import TextIO
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
+BAR_CHARS = 30
+"""Characters of a progress bar."""
+
 PATIENCE = 2.0
 """Seconds after which a waiting command says what it is waiting for."""
 
@@ -37,6 +40,14 @@ class Terminal:
         """Print a remark about the result, except with `--json`."""
         if not self.as_json:
             print(text, file=self.err, flush=True)
+
+    def progress(self, done: int, of: int) -> None:
+        """Show a bar on standard error, where that is a terminal; it is drawn over until `done` is `of`."""
+        if self.as_json or not self.err.isatty():
+            return
+        filled = BAR_CHARS * done // of
+        bar = "#" * filled + "." * (BAR_CHARS - filled)
+        print(f"\r[{bar}] {done} of {of}", file=self.err, end="\n" if done == of else "", flush=True)
 
     def failure(self, message: str, body: Json = None) -> None:
         """Print why the command failed. With `--json` this is the error object of the endpoint, if there is one."""

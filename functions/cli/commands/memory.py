@@ -1,4 +1,4 @@
-"""`postern memory`: export the embedded memory as JSON Lines, and import such a copy."""
+"""`postern memory`: export the embedded memory, import such a copy, and import what other services give away."""
 
 from __future__ import annotations
 
@@ -7,16 +7,33 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
+from functions.cli.connection import local_file
 from functions.cli.invocation import Failed, Invocation
 from functions.cli.tables import count, details
+from functions.cli.terminal import printable
+from functions.gateway.json_text import Json
+
+if TYPE_CHECKING:
+    from functions.cli.chat_exports.adds import Add
 
 STANDARD = "-"
 """The file name for standard output or input."""
 
 
-def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
+ACCEPTED = "imported.txt"
+"""The file in the state folder with what earlier imports have stored."""
+
+SAMPLES = 3
+SAMPLE_CHARS = 100
+"""Conversations and facts that a dry run shows, and characters of each."""
+
+ADDERS = ("create_a_mem_0_memory", "create_a_mem_0_oss_memory")
+"""The tools that take messages to remember."""
+
+
+def add(commands: Any, shaped: argparse.ArgumentParser, remote: argparse.ArgumentParser) -> None:
     """Add the command and its verbs."""
     verbs = commands.add_parser("memory", help="export or import the embedded memory").add_subparsers(
         metavar="VERB", required=True
@@ -31,9 +48,18 @@ def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
     one.add_argument("file", nargs="?", default=STANDARD, metavar="FILE", help="default: standard output")
     one.set_defaults(run=_export)
     one = verbs.add_parser(
-        "import", parents=[of_file], help="read a copy into a new or empty memory; stop the endpoint first"
+        "import",
+        parents=[remote],
+        help="import a copy into a new memory, or a download of ChatGPT, Claude, Gemini or Mem0 into any memory",
     )
-    one.add_argument("file", nargs="?", default=STANDARD, metavar="FILE", help="default: standard input")
+    one.add_argument(
+        "file", nargs="?", default=STANDARD, metavar="FILE", help="a file; default: a copy on standard input"
+    )
+    one.add_argument("--memory", metavar="PATH", help="the new file for a copy; stop the endpoint first")
+    one.add_argument("--user-id", default="me", metavar="ID", help="whose memories they become (default: me)")
+    one.add_argument("--account", metavar="ID", help="the integrated account to store them in")
+    one.add_argument("--verbatim", action="store_true", help="store each message as it is, instead of its facts")
+    one.add_argument("--dry-run", action="store_true", help="show what would be imported, and send nothing")
     one.set_defaults(run=_import)
 
 
@@ -86,6 +112,21 @@ def _whole_file(path: Path) -> Iterator[IO[str]]:
 
 
 def _import(invocation: Invocation) -> None:
+    source = invocation.options.file
+    if source == STANDARD or _is_copy(Path(source)):
+        _import_copy(invocation)
+    else:
+        _import_download(invocation, Path(source))
+
+
+def _is_copy(path: Path) -> bool:
+    from functions.memory_engine.storage.jsonl import FORMAT
+
+    with path.open("rb") as file:
+        return f'"{FORMAT}"'.encode() in file.readline(200)
+
+
+def _import_copy(invocation: Invocation) -> None:
     from functions.memory_engine.storage.jsonl import import_jsonl
 
     terminal, source = invocation.terminal, invocation.options.file
@@ -97,3 +138,70 @@ def _import(invocation: Invocation) -> None:
             with open(source, encoding="utf-8") as lines:
                 rows = import_jsonl(target, lines)
     terminal.result(rows, details(list(rows.items())))
+
+
+def _import_download(invocation: Invocation, path: Path) -> None:
+    from functions.cli.chat_exports import adds
+    from functions.cli.chat_exports.reading import read
+
+    options, terminal = invocation.options, invocation.terminal
+    with terminal.waiting(f"reading {path}"):
+        found = read(path)
+    planned = list(adds.of(found, options.user_id, verbatim=options.verbatim))
+    summary: dict[str, Json] = {
+        "service": found.service,
+        "conversations": len(found.conversations),
+        "messages": sum(len(talk.messages) for talk in found.conversations),
+        "facts": len(found.facts),
+        "left_out": {reason: number for reason, number in sorted(found.left_out.items()) if number},
+    }
+    if options.dry_run:
+        samples = [*(f"{talk.title}: {talk.messages[0].text}" for talk in found.conversations[:SAMPLES])]
+        samples += [fact.text for fact in found.facts[:SAMPLES]]
+        summary |= {"requests": len(planned), "samples": [" ".join(text.split())[:SAMPLE_CHARS] for text in samples]}
+    else:
+        summary |= _send(invocation, planned)
+    terminal.result(summary, _told(summary))
+
+
+def _told(summary: dict[str, Json]) -> str:
+    left_out = [f"{number} {reason}" for reason, number in summary["left_out"].items()]
+    samples = [printable(text) for text in summary.get("samples", [])]
+    rows = [(name, value) for name, value in summary.items() if name not in ("left_out", "samples")]
+    rows.append(("left out", ", ".join(left_out) or "nothing"))
+    return "\n".join([details(rows), *(f"  e.g. {text}" for text in samples)])
+
+
+def _send(invocation: Invocation, planned: list[Add]) -> dict[str, Json]:
+    """Make the adds that no earlier import made. Raises Failed with how far it came."""
+    from functions.cli.chat_exports.adds import Accepted
+    from functions.cli.management_api import open_api
+    from functions.cli.tool_clients import account_tools, proxied_call
+
+    options, terminal = invocation.options, invocation.terminal
+    accepted = Accepted(local_file(invocation.environment).with_name(ACCEPTED))
+    sent = 0
+    with open_api(invocation) as api:
+        account_id = api.account_id(options.account)
+        tools = {tool["name"]: tool for tool in account_tools(api, account_id)}
+        name = next((name for name in ADDERS if name in tools), None)
+        if name is None:
+            raise Failed(f"account {account_id} has no tool that remembers messages; name an account of Mem0")
+        known = set(tools[name]["input_schema"]["properties"])
+        due = [add for add in planned if add.key(account_id) not in accepted]
+        for place, one in enumerate(due, 1):
+            arguments = {argument: value for argument, value in one.arguments.items() if argument in known}
+            try:
+                proxied_call(api, account_id, tools[name], arguments)
+            except Failed as error:
+                done = f"{sent} of {len(due)} requests were accepted; the same command continues with the next"
+                raise Failed(f"{error}\n{done}", error.body) from None
+            accepted.note(one.key(account_id))
+            sent += 1
+            terminal.progress(place, len(due))
+    queued = sum(one.arguments.get("infer") is not False for one in due)
+    return {
+        "requests": len(due),
+        "imported_before": len(planned) - len(due),
+        "queued": f"{queued} requests, whose facts the memory extracts in the background" if queued else "nothing",
+    }
