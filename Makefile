@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help run embedder demo test check fuzz soak bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help wheel run embedder demo test check fuzz soak bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -21,6 +21,14 @@ $(VENV)/.dev: $(LOCKS)/dev.txt $(VENV)/.ready
 	@echo "Adding the tools for tests and checks (once, under a minute)..."
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/dev.txt
 	@touch $@
+
+$(VENV)/.aws: $(LOCKS)/aws.txt $(VENV)/.ready
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/aws.txt
+	@touch $@
+
+wheel: $(VENV)/.ready ## The installable distribution, into dist/: uvx --from dist/postern-*.whl postern
+	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
 
 run: $(VENV)/.ready ## The whole endpoint on 127.0.0.1, with a ready MCP URL; Ctrl-C stops it
 	@$(VENV)/bin/postern serve
@@ -81,10 +89,10 @@ build: $(VENV)/.ready ## The three Lambda artefacts, into .aws-sam/build
 deploy: $(VENV)/.ready ## make deploy ENV=dev|staging|prod|ephemeral-NAME [ARGS="Parameter=value ..."]
 	@infra/deploy.sh $(ENV) $(ARGS)
 
-smoke: $(VENV)/.ready ## Check a deployment from outside: make smoke ENV=dev
+smoke: $(VENV)/.aws ## Check a deployment from outside: make smoke ENV=dev
 	@$(RUN) infra/smoke.py $(ENV)
 
-destroy: $(VENV)/.ready ## Remove a deployment, whatever state it is in: make destroy ENV=dev
+destroy: $(VENV)/.aws ## Remove a deployment, whatever state it is in: make destroy ENV=dev
 	@$(RUN) infra/destroy.py $(ENV) $(ARGS)
 
 lock: $(VENV)/.dev ## Lock the dependencies with hashes; ARGS=--upgrade moves to the newest versions

@@ -21,10 +21,11 @@ resolve() { # output, sources...
     --no-annotate --no-header "${upgrade[@]}" --output-file "infra/requirements/$output" "$@"
 }
 
-resolve local.txt pyproject.toml
-resolve dev.txt pyproject.toml --group dev
+resolve local.txt pyproject.toml --group build
+resolve aws.txt pyproject.toml --group build --extra aws
+resolve dev.txt pyproject.toml --group build --group dev --extra aws --extra ci
 for function in mcp_endpoint admin_api purge; do
-  resolve "$function.txt" --constraints infra/requirements/local.txt "infra/requirements/$function.in"
+  resolve "$function.txt" --constraints infra/requirements/aws.txt "infra/requirements/$function.in"
 done
 resolve embedder.txt --no-deps infra/requirements/embedder.in
 for tools in aws_uv aws_sam aws_standins aws_checkov aws_runtime clients converters bench_fastmcp bench_sdk bench_awslabs; do

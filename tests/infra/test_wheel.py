@@ -1,0 +1,174 @@
+"""The wheel in an environment that holds what it requires and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from email import message_from_string
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+WAIT_SECONDS = 120
+"""Longest wait for a command: the test fails then."""
+
+
+def pip(*words: str) -> None:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def required(wheel: Path) -> set[str]:
+    """The distributions that the wheel requires, without extras, and what these require."""
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        stated = message_from_string(archive.read(name).decode()).get_all("Requires-Dist", [])
+    ahead, found = [(Requirement(line), "") for line in stated], set()
+    while ahead:
+        one, extra = ahead.pop()
+        if one.marker is not None and not one.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(one.name)
+        for extra in ("", *sorted(one.extras)):
+            if (name, extra) not in found:
+                found.add((name, extra))
+                ahead += [(Requirement(line), extra) for line in metadata.requires(one.name) or ()]
+    return {name for name, _ in found}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built as `make wheel` does."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), ".")
+    [path] = folder.iterdir()
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` of an environment with the wheel and the files of the distributions that it requires."""
+    folder = tmp_path_factory.mktemp("a venv") / "é"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    [site] = folder.glob("lib/python*/site-packages")
+    for name in required(wheel):
+        for file in metadata.files(name) or ():
+            source = Path(str(file.locate()))
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                target = site / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(source)
+    python = folder / "bin" / "python"
+    pip("--python", str(python), "install", "--quiet", "--no-index", "--no-deps", str(wheel))
+    return folder / "bin"
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONWARNINGS": "error"}
+
+
+def run(program: Path, *words: str, home: Path) -> str:
+    done = subprocess.run(
+        [str(program), *words],
+        cwd=home,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_wheel_takes_one_name_and_is_small(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        sources = {name: archive.read(name).decode() for name in names if name.endswith(".py")}
+    assert {name.split("/")[0] for name in names} == {"postern", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
+    ours = re.compile(r"^\s*(?:from|import) (?:functions|tool_catalog|infra)\b", re.MULTILINE)
+    assert {name for name, text in sources.items() if ours.search(text)} == set()
+    assert wheel.stat().st_size < 1_000_000
+    data = [path for path in (ROOT / "functions").rglob("*") if path.suffix in (".sql", ".toml", ".txt")]
+    data += [*(ROOT / "tool_catalog").glob("compiled/*.json"), *(ROOT / "tool_catalog").glob("records/*/*.yaml")]
+    missing = {str(path.relative_to(ROOT)) for path in data} - {name.removeprefix("postern/") for name in names}
+    assert missing == set()
+
+
+def test_a_laptop_needs_nothing_of_aws(wheel: Path) -> None:
+    assert not required(wheel) & {"boto3", "botocore", "mangum", "numpy", "pytest", "setuptools"}
+
+
+def test_every_module_of_the_laptop_is_imported_under_its_name_and_no_other(installed: Path, tmp_path: Path) -> None:
+    program = """
+import importlib, importlib.util, pkgutil, postern
+taken = [name for name in ("functions", "tool_catalog", "infra", "boto3", "mangum") if importlib.util.find_spec(name)]
+assert not taken, taken
+left = []
+for module in pkgutil.walk_packages(postern.__path__, "postern."):
+    if not module.name.endswith(("__main__", ".handler")):  # a handler runs on Lambda only
+        try:
+            importlib.import_module(module.name)
+        except ImportError as missing:
+            left.append((module.name, missing.name))
+print(sorted(left))
+"""
+    left = run(installed / "python", "-c", program, home=tmp_path)
+    assert left == "[('postern.ci.pytest_postern', 'pytest')]\n"
+
+
+def test_the_commands_work_in_any_folder(installed: Path, tmp_path: Path) -> None:
+    home = tmp_path / "with spaces"
+    home.mkdir()
+    (home / "functions.py").write_text("raise SystemExit('a file of another project was imported')")
+    assert run(installed / "postern", "--version", home=home).startswith("postern ")
+    assert "mem0.json: up to date" in run(installed / "tool-catalog", "check", home=home)
+    assert "Mint, list and revoke MCP URLs" in run(installed / "python", "-m", "postern", "--help", home=home)
+    new = ("new", "acme", "--base-url", "https://api.acme.example", "--into", "catalogs")
+    assert "items.yaml" in run(installed / "tool-catalog", *new, home=home)
+
+
+@pytest.fixture
+def serving(installed: Path, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a running endpoint."""
+    process = subprocess.Popen(
+        [str(installed / "postern"), "serve", "--port", "0"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        printed = ""
+        for line in process.stdout:
+            printed += line
+            if "Ctrl-C stops the endpoint" in line:
+                break
+        assert "Postern is ready on http://127.0.0.1:" in printed, printed
+        yield tmp_path
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=WAIT_SECONDS)
+
+
+def test_the_endpoint_of_the_wheel_remembers(installed: Path, serving: Path) -> None:
+    facts = 'facts:=["Anna likes window seats."]'
+    run(installed / "postern", "call", "mem_0_memories_remember", facts, "user_id=me", home=serving)
+    found = run(
+        installed / "postern", "call", "mem_0_memories_search", "query=seats", "filters.user_id=me", home=serving
+    )
+    assert "Anna likes window seats." in found
+    assert shutil.which("postern", path=str(installed)) is not None
