@@ -21,6 +21,9 @@ TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 CLIENT_NAME = "postern-cli"
 """The name of this client in the log, over MCP and over the management API."""
 
+SAID_CHARS = 1_000
+"""Characters of an upstream's own answer that an error repeats."""
+
 PAGE = "100"
 """Entries per page: the maximum of the API."""
 
@@ -155,6 +158,8 @@ def refusal(status: int, body: Json) -> Failed:
         text += "\n  ".join(printable(line) for line in str(body["message"]).split("\n"))
     if isinstance(details, dict) and (others := {k: v for k, v in details.items() if k != "problems"}):
         text += f"\n  {printable(json_text.spaced(others))}"
+    if (said := body.get("raw_response")) is not None:
+        text += f"\n  raw_response: {printable(json_text.spaced(said))[:SAID_CHARS]}"
     limits = body.get("rate_limit")
     if isinstance(limits, dict) and limits.get("retry_after_seconds") is not None:
         text += f"\n  retry in {limits['retry_after_seconds']} s"

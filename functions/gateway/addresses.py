@@ -6,13 +6,12 @@ moment of connecting, so that a DNS record that changes later cannot reach the n
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
-import socket
 from urllib.parse import urlsplit
 
-from functions.gateway.errors import Invalid
+from functions.gateway.errors import Invalid, Unavailable
+from functions.gateway.resolver import RESOLVER, Busy, Resolver
 from functions.gateway.wording import shown
 
 PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
@@ -20,6 +19,9 @@ PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 
 PORTS = (80, 443)
 """Ports below 1024 that an API can be on; the others belong to other protocols, e.g. 22 (SSH) and 25 (SMTP)."""
+
+BUSY_SECONDS = 10
+"""When to try again while too many names are being looked up: resolvers give a name up after 5 to 30 s."""
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+(%25[A-Za-z0-9._~-]+)?\]")
 _PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
@@ -75,13 +77,15 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-async def resolve(host: str, port: int, *, private: bool) -> list[str]:
-    """The addresses of a name in the resolver's order. Raises Unresolved, or NotPublic unless `private` allows it."""
+async def resolve(host: str, port: int, *, private: bool, resolver: Resolver = RESOLVER) -> list[str]:
+    """The addresses of a name in the resolver's order. Raises Unresolved, Busy, or NotPublic unless `private` allows
+    it."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = await resolver.addresses(host, port)
+    except Busy:
+        raise
     except (OSError, UnicodeError):
         raise Unresolved from None
-    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not addresses:
         raise Unresolved
     if not private and not all(is_public(address) for address in addresses):
@@ -122,13 +126,15 @@ def check_base_url(text: str, *, private: bool) -> str:
 
 
 async def check_resolves(base_url: str) -> None:
-    """Raises Invalid unless the host resolves to public addresses only."""
+    """Raises Invalid unless the host resolves to public addresses only, and Unavailable while that cannot be told."""
     url = urlsplit(base_url)
     host = url.hostname or ""
     try:
         await resolve(host, url.port or 443, private=False)
     except NotPublic as error:
         raise _not_public(host, "resolves to an address that is not on the public internet") from error
+    except Busy as error:
+        raise Unavailable(f"{error}; nothing was saved, try again later", retry_after=BUSY_SECONDS) from error
     except Unresolved as error:
         raise Invalid(f"base_url: the host {host} does not resolve; check its spelling") from error
 

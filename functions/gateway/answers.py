@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from functions.gateway import caps, paging
 from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable, effect
 from functions.gateway.expressions import BadExpression, search
-from functions.gateway.json_text import Json, NotJson, TooDeep, decode_large, decode_lenient, text, well_formed
+from functions.gateway.json_text import Json, NotJson, TooDeep, decode_large, decode_lenient, well_formed
 from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.redaction import Secrets
 from functions.gateway.upstream import UpstreamResponse
 from tool_catalog.catalog import Catalog, Tool, media_kind
 
-SAID_CHARS = 1_000
-"""Characters of the upstream's words that a message repeats."""
-
 RAW_BYTES = 8_000
 """Bytes of an upstream's error body that are passed on whole; of a larger one only its words."""
+
+SAID_CHARS = 1_000
+"""Characters of the words of a larger one that are passed on."""
 
 READ_BYTES = 32_000
 """Bytes of an error body in which its words are looked for."""
@@ -36,6 +36,16 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 BASE64_BYTES = 6_000
 """Bytes of an answer that is not text and is passed on, as 8,000 characters of Base64: more is of no use to a model."""
+
+COMMON_TYPES = (
+    "application/json",
+    "application/xml",
+    "application/octet-stream",
+    "text/html",
+    "text/plain",
+    "text/xml",
+)
+"""Content types that a message names."""
 
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9._-]+)", re.IGNORECASE)
 
@@ -94,7 +104,7 @@ def read(tool: Tool, response: UpstreamResponse, secrets: Secrets) -> Json:
             return _foreign(media_type, response.body, secrets)  # the status says that it was carried out
         raise UpstreamUnreadable(
             f"the upstream answered {response.status} with {len(response.body)} bytes that are not JSON "
-            f"({media_type.split(';')[0] or 'no content type'}); {effect(changes_nothing=tool.access == 'read')}",
+            f"({shown_type(media_type)}); {effect(changes_nothing=tool.access == 'read')}",
             upstream_status=response.status,
             detail=str(error),
         ) from error
@@ -116,6 +126,12 @@ def _foreign(media_type: str, body: bytes, secrets: Secrets) -> Foreign:
     if len(body) <= BASE64_BYTES:
         found["base64"] = base64.b64encode(secrets.out_of_bytes(body)).decode()
     return found
+
+
+def shown_type(media_type: str) -> str:
+    """A content type in a sentence of ours: one that is common, because an upstream may write anything there."""
+    name = media_type.partition(";")[0].strip().lower()
+    return (name if name in COMMON_TYPES else "another content type") if name else "no content type"
 
 
 def _is_page(media_type: str, body: bytes) -> bool:
@@ -196,43 +212,51 @@ def refusal(
             "an operator should check the account's base URL",
             upstream_status=status,
         )
-    document = _document(response, secrets)
-    said = _said(document, SAID_DEPTH)
-    # As a JSON string: its words cannot close the quotation and go on as if they were ours.
-    quoted = f": {text(well_formed(said[:SAID_CHARS]))}" if said else ""
+    answered = _document(response, secrets)
+    said = _said(answered, SAID_DEPTH)[:SAID_CHARS]
+    # The one place of the upstream's words: within a sentence of ours they could be taken for a part of it.
+    raw_response = answered if len(response.body) <= RAW_BYTES else well_formed(said) or None
     if status >= 600:
         return UpstreamUnreadable(
-            f"{catalog.label} answered with status {status}, which HTTP does not have{quoted}; "
+            f"{catalog.label} answered with status {status}, which HTTP does not have{_pointer(raw_response)}; "
             f"{effect(changes_nothing=tool.access == 'read')}",
+            raw_response=raw_response,
             upstream_status=status,
         )
     return UpstreamRefused(
-        _meaning(tool, catalog.label, status, quoted, rate_limit),
-        raw_response=document if len(response.body) <= RAW_BYTES else None,
+        _meaning(tool, catalog.label, status, _pointer(raw_response), rate_limit),
+        raw_response=raw_response,
         upstream_status=status,
     )
 
 
-def _meaning(tool: Tool, label: str, status: int, quoted: str, rate_limit: RateLimit | None) -> str:
+def _pointer(raw_response: Json) -> str:
+    """Where the upstream's words are, if it said any."""
+    return "" if raw_response is None else ", and raw_response holds what it said"
+
+
+def _meaning(tool: Tool, label: str, status: int, pointer: str, rate_limit: RateLimit | None) -> str:
     if status == 401:
         return (
-            f"{label} refused this account's credential (401){quoted}. "
+            f"{label} refused this account's credential (401){pointer}. "
             "Repeating the call will not help; an operator must reconnect the account"
         )
     if status == 403:
-        return f"{label} does not allow this account to do that (403){quoted}"
+        return f"{label} does not allow this account to do that (403){pointer}"
     if status == 404:
-        return f"{label} found nothing under these ids (404){quoted}. Check the ids; list or search to find valid ones"
+        return f"{label} found nothing under these ids (404){pointer}. Check the ids; list or search to find valid ones"
     if status == 409:
-        return f"{label} reports a conflict with what is there (409){quoted}. Read the present state, then decide again"
+        return (
+            f"{label} reports a conflict with what is there (409){pointer}. Read the present state, then decide again"
+        )
     if status == 429:
         wait = rate_limit.retry_after_seconds if rate_limit else None
         unknown = "wait (no usable time was given; start with 10 s and double it)"
         pause = unknown if wait is None else f"wait {wait} s"
-        return f"{label} is limiting the rate of calls (429){quoted}. Nothing was done; {pause}, then repeat the call"
+        return f"{label} is limiting the rate of calls (429){pointer}. Nothing was done; {pause}, then repeat the call"
     if refused_unsure(status):
-        return f"{label} failed ({status}){quoted}; {effect(changes_nothing=tool.access == 'read')}"
-    return f"{label} refused the request ({status}){quoted}. Correct the arguments; repeating them will not help"
+        return f"{label} failed ({status}){pointer}; {effect(changes_nothing=tool.access == 'read')}"
+    return f"{label} refused the request ({status}){pointer}. Correct the arguments; repeating them will not help"
 
 
 def refused_unsure(status: int) -> bool:

@@ -13,6 +13,9 @@ ACCEPTED = "gzip, deflate"
 
 _NAMES = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
+_KNOWN = ("br", "compress", "dcb", "dcz", "x-compress", "zstd")
+"""Registered encodings that are not asked for; a message names no other, because an upstream may write anything."""
+
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _RAW_WINDOW = -zlib.MAX_WBITS
 
@@ -33,7 +36,8 @@ class Body:
         if len(names) > 1:
             raise BadCoding(f"in {len(names)} content encodings, one inside the other; at most one is decoded")
         if names and names[0] not in _NAMES:
-            raise BadCoding(f'in the content encoding "{names[0][:40]}", which was not asked for (asked: {ACCEPTED})')
+            name = f'the content encoding "{names[0]}"' if names[0] in _KNOWN else "a content encoding"
+            raise BadCoding(f"in {name}, which was not asked for (asked: {ACCEPTED})")
         self._coding = _NAMES[names[0]] if names else ""
         self._limit = limit
         self._size = 0

@@ -140,7 +140,7 @@ class UnknownTool(PosternError):
 class ToolFailure(PosternError):
     """A call that did not succeed, in words a model can act on.
 
-    `raw_response`  the upstream's body where the upstream itself refused, JSON or text (`is_remote`).
+    `raw_response`  what the upstream said, as JSON or as text: its words stand nowhere else, so `message` has none.
     `sent`          False when it is certain that the request did not leave us. `call.Failed` says what follows from it.
     """
 
@@ -177,10 +177,10 @@ class WrongArguments(ToolFailure):
 
     status = HTTPStatus.BAD_REQUEST
 
-    def __init__(self, problems: Sequence[str], corrected: str | None = None) -> None:
+    def __init__(self, problems: Sequence[str], corrected: str | None = None, *, raw_response: Json = None) -> None:
         self.problems = tuple(well_formed(problem) for problem in problems)
         self.corrected = corrected
-        super().__init__("\n".join(self.lines), sent=False)
+        super().__init__("\n".join(self.lines), sent=False, raw_response=raw_response)
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ def search(expression: str, document: Json) -> Json:
     try:
         return _compiled(expression).search(document, options=_options())
     except (JMESPathError, *_UNFIT) as error:
-        raise BadExpression(_reason(error)) from error
+        raise BadExpression(_misfit(error)) from error
 
 
 class Fields:
@@ -61,14 +61,35 @@ class Fields:
         try:
             return [interpreter.visit(self._parsed, item) for item in items]
         except (JMESPathError, *_UNFIT) as error:
-            raise BadExpression(_reason(error)) from error
+            raise BadExpression(_misfit(error)) from error
 
 
 _UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What jmespath raises in addition to its own errors, e.g. for a slice with step 0 or an infinite number."""
 
 
+class _TooMuch(ValueError):
+    """An expression makes more than the limit allows."""
+
+
+def _misfit(error: Exception) -> str:
+    """Why an expression does not fit a document, without any word of the document: what jmespath says may quote it."""
+    from jmespath.exceptions import ArityError, JMESPathTypeError, UnknownFunctionError
+
+    if isinstance(error, JMESPathTypeError):
+        expected = " or ".join(map(str, error.expected_types))
+        return f"{error.function_name}() takes {expected} and was given {error.actual_type}"
+    if isinstance(error, ArityError | UnknownFunctionError | _TooMuch | RecursionError) or str(error) == _STEP_0:
+        return _reason(error)
+    return "it does not fit what the answer holds"
+
+
+_STEP_0 = "slice step cannot be zero"
+"""The words of Python's ValueError for a slice with step 0."""
+
+
 def _reason(error: Exception) -> str:
+    """Why an expression cannot be read."""
     if isinstance(error, RecursionError):
         return "nested too deep"
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(": ")[:200]
@@ -136,6 +157,6 @@ def _bounded() -> Any:
         def _spend(self, steps: float) -> None:
             self._left -= steps
             if self._left < 0:
-                raise ValueError("the expression produces too much output; select fewer fields")
+                raise _TooMuch("the expression produces too much output; select fewer fields")
 
     return Bounded

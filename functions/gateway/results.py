@@ -8,7 +8,7 @@ the objects that a result could hold are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import ceil
 
@@ -137,13 +137,25 @@ def check_documented(prepared: PreparedTool, body: Mapping[str, Json], status: i
     it would show nothing of it."""
     error = next(iter(prepared.answer_validator.iter_errors(body)), None)
     if error is not None:
-        where = ".".join(str(step) for step in error.instance_path) or "the answer"
         raise UpstreamUnreadable(
-            f"the upstream's answer is not what its API documents ({where}: {error.message[:200]}). "
-            f"Its status was {status}, and raw_response holds it",
+            f"the upstream's answer is not what its API documents ({_documented(error.schema_path)}). Its status was "
+            f"{status}, and raw_response holds it",
             raw_response=body,
             upstream_status=status,
         )
+
+
+def _documented(path: Iterable[str | int]) -> str:
+    """The part of the output schema that a result breaks, e.g. `result[].id: type`. The validator's own words would
+    quote the upstream."""
+    where, steps = "", list(path)
+    *inner, rule = steps
+    for before, step in zip(["", *inner], inner, strict=False):
+        if before == "properties":
+            where += f".{step}" if where else f"{step}"
+        elif step == "items":
+            where += "[]"
+    return f"{where or 'the answer'}: {rule}"
 
 
 _FULL = Cut(10**9, 10**9, 10**9, 10**9)
@@ -199,8 +211,11 @@ def _projected(tool: Tool, objects: list[Json], projection: Fields | None) -> li
     except BadExpression as error:
         raise _wrong_fields(tool, error) from error
     if not any(_holds_something(value) for value in projected):
-        known = ", ".join(objects[0]) if isinstance(objects[0], dict) else "no members"
-        raise WrongArguments([f'"fields" finds nothing in any object; an object has: {known}'])
+        names = list(objects[0]) if isinstance(objects[0], dict) else []
+        raise WrongArguments(
+            ['"fields" finds nothing in any object; raw_response lists the members of the first one'],
+            raw_response=names,
+        )
     return projected
 
 

@@ -108,8 +108,8 @@ def test_a_429_is_a_429_with_the_time_to_wait_and_is_not_retried(
     assert answer.json() == {
         "statusCode": 429,
         "error": "Too Many Requests",
-        "message": 'get_single_mem_0_memory_by_id: Mem0 is limiting the rate of calls (429): "slow". Nothing was done; '
-        "wait 17 s, then repeat the call",
+        "message": "get_single_mem_0_memory_by_id: Mem0 is limiting the rate of calls (429), and raw_response holds "
+        "what it said. Nothing was done; wait 17 s, then repeat the call",
         "is_remote_error": True,
         "raw_response": {"detail": "slow"},
         "rate_limit": {"limit": 60, "remaining": 0, "reset_seconds": 17, "retry_after_seconds": 17},

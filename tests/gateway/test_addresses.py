@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
 from functions.gateway import addresses
 from functions.gateway.addresses import check_base_url, is_public
 from functions.gateway.errors import Invalid
+from functions.gateway.resolver import Resolver
 
 PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1")
 PRIVATE = (
@@ -115,26 +114,24 @@ def test_private_base_urls_are_allowed_where_settings_say_so(url: str) -> None:
     assert check_base_url(url, private=True) == url
 
 
-def resolving(*found: str) -> Callable[..., Awaitable[list[Any]]]:
-    async def getaddrinfo(self: Any, host: str, port: int, **how: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
-
-    return getaddrinfo
+def resolving(*found: str) -> Resolver:
+    return Resolver(lambda host, port, **how: [(socket.AF_INET, how["type"], 6, "", (one, port)) for one in found])
 
 
-def test_one_private_address_among_public_ones_refuses_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("8.8.8.8", "10.0.0.1"))
+def resolved(resolver: Resolver, *, private: bool) -> list[str]:
+    return asyncio.run(addresses.resolve("api.example", 443, private=private, resolver=resolver))
+
+
+def test_one_private_address_among_public_ones_refuses_the_name() -> None:
     with pytest.raises(addresses.NotPublic, match="the name resolves to a private address"):
-        asyncio.run(addresses.resolve("rebound.example", 443, private=False))
-    assert asyncio.run(addresses.resolve("rebound.example", 443, private=True)) == ["8.8.8.8", "10.0.0.1"]
+        resolved(resolving("8.8.8.8", "10.0.0.1"), private=False)
+    assert resolved(resolving("8.8.8.8", "10.0.0.1"), private=True) == ["8.8.8.8", "10.0.0.1"]
 
 
-def test_all_addresses_of_a_public_name_are_known_in_the_resolvers_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("1.1.1.1", "8.8.8.8", "1.1.1.1"))
-    assert asyncio.run(addresses.resolve("api.example", 443, private=False)) == ["1.1.1.1", "8.8.8.8"]
+def test_all_addresses_of_a_public_name_are_known_in_the_resolvers_order() -> None:
+    assert resolved(resolving("1.1.1.1", "8.8.8.8", "1.1.1.1"), private=False) == ["1.1.1.1", "8.8.8.8"]
 
 
-def test_a_name_without_an_address_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving())
+def test_a_name_without_an_address_does_not_resolve() -> None:
     with pytest.raises(addresses.Unresolved):
-        asyncio.run(addresses.resolve("api.example", 443, private=True))
+        resolved(resolving(), private=True)

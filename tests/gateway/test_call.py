@@ -468,7 +468,10 @@ def test_fields_that_cannot_be_read_are_refused_before_anything_is_sent(upstream
 def test_fields_that_find_nothing_are_refused_with_what_there_is(upstream: Upstream) -> None:
     upstream.answers(answer(200, {"results": [{"id": 1, "text": "x"}]}))
     told = fails(upstream.origin, "list_all_things", {"fields": "{name: nmae}"})
-    assert told["message"] == 'list_all_things: "fields" finds nothing in any object; an object has: id, text'
+    assert told[
+        "message"
+    ] == 'list_all_things: "fields" finds nothing in any object; raw_response lists the members of ' + ("the first one")
+    assert told["raw_response"] == ["id", "text"]
 
 
 BOOKS = tool(
@@ -567,9 +570,10 @@ def test_a_record_that_is_not_there_is_told_by_the_upstreams_own_404(upstream: U
     refused = failure_of(MEM0, upstream.origin, "delete_a_mem_0_memory_by_id", {"id": MEMORY}, config=PINNED)
     assert isinstance(refused.failure, errors.UpstreamRefused)
     assert refused.message == (
-        'delete_a_mem_0_memory_by_id: Mem0 found nothing under these ids (404): "Memory not found!". Check the ids; '
-        "list or search to find valid ones"
+        "delete_a_mem_0_memory_by_id: Mem0 found nothing under these ids (404), and raw_response holds what it said. "
+        "Check the ids; list or search to find valid ones"
     )
+    assert refused.envelope()["raw_response"] == {"error": "Memory not found!"}
     assert [received.verb for received in upstream.requests] == ["GET"]
 
 

@@ -62,7 +62,7 @@ def test_a_body_over_the_limit_is_refused(case: str) -> None:
         ("br", 'in the content encoding "br", which was not asked for (asked: gzip, deflate)'),
         ("zstd", 'in the content encoding "zstd"'),
         ("compress", 'in the content encoding "compress"'),
-        ("x" * 5_000, 'in the content encoding "' + "x" * 40 + '"'),
+        ("x" * 5_000, "in a content encoding, which was not asked for"),
     ],
 )
 def test_any_other_coding_is_refused_by_name_before_a_byte_is_read(coding: str, words: str) -> None:

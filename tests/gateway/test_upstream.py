@@ -10,8 +10,7 @@ import socket
 import threading
 import tracemalloc
 import zlib
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -19,6 +18,7 @@ from functions.gateway import addresses
 from functions.gateway.errors import TooLargeAnswer, UpstreamBusy, UpstreamUnreachable, UpstreamUnreadable
 from functions.gateway.places import PLACES, QUEUE
 from functions.gateway.requests import UpstreamRequest
+from functions.gateway.resolver import RESOLVER, LookUp
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.gateway.calling import SETTINGS, AdvancingLoop
@@ -47,11 +47,8 @@ def test_a_private_address_is_never_connected_to_unless_settings_allow_it(upstre
     assert upstream.connections == 0
 
 
-def resolving(*addresses: str) -> Callable[..., Awaitable[list[Any]]]:
-    async def getaddrinfo(self: Any, host: str, port: int, **how: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
-
-    return getaddrinfo
+def resolving(*addresses: str) -> LookUp:
+    return lambda host, port, **how: [(socket.AF_INET, how["type"], 6, "", (one, port)) for one in addresses]
 
 
 @pytest.mark.parametrize("host", ["does-not-exist.invalid", "a..b", "x" * 300])
@@ -65,7 +62,7 @@ def test_the_next_address_is_tried_where_one_does_not_answer(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As for a name with an IPv6 address on a machine without IPv6. Loopback is called public for this test only."""
-    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", resolving("127.1.2.3", "127.0.0.1"))
+    monkeypatch.setattr(RESOLVER, "_look_up", resolving("127.1.2.3", "127.0.0.1"))
     monkeypatch.setattr(addresses, "is_public", lambda address: True)
     upstream.answers(answer(200, {"ok": True}))
     port = upstream.origin.rsplit(":", 1)[1]

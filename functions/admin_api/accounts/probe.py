@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from functions.admin_api.accounts.contract import MAX_CONTEXT_CHARS
 from functions.gateway import credentials
+from functions.gateway.answers import shown_type
 from functions.gateway.credentials import Credential
-from functions.gateway.errors import Invalid, PosternError
-from functions.gateway.json_text import NotJson, decode_lenient
+from functions.gateway.errors import Invalid, Refused
+from functions.gateway.json_text import Json, NotJson, decode_lenient
 from functions.gateway.redaction import Secrets
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.upstream import Sender, UpstreamResponse
@@ -20,10 +21,10 @@ PROBE_SECONDS = 10.0
 """Longest wait for the probe: an operator is waiting for the answer."""
 
 QUOTED_CHARS = 300
-"""Characters of the upstream's answer to a probe that a message repeats."""
+"""Characters of the upstream's answer to a probe that an error repeats, in its details."""
 
 
-class ProbeFailed(PosternError):
+class ProbeFailed(Refused):
     """The probe was neither accepted nor rejected: the upstream is failing, or it is another API."""
 
     status = HTTPStatus.BAD_GATEWAY
@@ -44,26 +45,28 @@ async def probe(sender: Sender, catalog: Catalog, base_url: str, credential: Cre
     asked = f"{catalog.probe.verb} {base.netloc}{path}"
     if response.status in (401, 403):
         raise Invalid(
-            f"credentials: {catalog.label} rejected them ({asked} returned {response.status}"
-            f"{_quoted(response, credential, catalog)}); check the value, and that it belongs to this API",
-            details={"upstream_status": response.status},
+            f"credentials: {catalog.label} rejected them ({asked} returned {response.status}); check the value, and "
+            "that it belongs to this API",
+            details=_said(response, credential, catalog),
         )
     if not 200 <= response.status < 300:
         raise ProbeFailed(
-            f"the credential could not be verified: {asked} returned {response.status}"
-            f"{_quoted(response, credential, catalog)}; nothing was saved. "
-            "Check base_url, or retry when the upstream is healthy"
+            f"the credential could not be verified: {asked} returned {response.status}; nothing was saved. "
+            "Check base_url, or retry when the upstream is healthy",
+            details=_said(response, credential, catalog),
         )
     return _found(catalog.probe, catalog.label, response, asked)
 
 
-def _quoted(response: UpstreamResponse, credential: Credential, catalog: Catalog) -> str:
-    """The upstream's own words, without the credential and never a web page."""
-    if "json" not in response.headers.get("content-type", ""):
-        return ""
-    secrets = Secrets(credential, catalog.credentials, catalog.auth)
-    words = " ".join(secrets.out_of_text(response.body.decode("utf-8", "replace")).split())[:QUOTED_CHARS]
-    return f": {words}" if words else ""
+def _said(response: UpstreamResponse, credential: Credential, catalog: Catalog) -> dict[str, Json]:
+    """The upstream's status, and its own words without the credential; never a web page."""
+    details: dict[str, Json] = {"upstream_status": response.status}
+    if "json" in response.headers.get("content-type", ""):
+        secrets = Secrets(credential, catalog.credentials, catalog.auth)
+        words = " ".join(secrets.out_of_text(response.body.decode("utf-8", "replace")).split())[:QUOTED_CHARS]
+        if words:
+            details["upstream_said"] = words
+    return details
 
 
 def _found(described: Probe, label: str, response: UpstreamResponse, asked: str) -> dict[str, str]:
@@ -75,7 +78,7 @@ def _found(described: Probe, label: str, response: UpstreamResponse, asked: str)
     try:
         document = decode_lenient(response.body)
     except NotJson:
-        media_type = response.headers.get("content-type", "no content type").split(";")[0]
+        media_type = shown_type(response.headers.get("content-type", ""))
         raise ProbeFailed(
             f"the credential could not be verified: {asked} returned {response.status} with {media_type}, not JSON; "
             f"nothing was saved. Check that base_url is an address of {label}"
