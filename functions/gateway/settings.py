@@ -38,6 +38,7 @@ class Settings:
     store: str = _setting("sqlite", "where the items are kept", valid=("dynamodb", "sqlite"))
     table: str = _setting("", "DynamoDB table name; required when the store is dynamodb")
     state_dir: str = _setting(".postern", "folder of the SQLite files and the local key")
+    listen: str = _setting("127.0.0.1", "address that `postern serve` listens on; in a container, 0.0.0.0")
     catalogs: str = _setting("", "folders of your own catalogues, separated as in PATH; a deployment bundles them")
     public_url: str = _setting("", "https origin that minted URLs start with; empty: taken from the request")
     kms_key_id: str = _setting("", "KMS key that wraps account data keys; empty: a key file in the state folder")

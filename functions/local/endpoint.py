@@ -146,7 +146,7 @@ def _start(
     stack.enter_context(occupied(folder))
     state = StateFile.read(folder / state_file.NAME)
     engine_settings = _engine_settings(environment, folder, state, clock)
-    listener = stack.enter_context(listen(port))
+    listener = stack.enter_context(listen(port, settings.listen))
     base_url = f"http://{HOST}:{listener.getsockname()[1]}"
     origins = settings.allowed_origins if "POSTERN_ALLOWED_ORIGINS" in environment else ()
     hosts = settings.allowed_hosts or _own_hosts(settings.public_url)

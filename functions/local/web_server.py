@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,22 +15,28 @@ from starlette.types import ASGIApp
 from functions.local.errors import LocalError
 
 HOST = "127.0.0.1"
+"""Where this process, and every other of this machine, reaches the endpoint."""
 
 START_SECONDS = 30
 """A start that takes longer has failed; it normally takes well under two seconds."""
 
 
-def listen(port: int) -> socket.socket:
-    """A socket bound to a port of this machine; port 0 takes any free one. Raises LocalError."""
+def listen(port: int, address: str = HOST) -> socket.socket:
+    """A socket bound to a port of an IPv4 address; port 0 takes any free one. Raises LocalError."""
     # With the protocol named, asyncio switches Nagle's algorithm off. Otherwise each answer waits 40 ms for an ACK.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((HOST, port))
+        listener.bind((address, port))
     except OSError as error:
         listener.close()
+        if error.errno != errno.EADDRINUSE and address != HOST:
+            raise LocalError(
+                f"POSTERN_LISTEN is {address!r}, which cannot be listened on ({error.strerror}); valid: an IPv4 "
+                "address of this machine, or 0.0.0.0 for all of them"
+            ) from error
         raise LocalError(
-            f"port {port} of {HOST} is taken ({error.strerror}); stop the program that listens there, or choose "
+            f"port {port} of {address} is taken ({error.strerror}); stop the program that listens there, or choose "
             f"another port: postern serve --port {port + 1}"
         ) from error
     return listener
