@@ -257,7 +257,17 @@ def _is_named(text: str) -> bool:
     if _IDENTIFIER.match(text) or any(word[0].isupper() for word in _INSIDE.findall(text)):
         return True
     subject = _NAMED_SUBJECT.match(text)
-    return subject is not None and not any(words.fold(subject[1]) in _lexicon()[kind] for kind in _NO_NAMES)
+    name = subject[1] if subject else _named_subject(text)
+    return bool(name) and not any(words.fold(name) in _lexicon()[kind] for kind in _NO_NAMES)
+
+
+def _named_subject(text: str) -> str:
+    """A capitalised word at the front with a verb of people behind it, in the languages that have capitals, or ""."""
+    spelled, first = _spelled(text), text.split(maxsplit=1)[0]
+    if len(first) < 2 or not first.istitle() or not first.isalpha():
+        return ""
+    behind = [word for word in spelled[1:4] if word not in _lexicon()["before_verbs"]]
+    return first if behind and behind[0] in _lexicon()["verbs_of_people"] else ""
 
 
 _NO_NAMES = ("not_names", "third_person", "first_person", "second_person", "small_talk", "commands", "yes_or_no")

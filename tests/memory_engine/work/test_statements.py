@@ -85,6 +85,31 @@ def test_a_conversation_leaves_its_facts(said: list[str], kept: list[str]) -> No
 
 
 @pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("Anna wohnt in einem alten haus.", True),
+        ("Jörg hat drei katzen.", True),
+        ("Das ist falsch.", False),
+        ("Alles ist gut so.", False),
+        ("Heute ist es kalt.", False),
+        ("Hugo n'aime pas les oignons.", True),
+        ("Zoé est végétarienne.", True),
+        ("Tout est clair.", False),
+        ("Lucía es alérgica al polen.", True),
+        ("Todo está bien.", False),
+        ("Giovanni è allergico alle noci.", True),
+        ("Questo è troppo lungo.", False),
+        ("Tiago não come carne.", True),
+        ("Isso é longo demais.", False),
+        ("Марина учится на врача.", True),
+        ("Погода была хорошая.", False),
+    ],
+)
+def test_a_name_at_the_front_makes_a_statement_in_languages_with_capitals(text: str, kept: bool) -> None:
+    assert _stored(f"u: {text}") == [text] * kept
+
+
+@pytest.mark.parametrize(
     ("text", "left"),
     [
         ("My card is 4111 1111 1111 1111.", "My card is [card number removed]."),
