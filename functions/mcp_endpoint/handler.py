@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 from functions.gateway.audit import Audit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from functions.mcp_endpoint import snapshot
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.http import Event, of_event, to_event
 from functions.mcp_endpoint.methods import Methods
 
 if TYPE_CHECKING:
-    from functions.gateway.audit import Journal
+    from functions.stores.dynamodb_light import LightDynamoStore
+    from functions.stores.sqlite import SqliteStore
 
 
-def _store(settings: Settings) -> Journal:
+def _store(settings: Settings) -> LightDynamoStore | SqliteStore:
     if settings.store == "dynamodb":
         from functions.stores.dynamodb_light import LightDynamoStore
 
@@ -54,3 +56,12 @@ def handler(event: Event, context: Any) -> dict[str, Any]:
     except StopIteration as ended:
         return to_event(ended.value)
     return to_event(loop.run_until_complete(answering))
+
+
+def _close() -> None:
+    loop.run_until_complete(sender.close())
+    store.close()
+
+
+if shared is not None and snapshot.is_taken(os.environ):
+    snapshot.register(_close)

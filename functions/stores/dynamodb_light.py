@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from functions.gateway import json_text
 from functions.stores.amazon_roots import AMAZON_ROOTS
 from functions.stores.connection import Connection, NotAResponse
+from functions.stores.credentials import Ask, current_keys
 from functions.stores.dynamodb_items import failure, key_attributes, to_item, update, well_shaped
-from functions.stores.sigv4 import Credentials, Signer
+from functions.stores.sigv4 import Signer
 from functions.stores.store import (
     Change,
     Item,
@@ -36,9 +37,11 @@ IDLE_SECONDS = 50.0
 class LightDynamoStore:
     """`get` and `write` of the Store contract on the table `table`. Only one thread may use it at a time.
 
-    `environment`  AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, as Lambda sets them;
-                   AWS_ENDPOINT_URL_DYNAMODB or AWS_ENDPOINT_URL name another endpoint (a local stand-in).
-    `utc_now`      the clock for signatures; `monotonic` the clock for idle connections, in seconds.
+    `environment`  AWS_REGION and the keys, as Lambda sets them (credentials.py); AWS_ENDPOINT_URL_DYNAMODB or
+                   AWS_ENDPOINT_URL name another endpoint (a local stand-in).
+    `utc_now`      the clock for signatures. A connection's idle time is the longer one by this clock and `monotonic`
+                   (in seconds), which stands still while a function is frozen.
+    `ask`          how the endpoint for the keys is asked.
     Raises StoreError naming the variables that are missing.
     """
 
@@ -49,13 +52,11 @@ class LightDynamoStore:
         *,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        ask: Ask | None = None,
     ) -> None:
-        missing = [
-            name for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not environment.get(name)
-        ]
-        if missing:
-            raise StoreError(f"DynamoDB store: {', '.join(missing)} not set; Lambda sets them, on a laptop you must")
-        region = environment["AWS_REGION"]
+        region = environment.get("AWS_REGION")
+        if not region:
+            raise StoreError("DynamoDB store: AWS_REGION not set; Lambda sets them, on a laptop you must")
         endpoint = (
             environment.get("AWS_ENDPOINT_URL_DYNAMODB")
             or environment.get("AWS_ENDPOINT_URL")
@@ -64,19 +65,11 @@ class LightDynamoStore:
         self._table = table
         self._endpoint = urlsplit(endpoint)
         self._tls = _tls_context(self._endpoint.hostname or "") if self._endpoint.scheme == "https" else None
-        self._signer = Signer(
-            Credentials(
-                environment["AWS_ACCESS_KEY_ID"],
-                environment["AWS_SECRET_ACCESS_KEY"],
-                environment.get("AWS_SESSION_TOKEN") or None,
-            ),
-            region,
-            "dynamodb",
-        )
+        self._signer = Signer(current_keys(environment, ask), region, "dynamodb")
         self._utc_now = utc_now
         self._monotonic = monotonic
         self._connection: Connection | None = None
-        self._used_at = 0.0
+        self._used_at = (0.0, datetime.min.replace(tzinfo=UTC))
 
     def get(self, keys: Sequence[Key]) -> list[Item | None]:
         """See Store. One key is a GetItem, several are a BatchGetItem. Raises StoreUnavailable when DynamoDB leaves
@@ -148,7 +141,8 @@ class LightDynamoStore:
         """
         if self._connection is None:
             return False
-        idle = self._monotonic() - self._used_at
+        awake, wall = self._used_at
+        idle = max(self._monotonic() - awake, (self._utc_now() - wall).total_seconds())
         if idle > IDLE_SECONDS or self._connection.has_something_to_read():
             self.close()
             return False
@@ -160,7 +154,7 @@ class LightDynamoStore:
             host, port = self._endpoint.hostname or "", self._endpoint.port or (443 if secure else 80)
             self._connection = Connection(host, port, self._tls)
         status, answer, again = self._connection.exchange(body, headers)
-        self._used_at = self._monotonic()
+        self._used_at = (self._monotonic(), self._utc_now())
         if not again:
             self.close()
         return status, answer

@@ -9,56 +9,48 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+from functions.stores.credentials import Credentials, CurrentKeys
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Access key, secret key and, for a role's temporary keys, the session token."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str | None = field(default=None, repr=False)
-
-
 class Signer:
-    """Signs `POST /` requests to one service in one region. The signing key is derived once per UTC day."""
+    """Signs `POST /` requests to one service in one region. The signing key is derived once per UTC day and secret."""
 
-    def __init__(self, credentials: Credentials, region: str, service: str) -> None:
-        self._credentials = credentials
+    def __init__(self, keys: CurrentKeys, region: str, service: str) -> None:
+        self._keys = keys
         self._region = region
         self._service = service
-        self._day = ""
+        self._derived_from = ("", "")
         self._day_key = b""
 
     def headers(self, host: str, target: str, body: bytes, now: datetime) -> dict[str, str]:
         """All headers of the request except its length. `host` includes the port unless it is the default port.
-        `target` is the operation, e.g. "DynamoDB_20120810.GetItem". `now` is in UTC."""
+        `target` is the operation, e.g. "DynamoDB_20120810.GetItem". `now` is in UTC. Raises StoreUnavailable."""
+        keys = self._keys(now)
         stamp = now.strftime("%Y%m%dT%H%M%SZ")
         day = stamp[:8]
         signed = {"content-type": CONTENT_TYPE, "host": host, "x-amz-date": stamp}
-        if self._credentials.session_token:
-            signed["x-amz-security-token"] = self._credentials.session_token
+        if keys.session_token:
+            signed["x-amz-security-token"] = keys.session_token
         signed["x-amz-target"] = target
         names = ";".join(signed)
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
         to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{_sha256(_canonical(signed, names, body))}"
-        signature = hmac.digest(self._key(day), to_sign.encode(), "sha256").hex()
+        signature = hmac.digest(self._key(keys, day), to_sign.encode(), "sha256").hex()
         signed["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={self._credentials.access_key}/{scope}, "
-            f"SignedHeaders={names}, Signature={signature}"
+            f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
         )
         return signed
 
-    def _key(self, day: str) -> bytes:
-        if day != self._day:
-            key = f"AWS4{self._credentials.secret_key}".encode()
+    def _key(self, keys: Credentials, day: str) -> bytes:
+        if self._derived_from != (day, keys.secret_key):
+            key = f"AWS4{keys.secret_key}".encode()
             for part in (day, self._region, self._service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._day, self._day_key = day, key
+            self._derived_from, self._day_key = (day, keys.secret_key), key
         return self._day_key
 
 
