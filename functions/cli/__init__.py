@@ -21,7 +21,7 @@ from typing import TextIO
 
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.parser import parse
-from functions.cli.terminal import Terminal
+from functions.cli.terminal import Declined, Terminal
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,9 @@ def main(
     except UsageError as error:
         terminal.failure(str(error))
         return 2
+    except Declined as error:
+        terminal.failure(str(error))
+        return 1
     except Failed as error:
         terminal.failure(str(error), error.body)
         return 1

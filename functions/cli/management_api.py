@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
+from functions.cli.api_words import in_cli_words
 from functions.cli.connection import Connection, connection
 from functions.cli.invocation import Failed, Invocation
 from functions.cli.terminal import Terminal, printable
@@ -24,6 +25,11 @@ CLIENT_NAME = "postern-cli"
 SAID_CHARS = 1_000
 """Characters of an upstream's own answer that an error repeats."""
 
+ANY_ACCOUNT = "-"
+"""In a path, this stands for every account that the API token may see."""
+
+Query = Mapping[str, str | list[str]]
+
 PAGE = "100"
 """Entries per page: the maximum of the API."""
 
@@ -37,7 +43,7 @@ class ManagementApi:
         self._terminal = terminal
 
     def request(
-        self, verb: str, path: str, *, query: Mapping[str, str] | None = None, body: Json = None
+        self, verb: str, path: str, *, query: Query | None = None, body: Json = None
     ) -> tuple[Json, httpx.Headers]:
         """The JSON and the headers of the response."""
         response = self._send(verb, path, query, body)
@@ -48,7 +54,7 @@ class ManagementApi:
         response = self._send("GET", path, query, None)
         return response.text, response.headers
 
-    def _send(self, verb: str, path: str, query: Mapping[str, str] | None, body: Json) -> httpx.Response:
+    def _send(self, verb: str, path: str, query: Query | None, body: Json) -> httpx.Response:
         url = self.connection.base_url
         try:
             with self._terminal.waiting(f"waiting for {url}"):
@@ -66,7 +72,7 @@ class ManagementApi:
             return response
         raise refusal(response.status_code, _document(response, url))
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
+    def get(self, path: str, query: Query | None = None) -> Json:
         """The JSON at a path."""
         return self.request("GET", path, query=query)[0]
 
@@ -82,12 +88,15 @@ class ManagementApi:
         """The JSON that a DELETE returns: what was removed."""
         return self.request("DELETE", path)[0]
 
-    def all(self, path: str) -> list[Json]:
+    def all(self, path: str, query: Query | None = None) -> list[Json]:
         """Every entry of a listing, from all its pages."""
-        return list(self._pages(path))
+        return list(self._pages(path, {**(query or {}), "limit": PAGE}))
 
-    def _pages(self, path: str) -> Iterator[Json]:
-        query = {"limit": PAGE}
+    def server(self, account: str | None, named: str) -> str:
+        """The path of a server by its id or name: of this account, or of any."""
+        return path("integrated-account", account or ANY_ACCOUNT, "mcp", named)
+
+    def _pages(self, path: str, query: dict[str, str | list[str]]) -> Iterator[Json]:
         while True:
             page = self.get(path, query)
             yield from page["result"]
@@ -153,9 +162,11 @@ def refusal(status: int, body: Json) -> Failed:
     problems = details.get("problems", []) if isinstance(details, dict) else []
     text = f"{body.get('error', 'refused')} ({status}): "
     if len(problems) > 1:
-        text += f"{len(problems)} problems" + "".join(f"\n  - {printable(str(problem))}" for problem in problems)
+        text += f"{len(problems)} problems" + "".join(
+            f"\n  - {printable(in_cli_words(str(problem)))}" for problem in problems
+        )
     else:
-        text += "\n  ".join(printable(line) for line in str(body["message"]).split("\n"))
+        text += "\n  ".join(printable(in_cli_words(line)) for line in str(body["message"]).split("\n"))
     if isinstance(details, dict) and (others := {k: v for k, v in details.items() if k != "problems"}):
         text += f"\n  {printable(json_text.spaced(others))}"
     if (said := body.get("raw_response")) is not None:

@@ -19,6 +19,10 @@ PATIENCE = 2.0
 """Seconds after which a waiting command says what it is waiting for."""
 
 
+class Declined(Exception):
+    """A question was not answered with yes. The message names the option that leaves it out."""
+
+
 @dataclass(frozen=True)
 class Terminal:
     """`as_json`: print results and errors as JSON documents."""
@@ -55,6 +59,12 @@ class Terminal:
             print(json_text.readable(body or {"message": message}), file=self.err, flush=True)
         else:
             print(f"postern: {message}", file=self.err, flush=True)
+
+    def confirm(self, question: str, option: str) -> None:
+        """Ask before something that cannot be undone. Raises Declined unless a person answers y or yes."""
+        print(f"{question} [y/N] ", file=self.err, end="", flush=True)
+        if self.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise Declined(f"nothing was changed; {option} goes on without asking")
 
     @contextlib.contextmanager
     def waiting(self, what: str, after: float = PATIENCE) -> Iterator[None]:

@@ -193,7 +193,9 @@ def test_an_id_needs_no_account(plane: Plane, account: str, second: str) -> None
     assert plane.ok("POST", servers("-", f"/{made['id']}/rotate"))["token"] != made["token"]
     assert plane.ok("DELETE", servers("-", "/b"))["integrated_account_id"] == second
     error = plane.refused("DELETE", servers("-", "/b"), status=404)
-    assert error["message"].startswith('no account has a live MCP server "b"; GET /integrated-account/-/mcp lists')
+    assert error["message"].startswith(
+        'this deployment has no live MCP server "b"; GET /integrated-account/-/mcp lists'
+    )
     error = plane.refused("POST", servers("-"), {"name": "x"}, status=400)
     assert error["message"] == 'this operation needs one account; give its id or name in place of "-"'
     entry = plane.ok("GET", "/log?kind=decision&action=deleteServer&outcome=ok")["result"][0]
@@ -278,7 +280,7 @@ def test_named_servers_that_are_gone_count_as_unchanged_and_unknown_ones_stop_no
     later = {"expires_at": LATER}
     answer = change(plane, account, action="extend", servers=["nobody", "agent-2"], **later)
     assert [(entry["outcome"], entry["status"]) for entry in answer["result"]] == [("failed", 404), ("done", 200)]
-    assert answer["result"][0]["message"].startswith('no account has a live MCP server "nobody"')
+    assert answer["result"][0]["message"].startswith('this deployment has no live MCP server "nobody"')
 
 
 def test_extending_never_shortens_a_life(plane: Plane, account: str) -> None:

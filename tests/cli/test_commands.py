@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def test_an_update_of_nothing_is_wrong_usage(local: Local) -> None:
     ran = local("server", "update", "x")
     assert (ran.code, ran.err) == (
         2,
-        "postern: nothing to change; give --name, an option of the config, --expires-in, --expires-at or --never\n",
+        "postern: nothing to change; give --name, --label, --unlabel, an option of the config, --expires-in, "
+        "--expires-at or --never\n",
     )
 
 
@@ -208,7 +210,7 @@ def test_a_filter_that_is_misspelt_is_refused_with_the_nearest_word(local: Local
     ran = local("server", "create", "--methods", "raed")
     assert ran.code == 1
     assert ran.out == ""
-    assert 'config.methods: "raed" is unknown; did you mean "read"?' in ran.err
+    assert '--methods: "raed" is unknown; did you mean "read"?' in ran.err
 
 
 @pytest.mark.parametrize(
@@ -398,7 +400,7 @@ def test_the_log_has_every_call_with_the_client_that_made_it(local: Local) -> No
     assert local("log", "--server", minted["id"], "--status", "599").out == "no matching calls in the log\n"
     unknown = local("log", "--server", "srv_none")
     assert (unknown.code, unknown.out) == (1, "")
-    assert 'mcp_server_id is "srv_none"; there is no MCP server of this name and no log entry of one' in unknown.err
+    assert '--server is "srv_none"; there is no MCP server of this name and no log entry of one' in unknown.err
 
 
 def test_the_log_says_who_decided_what(local: Local) -> None:
@@ -531,7 +533,7 @@ def test_a_pipeline_mints_within_the_limits_of_its_token(local: Local) -> None:
     assert local(*mint, "--expires-in", "15m", "-q").out.startswith("http")
     beyond = local(*mint, "--expires-in", "2h")
     assert beyond.code == 1
-    assert "this API token may not mint this server: expires_at must be a time until" in beyond.err
+    assert "this API token may not mint this server: --expires-in or --expires-at must be a time until" in beyond.err
     incomplete = local("api-token", "create", "--name", "ci", "--scopes", "mint", "--mint-methods", "read")
     assert (incomplete.code, incomplete.out) == (2, "")
     assert "--mint-for is missing; give the longest life of a server, e.g. --mint-for 1h" in incomplete.err
@@ -566,3 +568,47 @@ def test_every_listing_is_json_when_asked(local: Local) -> None:
     for ran in listings:
         assert (ran.code, ran.err) == (0, "")
         assert ran.json is not None
+
+
+def test_servers_are_chosen_by_label_listed_extended_rotated_and_revoked(local: Local) -> None:
+    team = f"team=t{secrets.token_hex(3)}"
+    many = ["server", "create", "--name", f"labelled-{team[6:]}", "--count", "3", "--label", team, "--expires-in", "1h"]
+    urls = local(*many, "-q").out.splitlines()
+    assert len(local("server", "list", "--label", team, "--json").json) == 3
+    assert len(local("server", "list", "--label", team, "--expires-within", "2h", "--json").json) == 3
+    assert local("server", "list", "--label", team, "--expires-within", "1m", "--json").json == []
+    extended = local("server", "extend", "--label", team, "--expires-in", "3h", "--yes")
+    assert extended.err.endswith("3 extended, 0 unchanged, 0 failed\n")
+    again = local("server", "extend", "--label", team, "--expires-in", "2h", "--yes")
+    assert again.err.endswith("0 extended, 3 unchanged, 0 failed\n")
+    rotated = local("server", "rotate", "--label", team, "--yes", "-q").out.splitlines()
+    assert [_status(url) for url in urls] == [404] * 3
+    assert [_status(url) for url in rotated] == [200] * 3
+    asked = local("server", "revoke", "--label", team, stdin="n\n")
+    assert (asked.code, asked.out) == (1, "")
+    assert asked.err == (
+        "3 servers will be revoked. Go on? [y/N] postern: nothing was changed; --yes goes on without asking\n"
+    )
+    gone = local("server", "revoke", "--label", team, stdin="y\n")
+    assert gone.err.endswith("3 revoked, 0 unchanged, 0 failed\n")
+    assert [_status(url) for url in rotated] == [404] * 3
+    decided = local("log", "--kind", "decision", "--label", team, "--action", "deleteServer", "--json").json
+    assert len(decided) == 3
+
+
+def test_a_server_is_relabelled_and_found_by_name_without_an_account(local: Local) -> None:
+    name = f"named-{secrets.token_hex(3)}"
+    made = local("server", "create", "--name", name, "--label", "a=1", "--label", "b=2", "--json").json
+    changed = local("server", "update", name, "--label", "a=3", "--unlabel", "b", "--json").json
+    assert (changed["id"], changed["labels"]) == (made["id"], {"a": "3"})
+    taken = local("server", "create", "--name", name)
+    assert taken.code == 1
+    assert f'already has a server {made["id"]} with the name "{name}"; choose another name' in taken.err
+    assert local("server", "revoke", name).code == 0
+
+
+@pytest.mark.parametrize("words", [["revoke"], ["extend", "--expires-in", "1h"], ["rotate", "x", "--all"]])
+def test_servers_to_change_are_given_in_exactly_one_way(local: Local, words: list[str]) -> None:
+    ran = local("server", *words)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "postern: say which servers in exactly one way: SERVER ..., --label or --all\n"

@@ -165,7 +165,7 @@ def test_with_no_account_or_several_the_command_asks_which(empty: dict[str, str]
         (two, "there are 2 integrated accounts; name one with --account: acc_1, acc_2"),
     ):
         with _answering(200, page) as (address, seen):
-            ran = run("server", "list", "--endpoint", address, "--api-token", TOKEN, environment=empty)
+            ran = run("server", "preview", "--endpoint", address, "--api-token", TOKEN, environment=empty)
         assert (ran.code, ran.err) == (1, f"postern: {message}\n")
         assert [path for path, _ in seen] == ["/integrated-account?limit=100"]
 

@@ -60,6 +60,7 @@ class Bulk:
         taken = self._finding.named(account_id, [f"{body.name}-{number}" for number in numbers])
         result: list[contract.CreatedServer] = []
         minted = 0
+        not_fixed: dict[str, list[str]] = {}
         next_number = None
         for number in numbers:
             if minted == STEPS:
@@ -77,6 +78,7 @@ class Bulk:
                 next_number = number  # the URLs that were minted are shown now or never
                 break
             minted += 1
+            not_fixed = made.not_fixed
             result.append(
                 contract.CreatedServer(
                     name=name,
@@ -94,6 +96,7 @@ class Bulk:
             kept=len(result) - minted,
             next_number=next_number,
             labels=body.labels,
+            not_fixed=not_fixed,
         )
 
     def change(self, account_ids: Sequence[str], body: contract.ServersChange, mcp_url: str) -> contract.ChangedServers:

@@ -288,6 +288,9 @@ class CreatedServers(Several):
     kept: int
     next_number: int | None
     labels: dict[str, str]
+    not_fixed: dict[str, list[str]] = Field(
+        description='An argument that is fixed for "*", and the tools of the servers that do not take it.'
+    )
 
     def changes(self) -> list[Changed]:
         """See Several."""

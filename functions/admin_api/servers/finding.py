@@ -153,7 +153,7 @@ def no_server(account_id: str, named: str) -> NotFound:
     """The error for an id or a name that no live server has."""
     if account_id == names.ANY:
         return NotFound(
-            f"no account has a live MCP server {shown(named)}; GET /integrated-account/-/mcp lists the servers of "
+            f"this deployment has no live MCP server {shown(named)}; GET /integrated-account/-/mcp lists those of "
             "every account"
         )
     return NotFound(

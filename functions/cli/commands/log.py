@@ -61,6 +61,7 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
         "--export", choices=("jsonl", "csv"), metavar="FORMAT", help="print every entry, newest first, as jsonl or csv"
     )
     one.add_argument("--account", metavar="ID", help="only entries of this account")
+    one.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="only entries of servers with this label")
     for option, parameter in FILTERS.items():
         one.add_argument(f"--{option}", help=f"only entries with this {parameter}")
     one.set_defaults(run=_log)
@@ -77,7 +78,9 @@ def _log(invocation: Invocation) -> None:
     if options.export and options.follow:
         raise UsageError("--export prints what the log holds and ends; leave out --follow")
     given = {parameter: getattr(options, option.replace("-", "_")) for option, parameter in FILTERS.items()}
-    query = {parameter: value for parameter, value in given.items() if value}
+    query: dict[str, str | list[str]] = {parameter: value for parameter, value in given.items() if value}
+    if options.label:
+        query["label"] = options.label
     query |= _range(options, invocation.clock())
     if options.kind != "call":
         query["kind"] = options.kind
@@ -115,7 +118,7 @@ def _range(options: argparse.Namespace, now: datetime) -> dict[str, str]:
     return found
 
 
-def _export(invocation: Invocation, api: ManagementApi, query: dict[str, str]) -> None:
+def _export(invocation: Invocation, api: ManagementApi, query: dict[str, str | list[str]]) -> None:
     """Every entry of the range, newest first."""
     asked = {**query, "format": invocation.options.export, "limit": "100"}
     first = True
@@ -131,7 +134,7 @@ def _export(invocation: Invocation, api: ManagementApi, query: dict[str, str]) -
         asked["next_cursor"] = headers["next-cursor"]
 
 
-def _newest(api: ManagementApi, query: dict[str, str], limit: int) -> list[Json]:
+def _newest(api: ManagementApi, query: dict[str, str | list[str]], limit: int) -> list[Json]:
     """The `limit` newest entries, oldest first."""
     found: list[Json] = []
     cursor: str | None = None
@@ -145,7 +148,7 @@ def _newest(api: ManagementApi, query: dict[str, str], limit: int) -> list[Json]
     return found[::-1]
 
 
-def _follow(invocation: Invocation, api: ManagementApi, query: dict[str, str], recent: list[Json]) -> None:
+def _follow(invocation: Invocation, api: ManagementApi, query: dict[str, str | list[str]], recent: list[Json]) -> None:
     """Print entries as they arrive, until the process is stopped, like `tail -f`."""
     terminal, kind = invocation.terminal, invocation.options.kind
     pause = threading.Event()
@@ -166,7 +169,7 @@ def _key(entry: Json) -> tuple[str, str]:
     return entry["time"], entry["request_id"]
 
 
-def _since(api: ManagementApi, query: dict[str, str], since: datetime) -> list[Json]:
+def _since(api: ManagementApi, query: dict[str, str | list[str]], since: datetime) -> list[Json]:
     """Entries later than `since`, oldest first."""
     found: list[Json] = []
     asked = {**query, "created_at[gt]": write_time(since), "limit": "100"}

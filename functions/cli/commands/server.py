@@ -1,15 +1,17 @@
-"""`postern server`: mint, list, get, update, rotate, revoke and preview MCP servers."""
+"""`postern server`: mint, list, get, update, rotate, extend, revoke and preview MCP servers."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from functions.cli.api_words import in_cli_words
 from functions.cli.commands.account import pairs
 from functions.cli.durations import duration, expiry, until
 from functions.cli.invocation import Failed, Invocation, UsageError
-from functions.cli.management_api import ManagementApi, open_api, path
+from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, path
 from functions.cli.tables import count, details, table
+from functions.cli.terminal import printable
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 from functions.gateway.wording import one_of
@@ -24,7 +26,14 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
         metavar="VERB", required=True
     )
     of_account = argparse.ArgumentParser(add_help=False, parents=[remote])
-    of_account.add_argument("--account", metavar="ID", help="the account (default: the local one, then the only one)")
+    of_account.add_argument(
+        "--account", metavar="ACCOUNT", help="the account, by id or name (default: any; to mint, the local or only one)"
+    )
+    selecting = argparse.ArgumentParser(add_help=False, parents=[of_account])
+    selecting.add_argument("ids", metavar="SERVER", nargs="*", help="an id or a name")
+    selecting.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="every server with this label")
+    selecting.add_argument("--all", action="store_true", help="every live server")
+    selecting.add_argument("--yes", "-y", action="store_true", help="do not ask before several servers are changed")
 
     one = verbs.add_parser("create", parents=[of_account], help="mint an MCP URL; it is shown once")
     one.add_argument("--name", help="a name that no other server of the account has (default: the id)")
@@ -34,12 +43,15 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"mint the servers NAME-1 to NAME-N, at most {MAX_COUNT}; a name that a live server has is left out",
     )
+    one.add_argument("--label", action="append", metavar="KEY=VALUE", help="a label, e.g. team=support; repeatable")
     _config_options(one)
     add_expiry(one)
     one.add_argument("--quiet", "-q", action="store_true", help="print only the URL")
     one.set_defaults(run=_create)
 
-    one = verbs.add_parser("list", parents=[of_account], help="list every live server of the account")
+    one = verbs.add_parser("list", parents=[of_account], help="list the live servers")
+    one.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="only servers with this label; repeatable")
+    one.add_argument("--expires-within", metavar="DURATION", help="only servers that expire within this time, e.g. 24h")
     one.set_defaults(run=_list)
 
     one = verbs.add_parser("get", parents=[of_account], help="show one server")
@@ -49,6 +61,8 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     one = verbs.add_parser("update", parents=[of_account], help="change a server; its URL stays the same")
     one.add_argument("id", metavar="SERVER")
     one.add_argument("--name")
+    one.add_argument("--label", action="append", metavar="KEY=VALUE", help="set a label; repeatable")
+    one.add_argument("--unlabel", action="append", metavar="KEY", help="remove a label; repeatable")
     _config_options(one)
     one.add_argument(
         "--clear",
@@ -61,18 +75,21 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     )
     one.set_defaults(run=_update)
 
-    one = verbs.add_parser("rotate", parents=[of_account], help="give a server a new URL; the old one stops working")
-    one.add_argument("id", metavar="SERVER")
+    one = verbs.add_parser("rotate", parents=[selecting], help="give servers new URLs; the old ones stop working")
     one.add_argument(
         "--grace", metavar="DURATION", help="how long the old URL still works, e.g. 10m (default: not at all)"
+    )
+    one.add_argument(
+        "--made-before", metavar="TIME", help="leave servers alone whose URL is newer; goes on after an interruption"
     )
     one.add_argument("--quiet", "-q", action="store_true", help="print only the URL")
     one.set_defaults(run=_rotate)
 
-    one = verbs.add_parser("revoke", parents=[of_account], help="remove servers; their URLs stop working immediately")
-    one.add_argument(
-        "ids", metavar="SERVER", nargs="+", help="an id, or a name that no other server of the account has"
-    )
+    one = verbs.add_parser("extend", parents=[selecting], help="move the expiry of servers; no life gets shorter")
+    add_expiry(one)
+    one.set_defaults(run=_extend)
+
+    one = verbs.add_parser("revoke", parents=[selecting], help="remove servers; their URLs stop working immediately")
     one.set_defaults(run=_revoke)
 
     one = verbs.add_parser(
@@ -186,8 +203,14 @@ def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:
     return found
 
 
-def _server_path(api: ManagementApi, invocation: Invocation, *more: str) -> str:
+def _account_path(api: ManagementApi, invocation: Invocation, *more: str) -> str:
+    """Of the one account in which something is made or tried."""
     return path("integrated-account", api.account_id(invocation.options.account), "mcp", *more)
+
+
+def _servers_path(invocation: Invocation, *more: str) -> str:
+    """Of the servers of the account that was named, or of every account."""
+    return path("integrated-account", invocation.options.account or ANY_ACCOUNT, "mcp", *more)
 
 
 def _count(text: str) -> int:
@@ -205,42 +228,53 @@ def _create(invocation: Invocation) -> None:
     body = {"config": config, "expires_at": expiry(options, invocation.clock())}
     if options.name:
         body["name"] = options.name
+    if options.label:
+        body["labels"] = pairs("--label", options.label)
     with open_api(invocation) as api:
         if options.count is not None:
             _create_several(invocation, api, body)
             return
-        minted = api.post(_server_path(api, invocation), body)
+        minted = api.post(_account_path(api, invocation), body)
     _show_minted(invocation, minted)
 
 
 def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, Json]) -> None:
-    """Mint NAME-1 to NAME-N and print each at once, so that a failure loses no URL.
+    """Mint NAME-1 to NAME-N, some fifty with each request, and print each at once, so that a failure loses no URL.
 
     A repeated command mints only what is missing: a name that a live server has is left out.
     """
     options, terminal = invocation.options, invocation.terminal
-    where = _server_path(api, invocation)
-    minted: Json = {"not_fixed": {}}
-    taken = {server["name"] for server in api.all(where)}
-    name = options.name or "server"
-    names = [f"{name}-{number}" for number in range(1, options.count + 1)]
-    missing = [name for name in names if name not in taken]
-    for name in missing:
-        minted = api.post(where, {**body, "name": name})
-        if terminal.as_json:
-            terminal.line(json_text.text(minted))
-        elif options.quiet:
-            terminal.line(minted["url"])
-        else:
-            terminal.line(f"{minted['id']}  {minted['name']}  {minted['url']}")
-    _note_not_fixed(invocation, minted["not_fixed"])
-    left_out = len(names) - len(missing)
+    asked = {**body, "name": options.name or "server", "count": options.count}
+    minted, kept = 0, 0
+    number: int | None = 1
+    while number is not None:
+        try:
+            answer = api.post(_account_path(api, invocation, "bulk-create"), {**asked, "from_number": number})
+        except Failed as problem:
+            if not minted:
+                raise
+            raise Failed(f"{problem}\n{count(minted, 'server')} were minted before; repeat the command") from None
+        minted, kept, number = minted + answer["minted"], kept + answer["kept"], answer["next_number"]
+        _show_urls(invocation, [entry for entry in answer["result"] if entry["outcome"] == "minted"])
+    _note_not_fixed(invocation, answer["not_fixed"])
     terminal.note(
-        f"Minted {count(len(missing), 'server')}"
-        + (f"; {count(left_out, 'name')} had a live server and was left out" if left_out == 1 else "")
-        + (f"; {left_out} names had a live server and were left out" if left_out > 1 else "")
+        f"Minted {count(minted, 'server')}"
+        + (f"; {count(kept, 'name')} had a live server and was left out" if kept == 1 else "")
+        + (f"; {kept} names had a live server and were left out" if kept > 1 else "")
         + ". The URLs are secrets and are shown only once."
     )
+
+
+def _show_urls(invocation: Invocation, entries: list[Json]) -> None:
+    """One line for each new URL."""
+    terminal = invocation.terminal
+    for entry in entries:
+        if terminal.as_json:
+            terminal.line(json_text.text(entry))
+        elif invocation.options.quiet:
+            terminal.line(entry["url"])
+        else:
+            terminal.line(f"{entry['id']}  {printable(entry['name'])}  {entry['url']}")
 
 
 def _note_not_fixed(invocation: Invocation, not_fixed: dict[str, list[str]]) -> None:
@@ -277,12 +311,14 @@ def _show_minted(invocation: Invocation, minted: Json) -> None:
 
 def _list(invocation: Invocation) -> None:
     with open_api(invocation) as api:
-        servers = api.all(_server_path(api, invocation))
+        servers = api.all(_servers_path(invocation), _filters(invocation))
     now = invocation.clock()
     rows = [
         [
             server["id"],
             server["name"],
+            server["integrated_account_id"],
+            server["labels"],
             server["tool_count"],
             server["config"]["methods"],
             server["config"]["tags"],
@@ -292,8 +328,14 @@ def _list(invocation: Invocation) -> None:
         ]
         for server in servers
     ]
-    text = table(("id", "name", "tools", "methods", "tags", "pins", "expires", "last used"), rows)
+    text = table(("id", "name", "account", "labels", "tools", "methods", "tags", "pins", "expires", "last used"), rows)
     invocation.terminal.result(servers, text if servers else "no servers; mint one with: postern server create")
+
+
+def _filters(invocation: Invocation) -> dict[str, str | list[str]]:
+    options = invocation.options
+    within = {"expires_within": options.expires_within} if options.expires_within else {}
+    return {"label": options.label or [], **within}
 
 
 def _show(invocation: Invocation, server: Json) -> None:
@@ -306,7 +348,7 @@ def _show(invocation: Invocation, server: Json) -> None:
 
 def _get(invocation: Invocation) -> None:
     with open_api(invocation) as api:
-        _show(invocation, api.get(_server_path(api, invocation, invocation.options.id)))
+        _show(invocation, api.get(api.server(invocation.options.account, invocation.options.id)))
 
 
 def _update(invocation: Invocation) -> None:
@@ -314,6 +356,9 @@ def _update(invocation: Invocation) -> None:
     body: dict[str, Json] = {}
     if options.name:
         body["name"] = options.name
+    labels: dict[str, Json] = dict.fromkeys(options.unlabel or ())
+    if labels := {**labels, **pairs("--label", options.label or ())}:
+        body["labels"] = labels
     cleared: dict[str, Json] = dict.fromkeys(options.clear or ())
     if config := {**cleared, **_config(options)}:
         body["config"] = config
@@ -322,28 +367,98 @@ def _update(invocation: Invocation) -> None:
         body["expires_at"] = expires_at
     if not body:
         raise UsageError(
-            "nothing to change; give --name, an option of the config, --expires-in, --expires-at or --never"
+            "nothing to change; give --name, --label, --unlabel, an option of the config, --expires-in, --expires-at "
+            "or --never"
         )
     with open_api(invocation) as api:
-        _show(invocation, api.patch(_server_path(api, invocation, options.id), body))
+        _show(invocation, api.patch(api.server(options.account, options.id), body))
 
 
 def _rotate(invocation: Invocation) -> None:
     options = invocation.options
     grace = int(duration(options.grace).total_seconds()) if options.grace else 0
+    if len(_one_way(invocation)) == 1 and options.made_before is None:
+        with open_api(invocation) as api:
+            minted = api.post(f"{api.server(options.account, options.ids[0])}/rotate", {"grace_seconds": grace})
+        _show_minted(invocation, minted)
+        return
+    body: dict[str, Json] = {"action": "rotate", "grace_seconds": grace}
+    if options.made_before is not None:
+        body["tokens_before"] = options.made_before
     with open_api(invocation) as api:
-        minted = api.post(_server_path(api, invocation, options.id, "rotate"), {"grace_seconds": grace})
-    _show_minted(invocation, minted)
+        _change_several(invocation, api, body, "rotated")
+
+
+def _extend(invocation: Invocation) -> None:
+    _one_way(invocation)
+    expires_at = expiry(invocation.options, invocation.clock())
+    if expires_at is None:
+        raise UsageError("say until when: --expires-in or --expires-at")
+    with open_api(invocation) as api:
+        _change_several(invocation, api, {"action": "extend", "expires_at": expires_at}, "extended")
+
+
+def _one_way(invocation: Invocation) -> list[str]:
+    """The servers that were named. Raises UsageError unless they are given in exactly one way."""
+    options = invocation.options
+    if sum(map(bool, (options.ids, options.label, options.all))) != 1:
+        raise UsageError("say which servers in exactly one way: SERVER ..., --label or --all")
+    return list(dict.fromkeys(options.ids))
+
+
+def _change_several(invocation: Invocation, api: ManagementApi, body: dict[str, Json], done: str) -> None:
+    """Change the named or selected servers, some fifty with each request, and print what became of each."""
+    options, terminal = invocation.options, invocation.terminal
+    body |= {"servers": _one_way(invocation)} if options.ids else {"labels": options.label or [], "all": options.all}
+    if not options.ids and not options.yes:
+        found = api.all(_servers_path(invocation), {"label": options.label or []})
+        terminal.confirm(f"{count(len(found), 'server')} will be {done}. Go on?", "--yes")
+    counts = {"done": 0, "unchanged": 0, "failed": 0}
+    problems = []
+    while True:
+        try:
+            answer = api.post(_servers_path(invocation, "bulk"), body)
+        except Failed as problem:
+            rest = f" with --made-before {body['tokens_before']}" if counts["done"] and "tokens_before" in body else ""
+            raise Failed(f"{problem}\n{counts['done']} were {done} before; repeat the command{rest}") from None
+        for outcome in counts:
+            counts[outcome] += answer[outcome]
+        if body["action"] == "rotate":
+            body["tokens_before"] = answer["tokens_before"]
+            _show_urls(invocation, [entry for entry in answer["result"] if entry["url"]])
+        else:
+            _show_outcomes(invocation, answer["result"], done)
+        problems += [entry for entry in answer["result"] if entry["outcome"] == "failed"]
+        if answer["next_cursor"] is None:
+            break
+        body["cursor"] = answer["next_cursor"]
+    terminal.note(f"{counts['done']} {done}, {counts['unchanged']} unchanged, {counts['failed']} failed")
+    if problems:
+        reasons = "".join(f"\n  - {printable(in_cli_words(str(entry['message'])))}" for entry in problems)
+        raise Failed(f"{len(problems)} of {sum(counts.values())} servers were not {done}:{reasons}")
+
+
+def _show_outcomes(invocation: Invocation, entries: list[Json], done: str) -> None:
+    for entry in entries:
+        if invocation.terminal.as_json:
+            invocation.terminal.line(json_text.text(entry))
+        elif entry["outcome"] != "failed":
+            word = done if entry["outcome"] == "done" else "unchanged"
+            ends = f", expires {until(entry['expires_at'], invocation.clock())}" if done == "extended" else ""
+            invocation.terminal.line(f"{entry['id']}  {printable(entry['name'])}  {word}{ends}")
 
 
 def _revoke(invocation: Invocation) -> None:
     terminal = invocation.terminal
-    named = list(dict.fromkeys(invocation.options.ids))
+    named = _one_way(invocation)
     problems: list[Failed] = []
     with open_api(invocation) as api:
+        if not named:
+            _change_several(invocation, api, {"action": "revoke"}, "revoked")
+            return
         for one in named:
             try:
-                gone = api.delete(_server_path(api, invocation, one))
+                gone = api.delete(api.server(invocation.options.account, one))
             except Failed as problem:  # the others must not depend on one that is already revoked
                 problems.append(problem)
                 continue
@@ -361,7 +476,7 @@ def _revoke(invocation: Invocation) -> None:
 
 def _preview(invocation: Invocation) -> None:
     with open_api(invocation) as api:
-        found = api.post(_server_path(api, invocation, "preview"), {"config": _config(invocation.options)})
+        found = api.post(_account_path(api, invocation, "preview"), {"config": _config(invocation.options)})
     shown = ("name", "method", "access", "destructive", "tags")
     rows = [[tool[name] for name in shown] for tool in found["tools"]]
     invocation.terminal.result(found, f"{table(shown, rows)}\n{count(found['tool_count'], 'tool')}")
