@@ -42,7 +42,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.stores",
         "tool_catalog.catalog",
     ),
-    "functions.admin_api": ("functions.admin_api", "functions.gateway", "functions.stores", "tool_catalog.catalog"),
+    "functions.admin_api": (
+        "functions.admin_api",
+        "functions.client_formats",
+        "functions.gateway",
+        "functions.stores",
+        "tool_catalog.catalog",
+    ),
+    "functions.client_formats": ("functions.gateway.json_text",),
     "functions.purge": (
         "functions.purge",
         "functions.admin_api.accounts.item",
@@ -86,6 +93,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "functions.cli": (
         "functions.cli",
+        "functions.client_formats",
         "functions.local",
         "functions.gateway.durations",
         "functions.gateway.grants",
@@ -121,6 +129,7 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
     "functions.memory_engine.resources": ("httpx",),
     "functions.local": ("httpx", "starlette", "uvicorn"),
     "functions.cli": ("httpx",),
+    "functions.client_formats": (),
     "tool_catalog": ("jmespath", "jsonschema_rs", "mcp_types", "pydantic", "yaml"),
     "tool_catalog.catalog": (),
 }

@@ -26,8 +26,10 @@ from functions.admin_api import openapi, reading
 from functions.admin_api.accounts.keys import Keys
 from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.accounts.service import Accounts
-from functions.admin_api.api_tokens.operator import Operator
+from functions.admin_api.api_tokens.operator import NOBODY, Operator
 from functions.admin_api.api_tokens.service import ApiTokens
+from functions.admin_api.console import files
+from functions.admin_api.console.sign_in import SignInLinks
 from functions.admin_api.contract import Body, Several
 from functions.admin_api.ids import ID
 from functions.admin_api.integrations.service import Integrations
@@ -125,6 +127,7 @@ def create_app(
             retention=retention,
             clock=clock,
         ),
+        sign_in_links=SignInLinks(store, api_tokens, clock, random),
     )
     decisions = Decisions(store, retention, decision_lines, clock)
 
@@ -155,9 +158,11 @@ def create_app(
         return found, query
 
     async def ask(operation: Operation, request: Request) -> Answer:
-        operator = await run_in_threadpool(api_tokens.authenticate, request.headers.get("authorization"))
-        request.state.principal = operator.id
-        operator.check_scope(operation.scopes)
+        operator = NOBODY
+        if operation.scopes:
+            operator = await run_in_threadpool(api_tokens.authenticate, request.headers.get("authorization"))
+            request.state.principal = operator.id
+            operator.check_scope(operation.scopes)
         if operation.unlimited:
             operator.check_unlimited(operation.unlimited)
         query = read_query(operation.query, request.query_params.multi_items(), free=operation.free_query)
@@ -177,7 +182,7 @@ def create_app(
             body=await _body(operation, request, frame),
             verb=request.method,
             headers=request.headers,
-            mcp_url=_origin(request, settings) + "/mcp",
+            origin=_origin(request, settings),
             request_id=frame.request_id(request),
             now=clock(),
             deadline=frame.deadline(request),
@@ -220,6 +225,8 @@ def create_app(
     routes = [
         Route("/openapi.json", framed(describe), methods=["GET"]),
         *(route(operation) for operation in OPERATIONS),
+        Route("/console", framed(files.serve), methods=["GET"]),
+        Route("/console/{file:path}", framed(files.serve), methods=["GET"]),
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _unrouted(routes)})
     app.router.redirect_slashes = False

@@ -18,6 +18,8 @@ from functions.admin_api.accounts.service import Accounts
 from functions.admin_api.api_tokens.contract import ApiToken, ApiTokenCreate, Me, MintedApiToken, RemovedApiToken
 from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.api_tokens.service import ApiTokens
+from functions.admin_api.console.contract import SignIn, SignInLink
+from functions.admin_api.console.sign_in import SignInLinks
 from functions.admin_api.contract import Body, Page
 from functions.admin_api.integrations.contract import Integration
 from functions.admin_api.integrations.contract import Integrations as AllIntegrations
@@ -45,6 +47,8 @@ from functions.admin_api.servers.contract import (
 )
 from functions.admin_api.servers.finding import Wanted
 from functions.admin_api.servers.service import Servers
+from functions.admin_api.snippets.contract import Snippets, SnippetsRequest
+from functions.admin_api.snippets.service import snippets
 from functions.admin_api.tools.listing import FORMATS, Tools
 from functions.admin_api.tools.proxy import Proxy, ProxyAnswer, ProxyRequest
 from functions.gateway.grants import write_time
@@ -53,6 +57,12 @@ from functions.gateway.wording import did_you_mean
 
 EVERY_TOKEN = ("read", "call", "mint", "connect", "manage")
 """Scopes for an operation that every API token may ask for."""
+
+ANYBODY = ()
+"""For an operation whose body is the proof, so that it asks for no API token."""
+
+SIGN_IN = ("read", "call", "mint", "manage")
+"""Scopes of API tokens whose operations the console shows."""
 
 SEE = ("read", "manage")
 """Scopes for an operation that shows something and changes nothing."""
@@ -80,6 +90,7 @@ class Services:
     tools: Tools
     proxy: Proxy
     log: Log
+    sign_in_links: SignInLinks
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ class Asked:
     `path`      its parameters. An account in it is an id; a name or `-` has been looked up.
     `account_ids`  the accounts that a path with `-` stands for.
     `body`      an instance of the row's model, or the raw bytes where the row has a schema.
-    `mcp_url`   what minted URLs start with.
+    `origin`    where this API is reached.
     `deadline`  when the answer is due, in seconds on the event loop's clock.
     """
 
@@ -100,10 +111,15 @@ class Asked:
     body: Any = field(repr=False)
     verb: str
     headers: Mapping[str, str] = field(repr=False)
-    mcp_url: str
+    origin: str
     request_id: str
     now: datetime
     deadline: float
+
+    @property
+    def mcp_url(self) -> str:
+        """What minted URLs start with."""
+        return f"{self.origin}/mcp"
 
     @property
     def account_id(self) -> str:
@@ -120,7 +136,7 @@ class Asked:
 class Operation:
     """One verb of one path.
 
-    `scopes`     an API token needs one of them.
+    `scopes`     an API token needs one of them; none = no API token is asked for.
     `answer`     a model, or the schema itself.
     `body`       a model, or the schema itself for a body that `run` reads.
     `errors`     statuses in addition to 401, 403, 500 and 503, which every operation has.
@@ -240,7 +256,11 @@ def _me(_: Services, asked: Asked) -> Me:
             "account_ids": list(operator.account_ids),
             "expires_at": write_time(operator.expires_at) if operator.expires_at else None,
             "mint": operator.mint.to_json() if operator.mint else None,
-            "operations": [row.name for row in OPERATIONS if operator.may(row.scopes, unlimited=bool(row.unlimited))],
+            "operations": [
+                row.name
+                for row in OPERATIONS
+                if not row.scopes or operator.may(row.scopes, unlimited=bool(row.unlimited))
+            ],
         }
     )
 
@@ -263,6 +283,10 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "get", "/integration/{integration}", "getIntegration", "Get an integration", SEE, Integration,
         lambda services, asked: services.integrations.view(asked.path["integration"]), errors=(404,),
+    ),
+    Operation(
+        "post", "/snippet", "makeSnippets", "Show what to paste into each client for an MCP URL", EVERY_TOKEN, Snippets,
+        lambda _, asked: snippets(asked.body), body=SnippetsRequest, errors=(400, 413, 415),
     ),
     Operation(
         "post", "/integrated-account", "connectAccount", "Connect an account; a probe verifies its credential first",
@@ -371,6 +395,16 @@ OPERATIONS: Sequence[Operation] = (
         "get", "/log", "listCalls", "List recent calls and decisions, newest first", SEE, _LOG_ANSWER,
         lambda services, asked: services.log.page(asked.query, asked.operator.account_ids),
         errors=(400,), query=LOG_QUERY, also=[media_type for media_type, _ in export.FORMATS.values()],
+    ),
+    Operation(
+        "post", "/console/sign-in-link", "createSignInLink", "Make a link that signs a person in to the console, once",
+        SIGN_IN, SignInLink, lambda services, asked: services.sign_in_links.make(asked.operator, asked.origin),
+        status=201, logs="decision",
+    ),
+    Operation(
+        "post", "/console/sign-in", "signIn", "Sign in to the console; makes an API token that lives for 12 hours",
+        ANYBODY, MintedApiToken, lambda services, asked: services.sign_in_links.use(asked.body.code),
+        body=SignIn, status=201, errors=(400, 413, 415), logs="decision", makes="api_token_id",
     ),
     *(
         Operation(

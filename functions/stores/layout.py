@@ -72,6 +72,11 @@ def api_token_entry(token_id: str) -> Key:
     return Key(API_TOKENS, token_id)
 
 
+def sign_in(digest: str) -> Key:
+    """A sign-in link of the console, found by the digest of its code."""
+    return Key(f"SIGN_IN#{digest}")
+
+
 def use(server_id: str) -> Key:
     """When a server was last used; at most one write a minute."""
     return Key(f"USE#{server_id}")

@@ -45,6 +45,9 @@ ADMITTED = {
     "getApiToken": "read manage",
     "revokeApiToken": "manage",
     "listCalls": "read manage",
+    "makeSnippets": "read call mint connect manage",
+    "createSignInLink": "read call mint manage",
+    "signIn": "",
     **{
         f"{verb}Proxy{item}": "call manage"
         for verb in ("get", "post", "put", "patch", "delete")
@@ -61,7 +64,7 @@ def test_every_operation_is_in_the_table_of_scopes() -> None:
 
 
 @pytest.mark.parametrize("scope", get_args(Scope))
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.scopes], ids=lambda operation: operation.name)
 def test_a_token_is_admitted_by_its_scope_and_by_nothing_else(plane: Plane, operation: Operation, scope: str) -> None:
     limits = {"mint": {"max_lifetime_seconds": 60}} if scope == "mint" else {}
     token = plane.ok("POST", "/api-token", {"name": "t", "scopes": [scope], **limits})["token"]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.cli.client_formats import CLIENTS
 from functions.cli.commands.completion import SHELLS
+from functions.client_formats import CLIENTS
 from tests.cli.conftest import run
 
 STUCK_SECONDS = 60.0

@@ -11,7 +11,7 @@ import tomllib
 import pytest
 import yaml
 
-from functions.cli.client_formats import CLIENTS, PLACEHOLDER, snippet
+from functions.client_formats import CLIENTS, PLACEHOLDER, snippet
 from functions.gateway.json_text import Json
 from tests.cli.conftest import Local, run
 
@@ -189,7 +189,8 @@ def test_a_bridge_to_plain_http_is_allowed_to_use_it() -> None:
         (["--name", "my memory"], 'the name is "my memory"; it must be 1 to 64 letters, digits, - and _'),
         (
             ["--api-token-env", "pst_x y"],
-            '--api-token-env is "pst_x y"; give the name of a variable, e.g. POSTERN_SECOND_API_TOKEN',
+            "the variable for the API token is not the name of a variable; give its name and not the token, e.g. "
+            "POSTERN_SECOND_API_TOKEN",
         ),
     ],
 )

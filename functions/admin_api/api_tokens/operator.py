@@ -58,3 +58,7 @@ class Operator:
                 f"this API token is limited to the accounts {', '.join(self.account_ids)} and may not {action}; "
                 "use an API token without limits"
             )
+
+
+NOBODY = Operator(id="", scopes=())
+"""Who asks for an operation that needs no API token."""

@@ -16,7 +16,7 @@ from functions.admin_api.api_tokens.item import ApiTokenItem
 from functions.admin_api.api_tokens.mint_limits import MintLimits
 from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.conflicts import settle
-from functions.admin_api.contract import Page
+from functions.admin_api.contract import MAX_NAME_CHARS, Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
 from functions.admin_api.partitions import every_item, live_page
@@ -81,25 +81,47 @@ class ApiTokens:
             )
         account_ids = tuple(dict.fromkeys(body.account_ids))
         self._check_accounts(account_ids)
-        secret = mint_api_token(self._random)
-        token_id = new_id("tok", self._random)
-        token = ApiToken(
-            id=token_id,
-            name=body.name,
-            scopes=scopes,
-            account_ids=account_ids,
-            server_ids=tuple(dict.fromkeys(body.server_ids)),
-            created_at=now,
-            expires_at=body.expires_at,
-            mint=body.mint.model_dump() if body.mint is not None else None,
+        return self._keep(
+            ApiToken(
+                id=new_id("tok", self._random),
+                name=body.name,
+                scopes=scopes,
+                account_ids=account_ids,
+                server_ids=tuple(dict.fromkeys(body.server_ids)),
+                created_at=now,
+                expires_at=body.expires_at,
+                mint=body.mint.model_dump() if body.mint is not None else None,
+            )
         )
+
+    def derive(self, token_id: str, purpose: str, expires_at: datetime) -> contract.MintedApiToken:
+        """A new API token with the rights of a live one, which it does not outlive. Raises Unauthenticated."""
+        rights = self._rights(token_id)
+        if rights.expires_at is not None:
+            expires_at = min(expires_at, rights.expires_at)
+        new = new_id("tok", self._random)
+        name = f"{purpose} {new.removeprefix('tok_')} of {rights.name}"[:MAX_NAME_CHARS].rstrip()
+        return self._keep(replace(rights, id=new, name=name, created_at=self._clock(), expires_at=expires_at))
+
+    def _keep(self, token: ApiToken) -> contract.MintedApiToken:
+        """Store a new token under its name. Raises Conflict."""
+        secret = mint_api_token(self._random)
         item = ApiTokenItem(token, digest(secret))
 
         def add() -> None:
             self._store.write([*item.puts(if_version=0), self._take_name(item)])
 
-        settle(f"the name {shown(body.name)}", add)
+        settle(f"the name {shown(token.name)}", add)
         return contract.MintedApiToken(**_view(token).model_dump(), token=secret)
+
+    def _rights(self, token_id: str) -> ApiToken:
+        """The live API token of this id, the root token of the environment included. Raises Unauthenticated."""
+        [stored] = self._store.get([layout.api_token_entry(token_id)])
+        if stored is not None and is_live(token := ApiTokenItem.from_item(stored).token, self._clock()):
+            return token
+        if token_id == ROOT_ID and self._root() is not None:
+            return ApiToken(ROOT_ID, "root", ("manage",), (), (), self._clock(), None)
+        raise Unauthenticated("the API token behind this request was revoked or has expired")
 
     def page(self, limit: int, after: str | None) -> Page[contract.ApiToken]:
         """Live API tokens in order of id."""

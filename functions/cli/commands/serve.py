@@ -9,8 +9,8 @@ import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from functions.cli.client_formats import CLIENTS, is_public, snippet
 from functions.cli.invocation import Failed, Invocation
+from functions.client_formats import CLIENTS, is_public, snippet
 from functions.gateway import json_text
 from functions.gateway.settings import Settings, SettingsError
 

@@ -6,9 +6,9 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from functions.cli.client_formats import CLIENTS, snippet
 from functions.cli.connection import read_local
 from functions.cli.invocation import Invocation, UsageError
+from functions.client_formats import CLIENTS, SnippetError, snippet
 
 
 def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
@@ -33,7 +33,10 @@ def _snippet(invocation: Invocation) -> None:
         url = local.mcp_url if local else None
     if not url:
         raise UsageError("no MCP URL: give --url, set POSTERN_MCP_URL, or start a local endpoint with `postern serve`")
-    made = snippet(options.client, url, options.name, options.api_token_env)
+    try:
+        made = snippet(options.client, url, options.name, options.api_token_env)
+    except SnippetError as error:
+        raise UsageError(str(error)) from None
     terminal.note(f"# for {made.where}")
     terminal.result(asdict(made), made.text)
     for note in (

@@ -1,5 +1,7 @@
 """What to paste into a client so that it uses an MCP URL: one format per client, from the documentation of that client.
 
+The command line and the management API both offer these snippets.
+
 A snippet never contains an API token. `api_token_env` names the environment variable that holds the token, and each
 snippet refers to the variable in the syntax of its client. For clients that cannot (Cline, Zed, Claude Desktop), a
 placeholder marks what to fill in. The formats were checked in November 2026.
@@ -14,7 +16,6 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from functions.cli.invocation import UsageError
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
@@ -35,6 +36,10 @@ class Snippet:
     notes: tuple[str, ...] = ()
 
 
+class SnippetError(ValueError):
+    """No snippet can be made. The message says what is valid."""
+
+
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """A valid name of a server: it needs no quoting in TOML or any other format."""
 
@@ -43,18 +48,19 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def snippet(client: str, url: str, name: str = "postern", api_token_env: str | None = None) -> Snippet:
-    """The snippet for a client in CLIENTS. `name` is the name of the server in the client. Raises UsageError."""
+    """The snippet for a client in CLIENTS. `name` is the name of the server in the client. Raises SnippetError."""
     if client not in CLIENTS:
-        raise UsageError(f'no snippet for "{client}"; valid: {", ".join(CLIENTS)}')
+        raise SnippetError(f'no snippet for "{client}"; valid: {", ".join(CLIENTS)}')
     if NAME.fullmatch(name) is None:
-        raise UsageError(f'the name is "{name}"; it must be 1 to 64 letters, digits, - and _')
+        raise SnippetError(f'the name is "{name}"; it must be 1 to 64 letters, digits, - and _')
     if api_token_env is not None and VARIABLE.fullmatch(api_token_env) is None:
-        raise UsageError(
-            f'--api-token-env is "{api_token_env}"; give the name of a variable, e.g. POSTERN_SECOND_API_TOKEN'
+        raise SnippetError(
+            "the variable for the API token is not the name of a variable; give its name and not the token, e.g. "
+            "POSTERN_SECOND_API_TOKEN"
         )
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise UsageError(
+        raise SnippetError(
             "the URL is not an http or https address; give the MCP URL that was printed when the server was minted"
         )
     return CLIENTS[client](url, name, api_token_env)

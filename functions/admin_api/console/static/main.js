@@ -1,0 +1,2 @@
+const root = document.getElementById("console");
+root.textContent = "";

@@ -1,0 +1,114 @@
+// Make an MCP server: a preset or a choice of one's own, the live list of its tools, and then its URL, once.
+
+import { html, useState } from "../vendor/htm-preact-3.1.1.js";
+import { ConfigFields, Preview, configOf, formOf } from "../config_form.js";
+import { Answer, Failure, useAsked, useChange } from "../loading.js";
+import { ChoiceField, Head, TextField } from "../parts.js";
+import { go, link } from "../router.js";
+import { ask, askAll, may, path } from "../session.js";
+import { Minted } from "./minted.js";
+
+const LIVES = [
+  ["900", "15 minutes"],
+  ["3600", "1 hour"],
+  ["86400", "1 day"],
+  ["604800", "7 days"],
+  ["2592000", "30 days"],
+  ["", "until it is revoked"],
+];
+
+/** Presets: [label, what it is for, the form's values, seconds to live]. `pinned` asks for one id of the integration. */
+const PRESETS = [
+  ["Read only", "for looking around", () => ({ methods: ["read"] }), "604800"],
+  ["One person", "everything of one user and of nobody else", (one) => ({ pins: { [one.pinnable[0]]: "me" } }), "2592000"],
+  ["CI, 15 minutes", "a test run", () => ({}), "900"],
+  ["Everything", "every tool, until it is revoked", () => ({}), ""],
+];
+
+export function CreateServer({ query }) {
+  const asked = useAsked(async (signal) => {
+    const { result } = await askAll("/integrated-account", { signal });
+    return { result };
+  }, []);
+  return html`<${Answer}
+    asked=${asked}
+    empty=${html`<${Head} title="New MCP server" />
+      <p>Connect an account first: an MCP server shows the tools of one account.</p>
+      ${may("connectAccount") && html`<p><a class="button" href=${link(["accounts"], { connect: "" })}>Connect an account</a></p>`}`}
+  >
+    ${({ result }) => html`<${ForAccount} accounts=${result} query=${query} />`}
+  <//>`;
+}
+
+function ForAccount({ accounts, query }) {
+  const account = accounts.find((one) => one.id === query.account) ?? accounts[0];
+  const asked = useAsked((signal) => ask("GET", path`/integration/${account.integration}`, { signal }), [account.integration]);
+  return html`<${Answer} asked=${asked}>
+    ${(integration) => html`<${Form} key=${account.id} account=${account} accounts=${accounts} integration=${integration} />`}
+  <//>`;
+}
+
+function Form({ account, accounts, integration }) {
+  const [minted, setMinted] = useState(null);
+  const [name, setName] = useState("");
+  const [labels, setLabels] = useState("");
+  const [life, setLife] = useState("604800");
+  const [form, setForm] = useState(formOf());
+  let config = null;
+  let problem = "";
+  try {
+    config = configOf(form, { profiles: integration.profiles !== undefined });
+  } catch (error) {
+    problem = error.message;
+  }
+  const change = useChange(async () => {
+    const body = { config };
+    if (name.trim()) body.name = name.trim();
+    if (labels.trim()) body.labels = readLabels(labels);
+    if (life) body.expires_at = new Date(Date.now() + Number(life) * 1000).toISOString();
+    setMinted(await ask("POST", path`/integrated-account/${account.id}/mcp`, { body }));
+  });
+  if (minted) return html`<${Minted} server=${minted} />`;
+  const submit = (event) => {
+    event.preventDefault();
+    if (config) change.run();
+  };
+  return html`
+    <${Head} title="New MCP server" />
+    <div class="presets" role="group" aria-label="Presets">
+      ${PRESETS.filter(([label]) => label !== "One person" || integration.pinnable.length > 0).map(
+        ([label, use, values, seconds]) =>
+          html`<button key=${label} type="button" onClick=${() => {
+            setForm({ ...formOf(), ...values(integration) });
+            setLife(seconds);
+          }}><strong>${label}</strong><span>${use}</span></button>`,
+      )}
+    </div>
+    <div class="split">
+      <form class="panel" onSubmit=${submit} aria-label="The server">
+        ${accounts.length > 1 &&
+        html`<${ChoiceField} label="Account" value=${account.id} onValue=${(id) => go(["create"], { account: id })}
+          choices=${accounts.map((one) => [one.id, `${one.name} (${one.integration})`])} />`}
+        <${TextField} label="Name (optional)" value=${name} onValue=${setName} maxlength="200" placeholder="support agent"
+          help="Without a name, the id of the server is its name." />
+        <${ChoiceField} label="Works for" value=${life} onValue=${setLife} choices=${LIVES} />
+        <${ConfigFields} form=${form} onForm=${setForm} integration=${integration} />
+        <${TextField} label="Labels (optional)" value=${labels} onValue=${setLabels} placeholder="team=support, env=test" />
+        ${change.error && html`<${Failure} error=${change.error} />`}
+        <button type="submit" class="primary wide" disabled=${!config || change.busy}>
+          ${change.busy ? "Making…" : "Make the MCP server"}
+        </button>
+      </form>
+      <${Preview} accountId=${account.id} config=${config} problem=${problem} />
+    </div>
+  `;
+}
+
+/** Labels as a person writes them: `team=support, env=test`. */
+export function readLabels(text) {
+  const parts = text.split(",").map((part) => part.trim()).filter(Boolean);
+  return Object.fromEntries(parts.map((part) => {
+    const [key, ...value] = part.split("=");
+    return [key.trim(), value.join("=").trim()];
+  }));
+}
