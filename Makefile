@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help wheel run embedder demo test check fuzz soak bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help wheel run embedder demo test check browser fuzz soak bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -41,7 +41,7 @@ demo: $(VENV)/.ready ## The main job once, through the official MCP client
 	@$(VENV)/bin/postern demo
 
 test: $(VENV)/.dev ## The whole suite that needs nothing but Python
-	@$(RUN) -m pytest -n 2 --dist worksteal -m "not clients and not aws" $(ARGS)
+	@$(RUN) -m pytest -n 2 --dist worksteal -m "not browser and not clients and not aws" $(ARGS)
 
 check: $(VENV)/.dev ## Types, lint, fresh catalogue, import table, the template's linters
 	@$(RUN) -m ruff check .
@@ -75,6 +75,10 @@ catalog: $(VENV)/.ready ## Compile the documentation records
 clients: $(VENV)/.dev ## Third-party MCP clients and frameworks, really connected (installs Node packages)
 	@tests/clients/install
 	@$(RUN) -m pytest -m clients $(ARGS)
+
+browser: $(VENV)/.dev ## The console in headless Chromium, with axe (installs Chromium and its driver)
+	@PYTHON=$(RUN) tests/browser/install
+	@$(RUN) -m pytest -m browser tests/browser $(ARGS)
 
 conformance: $(VENV)/.dev ## The official conformance suite; fails when docs/conformance.md is stale
 	@tests/clients/install node

@@ -9,6 +9,7 @@ from functions.cli.commands import (
     account,
     api_token,
     completion,
+    console,
     demo,
     log,
     memory,
@@ -74,5 +75,6 @@ def build_parser() -> argparse.ArgumentParser:
     memory.add(commands, shaped, remote)
     snippet.add(commands, shaped)
     demo.add(commands, remote)
+    console.add(commands, remote)
     completion.add(commands, shaped, parser)
     return parser

@@ -68,7 +68,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What `serve` prints. `connected_to` names the upstream: the embedded memory and its file, or a Mem0 URL."""
+    """What `serve` prints.
+
+    `connected_to`  names the upstream: the embedded memory and its file, or a Mem0 URL.
+    `console_url`   signs one person in to the web console, once.
+    """
 
     base_url: str
     mcp_url: str = field(repr=False)
@@ -76,6 +80,7 @@ class Ready:
     account_id: str
     server_id: str
     connected_to: str
+    console_url: str = field(repr=False, compare=False)
     memory_url: str
     memory_api_key: str = field(repr=False)
 
@@ -179,6 +184,7 @@ def _start(
     ) as management:
         upstream = first_server.upstream(environment, base_url, engine_settings)
         server = first_server.connect(management, state, upstream)
+        console_url = first_server.sign_in_link(management)
     ready = Ready(
         base_url=base_url,
         mcp_url=f"{settings.public_url}/mcp/{server['token']}",
@@ -186,6 +192,7 @@ def _start(
         account_id=server["account_id"],
         server_id=server["server_id"],
         connected_to=upstream.label,
+        console_url=console_url,
         memory_url=f"{base_url}/memory",
         memory_api_key=engine_settings.api_keys[0],
     )

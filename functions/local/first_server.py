@@ -69,6 +69,11 @@ def connect(management: httpx.Client, state: StateFile, upstream: Upstream) -> d
     return made
 
 
+def sign_in_link(management: httpx.Client) -> str:
+    """A link that signs one person in to the web console, once. Raises LocalError."""
+    return str(_made(management.post("/console/sign-in-link"), "make a link to the console")["url"])
+
+
 def _add(management: httpx.Client, path: str, name: str, body: Mapping[str, Json]) -> Json:
     """What a POST makes: with this name or, where another has it, with one that the API chooses. Raises LocalError."""
     response = management.post(path, json={"name": name, **body})
@@ -81,7 +86,7 @@ def _ask(management: httpx.Client, verb: str, path: str, body: Json) -> Json:
     return _made(management.request(verb, path, json=body))
 
 
-def _made(response: httpx.Response) -> Json:
+def _made(response: httpx.Response, purpose: str = "connect the account") -> Json:
     if response.status_code >= 400:
-        raise LocalError(f"could not connect the account: {response.json().get('message', response.status_code)}")
+        raise LocalError(f"could not {purpose}: {response.json().get('message', response.status_code)}")
     return response.json()

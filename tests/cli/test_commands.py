@@ -612,3 +612,32 @@ def test_servers_to_change_are_given_in_exactly_one_way(local: Local, words: lis
     ran = local("server", *words)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err == "postern: say which servers in exactly one way: SERVER ..., --label or --all\n"
+
+
+# The console
+
+
+def test_the_console_opens_by_a_link_with_the_rights_of_the_token_in_use(local: Local) -> None:
+    ran = local("console", "--print")
+    assert ran.code == 0, ran.err
+    [link] = ran.out.splitlines()
+    base_url, _, code = link.partition("/console#sign-in=")
+    assert base_url == local.ready.base_url
+    assert "The link signs one person in, once, until" in ran.err
+    signed_in = httpx.post(f"{base_url}/console/sign-in", json={"code": code}, timeout=30.0, trust_env=False)
+    assert signed_in.json()["scopes"] == ["manage"]
+    assert local("console", "--print", "--json").json["url"] != link
+
+
+def test_the_console_is_opened_in_the_browser(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def open_page(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr("webbrowser.open", open_page)
+    ran = local("console")
+    assert ran.code == 0, ran.err
+    assert opened == [ran.out.strip()]
+    assert "The console is open in the browser." in ran.err

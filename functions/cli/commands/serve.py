@@ -78,6 +78,8 @@ Postern is ready on {ready.base_url}, connected to {ready.connected_to}
   API token    {ready.api_token}
                Both are secrets. The URL opens the tools; the API token manages this endpoint.
   account      {ready.account_id}
+  Console      {ready.console_url}
+               This link signs you in once; later, run: postern console
 
 Paste
   Claude Code  {snippet("claude-code", url).text}
