@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-import json
 import os
 import shutil
 import sys
@@ -35,18 +35,25 @@ PATIENCE_MS = 60_000
 """How long a test waits for something to appear: a generous limit for a busy machine, never a measure."""
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser for all tests."""
+@contextlib.contextmanager
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright."""
     sys.path.insert(0, str(INSTALLED))
     from playwright.sync_api import sync_playwright
 
     executable = shutil.which("chromium") or shutil.which("google-chrome")
     assert executable is not None, "run `make browser`, which installs Chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
-        yield browser
-        browser.close()
+        launched = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser for all tests."""
+    with browser() as launched:
+        yield launched
 
 
 class Console:
@@ -112,8 +119,3 @@ def console(ready: local.Ready, chromium: Any) -> Iterator[Console]:
     unexpected = [text for text in opened.problems if "the server responded with a status of 4" not in text]
     assert unexpected == []
     assert [url for url in opened.requests if not url.startswith((ready.base_url, "blob:"))] == []
-
-
-def text_of(value: Any) -> str:
-    """JSON as the console shows it."""
-    return json.dumps(value, indent=2)

@@ -86,11 +86,11 @@ def test_memories_are_added_edited_searched_exported_imported_and_deleted(consol
         page.get_by_role("button", name="Export JSON Lines").click()
     exported = downloading.value.path().read_text(encoding="utf-8")
     assert "Ana lives in Vilnius." in exported
-    search = page.get_by_label("Search these memories")
+    search = page.get_by_label("Search", exact=True)
     search.fill("seats")
     search.press("Enter")
     console.shows("score")
-    search = page.get_by_label("Search these memories")
+    search = page.get_by_label("Search", exact=True)
     search.fill("")
     search.press("Enter")
     page.get_by_role("checkbox", name="Choose: Ana likes window seats.").check()

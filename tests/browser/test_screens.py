@@ -94,7 +94,7 @@ def test_a_session_that_ends_while_the_console_is_open(console: Console) -> None
 @pytest.mark.parametrize(
     ("status", "headers", "message", "shown"),
     [
-        (429, {"retry-after": "30"}, "slow down", "Try again in"),
+        (429, {"retry-after": "2"}, "slow down", "Try again in"),
         (403, {}, "this operation needs the scope manage", "Not allowed"),
         (503, {"retry-after": "1"}, "the store is busy; try again", "The endpoint failed"),
         (500, {}, "unexpected error", "The endpoint failed"),

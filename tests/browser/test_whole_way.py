@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -25,6 +26,12 @@ async def _remember_and_find(url: str) -> tuple[list[str], str]:
         )
         found: Any = await session.call_tool("mem_0_memories_search", {"query": "window seats"})
         return names, found.content[0].text
+
+
+def client(url: str) -> tuple[list[str], str]:
+    """The official client, on a thread of its own: the driver of the browser keeps an event loop on this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(lambda: asyncio.run(_remember_and_find(url))).result()
 
 
 def test_the_whole_way_from_sign_in_to_revocation(console: Console) -> None:
@@ -50,7 +57,7 @@ def test_the_whole_way_from_sign_in_to_revocation(console: Console) -> None:
     url = page.evaluate("() => navigator.clipboard.readText()")
     assert url == page.get_by_label("MCP URL").input_value()
 
-    names, found = asyncio.run(_remember_and_find(url))
+    names, found = client(url)
     assert "mem_0_memories_search" in names
     assert "window seats" in found
 
@@ -67,7 +74,7 @@ def test_the_whole_way_from_sign_in_to_revocation(console: Console) -> None:
     click(dialog.get_by_role("button", name="Revoke"))
     page.get_by_role("heading", name="MCP servers").wait_for()
     with pytest.raises(BaseExceptionGroup):
-        asyncio.run(_remember_and_find(url))
+        client(url)
 
 
 def test_the_token_is_in_no_storage_and_no_cookie(console: Console) -> None:

@@ -117,7 +117,7 @@ export function Preview({ accountId, config, problem, children }) {
         : ask("POST", path`/integrated-account/${accountId}/mcp/preview`, { body: { config: settled }, signal }),
     [accountId, JSON.stringify(settled)],
   );
-  return html`<section class="panel preview" aria-label="Tools of this server" aria-busy=${asked.state === "loading"}>
+  return html`<section class="panel preview" aria-label="Tools of this server" tabindex="0" aria-busy=${asked.state === "loading"}>
     ${problem && html`<div class="notice bad" role="alert"><p>${problem}</p></div>`}
     ${asked.state === "failed" && html`<${Failure} error=${asked.error} again=${asked.again} />`}
     ${asked.value !== null && asked.state !== "failed" && html`<${Shown} preview=${asked.value} />${children?.(asked.value)}`}
@@ -130,7 +130,7 @@ function Shown({ preview }) {
   const writes = tools.filter((one) => one.access === "write").length;
   const destructive = tools.filter((one) => one.destructive).length;
   return html`
-    <h2 role="status">${tools.length} tools</h2>
+    <h2 aria-live="polite">${tools.length} tools</h2>
     <p class="row">
       ${preview.tokens !== undefined && html`<${Mark}>${preview.tokens.toLocaleString()} tokens<//>`}
       <${Mark} kind=${writes ? "warn" : "good"}>${writes} write<//>

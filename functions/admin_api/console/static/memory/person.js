@@ -38,7 +38,7 @@ export function Person({ mem0, person, query }) {
       <${RemoveAll} mem0=${mem0} person=${person} />
     <//>
     <search class="filters">
-      <${TextField} key=${`q ${query.q ?? ""}`} label="Search these memories" type="search" value=${query.q ?? ""} onValue=${() => {}}
+      <${TextField} key=${`q ${query.q ?? ""}`} label="Search" type="search" value=${query.q ?? ""} onValue=${() => {}}
         onChange=${(event) => set("q", event.currentTarget.value.trim())} />
       <${TextField} key=${`c ${where.category}`} label="Category" value=${where.category} onValue=${() => {}}
         onChange=${(event) => set("category", event.currentTarget.value.trim())} />

@@ -33,7 +33,7 @@ export function ApiTokens() {
     }} />`}
     <${Answer} asked=${asked} empty=${html`<p>There is no stored API token; the one of the deployment is in its environment.</p>`}>
       ${({ result }) => html`<div class="table-wrap"><table>
-        <thead><tr><th>Name</th><th>Scopes</th><th>Accounts</th><th>Ends</th><th>Id</th><th></th></tr></thead>
+        <thead><tr><th>Name</th><th>Scopes</th><th>Accounts</th><th>Ends</th><th>Id</th><th>End it</th></tr></thead>
         <tbody>${result.map(
           (token) => html`<tr key=${token.id}>
             <td data-label="Name">${token.name}${token.id === whoami().id && html` <${Mark}>this tab<//>`}</td>
@@ -41,7 +41,7 @@ export function ApiTokens() {
             <td data-label="Accounts">${token.account_ids.length ? token.account_ids.join(", ") : "all"}</td>
             <td data-label="Ends"><${When} at=${token.expires_at} /></td>
             <td data-label="Id"><a href=${link(["log"], { kind: "all", principal: token.id })}><code>${token.id}</code></a></td>
-            <td>${may("revokeApiToken") && html`<button type="button" class="danger quiet" onClick=${() => setGone(token)}>Revoke</button>`}</td>
+            <td data-label="End it">${may("revokeApiToken") && html`<button type="button" class="danger quiet" onClick=${() => setGone(token)}>Revoke</button>`}</td>
           </tr>`,
         )}</tbody>
       </table></div>`}

@@ -7,7 +7,7 @@ import { signIn, signInWithCode, whyEnded } from "../session.js";
 
 const CODE = "#sign-in=";
 
-/** The code of the link in the address bar, which is taken away from there at once. */
+/** The code of the link in the address bar, which is taken away from there before anything else reads the address. */
 function takeCode() {
   if (!location.hash.startsWith(CODE)) return "";
   const code = location.hash.slice(CODE.length);
@@ -15,14 +15,21 @@ function takeCode() {
   return code;
 }
 
+let code = takeCode();
+
+// A link that is opened where the console is open already changes the address without loading the page.
+addEventListener("hashchange", () => {
+  if (location.hash.startsWith(CODE)) location.reload();
+});
+
 export function SignIn() {
   const [token, setToken] = useState("");
   const withCode = useChange(signInWithCode);
   const withToken = useChange(signIn);
   useEffect(() => {
     document.title = "Sign in · Postern console";
-    const code = takeCode();
     if (code) withCode.run(code);
+    code = "";
   }, []);
   const submit = (event) => {
     event.preventDefault();
