@@ -4,7 +4,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 
-.PHONY: help wheel run embedder demo test check browser fuzz soak bench bench-quick bench-search instructions catalog clients conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help wheel run embedder demo test check browser fuzz soak bench bench-quick bench-search instructions catalog clients documents conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ clients: $(VENV)/.dev ## Third-party MCP clients and frameworks, really connecte
 browser: $(VENV)/.dev ## The console in headless Chromium, with axe (installs Chromium and its driver)
 	@PYTHON=$(RUN) tests/browser/install
 	@$(RUN) -m pytest -m browser tests/browser $(ARGS)
+
+documents: $(VENV)/.dev ## Import public documents from the packages that publish them, beside FastMCP; ARGS="Stripe Box" for some
+	@$(RUN) -m tests.documents $(ARGS)
 
 conformance: $(VENV)/.dev ## The official conformance suite; fails when docs/conformance.md is stale
 	@tests/clients/install node

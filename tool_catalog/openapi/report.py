@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from tool_catalog.yaml_source import Problem
 
 SHOWN = 20
-"""Entries listed of each kind. The rest is counted; the files and the compiler show all of them."""
+"""Entries listed of each kind. The rest is counted; the files and the compiler show all of them. Methods that were left
+out stand nowhere else, so all of them are listed."""
 
 
 MORE_SHOWN = 40
@@ -61,7 +62,7 @@ class Report:
             told = ", ".join(f"{key} {count}" for key, count in sorted(self.guesses.items()))
             yield f'guessed, look for "# guessed" in the files: {told}'
         yield from _section("cut", [f"{where}: {why}" for where, why in dict.fromkeys(self.cuts)])
-        yield from _section("left out, because they do not pass the gate", self.left_out)
+        yield from _section("left out, because they do not pass the gate", self.left_out, shown=len(self.left_out))
         if not self.first:
             yield from _section("follows the source", self.changed)
             yield from _section("changed by hand and in the source; your version stays", self.kept)
@@ -90,12 +91,12 @@ def _kind(problem: Problem) -> str:
     return re.sub(r'\d+|"[^"]*"', "...", message) if not message.startswith("missing") else message
 
 
-def _section(title: str, entries: list[str]) -> Iterator[str]:
+def _section(title: str, entries: list[str], shown: int = SHOWN) -> Iterator[str]:
     if entries:
         yield f"{title}:"
-        yield from (f"  {entry}" for entry in entries[:SHOWN])
-        if len(entries) > SHOWN:
-            yield f"  ... and {len(entries) - SHOWN} more"
+        yield from (f"  {entry}" for entry in entries[:shown])
+        if len(entries) > shown:
+            yield f"  ... and {len(entries) - shown} more"
 
 
 def _few(keys: list[str]) -> str:

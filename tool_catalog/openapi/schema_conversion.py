@@ -13,6 +13,7 @@ import jsonschema_rs
 
 from tool_catalog.catalog import Json
 from tool_catalog.naming import snake_case
+from tool_catalog.openapi import discriminators
 from tool_catalog.openapi.combining import FORMATS, as_dict, as_list, either, kind_of, listed, merge_into
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.texts import ended, fitted, plain, sentences
@@ -47,9 +48,6 @@ EXAMPLE_LENGTH = 80
 _COUNTS = ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties")
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _ALTERNATIVES = ("oneOf", "anyOf")
-_INHERITED = "x-inherited"
-"""Marks a choice that stands for the children of an inheritance."""
-
 _SHAPES: dict[str, type | tuple[type, ...]] = {
     **{"properties": dict, "required": list, "enum": list, "oneOf": list, "anyOf": list},
     "additionalProperties": (dict, bool),
@@ -112,7 +110,7 @@ class Converter:
 
     def _input(self, schema: Json, path: KeyPath, above: tuple[str, ...], depth: int) -> Schema:
         if isinstance(schema, dict) and schema.get("$ref") in above:
-            return self._cut(schema, path, f"{_name(schema['$ref'])} contains itself")
+            return self._cut(schema, path, f"{discriminators.name(schema['$ref'])} contains itself")
         merged, above = self._flat(schema, above)
         if any(key in merged for key in _ALTERNATIVES) and "properties" in merged:
             merged = self._united(merged, path, above)
@@ -161,15 +159,19 @@ class Converter:
         for key in _ALTERNATIVES:
             if key not in merged:
                 continue
-            branches = [
-                branch
-                for index, part in enumerate(merged[key])
-                if (branch := self._input(part, (*path, key, index), above, depth)) not in ({}, {"type": "null"})
-            ]
-            tag = _tag(merged)
-            for branch in branches:
-                if tag in branch.get("properties", {}) and tag not in branch.get("required", ()):
-                    branch["required"] = [*branch.get("required", ()), tag]
+            branches: list[Schema] = []
+            tag = discriminators.tag(merged)
+            for index, part in enumerate(merged[key]):
+                branch = self._input(part, (*path, key, index), above, depth)
+                if branch in ({}, {"type": "null"}):
+                    continue
+                branches.append(branch)
+                if tag in branch.get("properties", {}):
+                    if tag not in branch.get("required", ()):
+                        branch["required"] = [*branch.get("required", ()), tag]
+                    branch["properties"][tag] = discriminators.with_values(
+                        branch["properties"][tag], "Here:", discriminators.values(merged, [part])
+                    )
             null = any(kind_of(self._flat(part, above)[0]) == "null" for part in merged[key])
             if len(branches) == 1:
                 branch = branches[0]
@@ -269,22 +271,6 @@ class Converter:
 
     # ---- both
 
-    def _with_children(self, parent: Schema, reference: str) -> Schema:
-        """A parent of an inheritance as the choice between its children, whose members a request may have too."""
-        if any(key in parent for key in _ALTERNATIVES):
-            return parent
-        mapping = parent["discriminator"].get("mapping")
-        targets = list(mapping.values()) if isinstance(mapping, dict) else []
-        named = [one if "/" in str(one) else f"#/components/schemas/{one}" for one in targets]
-        family = dict.fromkeys([*named, *self.document.children(reference)])
-        for child in (waiting := list(family)):
-            more = [one for one in self.document.children(child) if one not in family and one != reference]
-            family |= dict.fromkeys(more)
-            waiting += more
-        choice = [{"$ref": child} for child in family if child != reference]
-        # The parent itself is one of them, so that what only some children require is not required.
-        return {**parent, "anyOf": [{"type": "object"}, *choice], _INHERITED: True} if choice else parent
-
     def _flat(self, schema: Json, above: tuple[str, ...], *, inherited: bool = False) -> tuple[Schema, tuple[str, ...]]:
         """`schema` with its own `$ref` and `allOf` merged into it, and the references that are now open.
 
@@ -301,13 +287,15 @@ class Converter:
             above = (*above, reference)
             target, above = self._flat(self.document.target(reference), above)
             if not inherited and isinstance(target.get("discriminator"), dict):
-                target = self._with_children(target, reference)
+                target = discriminators.with_children(self.document, target, reference)
             if self.document.nullable:  # 3.0: what stands beside a reference is ignored, but its text is the better one
                 own = {key: own[key] for key in ("description",) if plain(own.get(key))}
             parts.append(target)
         for part in as_list(schema.get("allOf")):
             merged, above = self._flat(part, above, inherited=True)
-            parts.append({key: value for key, value in merged.items() if key not in ("discriminator", _INHERITED)})
+            parts.append(
+                {key: value for key, value in merged.items() if key not in ("discriminator", discriminators.INHERITED)}
+            )
         parts.append(own)
         if len(parts) == 1:
             return self._dialect(own), above
@@ -345,7 +333,7 @@ class Converter:
             branches = [branch for branch in branches if kind_of(branch) != "null" and branch]
             if not branches:
                 continue
-            rest = {name: value for name, value in merged.items() if name not in (key, _INHERITED)}
+            rest = {name: value for name, value in merged.items() if name not in (key, discriminators.INHERITED)}
             if not all("object" in listed(kind_of(branch)) or "required" in branch for branch in branches):
                 if len(branches) == 1:
                     merge_into(rest, branches[0])
@@ -367,16 +355,25 @@ class Converter:
                 merge_into(united, {**part, "properties": {**part.get("properties", {}), **known, **both}})
                 united["properties"] = {**united.get("properties", {}), **both}
             needed = set.intersection(*(set(as_list(branch.get("required"))) for branch in branches))
-            tag = _tag(merged)
+            tag = discriminators.tag(merged)
             if all(tag in as_dict(branch.get("properties")) for branch in branches):
                 needed.add(tag)
-            if merged.get(_INHERITED):  # a child may declare a member of its parent anew
+            if merged.get(discriminators.INHERITED):  # a child may declare a member of its parent anew
                 own, theirs = as_dict(rest.get("properties")), united.get("properties", {})
                 shared = {name: either(own[name], theirs[name]) for name in own if name in theirs}
                 rest["properties"], united["properties"] = {**own, **shared}, {**theirs, **shared}
             united["required"] = sorted({*needed, *as_list(rest.get("required"))})
             rest.pop("required", None)
             merge_into(united, rest)
+            if tag in united["properties"]:
+                lead, values = (
+                    "E.g." if discriminators.INHERITED in merged else "One of:",
+                    discriminators.values(merged, merged[key]),
+                )
+                united["properties"] = {
+                    **united["properties"],
+                    tag: discriminators.with_values(united["properties"][tag], lead, values),
+                }
             own = as_dict(rest.get("properties"))
             if own:  # what all alternatives have comes first
                 united["properties"] = {**{name: united["properties"][name] for name in own}, **united["properties"]}
@@ -404,16 +401,6 @@ class Converter:
         kept: Schema = {key: merged[key] for key in ("description", "title") if key in merged}
         cut = self._leaf(kept, kind, path, limit=INNER_DESCRIPTION)
         return {**cut, "items": {}} if "array" in listed(kind) else cut
-
-
-def _tag(schema: Schema) -> Json:
-    """The member that says which alternative a value is, unless one of them is meant without it."""
-    discriminator = as_dict(schema.get("discriminator"))
-    return None if "defaultMapping" in discriminator else discriminator.get("propertyName")
-
-
-def _name(reference: str) -> str:
-    return reference.rsplit("/", 1)[-1]
 
 
 def _telling(title: str, path: KeyPath) -> str:

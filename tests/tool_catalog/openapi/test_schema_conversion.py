@@ -296,3 +296,25 @@ def test_what_a_request_declares_itself_is_sent_although_its_parent_calls_it_rea
     own = {"allOf": [ref("Base"), {"properties": {"id": {"type": "string", "description": "Which one."}}}]}
     kept, _ = converted(own, Base=base)
     assert kept["properties"] == {"id": {"type": "string", "description": "Which one."}}
+
+
+def test_the_values_of_a_discriminator_are_told() -> None:
+    tag = {"type": "string", "description": "What it is."}
+    members = {"kind": tag, "edge": {"type": "integer"}}
+    found = document(
+        {
+            "Box": {"type": "object", "properties": members},
+            "Tube": {"type": "object", "properties": members},
+            "Thing": {
+                "oneOf": [{"$ref": "#/components/schemas/Box"}, {"$ref": "#/components/schemas/Tube"}],
+                "discriminator": {"propertyName": "kind", "mapping": {"box": "#/components/schemas/Box"}},
+            },
+        }
+    )
+    root = Converter(found).root({"$ref": "#/components/schemas/Thing"})
+    assert root["properties"]["kind"]["description"] == "What it is. One of: box, Tube."
+    inner = Converter(found).convert({"$ref": "#/components/schemas/Thing"})
+    assert [branch["properties"]["kind"]["description"] for branch in inner["anyOf"]] == [
+        "What it is. Here: box.",
+        "What it is. Here: Tube.",
+    ]
