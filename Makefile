@@ -105,5 +105,5 @@ destroy: $(VENV)/.aws ## Remove a deployment, whatever state it is in: make dest
 lock: $(VENV)/.dev ## Lock the dependencies with hashes; ARGS=--upgrade moves to the newest versions
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" infra/lock.sh $(ARGS)
 
-clean: ## Remove what can be made again (never your data in .postern)
+clean: ## Remove what can be made again (never your data)
 	rm -rf $(VENV) .cache .aws-sam .mypy_cache .ruff_cache .hypothesis

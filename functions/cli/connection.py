@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from functions.cli.invocation import Failed, Invocation, UsageError
+from functions.cli.state_dir import state_dir
 from functions.gateway import json_text
 
 LOCAL = "local.json"
@@ -52,7 +53,7 @@ def connection(invocation: Invocation) -> Connection:
 
 def local_file(environment: Mapping[str, str]) -> Path:
     """The file in which `postern serve` writes how to reach it."""
-    return Path(environment.get("POSTERN_STATE_DIR", "") or ".postern") / LOCAL
+    return Path(state_dir(environment)) / LOCAL
 
 
 def read_local(environment: Mapping[str, str]) -> Connection | None:

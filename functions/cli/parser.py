@@ -31,7 +31,7 @@ Mint, list and revoke MCP URLs for AI agents. The same commands work on a laptop
 
 EPILOG = """\
 The endpoint and its API token come from --endpoint and --api-token, from POSTERN_ENDPOINT and POSTERN_API_TOKEN, or
-from .postern/local.json, which `postern serve` writes.
+from local.json in the state folder, which `postern serve` writes.
 Exit codes: 0 success, 1 refused or failed, 2 usage error, 130 stopped with Ctrl-C.
 """
 

@@ -37,7 +37,7 @@ class Settings:
     # Where things are.
     store: str = _setting("sqlite", "where the items are kept", valid=("dynamodb", "sqlite"))
     table: str = _setting("", "DynamoDB table name; required when the store is dynamodb")
-    state_dir: str = _setting(".postern", "folder of the SQLite files and the local key")
+    state_dir: str = _setting(".postern", "folder of the SQLite files and the local key (`postern`: see below)")
     listen: str = _setting("127.0.0.1", "address that `postern serve` listens on; in a container, 0.0.0.0")
     catalogs: str = _setting("", "folders of your own catalogues, separated as in PATH; a deployment bundles them")
     public_url: str = _setting("", "https origin that minted URLs start with; empty: taken from the request")

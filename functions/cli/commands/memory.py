@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from functions.cli.connection import local_file
 from functions.cli.invocation import Failed, Invocation
+from functions.cli.state_dir import state_dir
 from functions.cli.tables import count, details
 from functions.cli.terminal import printable
 from functions.gateway.json_text import Json
@@ -65,8 +66,8 @@ def add(commands: Any, shaped: argparse.ArgumentParser, remote: argparse.Argumen
 
 def _memory_file(invocation: Invocation) -> Path:
     environment = invocation.environment
-    state_dir = environment.get("POSTERN_STATE_DIR") or ".postern"
-    return Path(invocation.options.memory or environment.get("POSTERN_MEMORY_PATH") or f"{state_dir}/memory.sqlite")
+    named = invocation.options.memory or environment.get("POSTERN_MEMORY_PATH")
+    return Path(named or Path(state_dir(environment), "memory.sqlite"))
 
 
 @contextlib.contextmanager

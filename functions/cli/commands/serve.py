@@ -6,10 +6,11 @@ import argparse
 import contextlib
 import logging
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from functions.cli.invocation import Failed, Invocation
+from functions.cli.state_dir import state_dir
 from functions.client_formats import CLIENTS, is_public, snippet
 from functions.gateway import json_text
 from functions.gateway.settings import Settings, SettingsError
@@ -41,7 +42,7 @@ def settings_from(invocation: Invocation) -> Settings:
 
 def _serve(invocation: Invocation) -> None:
     options, terminal = invocation.options, invocation.terminal
-    settings = settings_from(invocation)
+    settings = replace(settings_from(invocation), state_dir=state_dir(invocation.environment))
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
     with contextlib.ExitStack() as starting:
         starting.enter_context(terminal.waiting("starting the endpoint and connecting the account"))
