@@ -109,6 +109,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.gateway.model_tokens",
         "functions.gateway.portable_schema",
         "functions.gateway.pins.dialects",
+        "functions.gateway.tool_words",
         "functions.gateway.wording",
     ),
     "tool_catalog.catalog": (),

@@ -3,11 +3,12 @@
 `tool_catalog/compiled/<integration>.json` is written by the compiler and read here, nowhere else. This file imports the
 standard library only, because it is the one file of this room that runs on the hot path.
 
-File format 2 (one JSON document in UTF-8; the line ends are part of the format)::
+File format 3 (one JSON document in UTF-8; the line ends are part of the format)::
 
-    {"format":2,"integration":"mem0","label":"Mem0","base_url":"https://...","instructions":"...","auth":{...},
+    {"format":3,"integration":"mem0","label":"Mem0","base_url":"https://...","instructions":"...","auth":{...},
      "credentials":{...},"context":{...},"probe":{...},"rate_limits":{...},"pinnable":["user_id",...],
-     "source_sha256":"<64 hex>","index":[[name, resource, method, access, tags, pin, bytes, bytes],...],"definitions":[
+     "source_sha256":"<64 hex>","index":
+     [[name, resource, method, access, tags, pin, core, tokens, bytes, bytes],...],"definitions":[
     {one MCP definition},                  exactly as a client receives it, one line for each entry of the index;
                                            its input schema is in the form that every host takes
     {...}
@@ -15,9 +16,11 @@ File format 2 (one JSON document in UTF-8; the line ends are part of the format)
     {one tool's request, pagination, ...}  never sent to a client, one line for each entry of the index, with the
                                            input schema that calls are checked against
     {...}
-    ]}
+    ],"search":
+    {term: [[number of a tool, worth],...],...}
+    }
 
-The first line (here broken into four) is read at once, and it says how long each later line is. A definition or a call
+The first line (here broken into five) is read at once, and it says how long each later line is. A definition or a call
 is decoded when it is asked for, and a listing copies the definitions' bytes. With the number of tools, only the first
 line grows.
 """
@@ -32,7 +35,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-FORMAT = 2
+FORMAT = 3
 """Version of the compiled file. Raised when a reader of an older version would misread a newer file."""
 
 COMPILED = Path(__file__).parent / "compiled"
@@ -302,6 +305,10 @@ class Tool:
     """Arguments of a call that works."""
     aliases: tuple[str, ...] = field(default_factory=tuple)
     """Names under which models look for this tool; no server lists them, and none is called."""
+    core: bool = False
+    """One of the few tools that the profile `core` shows."""
+    tokens: int = 0
+    """About what its name, description and input schema cost a model, as an unpinned server shows them."""
 
     @property
     def wire(self) -> bytes | None:
@@ -394,9 +401,16 @@ class Probe:
     context: Mapping[str, str]
 
 
+DISCOVERY_NAMES = ("search_tools", "get_tool_schema", "call_tool")
+"""Names of the three tools that a server with the profile `discovery` lists; no record may give them to another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """All tools of one integration, by name, in the order they are listed."""
+    """All tools of one integration, by name, in the order they are listed.
+
+    `search_index`  JSON of the index that the profile `discovery` searches (see tool_catalog/search_index.py).
+    """
 
     integration: str
     label: str
@@ -410,6 +424,7 @@ class Catalog:
     pinnable: tuple[str, ...]
     source_sha256: str
     tools: Mapping[str, Tool]
+    search_index: bytes = field(default=b"{}", repr=False)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -481,6 +496,7 @@ def read(content: bytes, source: str) -> Catalog:
         pinnable=tuple(head["pinnable"]),
         source_sha256=head["source_sha256"],
         tools=_tools(content, head["index"]),
+        search_index=content[content.rfind(BEFORE_SEARCH) + len(BEFORE_SEARCH) : -len(AFTER_SEARCH)],
     )
 
 
@@ -489,13 +505,15 @@ AFTER_HEAD = b"]}"
 
 BETWEEN_LINES = b",\n"
 BEFORE_CALLS = b'\n],"calls":[\n'
+BEFORE_SEARCH = b'\n],"search":\n'
+AFTER_SEARCH = b"\n}\n"
 
 
 def _tools(content: bytes, index: list[list[Json]]) -> dict[str, Tool]:
     definition = content.find(b"\n") + 1
-    call = definition + sum(entry[6] + len(BETWEEN_LINES) for entry in index) - len(BETWEEN_LINES) + len(BEFORE_CALLS)
+    call = definition + sum(entry[-2] + len(BETWEEN_LINES) for entry in index) - len(BETWEEN_LINES) + len(BEFORE_CALLS)
     tools: dict[str, Tool] = {}
-    for name, resource, method, access, tags, pin, definition_bytes, call_bytes in index:
+    for name, resource, method, access, tags, pin, core, tokens, definition_bytes, call_bytes in index:
         tool = tools[name] = object.__new__(Tool)
         stored = _Stored(content, slice(definition, definition + definition_bytes), slice(call, call + call_bytes))
         tool.__dict__.update(
@@ -505,6 +523,8 @@ def _tools(content: bytes, index: list[list[Json]]) -> dict[str, Tool]:
             access=access,
             tags=tuple(tags),
             pin=_pin(pin) if pin else None,
+            core=core,
+            tokens=tokens,
             stored=stored,
         )
         definition += definition_bytes + len(BETWEEN_LINES)

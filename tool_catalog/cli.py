@@ -4,6 +4,7 @@
     tool-catalog check   [INTEGRATION ...]    exits with 1 if a compiled file is stale, and lists the differences
     tool-catalog diff    [OLD [NEW]]          what an agent sees change; exits with 1 if it sees any change
     tool-catalog show    TOOL [INTEGRATION]   prints what an agent sees and what the example sends upstream
+    tool-catalog show    --tokens [INTEGRATION]    prints what each tool costs a model
     tool-catalog new     NAME --base-url URL  writes the first records of an API, to be filled in
     tool-catalog import  FILE --integration NAME   writes draft records, or updates them without losing hand edits
 
@@ -21,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from functions.gateway import json_text
-from functions.gateway.wording import did_you_mean, shown
+from functions.gateway.wording import did_you_mean, one_of, shown
 from tool_catalog import catalog, folders, naming, sarif
 from tool_catalog.atomic_write import write_atomically
 from tool_catalog.building import build
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         chosen = _folders(options, environment)
         homes = folders.homes(chosen)
         if options.command == "show":
-            return _show(options.tool, options.integration, homes)
+            return _show(options, homes)
         if options.command == "diff":
             return _diff(options, chosen)
         return _compile_or_check(options, chosen, homes)
@@ -110,6 +111,10 @@ def _long_names(document: dict[str, Json]) -> list[str]:
     ]
 
 
+FOLLOWING = ("shown", "tokens")
+"""Parts of a compiled tool that are made of its definition: what a model sees of it, and what that costs."""
+
+
 def differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
     """The differences between two compiled documents, one line for each tool or key."""
     lines = [f"{key}: changed" for key in new if key not in ("tools", "source_sha256") and old.get(key) != new[key]]
@@ -120,7 +125,7 @@ def differences(old: dict[str, Json], new: dict[str, Json]) -> list[str]:
         if name not in before:
             lines.append(f"{name}: added")
         elif changed := list(_changed(before[name], tool, "")):
-            own = [path for path in changed if not path.startswith("shown")]  # what is shown follows the definition
+            own = [path for path in changed if path.partition(".")[0] not in FOLLOWING]
             lines.append(f"{name}: changed {', '.join(own or changed)}")
     if not lines and list(before) != list(after):
         lines.append("tools: order changed")
@@ -194,18 +199,44 @@ def _diff(options: argparse.Namespace, chosen: Sequence[Folder]) -> int:
     return 1 if counted else 0
 
 
-def _show(name: str, integration: str | None, homes: Mapping[str, Folder]) -> int:
-    known: list[str] = []
-    for candidate, folder in homes.items():
-        if integration not in (None, candidate) or not folder.compiled_file(candidate).is_file():
-            continue
-        loaded = catalog.load(candidate, folder.compiled)
-        if (tool := loaded.tools.get(name)) is not None:
-            print(_shown(tool, loaded.base_url))
+def _show(options: argparse.Namespace, homes: Mapping[str, Folder]) -> int:
+    names = options.names
+    if len(names) > (1 if options.tokens else 2) or not (names or options.tokens):
+        print("usage: tool-catalog show TOOL [INTEGRATION], or show --tokens [INTEGRATION]", file=sys.stderr)
+        return 2
+    integration = names[-1] if len(names) > (not options.tokens) else None
+    loaded = [
+        catalog.load(name, folder.compiled)
+        for name, folder in homes.items()
+        if integration in (None, name) and folder.compiled_file(name).is_file()
+    ]
+    if not loaded:
+        known = one_of(sorted(homes))
+        print(f"no compiled catalogue for integration {shown(integration)}; available: {known}", file=sys.stderr)
+        return 1
+    if options.tokens:
+        for one in loaded:
+            print("\n".join(_tokens(one)))
+        return 0
+    for one in loaded:
+        if names[0] in one.tools:
+            print(_shown(one.tools[names[0]], one.base_url))
             return 0
-        known += loaded.tools
-    print(f"there is no tool {shown(name)}{did_you_mean(name, known, instead=f'{len(known)} tools')}", file=sys.stderr)
+    tools = [tool for one in loaded for tool in one.tools]
+    hint = did_you_mean(names[0], tools, instead=f"{len(tools)} tools")
+    print(f"there is no tool {shown(names[0])}{hint}", file=sys.stderr)
     return 1
+
+
+def _tokens(loaded: catalog.Catalog) -> list[str]:
+    """What each tool costs a model, the dearest first, and then what each profile costs."""
+    tools = sorted(loaded.tools.values(), key=lambda tool: (-tool.tokens, tool.name))
+    core = [tool for tool in tools if tool.core]
+    lines = [f"{loaded.label}: about so many tokens of name, description and input schema (o200k_base)"]
+    lines += [f"{tool.tokens:7,}  {tool.name}{'  core' if tool.core else ''}" for tool in tools]
+    if core:
+        lines.append(f"{sum(tool.tokens for tool in core):7,}  core, {len(core)} tools")
+    return [*lines, f"{sum(tool.tokens for tool in tools):7,}  full, {len(tools)} tools"]
 
 
 def _new(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -332,9 +363,11 @@ def _parser() -> argparse.ArgumentParser:
         "--draft-texts", action="store_true", help="make up a marked description where the file has none"
     )
     importing.add_argument("--deprecated", action="store_true", help="import deprecated operations, too")
-    show = commands.add_parser("show", parents=[of_folder], help="print one tool as an agent sees it")
-    show.add_argument("tool", metavar="TOOL")
-    show.add_argument("integration", nargs="?", metavar="INTEGRATION")
+    show = commands.add_parser(
+        "show", parents=[of_folder], help="print one tool as an agent sees it, or what each tool costs a model"
+    )
+    show.add_argument("names", nargs="*", metavar="TOOL [INTEGRATION]", help="with --tokens: INTEGRATION alone")
+    show.add_argument("--tokens", action="store_true", help="print what each tool costs a model")
     return parser
 
 

@@ -14,8 +14,8 @@ import jsonschema_rs
 import pydantic
 from mcp_types.methods import serialize_server_result
 
-from functions.gateway import json_text
-from tool_catalog import answers, catalog, naming, pins
+from functions.gateway import json_text, model_tokens
+from tool_catalog import answers, catalog, naming, pins, search_index
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
 from tool_catalog.inputs import PLACEHOLDER, body_check, compile_input, confirmed, fields_example, media_type
@@ -48,7 +48,7 @@ def compile_catalog(records: Records, *, drafts: bool = False) -> tuple[Schema |
     return (None if problems else document), problems
 
 
-INDEXED = ("resource", "method", "access", "tags", "pin")
+INDEXED = ("resource", "method", "access", "tags", "pin", "core", "tokens")
 CALLED = ("request", "pagination", "result", "checks", "example", "aliases")
 """Where the parts of a tool stand in the file: in its index, beside the name, and in a line of `calls`."""
 
@@ -73,7 +73,9 @@ def to_bytes(document: Mapping[str, Json]) -> bytes:
             catalog.BETWEEN_LINES.join(definitions),
             catalog.BEFORE_CALLS,
             catalog.BETWEEN_LINES.join(calls),
-            b"\n]}\n",
+            catalog.BEFORE_SEARCH,
+            json_text.encode(search_index.build(tools)),
+            catalog.AFTER_SEARCH,
         ]
     )
 
@@ -81,9 +83,9 @@ def to_bytes(document: Mapping[str, Json]) -> bytes:
 def from_bytes(content: bytes) -> Schema:
     """Inverse of `to_bytes`. Raises ValueError, KeyError or TypeError for another content."""
     file = json_text.decode(content)
-    document = {key: value for key, value in file.items() if key not in ("index", "definitions", "calls")}
+    document = {key: value for key, value in file.items() if key not in ("index", "definitions", "calls", "search")}
     document["tools"] = [
-        dict(zip(INDEXED, entry[1:6], strict=True))
+        dict(zip(INDEXED, entry[1:-2], strict=True))
         | {"definition": {**definition, "inputSchema": call["inputSchema"]}, "shown": definition["inputSchema"]}
         | {part: call[part] for part in CALLED}
         for entry, definition, call in zip(file["index"], file["definitions"], file["calls"], strict=True)
@@ -112,6 +114,7 @@ class _Compilation:
         ]
         self._references()
         self._aliases()
+        self._budget(tools)
         self._official_models(tools)
         return {
             "format": catalog.FORMAT,
@@ -242,19 +245,22 @@ class _Compilation:
         mapping = record.result.model_dump(include={"rename", "drop", "map", "items", "sort"}, exclude_none=True)
         if record.result.items is not None and record.result.fields:
             mapping["fields"] = fields_example(item)
+        definition = {
+            "name": name,
+            "title": record.title,
+            "description": " ".join(record.description.split()),
+            "inputSchema": input_schema,
+            "outputSchema": output_schema,
+            "annotations": annotations,
+        }
         return {
             "resource": resource.record.resource,
             "method": method,
             "access": access,
             "tags": sorted({*resource.record.tags, *record.tags}),
-            "definition": {
-                "name": name,
-                "title": record.title,
-                "description": " ".join(record.description.split()),
-                "inputSchema": input_schema,
-                "outputSchema": output_schema,
-                "annotations": annotations,
-            },
+            "core": record.core,
+            "tokens": model_tokens.of_tool({**definition, "inputSchema": shown_schema}),
+            "definition": definition,
             "shown": shown_schema,
             "request": {
                 "verb": verb,
@@ -279,6 +285,8 @@ class _Compilation:
             )
         elif not naming.VALID_NAME.fullmatch(name):
             self.gate.report(place, f'tool name "{name}" may hold only letters, digits, "_" and "-"')
+        if name in catalog.DISCOVERY_NAMES:
+            self.gate.report(place, f'tool name "{name}" is that of a tool of the profile discovery')
         if other := self.named.get(name):
             self.gate.report(
                 place, f'tool name "{name}" is taken by {other.source.name}:{other.source.line(other.path)}'
@@ -367,6 +375,25 @@ class _Compilation:
                     elif alias in taken:
                         self.gate.report(place, f'"{alias}" is an alias of {taken[alias]} already')
                     taken[alias] = f"{resource.record.resource}.{method}"
+
+    def _budget(self, tools: list[Schema]) -> None:
+        """What the tools cost a model, within the budget that integration.yaml sets."""
+        budget = self.records.integration.token_budget
+        if budget is None:
+            return
+        core, full = [tool for tool in tools if tool["core"]], tools
+        for key, chosen, most in (("core", core, budget.core), ("full", full, budget.full)):
+            if most is not None and (total := sum(tool["tokens"] for tool in chosen)) > most:
+                self.gate.report(
+                    self.root.at("token_budget", key),
+                    f"{len(chosen)} tools cost a model about {total:,} tokens; `tool-catalog show --tokens` lists them",
+                )
+        for tool in tools:
+            if budget.tool is not None and tool["tokens"] > budget.tool:
+                name = tool["definition"]["name"]
+                self.gate.report(
+                    self.named[name], f"costs a model about {tool['tokens']} tokens; token_budget.tool is {budget.tool}"
+                )
 
     def _references(self) -> None:
         """Tools that a pin reads with must exist and be pinned themselves; checks must be used."""

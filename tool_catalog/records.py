@@ -94,6 +94,14 @@ class CheckRecord(Strict):
     message: str
 
 
+class TokenBudgetRecord(Strict):
+    """Most tokens that one tool, the core tools and all tools may cost a model: names, descriptions, input schemas."""
+
+    tool: Annotated[int, pydantic.Field(ge=1)] | None = None
+    core: Annotated[int, pydantic.Field(ge=1)] | None = None
+    full: Annotated[int, pydantic.Field(ge=1)] | None = None
+
+
 class IntegrationRecord(Strict):
     """integration.yaml: one upstream API."""
 
@@ -106,6 +114,7 @@ class IntegrationRecord(Strict):
     probe: ProbeRecord | None = None
     rate_limits: RateLimitsRecord = RateLimitsRecord()
     pinnable: list[str] = []
+    token_budget: TokenBudgetRecord | None = None
     order: list[str] = []
     instructions: str
     schemas: dict[str, Schema] = {}
@@ -194,6 +203,7 @@ class MethodRecord(Strict):
     request: RequestLine
     description: str
     tags: list[Slug] = []
+    core: bool = False
     access: Access | None = None
     destructive: bool | None = None
     idempotent: bool | None = None

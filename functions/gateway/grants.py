@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from functions.gateway import credentials
 from functions.gateway.call_limits import CallRate
@@ -30,11 +30,20 @@ API_TOKEN_PREFIX = "pst_"  # noqa: S105 - a public prefix, not a secret
 """Marks an operator's API token, so that secret scanners and people can tell it from an MCP token."""
 
 
+Profile = Literal["core", "full", "discovery"]
+"""How a server shows its tools: those marked as core, all of them, or three tools that find and call the others."""
+
+OutputSchemas = Literal["full", "shallow", "none"]
+"""How much of a tool's output schema a server lists (see output_schemas.py)."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """What an operator chose.
 
     `methods`, `tags`  which tools are shown; empty = no restriction (see selection.py).
+    `profile`   how the tools are shown; `core` is a selection, too.
+    `output_schemas`  how much of each tool's output schema is listed.
     `require_api_token_auth`  a call must also carry a valid API token.
     `pins`      ids of entities forced on every call, e.g. {"owner_id": "o-1"} (see pins/).
     `write_ids` on a pinned server, the other ids that writes may name: {id: values}, "*" for every value.
@@ -46,6 +55,8 @@ class ServerConfig:
 
     methods: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    profile: Profile = "full"
+    output_schemas: OutputSchemas = "full"
     require_api_token_auth: bool = False
     pins: Mapping[str, str] = field(default_factory=dict)
     write_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -59,6 +70,8 @@ class ServerConfig:
         return {
             "methods": list(self.methods),
             "tags": list(self.tags),
+            "profile": self.profile,
+            "output_schemas": self.output_schemas,
             "require_api_token_auth": self.require_api_token_auth,
             "pins": dict(self.pins),
             "write_ids": {name: list(values) for name, values in self.write_ids.items()},
@@ -74,6 +87,8 @@ class ServerConfig:
         return cls(
             methods=tuple(value.get("methods") or ()),
             tags=tuple(value.get("tags") or ()),
+            profile=value.get("profile") or "full",
+            output_schemas=value.get("output_schemas") or "full",
             require_api_token_auth=bool(value.get("require_api_token_auth", False)),
             pins=value.get("pins") or {},
             write_ids={name: tuple(values) for name, values in (value.get("write_ids") or {}).items()},

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from math import ceil
+
+from functions.gateway.json_text import Json, text
 
 _FREQUENT = (
     *("abcdfgklmnprstvwyz", "bely", "cehklort", "de", "edlmnrstx", "ffo", "ge", "haeo", "ibcdefgjklmnoprstvxz", "je"),
@@ -54,19 +57,24 @@ _SCRIPTS = {
 one; 3.0 of any other, e.g. of an emoji."""
 
 
-def at_most(text: str) -> int:
+def at_most(source: str) -> int:
     """An upper bound of the tokens of a text: 1.2 times the true number for ids, and 1.7 times for English prose."""
-    return _estimate(text, _AT_MOST)
+    return _estimate(source, _AT_MOST)
 
 
-def about(text: str) -> int:
+def about(source: str) -> int:
     """The tokens of JSON with English texts, e.g. of a tool's definition, to within a tenth; other texts have more."""
-    return _estimate(text, _ABOUT)
+    return _estimate(source, _ABOUT)
 
 
-def _estimate(text: str, tokens: dict[str, float]) -> int:
-    found = len(_COUNTED.findall(text)) * tokens["counted"]
-    for (before, letter), times in Counter(zip(" " + text, text, strict=False)).items():
+def of_tool(definition: Mapping[str, Json]) -> int:
+    """About what a tool costs a model: its name, its description and its input schema, which model APIs pass on."""
+    return about(text({key: definition[key] for key in ("name", "description", "inputSchema")}))
+
+
+def _estimate(source: str, tokens: dict[str, float]) -> int:
+    found = len(_COUNTED.findall(source)) * tokens["counted"]
+    for (before, letter), times in Counter(zip(" " + source, source, strict=False)).items():
         if letter > "\x7f":
             code = ord(letter)
             found += times * next((each for below, each in _SCRIPTS.items() if code < below), 3.0)

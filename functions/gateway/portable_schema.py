@@ -6,7 +6,8 @@ The form is the intersection of what the model APIs and hosts accept (Gemini is 
 - a value of any type is shown as a text, a number, a boolean or an object; an array has `items`,
 - `additionalProperties` is a schema or absent, because a boolean makes converters fail,
 - `enum` holds texts, none of them empty; other values, and whatever else is left out, stand in the description,
-- nothing is left that only a validator reads: patterns of names, conditions, examples, `uniqueItems`, `multipleOf`.
+- nothing is left that only a validator reads: patterns of names, conditions, examples, `uniqueItems`, `multipleOf`, and
+  that a text is not empty, which costs five tokens and of which no model needs to be reminded.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def portable(schema: Json) -> Schema:
     merged = options[0]
     said: list[str] = []
     result: Schema = {key: merged[key] for key in _KEPT if key in merged}
+    if result.get("minLength") in (0, 1):
+        del result["minLength"]
     kind = result["type"]
     if "enum" in merged or "const" in merged:
         _enumerate(result, merged, kind, said)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from functions.gateway import forced, pins
+from functions.gateway import forced, output_schemas, pins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, canonical, decode, encode, spaced
 from functions.gateway.pins import refusals
@@ -62,7 +62,7 @@ class PreparedTool:
         """A validator of the output schema."""
         import jsonschema_rs
 
-        return jsonschema_rs.Draft202012Validator(dict(self.definition.get("outputSchema", {})))
+        return jsonschema_rs.Draft202012Validator(dict(self.tool.definition.get("outputSchema", {})))
 
     def hint(self, name: str, value: Json) -> str | None:
         """What to do with an argument that this tool does not have at its top level, where the tool itself says it."""
@@ -113,6 +113,8 @@ def wire(tool: Tool, config: ServerConfig) -> bytes:
 
     Where the server changes nothing, these are the catalogue's own bytes: nothing is decoded or prepared for them.
     """
+    if config.output_schemas != "full":
+        return encode(output_schemas.listed(prepare(tool, config).definition, config.output_schemas))
     if not (config.pins and tool.pin) and not config.fixed and not config.defaults:
         compiled = tool.wire
         if compiled is not None:

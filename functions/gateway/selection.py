@@ -3,6 +3,7 @@
 `methods` and `tags` are each a union of their entries, and both must let a tool pass; empty means no restriction.
 `read` = list, get, and every custom method that its record marks read-only; `write` = create, update and delete;
 `custom` = every custom method; anything else is the exact name of a method or of a tool.
+The profile `core` lets the tools pass that the records mark as core; `full` and `discovery` let every tool pass.
 A pinned server shows only tools on which the pin can be enforced, and a strict server only tools that take every
 argument that is fixed for every tool.
 """
@@ -38,9 +39,11 @@ def find(catalog: Catalog, config: ServerConfig, name: str) -> PreparedTool:
 
 
 def is_chosen(tool: Tool, config: ServerConfig) -> bool:
-    """True when the tool passes `methods` and `tags`, whatever the pins."""
-    return (not config.methods or any(_is_method(tool, entry) for entry in config.methods)) and (
-        not config.tags or not set(tool.tags).isdisjoint(config.tags)
+    """True when the tool passes `methods`, `tags` and the profile, whatever the pins."""
+    return (
+        (not config.methods or any(_is_method(tool, entry) for entry in config.methods))
+        and (not config.tags or not set(tool.tags).isdisjoint(config.tags))
+        and (config.profile != "core" or tool.core)
     )
 
 

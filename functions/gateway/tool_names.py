@@ -6,10 +6,13 @@ deletion.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from functions.gateway import wording
+from functions.gateway.tool_words import FILLING as _FILLING
+from functions.gateway.tool_words import VERB as _VERB
+from functions.gateway.tool_words import singular as _singular
+from functions.gateway.tool_words import words as _words
 from functions.gateway.wording import SHOWN_CHARS, shown
 from tool_catalog.catalog import Catalog, Tool
 
@@ -22,22 +25,8 @@ ALIKE = 0.8
 CLOSE = 1.0
 """How far behind the best suggestion another may be: the weight of half a verb."""
 
-VERBS = {
-    "list": ("list", "all", "browse", "index", "enumerate"),
-    "get": ("get", "fetch", "read", "retrieve", "show", "single", "view"),
-    "create": ("create", "add", "insert", "make", "new", "post", "remember", "save", "store", "write"),
-    "update": ("update", "change", "edit", "modify", "patch", "put", "set"),
-    "delete": ("delete", "clear", "destroy", "drop", "erase", "forget", "purge", "remove", "reset", "wipe"),
-    "search": ("search", "find", "lookup", "query", "recall"),
-}
-"""Verb -> the words that mean it."""
-
 READING = frozenset({"list", "get", "search"})
 """Verbs that may stand for each other."""
-
-_VERB = {word: verb for verb, words in VERBS.items() for word in words}
-_FILLING = frozenset({"a", "an", "by", "for", "from", "id", "in", "my", "of", "the", "to", "tool", "with"})
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 
 def hint(name: str, tools: Sequence[Tool], catalog: Catalog) -> str:
@@ -93,16 +82,6 @@ def _verbs(tool: Tool) -> set[str]:
 def _about(words: Iterable[str]) -> set[str]:
     """The words that say what a name is about, in the singular."""
     return {_singular(word) for word in words if word not in _VERB and word not in _FILLING}
-
-
-def _words(name: str) -> list[str]:
-    return [word.lower() for word in _WORD.findall(name)]
-
-
-def _singular(word: str) -> str:
-    if word.endswith("ies") and len(word) > 4:
-        return f"{word[:-3]}y"
-    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
 
 
 def _plain(name: str) -> str:

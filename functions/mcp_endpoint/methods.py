@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -15,13 +15,13 @@ from functions.gateway.credentials import SealError, token_key
 from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, PosternError
 from functions.gateway.grants import Grant, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
-from functions.gateway.json_text import Json, text
+from functions.gateway.json_text import Json, encode, text
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import protocol
 from functions.mcp_endpoint.protocol import Call, RpcError
 from tool_catalog import catalog as catalogs
-from tool_catalog.catalog import Catalog
+from tool_catalog.catalog import DISCOVERY_NAMES, Catalog
 
 LISTING_TTL_MS = 60_000
 """How long a client may keep a listing, in ms. A changed selection holds for calls at once."""
@@ -40,6 +40,9 @@ NOTICE = timedelta(minutes=10)
 
 ONE_TEXT_BLOCK = ("search", "fetch")
 """Tools that ChatGPT's deep research and company knowledge call by these names; they read one text block as JSON."""
+
+DISCOVERY = "Find tools with {}, read one with {}, and call it with {}.".format(*DISCOVERY_NAMES)
+"""What the instructions of a server with the profile `discovery` say first."""
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +145,12 @@ class Methods:
             grant = visit.grant
             self._limits.take(grant.id, grant.config.rate_limit, elapsed, visit.now.timestamp())
 
-        outcome = await run(asked, target, catalog, sender=self._sender, settings=self._settings, admit=admit)
+        line = run
+        if visit.grant.config.profile == "discovery":
+            from functions.gateway import discovery  # other servers need none of it
+
+            asked, line = discovery.meant(asked), discovery.run
+        outcome = await line(asked, target, catalog, sender=self._sender, settings=self._settings, admit=admit)
         if isinstance(outcome, Failed):
             log_detail(outcome.failure, visit.request_id)
         written = _written(outcome)
@@ -204,14 +212,23 @@ class Listings:
     def _split(self, grant: Grant, catalog: Catalog) -> tuple[bytes, ...]:
         pages: list[list[bytes]] = [[]]
         size = 0
-        for tool in selection.visible(catalog, grant.config):
-            wire = prepared.wire(tool, grant.config)
+        for wire in _wires(grant, catalog):
             if pages[-1] and size + len(wire) > self._page_bytes:
                 pages.append([])
                 size = 0
             pages[-1].append(wire)
             size += len(wire) + 1
         return tuple(b"[%b]" % b",".join(page) for page in pages)
+
+
+def _wires(grant: Grant, catalog: Catalog) -> Iterable[bytes]:
+    """The definitions that this server lists, as JSON."""
+    tools = selection.visible(catalog, grant.config)
+    if grant.config.profile != "discovery":
+        return (prepared.wire(tool, grant.config) for tool in tools)
+    from functions.gateway import discovery  # other servers need none of it
+
+    return map(encode, discovery.listed(tools))
 
 
 def ttl_ms(grant: Grant, now: datetime) -> int:
@@ -228,6 +245,8 @@ def instructions(grant: Grant, catalog: Catalog) -> str:
         # First, because a host may show its model the first 512 characters only.
         pins = ", ".join(grant.config.pins)
         sentences.insert(0, f"Pinned server: it fills {pins} in on every call, so leave that out.")
+    if grant.config.profile == "discovery":
+        sentences.insert(0, DISCOVERY)
     if grant.expires_at is not None:
         sentences.append(f"This server stops working at {write_time(grant.expires_at)}.")
     return " ".join(filter(None, sentences))

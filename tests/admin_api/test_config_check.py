@@ -151,6 +151,21 @@ def test_forced_arguments_that_fit_are_taken() -> None:
     assert MEM0.tools["mem_0_memories_search"] in config_check.check(MEM0, config)
 
 
+def test_the_profile_core_needs_tools_that_are_marked() -> None:
+    unmarked = replace(MEM0, tools={name: tool for name, tool in MEM0.tools.items() if not tool.core})
+    with pytest.raises(errors.Invalid) as wrong:
+        config_check.check(unmarked, ServerConfig(profile="core"))
+    assert wrong.value.message == (
+        'config.profile "core": the records of mem0 mark no tool as core; use "full", or "discovery" for a long '
+        "list of tools"
+    )
+    with pytest.raises(errors.Invalid) as wrong:
+        config_check.check(MEM0, ServerConfig(profile="core", tags=("webhooks",)))
+    assert wrong.value.message == (
+        "methods, tags and the profile core match no tool together; a tool must pass all three"
+    )
+
+
 def test_tools_that_need_a_pin_are_told_so_when_there_is_none() -> None:
     with pytest.raises(errors.Invalid) as wrong:
         config_check.check(MEM0, ServerConfig(tags=("deep_research",)))

@@ -52,6 +52,8 @@ def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str
         "config": {
             "methods": ["read", "write", "custom"],
             "tags": ["memories", "projects", "events"],
+            "profile": "full",
+            "output_schemas": "full",
             "require_api_token_auth": False,
             "pins": {},
             "write_ids": {},
@@ -133,7 +135,8 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
          'expiry: unknown key; did you mean "expires_at"? valid: name, labels, config, expires_at'),
         ({"name": "s", "config": {"metods": []}},
          'config.metods: unknown key; did you mean "methods"? '
-         "valid: methods, tags, require_api_token_auth, pins, write_ids, fixed, defaults, strict, rate_limit"),
+         "valid: methods, tags, profile, output_schemas, "
+         "require_api_token_auth, pins, write_ids, fixed, defaults, strict, rate_limit"),
         ({"name": "s", "config": {"methods": "read"}}, 'config.methods is "read"; it must be a list'),
         ({"name": "s", "config": {"methods": [1]}}, "config.methods.0 is 1; it must be a string"),
         ({"name": "s", "config": {"require_api_token_auth": "yes"}},
@@ -148,7 +151,7 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
          f'config.pins.user_id is "{"x" * 80}..."; it has 257 characters; a pin is the id of one entity: '
          '1 to 256 printable characters, not the wildcard "*"'),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": "x" * 20_000}}}},
-         "config has 20,155 bytes as JSON; at most 16,384 are allowed"),
+         "config has 20,196 bytes as JSON; at most 16,384 are allowed"),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": True}}, "defaults": {"*": {"rerank": False}}}},
          'config: "rerank" of * is both in fixed and in defaults; a fixed argument needs no default'),
     ],
@@ -371,7 +374,9 @@ def test_a_preview_shows_the_tools_and_keeps_nothing(plane: Plane, account: str)
     assert preview["tool_count"] == len(preview["tools"])
     [tool] = [tool for tool in preview["tools"] if tool["resource"] == "memories"]
     assert tool["title"]
-    assert tool | {"title": ""} == {
+    assert tool["tokens"] == catalog.load("mem0").tools[tool["name"]].tokens
+    assert preview["tokens"] == sum(tool["tokens"] for tool in preview["tools"])
+    assert tool | {"title": "", "tokens": 0} == {
         "name": "delete_a_mem_0_memory_by_id",
         "title": "",
         "resource": "memories",
@@ -379,8 +384,30 @@ def test_a_preview_shows_the_tools_and_keeps_nothing(plane: Plane, account: str)
         "access": "write",
         "destructive": True,
         "tags": ["memories"],
+        "tokens": 0,
     }
     assert plane.ok("GET", f"/integrated-account/{account}/mcp")["result"] == []
+
+
+def test_a_profile_is_kept_and_a_preview_says_what_it_costs(plane: Plane, account: str) -> None:
+    servers = f"/integrated-account/{account}/mcp"
+    minted = mint(plane, account, config={"profile": "core", "output_schemas": "none"})
+    server = plane.behind(minted["token"])
+    assert server is not None
+    assert (server.config.profile, server.config.output_schemas) == ("core", "none")
+    facts = plane.ok("GET", "/integration/mem0")
+    assert minted["tool_count"] == facts["core_tool_count"] == 12
+    costs = {
+        profile: plane.ok("POST", f"{servers}/preview", {"config": {"profile": profile}})
+        for profile in ("core", "full", "discovery")
+    }
+    assert costs["core"]["tokens"] == facts["tokens"]["core"] <= 4_500
+    assert costs["discovery"]["tokens"] <= 400
+    assert costs["discovery"]["tool_count"] == costs["full"]["tool_count"]
+    pinned = {"profile": "core", "pins": {"user_id": "usr_1"}}
+    assert plane.ok("POST", f"{servers}/preview", {"config": pinned})["tokens"] < costs["core"]["tokens"]
+    back = plane.ok("PATCH", f"{servers}/{minted['id']}", {"config": {"profile": None}})
+    assert (back["config"]["profile"], back["config"]["output_schemas"]) == ("full", "none")
 
 
 def test_deleting_a_server_kills_all_its_tokens_and_says_how_many(plane: Plane, account: str) -> None:

@@ -115,11 +115,13 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         *("--name", "Audit agent", "--methods", "read", "--tags", "memories,events", "--pin", "user_id=usr_1"),
         *("--write-id", "run_id=run_1", "--write-id", "run_id=run_2", "--write-id", "app_id=*"),
         *("--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3", "--expires-in", "15m"),
-        *("--rate-limit", "60/10"),
+        *("--rate-limit", "60/10", "--profile", "core", "--output-schemas", "shallow"),
     )
     assert minted["config"] == {
         "methods": ["read"],
         "tags": ["memories", "events"],
+        "profile": "core",
+        "output_schemas": "shallow",
         "require_api_token_auth": False,
         "pins": {"user_id": "usr_1"},
         "write_ids": {"run_id": ["run_1", "run_2"], "app_id": ["*"]},
@@ -183,8 +185,9 @@ def test_a_revoked_server_is_dead_at_once(local: Local) -> None:
 def test_a_preview_shows_the_tools_of_a_filter_and_mints_nothing(local: Local) -> None:
     before = local("server", "list", "--json").json
     ran = local("server", "preview", "--methods", "search")
-    assert ran.out.splitlines()[0].split() == ["NAME", "METHOD", "ACCESS", "DESTRUCTIVE", "TAGS"]
-    assert ran.out.splitlines()[-1] == "1 tool"
+    assert ran.out.splitlines()[0].split() == ["NAME", "METHOD", "ACCESS", "DESTRUCTIVE", "TAGS", "TOKENS"]
+    tokens = int(ran.out.splitlines()[1].split()[-1])
+    assert ran.out.splitlines()[-1] == f"1 tool; the listing costs a model about {tokens:,} tokens"
     assert local("server", "list", "--json").json == before
 
 

@@ -80,7 +80,11 @@ ANYTHING = {"anyOf": [{"type": kind} for kind in ANY]}
         ({"type": "array"}, {"type": "array", "items": ANYTHING}),
         (
             {"type": ["string", "null"], "minLength": 1, "description": "A line."},
-            {"description": "A line.", "anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}]},
+            {"description": "A line.", "anyOf": [{"type": "string"}, {"type": "null"}]},
+        ),
+        (
+            {"type": ["string", "null"], "minLength": 2},
+            {"anyOf": [{"type": "string", "minLength": 2}, {"type": "null"}]},
         ),
         ({"type": ["integer", "number"]}, {"type": "number"}),
         (

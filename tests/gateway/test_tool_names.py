@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.gateway import tool_names
+from functions.gateway import tool_names, tool_words
 from functions.gateway.errors import UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.selection import find, visible
@@ -77,7 +77,7 @@ def test_a_name_that_says_nothing_leads_to_the_list(name: str) -> None:
     assert tool_names.hint(name, SHOWN["mem0"], MEM0) == "; call tools/list for the tools of this server"
 
 
-READ = st.sampled_from([word for verb in ("list", "get", "search", "create") for word in tool_names.VERBS[verb]])
+READ = st.sampled_from([word for verb in ("list", "get", "search", "create") for word in tool_words.VERBS[verb]])
 NOUNS = st.sampled_from(sorted({word for tool in MEM0.tools.values() for word in tool.resource.split("_")}))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 
@@ -28,6 +30,13 @@ class Integration(BaseModel):
     tags: list[str]
     pinnable: list[str] = Field(description="Ids that a server can be pinned to.")
     tool_count: int
+    core_tool_count: int = Field(
+        description="Tools that the profile `core` shows. 0: the integration marks none and has no such profile."
+    )
+    tokens: dict[Literal["core", "full", "discovery"], int] = Field(
+        description="What the listing of each profile costs a model, about, in tokens: names, descriptions and input "
+        "schemas of an unpinned server. A profile that the integration does not have is left out."
+    )
 
 
 class Integrations(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from functions.admin_api.integrations import contract
+from functions.gateway import discovery
 from functions.gateway.errors import NotFound
 from functions.gateway.json_text import Json
 from functions.gateway.wording import did_you_mean, shown
@@ -29,6 +30,7 @@ class Integrations:
 
 
 def _view(catalog: Catalog) -> contract.Integration:
+    core = [tool for tool in catalog.tools.values() if tool.core]
     return contract.Integration(
         name=catalog.integration,
         label=catalog.label,
@@ -40,6 +42,12 @@ def _view(catalog: Catalog) -> contract.Integration:
         tags=list(catalog.tags),
         pinnable=list(catalog.pinnable),
         tool_count=len(catalog.tools),
+        core_tool_count=len(core),
+        tokens={
+            **({"core": sum(tool.tokens for tool in core)} if core else {}),
+            "full": sum(tool.tokens for tool in catalog.tools.values()),
+            "discovery": discovery.tokens(tuple(catalog.tools.values())),
+        },
     )
 
 

@@ -61,6 +61,13 @@ def _no_tool(catalog: Catalog, config: ServerConfig) -> str:
     """Why no tool is left: methods and tags alone, strict, or the pin that is there or that is missing."""
     tools = [tool for tool in catalog.tools.values() if selection.is_chosen(tool, config)]
     chosen = [tool.name for tool in tools]
+    if config.profile == "core" and not any(tool.core for tool in catalog.tools.values()):
+        return (
+            f'config.profile "core": the records of {catalog.integration} mark no tool as core; use "full", or '
+            '"discovery" for a long list of tools'
+        )
+    if not chosen and config.profile == "core":
+        return "methods, tags and the profile core match no tool together; a tool must pass all three"
     if not chosen:
         return "methods and tags match no tool together; a tool must pass both"
     if config.strict and not any(forced.reached(tool, config) for tool in tools):

@@ -23,6 +23,7 @@ from functions.admin_api.labels import MAX_LABELS
 from functions.admin_api.labels import problem as label_problem
 from functions.gateway.call_limits import MAX_CALLS_PER_MINUTE
 from functions.gateway.errors import phrase
+from functions.gateway.grants import OutputSchemas, Profile
 from functions.gateway.json_text import Json
 from functions.gateway.pins import ids
 
@@ -81,6 +82,16 @@ class Config(Body):
     )
     tags: Annotated[list[Word], Field(max_length=MAX_LISTED)] | None = Field(
         default=None, description="A tool must have one of these tags. Empty means all."
+    )
+    profile: Profile | None = Field(
+        default=None,
+        description="How the tools are shown. `core`: only those that the integration marks as core. `discovery`: "
+        "three tools that search, describe and call all the others. Default `full`.",
+    )
+    output_schemas: OutputSchemas | None = Field(
+        default=None,
+        description="How much of each tool's output schema is listed: `full`, its top level (`shallow`), or `none`. "
+        "Results do not depend on it. Default `full`.",
     )
     require_api_token_auth: bool | None = Field(
         default=None, description="A call must also carry an API token with the scope `connect`."
@@ -188,6 +199,8 @@ class ServerConfigView(BaseModel):
 
     methods: list[str]
     tags: list[str]
+    profile: Profile
+    output_schemas: OutputSchemas
     require_api_token_auth: bool
     pins: dict[str, str]
     write_ids: dict[str, list[str]]
@@ -246,12 +259,17 @@ class ToolSummary(BaseModel):
     access: Literal["read", "write"]
     destructive: bool
     tags: list[str]
+    tokens: int = Field(description="What its name, description and input schema cost a model, about, in tokens.")
 
 
 class ServerPreview(BaseModel):
     """The tools that a server with this config would show."""
 
     tool_count: int
+    tokens: int = Field(
+        description="What the listing costs a model, about: names, descriptions and input schemas, in tokens. With the "
+        "profile `discovery`, those of its three tools."
+    )
     tools: list[ToolSummary]
     not_fixed: NotFixed
 

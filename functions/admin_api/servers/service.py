@@ -25,11 +25,12 @@ from functions.admin_api.servers import config_check, contract
 from functions.admin_api.servers.finding import Finding, Wanted, no_server
 from functions.admin_api.servers.item import LiveToken, ServerItem, written
 from functions.admin_api.servers.schedules import Scheduler
-from functions.gateway import forced, selection
+from functions.gateway import discovery, forced, model_tokens, selection
 from functions.gateway.credentials import seal, token_key
 from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
 from functions.gateway.grants import Grant, ServerConfig, digest, epoch, is_live, mint_token, write_time
 from functions.gateway.json_text import Json, size
+from functions.gateway.prepared import prepare
 from functions.gateway.wording import shown
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Put, Store
@@ -212,8 +213,10 @@ class Servers:
         account = self._accounts.load(account_id)
         config = _config(body.config, ServerConfig())
         tools = config_check.check(self._accounts.catalog(account), config)
+        tokens = [model_tokens.of_tool(prepare(tool, config).definition) for tool in tools]
         return contract.ServerPreview(
             tool_count=len(tools),
+            tokens=discovery.tokens(tools) if config.profile == "discovery" else sum(tokens),
             tools=[
                 contract.ToolSummary(
                     name=tool.name,
@@ -223,8 +226,9 @@ class Servers:
                     access=tool.access,
                     destructive=tool.destructive,
                     tags=list(tool.tags),
+                    tokens=cost,
                 )
-                for tool in tools
+                for tool, cost in zip(tools, tokens, strict=True)
             ],
             not_fixed=forced.unreached(tools, config),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, get_args
 
 from functions.cli.api_words import in_cli_words
 from functions.cli.commands.account import pairs
@@ -13,6 +13,7 @@ from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, p
 from functions.cli.tables import count, details, table
 from functions.cli.terminal import printable
 from functions.gateway import json_text
+from functions.gateway.grants import OutputSchemas, Profile
 from functions.gateway.json_text import Json
 from functions.gateway.wording import one_of
 
@@ -111,6 +112,16 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", metavar="M,...", help="read, write, custom, or exact method names")
     parser.add_argument("--tags", metavar="T,...", help="show only tools with one of these tags")
     parser.add_argument(
+        "--profile",
+        choices=get_args(Profile),
+        help="core: the few tools marked as such; discovery: three tools that find and call the others (default: full)",
+    )
+    parser.add_argument(
+        "--output-schemas",
+        choices=get_args(OutputSchemas),
+        help="how much of each output schema is listed (default: full)",
+    )
+    parser.add_argument(
         "--require-api-token",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -154,6 +165,9 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
         text = getattr(options, name)
         if text is not None:
             config[name] = [word.strip() for word in text.split(",") if word.strip()]
+    for name in ("profile", "output_schemas"):
+        if getattr(options, name) is not None:
+            config[name] = getattr(options, name)
     if options.require_api_token is not None:
         config["require_api_token_auth"] = options.require_api_token
     if options.pin:
@@ -477,7 +491,8 @@ def _revoke(invocation: Invocation) -> None:
 def _preview(invocation: Invocation) -> None:
     with open_api(invocation) as api:
         found = api.post(_account_path(api, invocation, "preview"), {"config": _config(invocation.options)})
-    shown = ("name", "method", "access", "destructive", "tags")
+    shown = ("name", "method", "access", "destructive", "tags", "tokens")
     rows = [[tool[name] for name in shown] for tool in found["tools"]]
-    invocation.terminal.result(found, f"{table(shown, rows)}\n{count(found['tool_count'], 'tool')}")
+    total = f"{count(found['tool_count'], 'tool')}; the listing costs a model about {found['tokens']:,} tokens"
+    invocation.terminal.result(found, f"{table(shown, rows)}\n{total}")
     _note_not_fixed(invocation, found["not_fixed"])
