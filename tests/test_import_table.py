@@ -102,6 +102,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.gateway.wording",
         "functions.memory_engine.settings",
         "functions.memory_engine.storage",
+        "functions.memory_engine.work.secrets",
     ),
     "tool_catalog": (
         "tool_catalog",

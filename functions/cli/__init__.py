@@ -3,8 +3,8 @@
 Rule of the room: a client of the HTTP contracts, through httpx and the official MCP client. It may also import
 `gateway.settings`, `gateway.grants` (how a time is read and written), `gateway.json_text` and `gateway.wording`. The
 command that needs them may import `local` (serve, demo) and the memory engine's `jsonl`, `database` and `settings`
-(export, import, serve). Nothing imports this room. `commands/` holds one file per command; the other files are what
-commands share.
+(export, import, serve), and `work.secrets`, which removes secrets from what agents say (capture). Nothing imports this
+room. `commands/` holds one file per command; the other files are what commands share.
 
 Exit codes: 0 success; 1 refused or failed, with the reason on standard error; 2 usage error; 130 stopped with Ctrl-C.
 """

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from functions.cli.commands import (
     account,
     api_token,
+    capture,
     completion,
     console,
     demo,
+    install,
     log,
     memory,
     serve,
@@ -74,6 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
     log.add(commands, remote)
     memory.add(commands, shaped, remote)
     snippet.add(commands, shaped)
+    install.add(commands, shaped)
+    capture.add(commands, remote)
     demo.add(commands, remote)
     console.add(commands, remote)
     completion.add(commands, shaped, parser)

@@ -15,7 +15,9 @@ _PASSWORD = re.compile(
     r"((?:pass(?:word|code|phrase)|passwort|kennwort|mot de passe|contrase[nñ]a|clave|senha|palavra-passe|пароль"
     r"|[sş]ifre(?:m)?|密码|密碼|パスワード|비밀번호|كلمة المرور|كلمة السر|पासवर्ड|\bpin(?: code)?|\bcvv|\bcvc)"
     r"\s*(?:is|was|are|ist|lautet|est|es|era|è|é|это|是|は|है)?\s*[:=：]?\s+|(?:密码|密碼|パスワード)[是は:：]\s*)"
-    r"(?!hint|manager|reset|policy|protected|forgotten|is\b|for\b|to\b|and\b|or\b|on\b|in\b)(\S+)",
+    r"(?!hint|manager|reset|policy|protected|forgotten|is\b|for\b|to\b|and\b|or\b|on\b|in\b"
+    r"|(?:was|are|ist|lautet|est|es|era|это|है)[:\s]|\[(?:card number|key|password) removed\])(\S+)"
+    r"|(?P<mark>\[(?:card number|key|password) removed\])",
     re.IGNORECASE,
 )
 
@@ -24,10 +26,10 @@ _MARKS = tuple(REMOVED.format(kind) for kind in ("card number", "key", "password
 
 
 def removed(text: str) -> str:
-    """The text with each secret replaced by a mark."""
+    """The text with each secret replaced by a mark. A text that was cleaned before stays as it is."""
     text = _KEY.sub(REMOVED.format("key"), text)
     text = _CARD.sub(lambda match: REMOVED.format("card number") if _is_card(match[0]) else match[0], text)
-    return _PASSWORD.sub(lambda match: match[1] + REMOVED.format("password"), text)
+    return _PASSWORD.sub(lambda match: match[0] if match["mark"] else match[1] + REMOVED.format("password"), text)
 
 
 def was_removed(text: str) -> bool:

@@ -127,6 +127,7 @@ def test_a_name_at_the_front_makes_a_statement_in_languages_with_capitals(text: 
 )
 def test_secrets_are_removed_and_what_looks_like_them_is_not(text: str, left: str) -> None:
     assert secrets.removed(text) == left
+    assert secrets.removed(left) == left
 
 
 @pytest.mark.parametrize("content", ["{}", [{"type": "text", "text": "{}"}]])
