@@ -43,6 +43,7 @@ COMPILED = Path(__file__).parent / "compiled"
 
 JSON_MEDIA_TYPE = "application/json"
 FORM_MEDIA_TYPE = "application/x-www-form-urlencoded"
+ANY_KIND = "*/*"
 
 Json = Any
 
@@ -120,7 +121,8 @@ class Request:
 
     `media_type`     of the body: JSON of any kind, a form, a multipart form or text; any other holds bytes, which the
                      argument gives in Base64.
-    `accept`         media type of the answer that is asked for.
+    `accept`         media type of the answer that is asked for. With ANY_KIND, JSON is asked for, and whatever comes is
+                     an answer.
     `body_required`  a body is sent even if no argument gives a part of it.
     `redirects`      a redirect is a documented answer: its Location is the result, and is not followed.
     `auth`           replaces the catalogue's; None: the catalogue's.
@@ -440,7 +442,7 @@ class Catalog:
 def media_kind(media_type: str) -> MediaKind | None:
     """How a body of `media_type` is made of arguments and read back; None for a type that only bytes can hold."""
     name = media_type.partition(";")[0].strip().lower()
-    if name in ("*/*", "application/*+json") or re.fullmatch(r"[\w.-]+/([\w.-]+\+)?json", name):
+    if name in (ANY_KIND, "application/*+json") or re.fullmatch(r"[\w.-]+/([\w.-]+\+)?json", name):
         return "json"
     if name in (FORM_MEDIA_TYPE, "multipart/form-data"):
         return "form" if name == FORM_MEDIA_TYPE else "multipart"

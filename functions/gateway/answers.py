@@ -17,7 +17,7 @@ from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.redaction import Secrets
 from functions.gateway.upstream import UpstreamResponse
-from tool_catalog.catalog import Catalog, Tool, media_kind
+from tool_catalog.catalog import ANY_KIND, Catalog, Tool, media_kind
 
 RAW_BYTES = 8_000
 """Bytes of an upstream's error body that are passed on whole; of a larger one only its words."""
@@ -100,8 +100,9 @@ def read(tool: Tool, response: UpstreamResponse, secrets: Secrets) -> Json:
     except TooDeep as error:  # what one version of Python reads another does not
         raise UpstreamUnreadable(caps.TOO_DEEP) from error
     except NotJson as error:
-        if tool.access != "read" and not _is_page(media_type, response.body):
-            return _foreign(media_type, response.body, secrets)  # the status says that it was carried out
+        # The status says that a write was carried out, and of some reads nobody documents what they return.
+        if (tool.access != "read" or tool.request.accept == ANY_KIND) and not _is_page(media_type, response.body):
+            return _foreign(media_type, response.body, secrets)
         raise UpstreamUnreadable(
             f"the upstream answered {response.status} with {len(response.body)} bytes that are not JSON "
             f"({shown_type(media_type)}); {effect(changes_nothing=tool.access == 'read')}",

@@ -18,7 +18,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.parameter_styles import parts, pieces, spreads, text
 from functions.gateway.wording import shown
-from tool_catalog.catalog import JSON_MEDIA_TYPE, Pagination, Parameter, Tool
+from tool_catalog.catalog import ANY_KIND, JSON_MEDIA_TYPE, Pagination, Parameter, Tool
 
 MAX_URL_CHARS = 65_000
 """Longest URL that is sent. Most servers refuse far shorter ones, in words of their own."""
@@ -128,7 +128,7 @@ def build(
     problems += bodies.problems(tool.request.media_type, body)
     if cookies:
         headers.append(("Cookie", "; ".join(cookies)))
-    if tool.request.accept != JSON_MEDIA_TYPE:
+    if tool.request.accept not in (JSON_MEDIA_TYPE, ANY_KIND):
         headers.append(("Accept", tool.request.accept))
     content = None
     if not problems and (body or tool.request.body_required):

@@ -45,6 +45,7 @@ PDF = ("content-type", "application/pdf")
         (reading("application/xml"), answer(200, b"<a/>", ("content-type", "text/xml")), ("<a/>", "text/xml")),
         # A write that is done is never hidden behind the form of its answer.
         (WRITING, answer(200, b"OK", ("content-type", "text/plain")), ("OK", "text/plain")),
+        (reading("*/*"), answer(200, b"OK", ("content-type", "text/plain")), ("OK", "text/plain")),
         (reading("text/html"), answer(200, b"<p>Hi", ("content-type", "text/html")), ("<p>Hi", "text/html")),
         (WRITING, answer(200, b"{broken"), ("{broken", "application/json")),
     ],
@@ -91,6 +92,7 @@ def test_the_place_of_a_redirect_shows_no_credential(stub: Upstream) -> None:
         (reading(redirects=True), answer(302)),
         (reading(), answer(200, b"<html>Sign in</html>", ("content-type", "text/html"))),
         (reading(), answer(200, b"OK", ("content-type", "text/plain"))),
+        (reading("*/*"), answer(200, b"<html>Sign in</html>", ("content-type", "text/html"))),
     ],
 )
 def test_a_read_that_returns_what_nobody_documented_fails(stub: Upstream, called: Tool, told: Any) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tool_catalog.catalog import JSON_MEDIA_TYPE, Json, media_kind
+from tool_catalog.catalog import ANY_KIND, JSON_MEDIA_TYPE, Json, media_kind
 from tool_catalog.naming import snake_case
 from tool_catalog.openapi.document import Document, Operation
 from tool_catalog.openapi.schema_conversion import OUTPUT_DEPTH, OUTPUT_DESCRIPTION, OUTPUT_NODES, Converter
@@ -123,6 +123,9 @@ def documented(document: Document, operation: Operation) -> Response:
         return replace(found, redirects=redirects)
     if redirects and not successes:
         return Response(_REDIRECT, redirects=True)
+    if operation.verb in ("GET", "QUERY") and "204" not in map(str, successes):
+        told = "The API does not document what it returns."
+        return Response({"type": "object", "description": told} if empty else {}, accept=ANY_KIND)
     return Response({"type": "object", "description": "The answer has no body."} if empty else {}, empty=empty)
 
 
@@ -131,13 +134,15 @@ def _of_content(document: Document, operation: Operation, content: Mapping[str, 
     kinds = {media_type: media_kind(media_type) for media_type in content}
     for media_type, media in content.items():
         if kinds[media_type] == "json":
-            found = _answer(document, operation, document.resolve(media).get("schema"))
-            return replace(found, accept=_accepted(media_type))
+            schema = document.resolve(media).get("schema")
+            found = _answer(document, operation, schema)
+            is_text = media_type.strip() == ANY_KIND and document.resolve(schema).get("type") == "string"
+            return replace(found, accept=ANY_KIND if is_text else _accepted(media_type))
     as_text = next((media_type for media_type in content if kinds[media_type] == "text"), "")
     said = fitted(text, OUTPUT_DESCRIPTION)
     if as_text:
-        schema: Schema = {"type": "string", "description": said or "The text of the answer."}
-        return Response(_object(text=schema), accept=as_text)
+        text_schema: Schema = {"type": "string", "description": said or "The text of the answer."}
+        return Response(_object(text=text_schema), accept=as_text)
     schema = {"type": "string", "description": said or "The bytes of the answer, in Base64."}
     return Response(_object(base64=schema, bytes={"type": "integer"}), accept=next(iter(content)))
 
