@@ -10,21 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from math import ceil
 
 from functions.gateway.answers import Answer, Foreign, look_up
 from functions.gateway.caps import OURS, Caps, Cut, Fitted, NoRoom, shortened, whole
 from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import BadExpression, Fields
-from functions.gateway.json_text import Json, size
+from functions.gateway.json_text import Json, size, text
+from functions.gateway.model_tokens import at_most
 from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool
 from functions.gateway.settings import Settings
 from tool_catalog.catalog import Tool
 
-BYTES_PER_TOKEN = 4
-"""How `max_tokens` is counted: the usual estimate for English text in JSON. Text in other scripts takes more bytes per
-character, so the estimate errs towards fewer characters there."""
+MOST_BYTES_PER_TOKEN = 4
+"""Bytes of JSON that a token holds at most, in English prose. Ids and times take more tokens, so a result of this size
+is counted and made smaller until it is within `max_tokens`; no text has more tokens than bytes."""
+
+NARROWER = 0.9
+"""The next size to try is at most this part of the last one."""
 
 LEAST_BYTES = 200
 """Bytes of the first object that a caller's `max_tokens` must leave room for: its ids and the beginning of its text."""
@@ -52,7 +55,7 @@ def shape(
     if answer.objects is None:
         body, cut = _object(answer, settings)
     else:
-        body, cut = _list(prepared.tool, answer, arguments, projection, settings)
+        body, cut = _within_tokens(prepared.tool, answer, arguments, projection, settings)
     if isinstance(answer.document, Foreign) and not prepared.answer_validator.is_valid(body):
         body = {"upstream_answer": body}  # its members have names that the output schema has for something else
     try:
@@ -76,14 +79,51 @@ def _object(answer: Answer, settings: Settings) -> tuple[dict[str, Json], Cut]:
     return ({**found.value, **_note(found.cut, PART)} if found.cut else found.value), found.cut
 
 
-def _list(
+class _Narrow(Exception):
+    """A useful part of the first object needs `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+
+def _within_tokens(
     tool: Tool,
     answer: Answer,
     arguments: Mapping[str, Json],
     projection: Fields | None,
     settings: Settings,
 ) -> tuple[dict[str, Json], Cut]:
-    """The result of a list-like tool, and what it leaves out."""
+    """The result of a list-like tool within `max_tokens`, and what it leaves out."""
+    tokens = arguments.get("max_tokens", _default(tool, "max_tokens"))
+    if tokens is None:
+        return _list(tool, answer, arguments, projection, settings, space=settings.max_result_bytes)
+    tokens, least = int(tokens), False
+    limit = min(settings.max_result_bytes, tokens * MOST_BYTES_PER_TOKEN)
+    while True:
+        try:
+            body, cut = _list(tool, answer, arguments, projection, settings, space=limit)
+        except _Narrow as narrow:
+            limit, least = narrow.limit, True
+            continue
+        needed = at_most(text(body))
+        if needed <= tokens or (limit <= tokens and not least):
+            return body, cut
+        if least:
+            raise WrongArguments([f'"max_tokens" is {tokens}; the first object alone needs {needed}'])
+        limit = max(tokens, int(limit * min(NARROWER, tokens / needed)))
+
+
+def _list(
+    tool: Tool,
+    answer: Answer,
+    arguments: Mapping[str, Json],
+    projection: Fields | None,
+    settings: Settings,
+    *,
+    space: int,
+) -> tuple[dict[str, Json], Cut]:
+    """The result of a list-like tool in `space` bytes, and what it leaves out."""
     objects, position, after = answer.objects or [], answer.position, answer.after
     if tool.result.sort is not None:
         objects = _sorted(tool, objects)
@@ -92,7 +132,7 @@ def _list(
     skip = position.skip if position is not None else 0
     due = max(0, len(objects) - skip)
     window = _projected(tool, objects[skip : skip + caps.arrays], projection)
-    limit, how = _budget(tool, arguments, settings) - (size({OURS: repeated}) if repeated else 0), _how(tool, arguments)
+    limit, how = space - (size({OURS: repeated}) if repeated else 0), _how(tool, arguments)
     others, cut = _others(tool, answer.document, limit, caps, how)
 
     def body(kept: Json, following: Position | None) -> dict[str, Json]:
@@ -117,7 +157,8 @@ def _list(
     rest = replace(position, skip=skip + due) if position else None
     empty = max(size(body([], place)) for place in (after, rest))
     left = limit - empty - size(_note(_FULL, f"{NEXT}; {how}"))
-    _check_room(arguments, window, left, caps, settings)
+    if "max_tokens" in arguments:
+        _check_room(window, left, caps, space, settings)
     found = _shortened(window, caps, max(2, left), how)
     kept: list[Json] = found.value
     if window and not kept:
@@ -234,14 +275,6 @@ def _holds_something(value: Json) -> bool:
     return value is not None
 
 
-def _budget(tool: Tool, arguments: Mapping[str, Json], settings: Settings) -> int:
-    """Bytes of a list-like result."""
-    tokens = arguments.get("max_tokens", _default(tool, "max_tokens"))
-    return (
-        settings.max_result_bytes if tokens is None else min(settings.max_result_bytes, int(tokens) * BYTES_PER_TOKEN)
-    )
-
-
 def _default(tool: Tool, argument: str) -> Json:
     for parameter in tool.request.parameters:
         if parameter.location == "result" and parameter.argument == argument:
@@ -265,16 +298,14 @@ def _others(tool: Tool, document: Json, limit: int, caps: Caps, how: str) -> tup
     return found.value, found.cut
 
 
-def _check_room(arguments: Mapping[str, Json], objects: list[Json], left: int, caps: Caps, settings: Settings) -> None:
-    """Raises WrongArguments when the caller's own `max_tokens` leaves no room for a useful part of the first object."""
-    if not objects or "max_tokens" not in arguments:
+def _check_room(objects: list[Json], left: int, caps: Caps, space: int, settings: Settings) -> None:
+    """Raises _Narrow when the caller's own `max_tokens` leaves no room for a useful part of the first object."""
+    if not objects:
         return
     first = whole(objects[0], caps, LEAST_BYTES)
     least = 1 + (first.size if first is not None else LEAST_BYTES)
-    if least > left:
-        needed = arguments["max_tokens"] + ceil((least - left) / BYTES_PER_TOKEN)
-        if needed * BYTES_PER_TOKEN <= settings.max_result_bytes:
-            raise WrongArguments([f'"max_tokens" is {arguments["max_tokens"]}; the first object alone needs {needed}'])
+    if least > left and space + least - left <= settings.max_result_bytes:
+        raise _Narrow(space + least - left)
 
 
 def _shortened(value: Json, caps: Caps, space: int, how: str) -> Fitted:

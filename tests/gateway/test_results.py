@@ -73,7 +73,7 @@ def test_what_fits_is_chosen_in_the_order_that_came_and_shown_newest_first() -> 
     ]
     assert body["_postern"] == {"duplicates_left_out": 2}
     longer = [{**record, "text": record["text"] + " x" * 40} for record in records]
-    few = shaped(longer, CONTEXT, Settings(), max_tokens=160)
+    few = shaped(longer, CONTEXT, Settings(), max_tokens=330)
     assert [record["at"] for record in few["results"]] == ["2026-12-01", "2026-11-09", "2026-11-07"]
     assert few["_postern"]["truncated"]["items_left_out"] > 0
     assert shaped(records[:2], CONTEXT) == {"results": [records[1], records[0]]}

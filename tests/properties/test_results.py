@@ -14,6 +14,7 @@ from functions.gateway.errors import TooLargeAnswer, ToolFailure, WrongArguments
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, size, text, well_formed
+from functions.gateway.model_tokens import at_most
 from functions.gateway.paging import Position
 from functions.gateway.prepared import prepare
 from functions.gateway.settings import Settings
@@ -109,7 +110,7 @@ def test_a_page_is_within_its_caps_and_accounts_for_all_it_leaves_out(
         return
     check(body, caps)
     if tokens is not None:
-        assert size(body) <= tokens * results.BYTES_PER_TOKEN
+        assert at_most(text(body)) <= tokens
     due = records[skip:]
     kept = body["result"]
     assert len(kept) == body["result_count"]
