@@ -73,10 +73,25 @@ def output_schema(record: MethodRecord, method: str, answer: Schema, place: Plac
         gate.report(where, f'"{result.items}" is not an array in the schema of the answer')
     item = schemas.output_item(found or {})
     if enveloped:
-        return schemas.enveloped(item)
+        return schemas.enveloped(item, counted=result.total is not None)
     if result.items == "@":
         return schemas.wrapped({"type": "array", "items": item})
     return schemas.with_items(schemas.output_root(answer), result.items, item)
+
+
+def result_rules(record: MethodRecord, place: Place, gate: Gate) -> Schema:
+    """What `catalog.Result` says about a result that stands."""
+    result, where = record.result, place.at("result")
+    found: Schema = {"hide": result.hide, "nulls": None if result.nulls else False}
+    if result.total is not None:
+        gate.jmespath(where.at("total"), result.total)
+        if record.pagination is None:
+            gate.report(where.at("total"), 'needs "pagination": a list without pages is whole')
+        found["total"] = result.total
+    for index, hint in enumerate(result.hints):
+        gate.jmespath(where.at("hints", index, "when"), hint.when)
+    found["hints"] = [hint.model_dump(exclude_none=True) for hint in result.hints]
+    return {key: value for key, value in found.items() if value not in (None, [])}
 
 
 def pagination(record: MethodRecord, place: Place, gate: Gate) -> Schema | None:

@@ -160,6 +160,19 @@ class Pagination:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """A sentence on what comes next, in the results for which the JMESPath `when` finds something.
+
+    `text`  may hold keys of the result in braces, e.g. "{order_id}"; without all of them it is not shown.
+    `tool`  the tool that the text names; a server without it does not show the text.
+    """
+
+    when: str
+    text: str
+    tool: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How an upstream answer becomes the tool's result, in this order.
 
@@ -173,6 +186,11 @@ class Result:
                       decided by the order in which they came.
     `fields`          an example of the `fields` argument, made of the first members of an item; None where the tool
                       does not take that argument.
+    `total`           JMESPath over the upstream answer to the number of all items, which a paged list then says.
+    `hide`            keys of the root object, or of each item, that a result leaves out. What a pin is judged by may be
+                      among them.
+    `nulls`           False: keys whose value is null are left out as well.
+    `hints`           sentences that follow a result.
     """
 
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -183,6 +201,10 @@ class Result:
     distinct: str | None = None
     newest_first: str | None = None
     fields: str | None = None
+    total: str | None = None
+    hide: tuple[str, ...] = ()
+    nulls: bool = True
+    hints: tuple[Hint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -550,11 +572,16 @@ def _parts(shown: Mapping[str, Json], entry: Mapping[str, Json]) -> dict[str, An
             auth=_auth(request["auth"]) if "auth" in request else None,
         ),
         "pagination": _pagination(pagination) if pagination else None,
-        "result": Result(**{**result, "drop": tuple(result.get("drop", ()))}),
+        "result": _result(result),
         "checks": tuple(Check(**check) for check in entry["checks"]),
         "example": entry["example"],
         "aliases": tuple(entry["aliases"]),
     }
+
+
+def _result(entry: Mapping[str, Json]) -> Result:
+    tuples = {key: tuple(entry.get(key, ())) for key in ("drop", "hide")}
+    return Result(**{**entry, **tuples, "hints": tuple(Hint(**hint) for hint in entry.get("hints", ()))})
 
 
 def _pin(entry: Mapping[str, Json]) -> Pin:

@@ -16,6 +16,7 @@ from mcp_types.methods import serialize_server_result
 
 from functions.gateway import json_text, model_tokens
 from tool_catalog import answers, catalog, naming, pins, search_index
+from tool_catalog.answers import result_rules
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
 from tool_catalog.inputs import PLACEHOLDER, body_check, compile_input, confirmed, fields_example, media_type
@@ -253,6 +254,7 @@ class _Compilation:
             "outputSchema": output_schema,
             "annotations": annotations,
         }
+        mapping |= result_rules(record, place, gate)
         return {
             "resource": resource.record.resource,
             "method": method,
@@ -410,6 +412,13 @@ class _Compilation:
                         f'"{record.pin.read}" is not a tool of this integration that only reads and is itself pinned '
                         "with kind object and read: its own name",
                     )
+                for index, hint in enumerate(record.result.hints):
+                    place = Place(resource.source, ("methods", method, "result", "hints", index))
+                    named = sorted(name for name in self.named if re.search(rf"\b{name}\b", hint.text))
+                    if named != ([hint.tool] if hint.tool else []):
+                        self.gate.report(
+                            place, f"the text names {', '.join(named) or 'no tool'}, and tool says {hint.tool}"
+                        )
             for name in set(resource.record.checks) - {n for m in resource.record.methods.values() for n in m.checks}:
                 self.gate.report(Place(resource.source, ("checks", name)), "is used by no method")
         for name in set(self.records.integration.checks) - used:

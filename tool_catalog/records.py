@@ -136,6 +136,14 @@ class PaginationRecord(Strict):
     collect: Annotated[int, pydantic.Field(ge=1)] = 1
 
 
+class HintRecord(Strict):
+    """See `catalog.Hint`."""
+
+    when: str
+    text: Annotated[str, pydantic.Field(min_length=20, max_length=300)]
+    tool: str | None = None
+
+
 class ResultRecord(Strict):
     """How the upstream's answer becomes the tool's result; see `catalog.Result`.
 
@@ -153,6 +161,10 @@ class ResultRecord(Strict):
     distinct: str | None = None
     newest_first: str | None = None
     fields: bool = True
+    total: str | None = None
+    hide: list[str] = []
+    nulls: bool = True
+    hints: list[HintRecord] = []
     max_tokens: Annotated[int, pydantic.Field(ge=1)] | None = None
 
 

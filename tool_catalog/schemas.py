@@ -324,8 +324,9 @@ def wrapped(array: Schema) -> Schema:
     return {"type": "object", "properties": {"result": {**array, "type": "array"}}}
 
 
-def enveloped(item: Schema) -> Schema:
-    """Schema of the list envelope around items of the schema `item`."""
+def enveloped(item: Schema, *, counted: bool) -> Schema:
+    """Schema of the list envelope around items of the schema `item`; `counted`: it says how many there are in all."""
+    total = {"total_count": {"type": ["integer", "null"], "description": "Items of all pages."}} if counted else {}
     return {
         "type": "object",
         "properties": {
@@ -335,6 +336,7 @@ def enveloped(item: Schema) -> Schema:
                 "description": "Pass it back for the next page; null on the last.",
             },
             "result_count": {"type": "integer", "description": "Items in this answer."},
+            **total,
         },
         "required": ["result", "next_cursor", "result_count"],
     }

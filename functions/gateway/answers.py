@@ -59,6 +59,7 @@ class Answer:
     `objects`   those of a list-like tool, of one page or of several; None for any other tool.
     `position`  where the first of them stands in a paged list; `after`: where the next page starts, None at the end.
     `size`      bytes of what was read.
+    `total`     objects of all pages, where the upstream says it.
     """
 
     status: int
@@ -67,6 +68,7 @@ class Answer:
     position: Position | None = None
     after: Position | None = None
     size: int = 0
+    total: int | None = None
 
 
 class Foreign(dict[str, Json]):
@@ -174,6 +176,12 @@ def objects(tool: Tool, document: Json) -> list[Json]:
 def next_page(tool: Tool, document: Json) -> Json:
     """What an answer, as read and not yet mapped, says about a next page. Raises UpstreamUnreadable."""
     return look_up(tool.pagination.next, document) if tool.pagination and tool.pagination.next else None
+
+
+def total(tool: Tool, document: Json) -> int | None:
+    """How many objects all pages hold, where an answer, as read and not yet mapped, says it."""
+    found = look_up(tool.result.total, document) if tool.result.total else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def following(tool: Tool, position: Position | None, more: Json, count: int) -> Position | None:

@@ -182,6 +182,7 @@ async def _outcome(
         answer = await _answer(upstream, prepared.tool, pinned, position)
         answer = _within_pins(prepared.tool, target, answer)
         body = await in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
+        body = results.with_hints(prepared.tool, body, lambda name: _offers(upstream.catalog, target, name))
     except CallLimited as failure:
         return Failed(prepared.tool, failure, Trace(rate_limit=failure.rate_limit))
     except ToolFailure as failure:
@@ -192,6 +193,11 @@ async def _outcome(
             raise
         return Failed(prepared.tool, _lost(prepared.tool, error, upstream.trace()), upstream.trace())
     return Done(prepared.tool, body, upstream.trace(), settled.notes)
+
+
+def _offers(catalog: Catalog, target: Target, name: str) -> bool:
+    tool = catalog.tools.get(name)
+    return tool is not None and selection.shows(tool, target.config)
 
 
 def _lost(tool: Tool, error: Exception, trace: Trace) -> LostResult:
@@ -309,24 +315,26 @@ async def _answer(upstream: _Upstream, tool: Tool, given: Mapping[str, Json], po
         at = answers.following(tool, at, page.more, len(page.objects))
         if at is None:
             break
-    return Answer(response.status, page.document, objects, position, after=at, size=size)
+    return Answer(response.status, page.document, objects, position, after=at, size=size, total=page.total)
 
 
 class _Page(NamedTuple):
-    """One answer: mapped; its objects, None for a tool that is not list-like; what it says about a next page."""
+    """One answer: mapped; its objects, None for a tool that is not list-like; what it says about a next page and about
+    the number of all objects."""
 
     document: Json
     objects: list[Json] | None = None
     more: Json = None
+    total: int | None = None
 
 
 def _page(upstream: _Upstream, tool: Tool, response: UpstreamResponse) -> _Page:
     document = upstream.read(tool, response)
     if tool.result.items is None or isinstance(document, answers.Foreign):
         return _Page(answers.mapped(tool, document))
-    more = answers.next_page(tool, document)
+    more, total = answers.next_page(tool, document), answers.total(tool, document)
     document = answers.mapped(tool, document)
-    return _Page(document, answers.objects(tool, document), more)
+    return _Page(document, answers.objects(tool, document), more, total)
 
 
 async def in_turn(size: int, work: Callable[..., Found], *about: Any) -> Found:
@@ -345,7 +353,7 @@ def _within_pins(tool: Tool, target: Target, answer: Answer) -> Answer:
         pins.check_object(target.config.pins, answers.look_up(at, answer.document), "what it found")
         return answer
     admitted = [found for found in answer.objects if pins.holds(target.config.pins, answers.look_up(at, found))]
-    return replace(answer, objects=admitted)
+    return replace(answer, objects=admitted, total=None)
 
 
 class _Upstream:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import parse_qs, urlsplit
 
 from functions.gateway.json_text import Json, well_formed
 from tool_catalog.catalog import Pagination, Tool
@@ -65,16 +66,36 @@ def following(pagination: Pagination, position: Position, more: Json, count: int
     """The position after a page that held `count` records; `more` is what `pagination.next` found in the answer, and is
     ignored where the catalogue has no such expression. None at the end. Raises BadCursor for an upstream cursor that
     cannot be handed on."""
+    linked = _linked(pagination, more)
     if pagination.style == "cursor":
         if not more:
             return None
+        more = more if linked is None else linked
         if not isinstance(more, str | int) or len(str(more)) > POSITION_CHARS or well_formed(str(more)) != str(more):
             raise BadCursor
         return replace(position, at=str(more), skip=0)
     if not more if pagination.next is not None else count < position.size:
         return None
+    if linked is not None and linked.isascii() and linked.isdigit() and int(position.at) < int(linked) < 10**9:
+        return replace(position, at=str(int(linked)), skip=0)
     step = 1 if pagination.style == "page" else position.size
     return replace(position, at=str(int(position.at) + step), skip=0)
+
+
+def _linked(pagination: Pagination, more: Json) -> str | None:
+    """The position in the query of a link to the next page; None for anything else. Where an upstream holds smaller
+    pages than it was asked for, only its own link says where the next one begins."""
+    if (
+        not isinstance(more, str)
+        or not more.startswith(("http://", "https://", "/", "?"))
+        or len(more) > POSITION_CHARS
+    ):
+        return None
+    try:
+        query = parse_qs(urlsplit(more).query)
+    except ValueError:
+        return None
+    return query.get(pagination.position.name, [None])[0]
 
 
 _FIRST = {"page": "1", "offset": "0", "cursor": ""}

@@ -8,13 +8,14 @@ the objects that a result could hold are looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from functions.gateway.answers import Answer, Foreign, look_up
 from functions.gateway.caps import OURS, Caps, Cut, Fitted, NoRoom, shortened, whole
 from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments
-from functions.gateway.expressions import BadExpression, Fields
+from functions.gateway.expressions import BadExpression, Fields, search
 from functions.gateway.json_text import Json, size, text
 from functions.gateway.model_tokens import at_most
 from functions.gateway.paging import Position
@@ -29,12 +30,39 @@ is counted and made smaller until it is within `max_tokens`; no text has more to
 NARROWER = 0.9
 """The next size to try is at most this part of the last one."""
 
+_KEY = re.compile(r"\{(\w+)\}")
+"""A key of the result in the text of a hint."""
+
 LEAST_BYTES = 200
 """Bytes of the first object that a caller's `max_tokens` must leave room for: its ids and the beginning of its text."""
 
 PART = "the rest is over the caps of this endpoint; ask for a part of it, or an operator can raise the caps"
 
 NEXT = "call again with next_cursor"
+
+
+def with_hints(tool: Tool, body: dict[str, Json], offered: Callable[[str], bool]) -> dict[str, Json]:
+    """The result with the sentences of the record that fit it. A sentence that names a tool which the server does not
+    offer is left out."""
+    found = []
+    for hint in tool.result.hints:
+        if hint.tool is not None and not offered(hint.tool):
+            continue
+        if not _fits(hint.when, body):
+            continue
+        said = _KEY.sub(lambda key: str(body.get(key[1], key[0])), hint.text)
+        if _KEY.search(said) is None:
+            found.append(said)
+    return {**body, OURS: {**body.get(OURS, {}), "next": " ".join(found)}} if found else body
+
+
+def _fits(when: str, body: Json) -> bool:
+    """Whether an expression finds something. One that does not apply to this result finds nothing: a result that the
+    upstream gave is never lost over what follows it."""
+    try:
+        return search(when, body) not in (None, False, [], {}, "")
+    except BadExpression:
+        return False
 
 
 def fields(tool: Tool, arguments: Mapping[str, Json]) -> Fields | None:
@@ -53,7 +81,7 @@ def shape(
 ) -> dict[str, Json]:
     """The result of a call. Raises WrongArguments, UpstreamUnreadable or TooLargeAnswer."""
     if answer.objects is None:
-        body, cut = _object(answer, settings)
+        body, cut = _object(prepared.tool, answer, settings)
     else:
         body, cut = _within_tokens(prepared.tool, answer, arguments, projection, settings)
     if isinstance(answer.document, Foreign) and not prepared.answer_validator.is_valid(body):
@@ -67,11 +95,12 @@ def shape(
     return body
 
 
-def _object(answer: Answer, settings: Settings) -> tuple[dict[str, Json], Cut]:
+def _object(tool: Tool, answer: Answer, settings: Settings) -> tuple[dict[str, Json], Cut]:
     """The result of a tool that is not list-like, and what it leaves out."""
     if answer.document is None:
         return {"result": None, OURS: {"status_code": answer.status}}, Cut()
-    given: dict[str, Json] = answer.document if isinstance(answer.document, dict) else {"result": answer.document}
+    document = answer.document if isinstance(answer.document, Foreign) else _slim(tool, answer.document)
+    given: dict[str, Json] = document if isinstance(document, dict) else {"result": document}
     caps = Caps(settings.max_string_chars, settings.max_array_items)
     found = whole(given, caps, settings.max_result_bytes)
     if found is None or (found.cut and found.size + size(_note(found.cut, PART)) > settings.max_result_bytes):
@@ -131,7 +160,8 @@ def _list(
     caps = Caps(settings.max_string_chars, settings.max_array_items)
     skip = position.skip if position is not None else 0
     due = max(0, len(objects) - skip)
-    window = _projected(tool, objects[skip : skip + caps.arrays], projection)
+    window = [_slim(tool, found) for found in objects[skip : skip + caps.arrays]]
+    window = _projected(tool, window, projection)
     limit, how = space - (size({OURS: repeated}) if repeated else 0), _how(tool, arguments)
     others, cut = _others(tool, answer.document, limit, caps, how)
 
@@ -143,6 +173,7 @@ def _list(
             "result": kept,
             "next_cursor": following.cursor() if following else None,
             "result_count": len(kept),
+            **({} if answer.total is None else {"total_count": answer.total}),
         }
 
     found = whole(window, caps, limit - size(body([], after)))
@@ -201,6 +232,16 @@ def _documented(path: Iterable[str | int]) -> str:
 
 _FULL = Cut(10**9, 10**9, 10**9, 10**9)
 """More than is ever left out: the note about it is the longest there can be."""
+
+
+def _slim(tool: Tool, found: Json) -> Json:
+    """An object without the keys that the record hides, and without nulls where it says so."""
+    rules = tool.result
+    if not isinstance(found, dict) or (not rules.hide and rules.nulls):
+        return found
+    return {
+        name: value for name, value in found.items() if name not in rules.hide and (rules.nulls or value is not None)
+    }
 
 
 def _sorted(tool: Tool, objects: list[Json]) -> list[Json]:

@@ -23,14 +23,14 @@ METHOD_GROUPS = ("read", "write", "custom")
 
 def visible(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
     """The tools of this server, in catalogue order."""
-    return tuple(tool for tool in catalog.tools.values() if _passes(tool, config))
+    return tuple(tool for tool in catalog.tools.values() if shows(tool, config))
 
 
 def find(catalog: Catalog, config: ServerConfig, name: str) -> PreparedTool:
     """The visible tool of that name, as this server shows it. Raises UnknownTool, with the nearest names this server
     does have."""
     tool = catalog.tools.get(name)
-    if tool is not None and _passes(tool, config):
+    if tool is not None and shows(tool, config):
         return prepare(tool, config)
     from functions.gateway import tool_names  # a refusal is rare, and its import is a tenth of a cold start
 
@@ -47,7 +47,8 @@ def is_chosen(tool: Tool, config: ServerConfig) -> bool:
     )
 
 
-def _passes(tool: Tool, config: ServerConfig) -> bool:
+def shows(tool: Tool, config: ServerConfig) -> bool:
+    """True when a server of this config offers the tool."""
     return (
         is_chosen(tool, config)
         and pins.enforceable(tool, config.pins)

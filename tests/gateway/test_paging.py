@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from functions.gateway import paging
@@ -68,3 +70,22 @@ def test_the_end_is_where_the_upstream_says_or_where_a_page_is_not_full(
 ) -> None:
     found = paging.following(pagination(style, following), Position("3", 20, 5), more, count)
     assert found == (None if at is None else Position(at, 20, 0))
+
+
+@pytest.mark.parametrize(
+    ("style", "link", "at"),
+    [
+        ("page", "https://api.example.com/things?at=3&size=50", "3"),
+        ("page", "https://api.example.com/things?at=1", "2"),  # a link backwards is not followed
+        ("page", "https://api.example.com/things?other=9", "2"),
+        ("page", "https://[broken", "2"),
+        ("offset", "/things?at=7", "7"),  # the upstream gave smaller pages than it was asked for
+        ("cursor", "?at=abc%3D&size=5", "abc="),
+        ("cursor", "abc", "abc"),
+    ],
+)
+def test_the_place_of_the_next_page_is_taken_from_the_upstreams_own_link(style: str, link: str, at: str) -> None:
+    paged = pagination(style, "next")
+    paged = replace(paged, position=Parameter("query", "at"))
+    first = Position("", 20) if style == "cursor" else Position("1", 20)
+    assert paging.following(paged, first, link, 20) == Position(at, 20)

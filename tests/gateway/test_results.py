@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from functions.gateway.answers import Answer
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, size, text
+from functions.gateway.model_tokens import at_most
 from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool, prepare
 from functions.gateway.redaction import Secrets
@@ -19,7 +21,7 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import MEM0, tool
 from tests.work import counted
-from tool_catalog.catalog import Pagination, Parameter, Result, Tool
+from tool_catalog.catalog import Hint, Pagination, Parameter, Result, Tool
 
 SMALL = Settings(max_result_bytes=1_000, max_string_chars=100, max_array_items=3)
 LIST = tool(
@@ -374,3 +376,56 @@ def test_a_result_of_another_type_than_the_output_schema_is_never_handed_on(name
 
 def test_nearly_every_tool_documents_the_types_of_its_result() -> None:
     assert len(TYPED) > 0.9 * len(MEM0.tools)
+
+
+GET = tool(name="get", method="get")
+QUEUE = Hint("status == 'QUEUED'", 'Not done: call get_job with {"id": "{job}"}.', "get_job")
+EMPTY = Hint("length(result) == `0`", "Nothing found; other words may find more.")
+
+
+def test_a_paged_list_says_how_many_objects_all_its_pages_hold() -> None:
+    counted_list = replace(LIST, result=replace(LIST.result, total="count"))
+    answer = Answer(200, {}, [{"id": "1"}], Position("1", 10), after=Position("2", 10), total=41)
+    assert shape(counted_list, answer, SMALL, {}, None)["total_count"] == 41
+    assert "total_count" not in shaped([{"id": "1"}])
+    for said, found in ((41, 41), ("41", None), (True, None), (None, None)):
+        assert answers.total(counted_list, {"count": said}) == found
+    assert answers.total(LIST, {"count": 41}) is None
+
+
+def test_what_the_record_hides_and_what_has_no_value_is_left_out_of_each_object() -> None:
+    slim = replace(LIST, result=replace(LIST.result, hide=("secret",), nulls=False))
+    record: dict[str, Json] = {"id": "1", "secret": "x", "note": None, "tags": [], "inner": {"note": None}}
+    assert shaped([record], slim)["result"] == [{"id": "1", "tags": [], "inner": {"note": None}}]
+    one = replace(GET, result=replace(GET.result, hide=("secret",), nulls=False))
+    assert shape(one, Answer(200, dict(record)), SMALL, {}, None) == {"id": "1", "tags": [], "inner": {"note": None}}
+    assert shaped([record])["result"] == [record]
+
+
+@pytest.mark.parametrize(
+    ("body", "offered", "said"),
+    [
+        ({"status": "QUEUED", "job": "j1"}, True, 'Not done: call get_job with {"id": "j1"}.'),
+        ({"status": "QUEUED", "job": "j1"}, False, None),  # the server does not offer the tool that the text names
+        ({"status": "QUEUED"}, True, None),  # a sentence with a hole in it is not said
+        ({"status": "DONE", "job": "j1"}, True, None),
+        ({"result": []}, False, "Nothing found; other words may find more."),
+        ({"result": [1]}, True, None),
+    ],
+)
+def test_a_hint_follows_the_result_it_is_for(body: dict[str, Json], offered: bool, said: str | None) -> None:
+    hinted = replace(GET, result=replace(GET.result, hints=(QUEUE, EMPTY)))
+    found = results.with_hints(hinted, body, lambda name: offered)
+    assert found.get("_postern", {}).get("next") == said
+    assert {name: value for name, value in found.items() if name != "_postern"} == body
+
+
+@pytest.mark.parametrize("tokens", [300, 500, 2_000, 5_000])
+def test_a_result_has_at_most_the_tokens_that_were_asked_for(tokens: int) -> None:
+    records = [
+        {"id": f"9f1c2b7e-4a51-4a6e-9d4e-{number:012x}", "at": "2026-11-20T09:30:00.123456Z", "note": "Likes tea. " * 3}
+        for number in range(500)
+    ]
+    body = shaped(records, settings=Settings(), max_tokens=tokens)
+    assert tokens * 0.6 <= at_most(text(body)) <= tokens
+    assert body["_postern"]["truncated"]["items_left_out"]
