@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tool_catalog.catalog",
     ),
     "functions.gateway.http_frame": ("functions.gateway", "functions.stores.store"),
-    "functions.stores": ("functions.stores", "functions.gateway.json_text"),
+    "functions.stores": ("functions.stores", "functions.gateway.json_text", "functions.gateway.value_classes"),
     "functions.mcp_endpoint": (
         "functions.mcp_endpoint",
         "functions.gateway",
@@ -111,9 +111,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.gateway.portable_schema",
         "functions.gateway.pins.dialects",
         "functions.gateway.tool_words",
+        "functions.gateway.value_classes",
         "functions.gateway.wording",
     ),
-    "tool_catalog.catalog": (),
+    "tool_catalog.catalog": ("functions.gateway.value_classes",),
 }
 """Room -> what of ours may be imported anywhere in it. The longest matching name is a file's room."""
 

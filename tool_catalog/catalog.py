@@ -1,7 +1,7 @@
 """The frozen catalogue: what an agent may call, as plain immutable values.
 
 `tool_catalog/compiled/<integration>.json` is written by the compiler and read here, nowhere else. This file imports the
-standard library only, because it is the one file of this room that runs on the hot path.
+standard library and `value_classes` only, because it is the one file of this room that runs on the hot path.
 
 File format 3 (one JSON document in UTF-8; the line ends are part of the format)::
 
@@ -27,13 +27,16 @@ line grows.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from functions.gateway.value_classes import dataclass
 
 FORMAT = 3
 """Version of the compiled file. Raised when a reader of an older version would misread a newer file."""
@@ -310,7 +313,7 @@ class Check:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Tool:
     """One tool. `definition` is the MCP tool object: name, title, description, both schemas, annotations."""
 

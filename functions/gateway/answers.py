@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 
 from functions.gateway import caps, paging
 from functions.gateway.errors import ToolFailure, UpstreamRefused, UpstreamUnreadable, effect
@@ -17,6 +16,7 @@ from functions.gateway.paging import Position
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.redaction import Secrets
 from functions.gateway.upstream import UpstreamResponse
+from functions.gateway.value_classes import dataclass
 from tool_catalog.catalog import ANY_KIND, Catalog, Tool, media_kind
 
 RAW_BYTES = 8_000

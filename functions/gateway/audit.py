@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
@@ -20,6 +20,7 @@ from functions.gateway.errors import PosternError
 from functions.gateway.grants import Grant, Target, write_time
 from functions.gateway.json_text import Json, canonical
 from functions.gateway.settings import Settings
+from functions.gateway.value_classes import dataclass
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreError
 

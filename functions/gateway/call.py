@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
@@ -41,6 +41,7 @@ from functions.gateway.rate_limits import RateLimit
 from functions.gateway.redaction import Secrets
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
+from functions.gateway.value_classes import dataclass
 from tool_catalog.catalog import Catalog, Tool
 
 TRACE_CHARS = 8_192

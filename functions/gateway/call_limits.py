@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
 
 from functions.gateway.errors import CallLimited
 from functions.gateway.json_text import Json
 from functions.gateway.rate_limits import RateLimit
+from functions.gateway.value_classes import dataclass
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreError
 

@@ -6,13 +6,14 @@ filled, not by the value: `whole` and `shortened` stop as soon as the space is u
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
 from math import isfinite
 
 from functions.gateway.errors import UpstreamUnreadable
 from functions.gateway.json_text import MAX_DEPTH, Json, encode_strictly, string_size, text, well_formed
+from functions.gateway.value_classes import dataclass
 
 TOO_DEEP = f"the answer is nested more than {MAX_DEPTH} levels deep and cannot be passed on"
 
@@ -38,7 +39,7 @@ class Caps:
     arrays: int
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Cut:
     """What was left out so far."""
 

@@ -12,7 +12,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from functions.gateway.addresses import resolve
 from functions.gateway.http_connection import Answer, Broken, Connection, Progress, Wire
 from functions.gateway.http_framing import Outgoing
 from functions.gateway.places import PLACES, QUEUE, Places
+from functions.gateway.value_classes import dataclass
 
 IDLE_SECONDS = 4.0
 """How long an idle connection is kept. Common servers close theirs after 5 s (uvicorn, Node.js, Apache), and a request

@@ -11,7 +11,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -19,6 +19,7 @@ from functions.gateway import credentials
 from functions.gateway.call_limits import CallRate
 from functions.gateway.credentials import Credential
 from functions.gateway.json_text import Json
+from functions.gateway.value_classes import dataclass
 
 TOKEN_BYTES = 32
 """Random bytes of a token or an API token: 256 bits, nothing to guess and nothing to encode."""

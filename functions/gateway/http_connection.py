@@ -7,14 +7,16 @@ interim answers, pieces and bytes.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import select
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 from functions.gateway import http_framing
 from functions.gateway.content_coding import Body, OverLimit
 from functions.gateway.http_framing import ANY_LINE_END, HEAD_END, LINE_END, MAX_HEAD_BYTES, Head, NotHttp, Outgoing
+from functions.gateway.value_classes import dataclass
 
 MAX_INTERIM = 20
 """Interim answers (1xx) before the final one; more are not HTTP as anybody uses it."""
@@ -47,7 +49,7 @@ class Broken(Exception):
 WAITING = "waiting for a free connection"
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Progress:
     """How far an exchange has come, for the error of one that runs out of time.
 

@@ -8,10 +8,10 @@ logs a value. How an error looks in a body is the plane's own decision, passed i
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from functions.gateway.errors import Invalid, PosternError, TooLarge, ToolFailure, Unavailable, place
@@ -66,7 +66,7 @@ Asked = TypeVar("Asked", bound=Request)
 Answered = TypeVar("Answered", bound=Response)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Frame(Generic[Answered]):
     """The frame of one plane.
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 from functions.gateway.json_text import Json, well_formed
+from functions.gateway.value_classes import dataclass
 from tool_catalog.catalog import Pagination, Tool
 
 POSITION_CHARS = 2_000

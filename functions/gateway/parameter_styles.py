@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
+from functions.gateway.value_classes import dataclass
 from tool_catalog.catalog import STYLES, Parameter
 
 EXPLODED_BY_DEFAULT = ("form", "cookie")

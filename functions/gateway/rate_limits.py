@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from math import ceil
+
+from functions.gateway.value_classes import dataclass
 
 EPOCH_THRESHOLD = 1_000_000_000
 """A reset value from here on is an epoch time in seconds (2001-09-09 and later), below it a number of seconds."""

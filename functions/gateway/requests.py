@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from functions.gateway import bodies
@@ -17,6 +17,7 @@ from functions.gateway.expressions import BadExpression, search
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.parameter_styles import parts, pieces, spreads, text
+from functions.gateway.value_classes import dataclass
 from functions.gateway.wording import shown
 from tool_catalog.catalog import ANY_KIND, JSON_MEDIA_TYPE, Pagination, Parameter, Tool
 

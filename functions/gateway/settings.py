@@ -6,8 +6,10 @@ Names start with POSTERN_. A value that cannot be read stops the process with on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any
+
+from functions.gateway.value_classes import dataclass
 
 
 class SettingsError(Exception):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from functions.gateway import json_text
 from functions.gateway.json_text import Json, NotJson
 from functions.gateway.prepared import PreparedTool
+from functions.gateway.value_classes import dataclass
 from functions.gateway.wording import listed, shown
 from tool_catalog.catalog import NoPin, PinAnswer, PinArguments, PinEntity, PinFilter, PinObject, PinObjects, Tool
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from functions.gateway.content_coding import ACCEPTED, BadCoding, OverLimit
@@ -23,6 +23,7 @@ from functions.gateway.errors import (
 )
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
+from functions.gateway.value_classes import dataclass
 
 if TYPE_CHECKING:
     from functions.gateway.connections import Pool

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Protocol
 
 from functions.gateway.errors import Forbidden, NotFound, Unavailable
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, is_live
+from functions.gateway.value_classes import dataclass
 from functions.stores import layout
 from functions.stores.store import Item, Key, StoreUnavailable
 

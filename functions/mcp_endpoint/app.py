@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from functions.gateway import errors, json_text
 from functions.gateway.call import in_turn
 from functions.gateway.http_frame import Frame, bearer
 from functions.gateway.settings import Settings
+from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import admission, protocol
 from functions.mcp_endpoint.admission import NotAdmitted, Reads
 from functions.mcp_endpoint.http import Departed, Receive, Request, Response, Scope, Send, of_asgi, send_asgi

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from functions.gateway import audit, prepared, selection
@@ -18,6 +18,7 @@ from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, encode, text
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import protocol
 from functions.mcp_endpoint.protocol import Call, RpcError
 from tool_catalog import catalog as catalogs

@@ -8,7 +8,6 @@ with certainty is not offered by a pinned server.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from functions.gateway.json_text import Json
@@ -20,6 +19,7 @@ from functions.gateway.pins import objects as by_objects
 from functions.gateway.pins import refusals
 from functions.gateway.pins.arguments import WriteIds
 from functions.gateway.pins.narrowed import Narrowed, unchanged
+from functions.gateway.value_classes import dataclass
 from tool_catalog.catalog import (
     Catalog,
     NoPin,

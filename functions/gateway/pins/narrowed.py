@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from functions.gateway.json_text import Json
+from functions.gateway.value_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)
