@@ -8,6 +8,7 @@ import re
 import pytest
 
 from functions.admin_api.console.files import FOLDER
+from functions.admin_api.operations import OPERATIONS
 from functions.stores import layout
 from functions.stores.store import Delete
 from tests.admin_api.conftest import Plane
@@ -134,3 +135,26 @@ def test_every_import_names_a_file_that_exists() -> None:
     for path in FOLDER.rglob("*.js"):
         for target in re.findall(r"""from ["'](\.[^"']+)["']""", path.read_text(encoding="utf-8")):
             assert (path.parent / target).is_file(), (path.name, target)
+
+
+WITHOUT_A_SCREEN = {
+    "getApiToken": "the list of API tokens has every member",
+    "createSignInLink": "the command line makes links",
+    **{
+        f"{verb}Proxy{item}": "the console runs each tool by POST and the name of its method"
+        for verb in ("get", "post", "put", "patch", "delete")
+        for item in ("", "Item")
+        if (verb, item) != ("post", "Item")
+    },
+}
+"""Operation -> why no screen asks for it."""
+
+
+def test_every_operation_of_the_api_can_be_reached_by_clicking() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.js"))
+    for operation in OPERATIONS:
+        pattern = re.sub(r"\\\{\w+\\\}", r"(\\$\\{[^}]+\\}|-)", re.escape(operation.path))
+        verb = rf"""ask(Whole)?\("{operation.verb.upper()}",\s*"""
+        verb = rf"({verb}|ask(All|File)\()" if operation.verb == "get" else verb
+        asked = re.search(rf"""{verb}(path)?["`]{pattern}["`]""", source) is not None
+        assert asked is not (operation.name in WITHOUT_A_SCREEN), operation.name

@@ -120,3 +120,30 @@ def test_every_control_of_a_form_can_be_reached_by_keyboard(console: Console) ->
         console.page.keyboard.press("Tab")
         reached.add(console.page.evaluate("() => document.activeElement.textContent.trim()"))
     assert {"Skip to the content", "MCP servers", "Sign out", "New MCP server", "My memory"} <= reached
+
+
+def test_many_servers_are_made_labelled_found_and_revoked_at_once(console: Console) -> None:
+    page = console.page
+    console.sign_in()
+    page.get_by_role("link", name="New MCP server").click()
+    page.get_by_label("How many").fill("3")
+    page.get_by_label("Name (optional)").fill("agent")
+    page.get_by_role("button", name="Make 3 MCP servers").click()
+    console.shows("3 MCP servers are ready")
+    urls = [page.get_by_label(f"agent-{number}").input_value() for number in (1, 2, 3)]
+    assert len(set(urls)) == 3
+    console.open("servers")
+    for number in (1, 2, 3):
+        page.get_by_role("checkbox", name=f"Choose agent-{number}").check()
+    page.get_by_role("button", name="Label", exact=True).click()
+    page.get_by_role("dialog").get_by_label("Labels").fill("team=support")
+    page.get_by_role("dialog").get_by_role("button", name="Label", exact=True).click()
+    page.get_by_role("link", name="team=support").first.click()
+    page.get_by_role("link", name="Show all").wait_for()
+    page.get_by_role("link", name="My memory").wait_for(state="detached")
+    page.get_by_role("checkbox", name="Choose all").check()
+    page.get_by_role("button", name="Revoke", exact=True).click()
+    confirm = page.get_by_role("dialog")
+    confirm.get_by_role("textbox").fill("3")
+    confirm.get_by_role("button", name="Revoke").click()
+    console.shows("There is no MCP server with this label.")

@@ -3,8 +3,9 @@
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
 import { ConfigFields, Preview, configOf, formOf } from "../config_form.js";
 import { Answer, Failure, useAsked, useChange } from "../loading.js";
-import { ChoiceField, Head, TextField } from "../parts.js";
+import { ChoiceField, Copy, Head, Secret, TextField } from "../parts.js";
 import { go, link } from "../router.js";
+import { readLabels } from "../labels.js";
 import { ask, askAll, may, path } from "../session.js";
 import { Minted } from "./minted.js";
 
@@ -52,6 +53,8 @@ function Form({ account, accounts, integration }) {
   const [minted, setMinted] = useState(null);
   const [name, setName] = useState("");
   const [labels, setLabels] = useState("");
+  const [count, setCount] = useState("1");
+  const [many, setMany] = useState(null);
   const [life, setLife] = useState("604800");
   const [form, setForm] = useState(formOf());
   let config = null;
@@ -66,9 +69,11 @@ function Form({ account, accounts, integration }) {
     if (name.trim()) body.name = name.trim();
     if (labels.trim()) body.labels = readLabels(labels);
     if (life) body.expires_at = new Date(Date.now() + Number(life) * 1000).toISOString();
-    setMinted(await ask("POST", path`/integrated-account/${account.id}/mcp`, { body }));
+    if (Number(count) > 1) await makeMany(account.id, { ...body, count: Number(count) }, setMany);
+    else setMinted(await ask("POST", path`/integrated-account/${account.id}/mcp`, { body }));
   });
   if (minted) return html`<${Minted} server=${minted} />`;
+  if (many && !change.busy && !change.error) return html`<${ManyMinted} servers=${many} />`;
   const submit = (event) => {
     event.preventDefault();
     if (config) change.run();
@@ -90,13 +95,14 @@ function Form({ account, accounts, integration }) {
         html`<${ChoiceField} label="Account" value=${account.id} onValue=${(id) => go(["create"], { account: id })}
           choices=${accounts.map((one) => [one.id, `${one.name} (${one.integration})`])} />`}
         <${TextField} label="Name (optional)" value=${name} onValue=${setName} maxlength="200" placeholder="support agent"
-          help="Without a name, the id of the server is its name." />
+          required=${Number(count) > 1} help=${Number(count) > 1 ? "Their names are this with -1, -2 and so on." : "Without a name, the id of the server is its name."} />
         <${ChoiceField} label="Works for" value=${life} onValue=${setLife} choices=${LIVES} />
         <${ConfigFields} form=${form} onForm=${setForm} integration=${integration} />
+        <${TextField} label="How many" type="number" min="1" max="1000" required value=${count} onValue=${setCount} />
         <${TextField} label="Labels (optional)" value=${labels} onValue=${setLabels} placeholder="team=support, env=test" />
         ${change.error && html`<${Failure} error=${change.error} />`}
         <button type="submit" class="primary wide" disabled=${!config || change.busy}>
-          ${change.busy ? "Making…" : "Make the MCP server"}
+          ${change.busy ? (many ? `${many.length} of ${count}…` : "Making…") : Number(count) > 1 ? `Make ${count} MCP servers` : "Make the MCP server"}
         </button>
       </form>
       <${Preview} accountId=${account.id} config=${config} problem=${problem} />
@@ -104,11 +110,30 @@ function Form({ account, accounts, integration }) {
   `;
 }
 
-/** Labels as a person writes them: `team=support, env=test`. */
-export function readLabels(text) {
-  const parts = text.split(",").map((part) => part.trim()).filter(Boolean);
-  return Object.fromEntries(parts.map((part) => {
-    const [key, ...value] = part.split("=");
-    return [key.trim(), value.join("=").trim()];
-  }));
+/** Make numbered servers, request after request. Those that a name has already are kept, so that a repeat continues. */
+async function makeMany(accountId, body, report) {
+  const made = [];
+  let number = 1;
+  do {
+    const answer = await ask("POST", path`/integrated-account/${accountId}/mcp/bulk-create`, {
+      body: { ...body, from_number: number },
+    });
+    made.push(...answer.result);
+    report([...made]);
+    number = answer.next_number;
+  } while (number !== null);
+}
+
+/** The URLs of many new servers, shown once. */
+function ManyMinted({ servers }) {
+  const fresh = servers.filter((one) => one.url);
+  const lines = fresh.map((one) => `${one.name}\t${one.url}\n`).join("");
+  return html`<${Head} title=${`${fresh.length} MCP servers are ready`} />
+    <section class="panel">
+      <p class="notice warn" role="status">Copy the URLs now: they are secrets and are not shown again.</p>
+      ${servers.length > fresh.length && html`<p>${servers.length - fresh.length} existed already and were kept; rotate one if its URL is lost.</p>`}
+      <p><${Copy} text=${lines} label="Copy all, one a line" /></p>
+      ${fresh.map((one) => html`<${Secret} key=${one.id} label=${one.name} text=${one.url} />`)}
+      <p class="row end"><a class="button" href=${link(["servers"])}>All MCP servers</a></p>
+    </section>`;
 }

@@ -3,10 +3,10 @@
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
 import { ConfigFields, Preview, ToolList, configOf, formOf } from "../config_form.js";
 import { Answer, Failure, useAsked, useChange } from "../loading.js";
+import { readLabels } from "../labels.js";
 import { Confirm, Head, Mark, Tabs, TextField, When } from "../parts.js";
 import { go, link } from "../router.js";
 import { ask, may, path } from "../session.js";
-import { readLabels } from "./create_server.js";
 import { LogTable } from "./log.js";
 import { Minted } from "./minted.js";
 import { Expiry, Labels } from "./servers.js";
@@ -112,12 +112,12 @@ function Change({ server, integration, preview, again }) {
 function End({ server, setRotated }) {
   const [grace, setGrace] = useState("0");
   const [revoking, setRevoking] = useState(false);
-  const where = path`/integrated-account/${server.integrated_account_id}/mcp/${server.id}`;
+  const { id, integrated_account_id: account } = server;
   const rotation = useChange(async () => {
-    setRotated(await ask("POST", `${where}/rotate`, { body: { grace_seconds: Number(grace) } }));
+    setRotated(await ask("POST", path`/integrated-account/${account}/mcp/${id}/rotate`, { body: { grace_seconds: Number(grace) } }));
   });
   const removal = useChange(async () => {
-    await ask("DELETE", where);
+    await ask("DELETE", path`/integrated-account/${account}/mcp/${id}`);
     go(["servers"]);
   });
   const submit = (event) => {

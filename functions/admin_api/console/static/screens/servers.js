@@ -4,6 +4,7 @@ import { html, useState } from "../vendor/htm-preact-3.1.1.js";
 import { Answer, useAsked, useChange } from "../loading.js";
 import { Confirm, Dialog, Head, Mark, Secret, TextField, When } from "../parts.js";
 import { go, link } from "../router.js";
+import { readLabels } from "../labels.js";
 import { ask, askAll, may, path } from "../session.js";
 
 const SOON_MS = 24 * 3600 * 1000;
@@ -110,6 +111,7 @@ const ACTIONS = {
   revoke: { label: "Revoke", words: "Their URLs stop working at once. This cannot be taken back." },
   extend: { label: "Extend", words: "An expiry that is later already stays as it is." },
   rotate: { label: "Rotate", words: "Each server gets a new URL, which is shown once." },
+  label: { label: "Label", words: "Labels are added; one that is there gets the new value." },
 };
 
 /** What can be done with the chosen servers. */
@@ -130,9 +132,10 @@ function Many({ servers, done }) {
 function ManyDialog({ action, servers, onClose, done }) {
   const [hours, setHours] = useState("24");
   const [grace, setGrace] = useState("0");
+  const [labels, setLabels] = useState("");
   const [progress, setProgress] = useState([]);
   const change = useChange(async () => {
-    const found = await changeMany(action, servers, { hours: Number(hours), grace: Number(grace) }, setProgress);
+    const found = await changeMany(action, servers, { hours: Number(hours), grace: Number(grace), labels }, setProgress);
     if (action !== "rotate" && found.every((one) => one.outcome !== "failed")) {
       onClose();
       done();
@@ -151,14 +154,16 @@ function ManyDialog({ action, servers, onClose, done }) {
     <ul class="names">${servers.map((one) => html`<li key=${one.id}>${one.name}</li>`)}</ul>
     ${action === "extend" && html`<${TextField} label="Hours from now" type="number" min="1" max="8784" required value=${hours} onValue=${setHours} />`}
     ${action === "rotate" && html`<${TextField} label="Seconds that the present URLs still work" type="number" min="0" max="604800" required value=${grace} onValue=${setGrace} />`}
+    ${action === "label" && html`<${TextField} label="Labels" placeholder="team=support, env=test" required value=${labels} onValue=${setLabels} />`}
   <//>`;
 }
 
 /** Change the servers, request after request, until the API says that it is done. */
-async function changeMany(action, servers, { hours, grace }, report) {
+async function changeMany(action, servers, { hours, grace, labels }, report) {
   const body = { action, servers: servers.map((one) => one.id) };
   if (action === "extend") body.expires_at = new Date(Date.now() + hours * 3600_000).toISOString();
   if (action === "rotate") body.grace_seconds = grace;
+  if (action === "label") body.set_labels = readLabels(labels);
   const outcomes = [];
   do {
     const answer = await ask("POST", "/integrated-account/-/mcp/bulk", { body });
