@@ -7,6 +7,7 @@ File format 3 (one JSON document in UTF-8; the line ends are part of the format)
 
     {"format":3,"integration":"mem0","label":"Mem0","base_url":"https://...","instructions":"...","auth":{...},
      "credentials":{...},"context":{...},"probe":{...},"rate_limits":{...},"pinnable":["user_id",...],
+     "website":"https://...","icon":"data:...","prompts":[{name, title, description, arguments, text, tools},...],
      "source_sha256":"<64 hex>","index":
      [[name, resource, method, access, tags, pin, core, tokens, bytes, bytes],...],"definitions":[
     {one MCP definition},                  exactly as a client receives it, one line for each entry of the index;
@@ -20,7 +21,7 @@ File format 3 (one JSON document in UTF-8; the line ends are part of the format)
     {term: [[number of a tool, worth],...],...}
     }
 
-The first line (here broken into five) is read at once, and it says how long each later line is. A definition or a call
+The first line (here broken into six) is read at once, and it says how long each later line is. A definition or a call
 is decoded when it is asked for, and a listing copies the definitions' bytes. With the number of tools, only the first
 line grows.
 """
@@ -428,6 +429,29 @@ class Probe:
     context: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class PromptArgument:
+    """An argument of a prompt. Without a `default` it must be given; `values` are those a host may offer."""
+
+    name: str
+    description: str
+    default: str | None = None
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A workflow that a person starts by name. `text` has `{argument}` where a value belongs; `tools` are those that it
+    names."""
+
+    name: str
+    title: str
+    description: str
+    arguments: tuple[PromptArgument, ...]
+    text: str
+    tools: tuple[str, ...]
+
+
 DISCOVERY_NAMES = ("search_tools", "get_tool_schema", "call_tool")
 """Names of the three tools that a server with the profile `discovery` lists; no record may give them to another."""
 
@@ -436,6 +460,7 @@ DISCOVERY_NAMES = ("search_tools", "get_tool_schema", "call_tool")
 class Catalog:
     """All tools of one integration, by name, in the order they are listed.
 
+    `website`, `icon`  of the upstream, for people: an https URL, and a picture as a data: URL; "" where there is none.
     `search_index`  JSON of the index that the profile `discovery` searches (see tool_catalog/search_index.py).
     """
 
@@ -452,6 +477,9 @@ class Catalog:
     source_sha256: str
     tools: Mapping[str, Tool]
     search_index: bytes = field(default=b"{}", repr=False)
+    prompts: Mapping[str, Prompt] = field(default_factory=dict)
+    website: str = ""
+    icon: str = ""
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -523,6 +551,9 @@ def read(content: bytes, source: str) -> Catalog:
         pinnable=tuple(head["pinnable"]),
         source_sha256=head["source_sha256"],
         tools=_tools(content, head["index"]),
+        prompts={entry["name"]: _prompt(entry) for entry in head["prompts"]},
+        website=head["website"],
+        icon=head["icon"],
         search_index=content[content.rfind(BEFORE_SEARCH) + len(BEFORE_SEARCH) : -len(AFTER_SEARCH)],
     )
 
@@ -593,6 +624,13 @@ def _pin(entry: Mapping[str, Json]) -> Pin:
         if key in values:
             values[key] = tuple(values[key])
     return PIN_KINDS[entry["kind"]](**values)
+
+
+def _prompt(entry: Mapping[str, Json]) -> Prompt:
+    arguments = tuple(
+        PromptArgument(**{**argument, "values": tuple(argument.get("values", ()))}) for argument in entry["arguments"]
+    )
+    return Prompt(**{**entry, "arguments": arguments, "tools": tuple(entry["tools"])})
 
 
 def _auth(entry: Mapping[str, Json]) -> Auth:

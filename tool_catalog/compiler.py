@@ -6,6 +6,7 @@ names file and line. A tool that has a problem is not built, and a catalogue wit
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ import pydantic
 from mcp_types.methods import serialize_server_result
 
 from functions.gateway import json_text, model_tokens
-from tool_catalog import answers, catalog, naming, pins, search_index
+from tool_catalog import answers, catalog, naming, pins, prompts, search_index
 from tool_catalog.answers import result_rules
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
@@ -37,6 +38,12 @@ INSTRUCTIONS_LENGTH = (40, 2000)
 
 TITLE_LENGTH = (3, 60)
 """Characters of a title, which hosts show to people in lists and confirmations."""
+
+ICON_CHARS = 1_000
+"""Characters of an icon: it travels with each handshake."""
+
+_ACTIVE = re.compile(r"<(script|style|a|image|use|foreignObject)\b|\bon[a-z]+=|href|url\(", re.IGNORECASE)
+"""What an icon must not hold: hosts are warned of pictures that act."""
 
 _TEMPLATE_FIELD = re.compile(r"\{([a-z0-9_]+)\}")
 
@@ -129,6 +136,9 @@ class _Compilation:
             "probe": self._probe(),
             "rate_limits": record.rate_limits.model_dump(exclude_none=True),
             "pinnable": record.pinnable,
+            "website": self._website(),
+            "icon": self._icon(),
+            "prompts": prompts.compile_prompts(record.prompts, self.named, self.root.at("prompts"), self.gate),
             "source_sha256": self.records.sha256,
             "tools": tools,
         }
@@ -197,6 +207,23 @@ class _Compilation:
             self.gate.report(self.root.at("credentials", name), 'is used nowhere under "auth"')
         if fields and not any(field.secret for field in credentials.values()):
             self.gate.report(self.root.at("credentials"), "no field is marked secret: true")
+
+    def _website(self) -> str:
+        website = self.records.integration.website or ""
+        if website and not (website.startswith("https://") and website.isprintable() and " " not in website):
+            self.gate.report(self.root.at("website"), f'"{website}" must be an https:// URL')
+        return website
+
+    def _icon(self) -> str:
+        """The icon as a data: URL, so that a host fetches it from nowhere."""
+        icon = (self.records.integration.icon or "").strip()
+        if not icon:
+            return ""
+        if not icon.startswith("<svg ") or not icon.endswith("</svg>") or len(icon) > ICON_CHARS:
+            self.gate.report(self.root.at("icon"), f"must be one <svg> element of at most {ICON_CHARS} characters")
+        if _ACTIVE.search(icon):
+            self.gate.report(self.root.at("icon"), "holds a script, a link or a style; draw shapes only")
+        return f"data:image/svg+xml;base64,{base64.b64encode(icon.encode()).decode()}"
 
     def _probe(self) -> Schema | None:
         probe = self.records.integration.probe

@@ -94,6 +94,23 @@ class CheckRecord(Strict):
     message: str
 
 
+class PromptArgumentRecord(Strict):
+    """One argument of a prompt. With a `default` it need not be given; `values` are those a host may offer."""
+
+    description: str
+    default: str | None = None
+    values: list[str] = []
+
+
+class PromptRecord(Strict):
+    """A workflow that a person starts by name. `text` names tools in backticks and arguments in braces."""
+
+    title: str
+    description: str
+    arguments: dict[Slug, PromptArgumentRecord] = {}
+    text: str
+
+
 class TokenBudgetRecord(Strict):
     """Most tokens that one tool, the core tools and all tools may cost a model: names, descriptions, input schemas."""
 
@@ -117,6 +134,9 @@ class IntegrationRecord(Strict):
     token_budget: TokenBudgetRecord | None = None
     order: list[str] = []
     instructions: str
+    website: str | None = None
+    icon: str | None = None
+    prompts: dict[Slug, PromptRecord] = {}
     schemas: dict[str, Schema] = {}
     checks: dict[str, CheckRecord] = {}
 

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
+from typing import Any
 
-from functions.gateway import audit, prepared, selection
+from functions.gateway import audit, prepared, prompts, selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.call_limits import CallLimits, CallRate, Marks
 from functions.gateway.credentials import SealError, token_key
@@ -22,7 +23,7 @@ from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import protocol
 from functions.mcp_endpoint.protocol import Call, RpcError
 from tool_catalog import catalog as catalogs
-from tool_catalog.catalog import DISCOVERY_NAMES, Catalog
+from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Prompt
 
 LISTING_TTL_MS = 60_000
 """How long a client may keep a listing, in ms. A changed selection holds for calls at once."""
@@ -108,13 +109,11 @@ class Methods:
         catalog = self._catalog(visit.grant)
         match call.method:
             case "initialize":
-                return MethodResult(
-                    protocol.initialize(call, title=visit.grant.name, instructions=instructions(visit.grant, catalog))
-                )
+                return MethodResult(protocol.initialize(call, **self._introduction(visit, catalog)))
             case "server/discover":
                 return MethodResult(
                     {
-                        **protocol.discover(instructions=instructions(visit.grant, catalog)),
+                        **protocol.discover(**self._introduction(visit, catalog)),
                         **protocol.cacheable(ttl_ms(visit.grant, visit.now)),
                     }
                 )
@@ -124,7 +123,62 @@ class Methods:
                 return self._list_tools(call, visit, catalog)
             case "tools/call":
                 return await self.call_tool(call, visit, catalog)
+            case "prompts/list":
+                return MethodResult(self.list_prompts(call, visit, catalog))
+            case "prompts/get":
+                return MethodResult(self.get_prompt(call, visit, catalog))
+            case "completion/complete":
+                return MethodResult(self.complete(call, visit, catalog))
         raise AssertionError("protocol.read lets no other method through")
+
+    def _introduction(self, visit: Visit, catalog: Catalog) -> dict[str, Any]:
+        """What the handshake and its modern counterpart say about a server."""
+        about: dict[str, Json] = {"websiteUrl": catalog.website} if catalog.website else {}
+        if catalog.icon:
+            about["icons"] = [{"src": catalog.icon, "mimeType": "image/svg+xml", "sizes": ["any"]}]
+        return {
+            "title": visit.grant.name,
+            "instructions": instructions(visit.grant, catalog),
+            "prompts": bool(catalog.prompts and self.prompts(visit, catalog)),
+            "about": about,
+        }
+
+    def prompts(self, visit: Visit, catalog: Catalog) -> list[Prompt]:
+        """The prompts of this server: those of which it shows every tool."""
+        config = visit.grant.config
+        return prompts.offered(catalog, (tool.name for tool in selection.visible(catalog, config)))
+
+    def list_prompts(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
+        """Every prompt of this server, on one page."""
+        if call.params.get("cursor") is not None:
+            raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
+        config = visit.grant.config
+        members: dict[str, Json] = {
+            "prompts": [prompts.definition(prompt, config) for prompt in self.prompts(visit, catalog)]
+        }
+        return members | protocol.cacheable(ttl_ms(visit.grant, visit.now)) if call.modern else members
+
+    def get_prompt(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
+        """The messages of one prompt. Raises RpcError."""
+        try:
+            prompt = prompts.find(self.prompts(visit, catalog), call.params["name"])
+            written = prompts.text(prompt, visit.grant.config, call.params.get("arguments") or {})
+        except prompts.WrongPrompt as wrong:
+            raise RpcError(INVALID_PARAMS, f"Invalid params: {wrong}") from None
+        message = {"role": "user", "content": {"type": "text", "text": written}}
+        return {"description": prompt.description, "messages": [message]}
+
+    def complete(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
+        """Values of an argument of a prompt. Raises RpcError."""
+        reference, argument = call.params["ref"], call.params["argument"]
+        if reference["type"] != "ref/prompt":
+            raise RpcError(INVALID_PARAMS, "Invalid params: only arguments of prompts are completed; ref is ref/prompt")
+        try:
+            prompt = prompts.find(self.prompts(visit, catalog), reference["name"])
+            values = prompts.completion(prompt, visit.grant.config, argument["name"], argument["value"])
+        except prompts.WrongPrompt as wrong:
+            raise RpcError(INVALID_PARAMS, f"Invalid params: {wrong}") from None
+        return {"completion": {"values": values, "total": len(values), "hasMore": False}}
 
     def _list_tools(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
         page = self._listings.page(visit.grant, catalog, digest(visit.token), call.params.get("cursor"))

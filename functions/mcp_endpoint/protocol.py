@@ -34,9 +34,13 @@ LEGACY_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 """Revisions with the handshake, oldest first. 2024-11-05 had another transport, but hosts still ask for it on this one,
 and what we answer is valid under it."""
 
-LEGACY_METHODS = ("initialize", "ping", "tools/list", "tools/call")
-MODERN_METHODS = ("server/discover", "tools/list", "tools/call")
+LISTED_METHODS = ("tools/list", "tools/call", "prompts/list", "prompts/get", "completion/complete")
+LEGACY_METHODS = ("initialize", "ping", *LISTED_METHODS)
+MODERN_METHODS = ("server/discover", *LISTED_METHODS)
 """What is served in each era; `Methods.answer` has a case for each."""
+
+WITH_ICONS = "2025-11-25"
+"""The first revision in which a server has icons and a website."""
 
 UNSTATED_VERSION = "2025-03-26"
 """What a request without a version header speaks (2026-07-28, transports, "Protocol Version Header")."""
@@ -197,24 +201,38 @@ def status(call: Call, code: int) -> int:
     return MODERN_STATUS.get(code, 200) if call.modern else 200
 
 
-def initialize(call: Call, *, title: str, instructions: str) -> dict[str, Json]:
-    """Result of the legacy handshake: the version asked for where we know it, else our newest legacy one."""
+def initialize(
+    call: Call, *, title: str, instructions: str, prompts: bool = False, about: Mapping[str, Json] | None = None
+) -> dict[str, Json]:
+    """Result of the legacy handshake: the version asked for where we know it, else our newest legacy one.
+
+    `prompts`  the server has some. `about`  the website and the icons of what is behind it.
+    """
     asked = call.params["protocolVersion"]
+    version = asked if asked in LEGACY_VERSIONS else LEGACY_VERSIONS[-1]
     return {
-        "protocolVersion": asked if asked in LEGACY_VERSIONS else LEGACY_VERSIONS[-1],
-        "capabilities": {"tools": {}},
-        "serverInfo": server_info(title),
+        "protocolVersion": version,
+        "capabilities": capabilities(prompts),
+        "serverInfo": {**server_info(title), **((about or {}) if version >= WITH_ICONS else {})},
         "instructions": instructions,
     }
 
 
-def discover(*, instructions: str) -> dict[str, Json]:
+def discover(
+    *, title: str, instructions: str, prompts: bool = False, about: Mapping[str, Json] | None = None
+) -> dict[str, Json]:
     """Result of `server/discover`, the modern counterpart of the handshake."""
     return {
         "supportedVersions": list(MODERN_VERSIONS),
-        "capabilities": {"tools": {}},
+        "capabilities": capabilities(prompts),
         "instructions": instructions,
+        "_meta": {SERVER_KEY: {**server_info(title), **(about or {})}},
     }
+
+
+def capabilities(prompts: bool) -> dict[str, Json]:
+    """What this server can do."""
+    return {"tools": {}, **({"prompts": {}, "completions": {}} if prompts else {})}
 
 
 def cacheable(ttl_ms: int) -> dict[str, Json]:
@@ -359,7 +377,7 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
             return 'Invalid params: "capabilities" must be an object'
         if not _is_implementation(params.get("clientInfo")):
             return 'Invalid params: "clientInfo" must be an object with the strings "name" and "version"'
-    elif method == "tools/list":
+    elif method in ("tools/list", "prompts/list"):
         if not isinstance(params.get("cursor"), str | None):
             return 'Invalid params: "cursor" must be a string'
     elif method == "tools/call":
@@ -367,7 +385,24 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
             return 'Invalid params: "name" must be a string'
         if not isinstance(params.get("arguments"), dict | None):
             return 'Invalid params: "arguments" must be an object'
+    elif method == "prompts/get":
+        if not isinstance(params.get("name"), str):
+            return 'Invalid params: "name" must be a string'
+        if not _is_texts(params.get("arguments") or {}):
+            return 'Invalid params: "arguments" must be an object of strings'
+    elif method == "completion/complete":
+        reference, argument = params.get("ref"), params.get("argument")
+        if not (isinstance(reference, dict) and isinstance(reference.get("type"), str)):
+            return 'Invalid params: "ref" must be an object with the string "type"'
+        if reference["type"] == "ref/prompt" and not isinstance(reference.get("name"), str):
+            return 'Invalid params: "ref" must have the string "name"'
+        if not isinstance(argument, dict) or not all(isinstance(argument.get(key), str) for key in ("name", "value")):
+            return 'Invalid params: "argument" must be an object with the strings "name" and "value"'
     return ""
+
+
+def _is_texts(value: Json) -> bool:
+    return isinstance(value, dict) and all(isinstance(entry, str) for entry in value.values())
 
 
 def _is_implementation(value: Json) -> bool:

@@ -23,7 +23,10 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 
 from functions.gateway.errors import INVALID_PARAMS
+from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.prompts import WrongPrompt, completion, definition, find, offered
+from functions.gateway.prompts import text as prompt_text
 from functions.mcp_endpoint.methods import MethodResult, Methods, Visit
 from functions.mcp_endpoint.protocol import LEGACY_VERSIONS, Call, RpcError
 from tests.conformance import fixture
@@ -183,7 +186,38 @@ async def _sdk(catalog: Catalog) -> Any:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name}")
         return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=params.name)])
 
-    server: Any = Server("oracle", on_list_tools=list_tools, on_call_tool=call_tool)
+    prompts = offered(catalog, catalog.tools)
+
+    async def list_prompts(context: Any, params: Any) -> mcp_types.ListPromptsResult:
+        listed = [mcp_types.Prompt.model_validate(definition(prompt, ServerConfig())) for prompt in prompts]
+        return mcp_types.ListPromptsResult(prompts=listed)
+
+    async def get_prompt(context: Any, params: mcp_types.GetPromptRequestParams) -> mcp_types.GetPromptResult:
+        try:
+            written = prompt_text(find(prompts, params.name), ServerConfig(), params.arguments or {})
+        except WrongPrompt as wrong:
+            raise MCPError(code=INVALID_PARAMS, message=str(wrong)) from None
+        content = mcp_types.TextContent(type="text", text=written)
+        return mcp_types.GetPromptResult(messages=[mcp_types.PromptMessage(role="user", content=content)])
+
+    async def complete(context: Any, params: mcp_types.CompleteRequestParams) -> mcp_types.CompleteResult:
+        if not isinstance(params.ref, mcp_types.PromptReference):
+            raise MCPError(code=INVALID_PARAMS, message="only prompts are completed")
+        try:
+            prompt = find(prompts, params.ref.name)
+            values = completion(prompt, ServerConfig(), params.argument.name, params.argument.value)
+        except WrongPrompt as wrong:
+            raise MCPError(code=INVALID_PARAMS, message=str(wrong)) from None
+        return mcp_types.CompleteResult(completion=mcp_types.Completion(values=values))
+
+    server: Any = Server(
+        "oracle",
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
+        on_completion=complete,
+    )
     server.get_tool_input_schema = lambda name: (
         catalog.tools[name].definition["inputSchema"] if name in catalog.tools else None
     )
@@ -202,7 +236,23 @@ def _valid(rng: Random) -> Request:
     if arguments is not None:
         call["arguments"] = arguments
     listing = rng.choice([None, {}, {"cursor": "zzz"}])
-    other = rng.choice(["prompts/list", "resources/list", "resources/read", "prompts/get", "completion/complete"])
+    other = rng.choice(["resources/list", "resources/read", "resources/templates/list"])
+    prompt, argument = rng.choice(["remember_this", "no_such_prompt", "nö"]), rng.choice(["user_id", "user"])
+    prompting = rng.choice(
+        [
+            ("prompts/list", listing),
+            ("prompts/get", {"name": prompt, "arguments": {argument: "usr_1"}}),
+            ("prompts/get", {"name": prompt}),
+            (
+                "completion/complete",
+                {"ref": {"type": "ref/prompt", "name": prompt}, "argument": {"name": argument, "value": "u"}},
+            ),
+            (
+                "completion/complete",
+                {"ref": {"type": "ref/resource", "uri": "a:b"}, "argument": {"name": argument, "value": "u"}},
+            ),
+        ]
+    )
     removed = rng.choice(
         ["ping", "initialize", "logging/setLevel", "tasks/list", "TOOLS/LIST", "", "subscriptions/listen"]
     )
@@ -210,12 +260,12 @@ def _valid(rng: Random) -> Request:
     if rng.random() < 0.45:
         method, params = rng.choice(
             [("initialize", handshake), ("ping", None), ("tools/list", listing), ("tools/call", call), (other, None),
-             ("server/discover", None), ("nope", {})]
+             prompting, ("server/discover", None), ("nope", {})]
         )  # fmt: skip
         return legacy(method, params, id=id, version=rng.choice([None, *LEGACY_VERSIONS]))
     method, params = rng.choice(
         [("server/discover", None), ("tools/list", listing), ("tools/call", call), ("tools/call", call), (other, None),
-         (removed, None)]
+         prompting, (removed, None)]
     )  # fmt: skip
     request = modern(method, params, id=id)
     if isinstance(params, dict) and params.get("name") == "nö":
@@ -268,6 +318,8 @@ def _with_wrong_params(request: Request, rng: Random) -> Request:
         return request
     params = message["params"]
     names = ["name", "arguments", "cursor", "_meta", "protocolVersion", "clientInfo", "capabilities", "requestState"]
+    if message.get("method") == "completion/complete":
+        names = ["ref", "argument", "_meta"]
     name = rng.choice(names)
     if rng.random() < 0.3:
         params.pop(name, None)

@@ -114,10 +114,12 @@ def test_a_method_that_is_not_served_is_404_to_a_modern_client(method: str) -> N
     refusal = _read(modern(method))
     assert isinstance(refusal, Refusal)
     assert (refusal.status, refusal.code, refusal.id) == (404, -32601, 1)
-    assert refusal.message.endswith("this server has server/discover, tools/list, tools/call")
+    assert refusal.message.endswith(
+        "this server has server/discover, tools/list, tools/call, prompts/list, prompts/get, completion/complete"
+    )
 
 
-@pytest.mark.parametrize("method", ["server/discover", "prompts/list", "nope"])
+@pytest.mark.parametrize("method", ["server/discover", "resources/list", "nope"])
 def test_a_method_that_is_not_served_is_200_to_a_legacy_client(method: str) -> None:
     """2025-11-25: a JSON-RPC error is an answer like any other."""
     refusal = _read(legacy(method))
