@@ -110,11 +110,15 @@ def pagination(record: MethodRecord, place: Place, gate: Gate) -> Schema | None:
         gate.report(where, 'missing key "next": JMESPath to the next cursor in the upstream answer')
     if paging.next is not None:
         gate.jmespath(where.at("next"), paging.next)
+    if paging.carry and (paging.next is None or paging.style == "cursor"):
+        gate.report(
+            where.at("carry"), 'takes parameters from the link that "next" finds, for the styles page and offset'
+        )
     if paging.max_size is not None and paging.max_size < paging.default_size:
         gate.report(where.at("max_size"), f"is under default_size ({paging.default_size})")
     for location in LOCATIONS:
         for name in (getattr(record, f"{location}_schema") or {}).get("properties", {}):
-            if name in (position, paging.size):
+            if name in (position, paging.size, *paging.carry):
                 gate.report(
                     place.at(f"{location}_schema", "properties", name), "paging is ours: limit and next_cursor do it"
                 )
@@ -126,4 +130,5 @@ def pagination(record: MethodRecord, place: Place, gate: Gate) -> Schema | None:
         "max_size": paging.max_size or paging.default_size,
         "next": paging.next,
         "collect": paging.collect,
+        **({"carry": paging.carry} if paging.carry else {}),
     }

@@ -152,6 +152,8 @@ class Pagination:
     `next`      JMESPath over the upstream answer: for cursor, the next cursor; for page and offset, anything truthy
                 while there are more pages (a URL, a boolean). None: a full page means there may be more.
     `collect`   pages fetched in one call before answering (1 = one page, the cursor goes to the caller).
+    `carry`     query parameters that the next request takes from the link that `next` finds, where the link has them,
+                e.g. the place of the last item, by which no item is skipped or repeated while others come and go.
     """
 
     style: Literal["page", "offset", "cursor"]
@@ -161,6 +163,7 @@ class Pagination:
     max_size: int
     next: str | None = None
     collect: int = 1
+    carry: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -640,5 +643,10 @@ def _auth(entry: Mapping[str, Json]) -> Auth:
 def _pagination(entry: Mapping[str, Json]) -> Pagination:
     size = entry.get("size")
     return Pagination(
-        **{**entry, "position": Parameter(**entry["position"]), "size": Parameter(**size) if size else None}
+        **{
+            **entry,
+            "position": Parameter(**entry["position"]),
+            "size": Parameter(**size) if size else None,
+            "carry": tuple(entry.get("carry", ())),
+        }
     )

@@ -154,6 +154,7 @@ class PaginationRecord(Strict):
     max_size: Annotated[int, pydantic.Field(ge=1)] | None = None
     next: str | None = None
     collect: Annotated[int, pydantic.Field(ge=1)] = 1
+    carry: list[str] = []
 
 
 class HintRecord(Strict):

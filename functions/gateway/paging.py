@@ -1,8 +1,9 @@
 """One way to page for every upstream: `limit` in, `next_cursor` out.
 
 A cursor is `size.skip.position`: records per page, how many records of that page were given out already, and the page
-number, offset or upstream cursor. So a page that had to be cut is continued exactly where it was cut, and a caller that
-changes `limit` half way neither skips nor repeats a record: the cursor's own size holds.
+number, offset or upstream cursor. Parameters that the upstream's own link carries stand behind a number: `2?after=17`.
+So a page that had to be cut is continued exactly where it was cut, and a caller that changes `limit` half way neither
+skips nor repeats a record: the cursor's own size holds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from functions.gateway.json_text import Json, well_formed
 from functions.gateway.value_classes import dataclass
@@ -33,15 +34,17 @@ class Position:
 
     `at`    the page number or offset as digits, or the upstream's cursor ("" = the first page).
     `size`  records per page. `skip`: records of this page that were given out already.
+    `carried`  query parameters from the upstream's link to this page.
     """
 
     at: str
     size: int
     skip: int = 0
+    carried: tuple[tuple[str, str], ...] = ()
 
     def cursor(self) -> str:
         """As `next_cursor`."""
-        return f"{self.size}.{self.skip}.{self.at}"
+        return f"{self.size}.{self.skip}.{self.at}" + (f"?{urlencode(self.carried)}" if self.carried else "")
 
 
 def start(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
@@ -58,16 +61,23 @@ def start(tool: Tool, arguments: Mapping[str, Json]) -> Position | None:
         raise BadCursor
     size, skip, at = int(match[1]), int(match[2]), match[3]
     numbered = pagination.style != "cursor"
+    carried: tuple[tuple[str, str], ...] = ()
+    if numbered and pagination.carry:
+        at, _, query = at.partition("?")
+        carried = tuple(parse_qsl(query))
+        if not {name for name, _ in carried} <= set(pagination.carry):
+            raise BadCursor
     if not 1 <= size <= pagination.max_size or (numbered and not (at.isascii() and at.isdigit() and len(at) < 10)):
         raise BadCursor
-    return Position(at, size, skip)
+    return Position(at, size, skip, carried)
 
 
 def following(pagination: Pagination, position: Position, more: Json, count: int) -> Position | None:
     """The position after a page that held `count` records; `more` is what `pagination.next` found in the answer, and is
     ignored where the catalogue has no such expression. None at the end. Raises BadCursor for an upstream cursor that
     cannot be handed on."""
-    linked = _linked(pagination, more)
+    link = _query(more)
+    linked = next((value for name, value in link if name == pagination.position.name), None)
     if pagination.style == "cursor":
         if not more:
             return None
@@ -77,26 +87,26 @@ def following(pagination: Pagination, position: Position, more: Json, count: int
         return replace(position, at=str(more), skip=0)
     if not more if pagination.next is not None else count < position.size:
         return None
+    carried = tuple((name, value) for name, value in link if name in pagination.carry and well_formed(value) == value)
     if linked is not None and linked.isascii() and linked.isdigit() and int(position.at) < int(linked) < 10**9:
-        return replace(position, at=str(int(linked)), skip=0)
+        return replace(position, at=str(int(linked)), skip=0, carried=carried)
     step = 1 if pagination.style == "page" else position.size
-    return replace(position, at=str(int(position.at) + step), skip=0)
+    return replace(position, at=str(int(position.at) + step), skip=0, carried=carried)
 
 
-def _linked(pagination: Pagination, more: Json) -> str | None:
-    """The position in the query of a link to the next page; None for anything else. Where an upstream holds smaller
-    pages than it was asked for, only its own link says where the next one begins."""
+def _query(more: Json) -> list[tuple[str, str]]:
+    """The parameters in the query of a link to the next page; none for anything else. Where an upstream holds smaller
+    pages than it was asked for, only its own link says where the next one begins. Nothing else of the link is used."""
     if (
         not isinstance(more, str)
         or not more.startswith(("http://", "https://", "/", "?"))
         or len(more) > POSITION_CHARS
     ):
-        return None
+        return []
     try:
-        query = parse_qs(urlsplit(more).query)
+        return parse_qsl(urlsplit(more).query)
     except ValueError:
-        return None
-    return query.get(pagination.position.name, [None])[0]
+        return []
 
 
 _FIRST = {"page": "1", "offset": "0", "cursor": ""}

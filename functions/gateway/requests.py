@@ -182,7 +182,7 @@ def _paging(pagination: Pagination, position: Position) -> list[tuple[Parameter,
         values.append((pagination.position, int(position.at)))
     if pagination.size is not None:
         values.append((pagination.size, position.size))
-    return values
+    return values + [(Parameter("query", name), value) for name, value in position.carried]
 
 
 def _path_problem(parameter: Parameter, value: Json) -> str:

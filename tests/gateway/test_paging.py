@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
-from functions.gateway import paging
+from functions.gateway import paging, requests
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from tests.gateway.calling import tool
@@ -89,3 +91,34 @@ def test_the_place_of_the_next_page_is_taken_from_the_upstreams_own_link(style: 
     paged = replace(paged, position=Parameter("query", "at"))
     first = Position("", 20) if style == "cursor" else Position("1", 20)
     assert paging.following(paged, first, link, 20) == Position(at, 20)
+
+
+CARRYING = Pagination("page", Parameter("query", "p"), None, 20, 100, next="next", carry=("after", "at"))
+
+
+@pytest.mark.parametrize(
+    ("link", "carried"),
+    [
+        ("https://x/l?p=2&after=17.3&at=a%20b%26c&other=1#after=9", (("after", "17.3"), ("at", "a b&c"))),
+        ("/l?after=%C3%A9.%3F", (("after", "é.?"),)),
+        ("https://x/l?p=2", ()),
+        ("https://after=1/", ()),
+        (True, ()),
+        ("https://x/?after=" + "1" * 2_000, ()),
+    ],
+)
+def test_parameters_of_the_upstreams_link_are_carried_to_the_next_page(link: Json, carried: Any) -> None:
+    following = paging.following(CARRYING, Position("1", 20, 3), link, 20)
+    assert following == Position("2", 20, 0, carried)
+    read = paging.start(tool(pagination=CARRYING), {"next_cursor": following.cursor()})
+    assert read == following
+    request = requests.build(tool(pagination=CARRYING), {}, "https://x", {}, following)
+    assert dict(parse_qsl(request.query)) == {"p": "2", **dict(carried)}
+
+
+@pytest.mark.parametrize("cursor", ["20.0.2?other=1", "20.0.?after=1", "20.0.2?after=1&p=9", "20.0.x?after=1"])
+def test_a_cursor_carries_nothing_else(cursor: str) -> None:
+    with pytest.raises(paging.BadCursor):
+        paging.start(tool(pagination=CARRYING), {"next_cursor": cursor})
+    with pytest.raises(paging.BadCursor):
+        started(next_cursor="20.0.2?after=1")

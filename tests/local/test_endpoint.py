@@ -80,6 +80,26 @@ def test_remembered_facts_are_found_at_once_and_a_known_one_is_named(tmp_path: P
     assert [memory["memory"] for memory in found["results"]] == [facts[1]]
 
 
+def test_no_memory_is_skipped_or_repeated_while_others_come_and_go(tmp_path: Path) -> None:
+    facts = [f"Fact number {number}." for number in range(23)]
+    with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
+        call(ready.mcp_url, "mem_0_memories_remember", {"facts": facts, "user_id": "usr_1"})
+        seen: list[str] = []
+        cursor: dict[str, Any] = {}
+        while True:
+            asked = {"filters": {"user_id": "usr_1"}, "limit": 5, **cursor}
+            page = call(ready.mcp_url, "list_all_mem_0_memories", asked)
+            seen += [memory["memory"] for memory in page["result"]]
+            if page["next_cursor"] is None:
+                break
+            cursor = {"next_cursor": page["next_cursor"]}
+            for memory in page["result"][:2]:
+                call(ready.mcp_url, "delete_a_mem_0_memory_by_id", {"id": memory["id"]})
+            more = {"facts": [f"Came after {len(seen)}.", f"And after {len(seen)}."], "user_id": "usr_1"}
+            call(ready.mcp_url, "mem_0_memories_remember", more)
+    assert sorted(seen) == sorted(facts)
+
+
 def test_a_start_on_another_port_keeps_the_server_and_moves_the_url(tmp_path: Path) -> None:
     settings = Settings(state_dir=str(tmp_path))
     with local.start(settings, {}) as first:
