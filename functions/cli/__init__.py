@@ -2,7 +2,7 @@
 
 Rule of the room: a client of the HTTP contracts, through httpx and the official MCP client. It may also import
 `gateway.settings`, `gateway.grants` (how a time is read and written), `gateway.json_text` and `gateway.wording`. The
-command that needs them may import `local` (serve, demo) and the memory engine's `jsonl`, `database` and `settings`
+command that needs them may import `local` (run, serve, demo) and the memory engine's `jsonl`, `database` and `settings`
 (export, import, serve), and `work.secrets`, which removes secrets from what agents say (capture). Nothing imports this
 room. `commands/` holds one file per command; the other files are what commands share.
 

@@ -15,8 +15,10 @@ from functions.cli.commands import (
     install,
     log,
     memory,
+    run,
     serve,
     server,
+    service,
     snippet,
     tools,
     whoami,
@@ -26,6 +28,7 @@ from functions.cli.management_api import version
 DESCRIPTION = """\
 Mint, list and revoke MCP URLs for AI agents. The same commands work on a laptop and on a deployed endpoint.
 
+  postern run                                         a memory for your agents on this machine
   postern serve                                       run the whole endpoint on this machine
   postern server create --methods read --expires-in 15m
   postern snippet --client cursor
@@ -67,6 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="TOKEN",
         help="an API token that admits to the operation (default: POSTERN_API_TOKEN, which `ps` does not show)",
     )
+    run.add(commands, shaped)
     serve.add(commands, shaped)
     account.add(commands, remote)
     server.add(commands, remote)
@@ -76,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     log.add(commands, remote)
     memory.add(commands, shaped, remote)
     snippet.add(commands, shaped)
+    service.add(commands, shaped)
     install.add(commands, shaped)
     capture.add(commands, remote)
     demo.add(commands, remote)

@@ -16,7 +16,7 @@ uses the account and the servers over HTTP, like any client. Only the command li
 """
 
 from functions.local.endpoint import PORT, Ready, run, start
-from functions.local.errors import LocalError
+from functions.local.errors import LocalError, Occupied
 from functions.local.web_server import HOST
 
-__all__ = ["HOST", "PORT", "LocalError", "Ready", "run", "start"]
+__all__ = ["HOST", "PORT", "LocalError", "Occupied", "Ready", "run", "start"]

@@ -72,6 +72,7 @@ class Ready:
 
     `connected_to`  names the upstream: the embedded memory and its file, or a Mem0 URL.
     `console_url`   signs one person in to the web console, once.
+    `user_id`       the id that the server of `mcp_url` is pinned to, "" where it is not pinned.
     """
 
     base_url: str
@@ -83,6 +84,7 @@ class Ready:
     console_url: str = field(repr=False, compare=False)
     memory_url: str
     memory_api_key: str = field(repr=False)
+    user_id: str = ""
 
 
 def run(
@@ -91,12 +93,14 @@ def run(
     port: int,
     on_ready: Callable[[Ready], None],
     tell: Callable[[str], None],
+    *,
+    personal: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM. `tell` takes a line about each catalogue that changes. Raises LocalError."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with start(settings, environment, port, tell=tell) as ready:
+    with start(settings, environment, port, tell=tell, personal=personal) as ready:
         on_ready(ready)
         stop.wait()
 
@@ -110,19 +114,23 @@ def start(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     audit_stream: TextIO | None = None,
     tell: Callable[[str], None] = logger.info,
+    personal: bool = False,
 ) -> Iterator[Ready]:
     """Serve on a background thread while the context is open. Port 0 takes any free port.
 
     `environment` may hold MEM0_API_KEY and MEM0_BASE_URL (the account is then the real Mem0) and POSTERN_MEMORY_*.
     `tell` takes a line about each of your own catalogues that changes.
     `audit_stream` receives one line per tool call; None writes the lines to `calls.jsonl` in the state folder.
+    `personal` pins the server to this laptop's user, as `postern run` does.
     Raises LocalError.
     """
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     with contextlib.ExitStack() as stack:
         try:
-            ready = _start(stack, settings, environment, port, clock=clock, audit_stream=audit_stream, tell=tell)
+            ready = _start(
+                stack, settings, environment, port, clock=clock, audit_stream=audit_stream, tell=tell, personal=personal
+            )
         except (StoreError, DatabaseUnavailable, FolderError) as error:
             raise LocalError(str(error)) from error
         except OSError as error:
@@ -142,6 +150,7 @@ def _start(
     clock: Callable[[], datetime],
     audit_stream: TextIO | None,
     tell: Callable[[str], None],
+    personal: bool,
 ) -> Ready:
     """Build and serve everything; `stack` closes it again."""
     catalogs = LiveCatalogs(folders.own(settings.catalogs))
@@ -184,6 +193,8 @@ def _start(
     ) as management:
         upstream = first_server.upstream(environment, base_url, engine_settings)
         server = first_server.connect(management, state, upstream)
+        if personal:
+            server = first_server.personal(management, state, server["account_id"])
         console_url = first_server.sign_in_link(management)
     ready = Ready(
         base_url=base_url,
@@ -195,6 +206,7 @@ def _start(
         console_url=console_url,
         memory_url=f"{base_url}/memory",
         memory_api_key=engine_settings.api_keys[0],
+        user_id=state.user_id if personal else "",
     )
     shown = ("base_url", "mcp_url", "account_id", "server_id", "connected_to", "memory_url")
     state.write({name: getattr(ready, name) for name in shown})

@@ -19,6 +19,9 @@ from functions.memory_engine.settings import EngineSettings
 PLATFORM_URL = "https://api.mem0.ai"
 """Where Mem0 is when MEM0_API_KEY is set and MEM0_BASE_URL is not."""
 
+PERSONAL = {"profile": "core"}
+"""What the server of `postern run` shows."""
+
 MAX_NAME_CHARS = 100
 """Characters of an account's name, the limit of the management API."""
 
@@ -66,6 +69,20 @@ def connect(management: httpx.Client, state: StateFile, upstream: Upstream) -> d
     server = _add(management, f"/integrated-account/{account_id}/mcp", "My memory", {})
     made = {"account_id": account_id, "server_id": server["id"], "token": server["token"], "seen": seen}
     state.servers[upstream.key] = made
+    return made
+
+
+def personal(management: httpx.Client, state: StateFile, account_id: str) -> dict[str, str]:
+    """The server of `postern run`: the core tools, pinned to this laptop's user. That of an earlier start if it
+    still exists, else a new one. Raises LocalError."""
+    servers = f"/integrated-account/{account_id}/mcp"
+    kept = state.personal.get(account_id)
+    if kept is not None and management.get(f"{servers}/{kept['server_id']}").status_code == 200:
+        return kept
+    config = {**PERSONAL, "pins": {"user_id": state.user_id}}
+    server = _add(management, servers, f"Memory of {state.user_id}", {"config": config})
+    made = {"account_id": account_id, "server_id": server["id"], "token": server["token"]}
+    state.personal[account_id] = made
     return made
 
 

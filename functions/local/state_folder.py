@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from functions.local.errors import LocalError
+from functions.local.errors import LocalError, Occupied
 
 LOCK = "serving.lock"
 """The file that the serving process keeps locked. It holds the number of that process."""
@@ -43,7 +43,7 @@ def _take(lock: int, folder: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.pread(lock, PID_BYTES, 0).decode("ascii", "replace").strip() or "unknown"
-        raise LocalError(
+        raise Occupied(
             f"the state folder {folder} is in use by another endpoint (process {holder}); stop it, or set "
             "POSTERN_STATE_DIR to another folder"
         ) from error

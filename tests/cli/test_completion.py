@@ -30,7 +30,7 @@ def _script(shell: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("postern ser", ["serve", "server"]),
+        ("postern ser", ["serve", "server", "service"]),
         ("postern server r", ["revoke", "rotate"]),
         ("postern server create --exp", ["--expires-at", "--expires-in"]),
         ("postern server create --name list --expires-in 15m --meth", ["--methods"]),

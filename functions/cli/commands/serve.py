@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
     """Add the command."""
     one = commands.add_parser("serve", parents=[shaped], help="run the whole endpoint on this machine; Ctrl-C stops it")
-    one.add_argument("--port", type=_port, metavar="N", help="the port on 127.0.0.1 (default: 8765; 0: any free port)")
+    one.add_argument("--port", type=port, metavar="N", help="the port on 127.0.0.1 (default: 8765; 0: any free port)")
     one.set_defaults(run=_serve)
 
 
-def _port(text: str) -> int:
+def port(text: str) -> int:
+    """A port of a command line. Raises ArgumentTypeError."""
     if not text.isdigit() or int(text) > 65_535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 65535")
     return int(text)
@@ -54,8 +55,8 @@ def _serve(invocation: Invocation) -> None:
             terminal.result(asdict(ready), greeting(ready, settings.state_dir))
 
         try:
-            port = local.PORT if options.port is None else options.port
-            local.run(settings, invocation.environment, port, on_ready, terminal.note)
+            number = local.PORT if options.port is None else options.port
+            local.run(settings, invocation.environment, number, on_ready, terminal.note)
         except (local.LocalError, MemorySettingsError) as error:
             raise Failed(str(error)) from None
     terminal.note("Stopped. The state is kept, so the URL works again after the next start.")
