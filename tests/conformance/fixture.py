@@ -20,7 +20,7 @@ from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.methods import MethodResult, Methods, Visit
 from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, MISSING_CAPABILITY, Call, RpcError
 from tool_catalog import catalog as catalogs
-from tool_catalog.catalog import Auth, Catalog, Request, Result, Tool
+from tool_catalog.catalog import Auth, Catalog, Prompt, PromptArgument, Request, Result, Tool
 
 INTEGRATION = "conformance"
 
@@ -133,6 +133,29 @@ ROUNDS: Mapping[str, tuple[Mapping[str, Json], ...]] = {
 STATELESS = ("test_input_required_result_elicitation", "test_input_required_result_sampling")
 """Tools of one round that go without a requestState, because the suite calls them with answers straight away."""
 
+CONTEXT = {
+    "method": "elicitation/create",
+    "params": {
+        "message": "What context should the prompt use?",
+        "requestedSchema": {"type": "object", "properties": {"context": {"type": "string"}}, "required": ["context"]},
+    },
+}
+"""What the prompt asks for that needs input."""
+
+
+def _prompt(name: str, text: str = "", *arguments: str) -> Prompt:
+    described = tuple(PromptArgument(argument, f"Argument {argument} of the suite.") for argument in arguments)
+    return Prompt(name, name, "A prompt of the conformance suite.", described, text, ())
+
+
+PROMPTS = (
+    _prompt("test_simple_prompt", "This is a simple prompt for testing."),
+    _prompt("test_prompt_with_arguments", "Prompt with arguments: arg1='{arg1}', arg2='{arg2}'", "arg1", "arg2"),
+    _prompt("test_prompt_with_embedded_resource", "", "resourceUri"),
+    _prompt("test_prompt_with_image"),
+    _prompt("test_input_required_result_prompt"),
+)
+
 NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
 
 SCHEMAS: Mapping[str, Json] = {
@@ -181,6 +204,25 @@ class FixtureMethods(Methods):
         if name in CONTENT:
             return MethodResult({"content": CONTENT[name], "isError": name == "test_error_handling"})
         raise RpcError(INVALID_PARAMS, f"Unknown tool: {name}")
+
+    def get_prompt(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
+        """The messages of a prompt; those that are not one text are written here."""
+        name, given = call.params["name"], call.params.get("arguments") or {}
+        if catalog.integration == INTEGRATION and name == "test_prompt_with_embedded_resource":
+            resource = {"uri": given["resourceUri"], "mimeType": "text/plain", "text": "Embedded resource for testing."}
+            return _messages({"type": "resource", "resource": resource}, text("Please process the resource above."))
+        if catalog.integration == INTEGRATION and name == "test_prompt_with_image":
+            return _messages(IMAGE, text("Please analyze the image above."))
+        if catalog.integration == INTEGRATION and name == "test_input_required_result_prompt" and call.modern:
+            answered = (call.params.get("inputResponses") or {}).get("user_context")
+            if not isinstance(answered, dict):
+                return {"resultType": "input_required", "inputRequests": {"user_context": CONTEXT}}
+            return _messages(text("The context was given."))
+        return super().get_prompt(call, visit, catalog)
+
+
+def _messages(*contents: Json) -> dict[str, Json]:
+    return {"messages": [{"role": "user", "content": content} for content in contents]}
 
 
 def _round(name: str, call: Call) -> dict[str, Json]:
@@ -241,6 +283,7 @@ def catalog() -> Catalog:
         pinnable=(),
         source_sha256="",
         tools={name: _tool(name) for name in names},
+        prompts={prompt.name: prompt for prompt in PROMPTS},
     )
 
 
