@@ -19,6 +19,7 @@ from functions.gateway.upstream import UpstreamResponse
 from functions.mcp_endpoint.methods import Listings, Methods
 from functions.stores import layout
 from functions.stores.store import Put
+from tests.gateway.calling import catalog_of, tool
 from tests.mcp_endpoint.endpoint import Bench, CannedSender, Request, legacy, modern, post
 from tool_catalog.catalog import load
 
@@ -243,6 +244,22 @@ def test_a_result_tells_when_the_server_ends_and_says_so_to_the_model_at_the_end
             "text": "This MCP server stops working at 2026-11-21T12:15:00Z; finish or tell the user before then.",
         }
     ]
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("search", 1), ("fetch", 1), ("search_things", 2)])
+def test_a_tool_that_deep_research_calls_answers_one_text_block_to_the_end(
+    bench: Bench, name: str, blocks: int
+) -> None:
+    """ChatGPT reads the content of `search` and `fetch` as one JSON text; a reminder in front of the end breaks it."""
+    bench.sender = CannedSender(body={"results": []})
+    catalog = catalog_of(tool(name=name))
+    endpoint = bench.endpoint(Methods(bench.settings, bench.sender, load_catalog=lambda _: catalog))
+    token = bench.mint(lives=timedelta(minutes=5))
+    for _ in range(3):
+        result = post(endpoint, token, _call(name)).json["result"]
+        assert len(result["content"]) == blocks
+        assert json.loads(result["content"][0]["text"]) == {"results": []}
+        assert result["_meta"]["postern/expires-at"]
 
 
 def test_a_credential_that_does_not_open_is_told_without_a_secret(

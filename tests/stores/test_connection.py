@@ -6,10 +6,11 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from functions.stores.connection import Closed, Connection, NotAResponse
+from functions.stores.connection import CONNECT_SECONDS, READ_SECONDS, Closed, Connection, NotAResponse
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -93,3 +94,40 @@ def test_a_connection_is_used_again_only_if_the_response_is_its_last_word(respon
 def test_what_is_not_a_response_with_a_length_is_refused(response: bytes) -> None:
     with responding(response) as (connection, _), pytest.raises(NotAResponse):
         connection.exchange(b"", {})
+
+
+class Trickling:
+    """A socket whose peer sends one byte at a time, and the limits that its user sets."""
+
+    def __init__(self) -> None:
+        self.limits: list[float] = []
+        self.left = OK
+
+    def setsockopt(self, *option: int) -> None: ...
+
+    def settimeout(self, seconds: float) -> None:
+        self.limits.append(seconds)
+
+    def sendall(self, data: bytes) -> None: ...
+
+    def recv(self, size: int) -> bytes:
+        byte, self.left = self.left[:1], self.left[1:]
+        return byte
+
+
+def test_a_connection_and_each_wait_of_an_exchange_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait may take what is left of the exchange, so that a response that trickles ends in time."""
+    made: list[Any] = []
+
+    def create(address: tuple[str, int], timeout: float) -> Trickling:
+        made.append((address, timeout, Trickling()))
+        return made[-1][2]  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(socket, "create_connection", create)
+    assert Connection("db.example", 443, None).exchange(b"{}", {}) == (200, b"{}", True)
+    [(address, seconds, peer)] = made
+    assert (address, seconds) == (("db.example", 443), CONNECT_SECONDS)
+    assert peer.limits[0] == READ_SECONDS
+    assert len(peer.limits) == 1 + len(OK)
+    assert peer.limits[1:] == sorted(peer.limits[1:], reverse=True)
+    assert peer.limits[1] < READ_SECONDS
