@@ -90,7 +90,7 @@ conformance: $(VENV)/.dev ## The official conformance suite; fails when docs/con
 test-aws: $(VENV)/.dev ## Build, Lambda runtime, DynamoDB and a whole deployment, on local stand-ins
 	@infra/test-aws.sh $(ARGS)
 
-build: $(VENV)/.ready ## The three Lambda artefacts, into .aws-sam/build
+build: $(VENV)/.ready ## The four Lambda artefacts, into .aws-sam/build
 	@infra/build.sh
 
 deploy: $(VENV)/.ready ## make deploy ENV=dev|staging|prod|ephemeral-NAME [ARGS="Parameter=value ..."]

@@ -58,6 +58,13 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.gateway",
         "functions.stores",
     ),
+    "functions.log_subscriber": (
+        "functions.log_subscriber",
+        "functions.gateway.json_text",
+        "functions.gateway.log_entry",
+        "functions.gateway.settings",
+        "functions.stores",
+    ),
     "functions.memory_engine": ("functions.memory_engine",),
     "functions.memory_engine.storage": (
         "functions.memory_engine.json_text",
@@ -125,6 +132,7 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
     "functions.mcp_endpoint": (),
     "functions.admin_api": ("mangum", "pydantic", "starlette"),
     "functions.purge": (),
+    "functions.log_subscriber": (),
     "functions.memory_engine": ("anyio", "starlette"),
     "functions.memory_engine.storage": (),
     "functions.memory_engine.search": ("httpx",),

@@ -37,8 +37,10 @@ settings = Settings.from_environment(os.environ)
 logging.getLogger().setLevel(settings.log_level)
 store = _store(settings)
 sender = Sender(settings)
-shared = store if settings.store == "dynamodb" else None
-methods = Methods(settings, sender, Audit(settings, store, sys.stdout), shared=shared)
+on_aws = settings.store == "dynamodb"
+log = Audit(settings, None if on_aws else store, sys.stdout)
+"""On AWS the line is the entry: functions/log_subscriber puts it into the table, and no call waits for that."""
+methods = Methods(settings, sender, log, shared=store if on_aws else None)
 endpoint = Endpoint(settings=settings, store=store, methods=methods)
 loop = asyncio.new_event_loop()
 """The one loop of the process, because a kept connection lives on the loop that opened it."""
@@ -63,5 +65,5 @@ def _close() -> None:
     store.close()
 
 
-if shared is not None and snapshot.is_taken(os.environ):
+if on_aws and snapshot.is_taken(os.environ):
     snapshot.register(_close)

@@ -214,8 +214,6 @@ class Methods:
             caller = _caller(call, visit)
             seconds, size, key = elapsed() - started, len(encoded), token_key(visit.token)
             self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
-            if outcome.trace.status == 401:
-                self._log.needs_reauth(target.account_id, visit.now)
         if isinstance(outcome, UnknownTool):
             raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
         limit = outcome.trace.rate_limit

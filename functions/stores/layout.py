@@ -1,7 +1,7 @@
 """The key of every kind of item. README.md lists the attributes and the members of each body.
 
-Only the control plane writes accounts, servers, tokens and API tokens. The data plane writes only what reports calls
-(last use, log entries, account states), and its role permits nothing else.
+Only the control plane writes accounts, servers, tokens and API tokens. What reports calls (last use, log entries,
+account states) is written by the log subscriber of a deployment, and by the data plane of a laptop.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOG = "LOG#"
 """How the partitions of log entries begin; the UTC day is behind the last `#`."""
 
 WRITTEN_BY_CALLS = ("USE#", "STATE#", LOG)
-"""How the partitions begin that the data plane writes."""
+"""How the partitions begin of what reports calls."""
 
 
 def account(account_id: str) -> Key:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 OURS = ("functions", "tool_catalog")
-FUNCTIONS = ("mcp_endpoint", "admin_api", "purge")
+FUNCTIONS = ("mcp_endpoint", "admin_api", "purge", "log_subscriber")
 
 PLATFORMS = {
     "arm64": ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64"),

@@ -19,7 +19,12 @@ from functions.memory_engine.settings import EngineSettings
 from tests.aws import standins
 
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
-LOGICAL_IDS = {"mcp_endpoint": "McpEndpoint", "admin_api": "AdminApi", "purge": "Purge"}
+LOGICAL_IDS = {
+    "mcp_endpoint": "McpEndpoint",
+    "admin_api": "AdminApi",
+    "purge": "Purge",
+    "log_subscriber": "LogSubscriber",
+}
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,13 @@ def test_the_data_plane_is_small_and_carries_its_packages_and_no_other(built: Bu
 def test_no_function_carries_another_plane_the_memory_engine_or_a_test(built: Built) -> None:
     rooms = {
         name: {path.name for path in (built.function(name) / "functions").iterdir() if path.is_dir()} - {"__pycache__"}
-        for name in ("mcp_endpoint", "admin_api", "purge")
+        for name in ("mcp_endpoint", "admin_api", "purge", "log_subscriber")
     }
     assert rooms == {
         "mcp_endpoint": {"mcp_endpoint", "gateway", "stores"},
         "admin_api": {"admin_api", "gateway", "stores"},
         "purge": {"purge", "admin_api", "gateway", "stores"},
+        "log_subscriber": {"log_subscriber", "gateway", "stores"},
     }
     borrowed = (built.function("purge") / "functions" / "admin_api").rglob("*.py")
     assert {path.name for path in borrowed} == {
@@ -98,7 +99,7 @@ def test_the_compiled_catalogues_come_along_byte_by_byte(built: Built) -> None:
         assert all(path.read_bytes() == (source / path.name).read_bytes() for path in bundled.iterdir())
 
 
-@pytest.mark.parametrize("function", ["mcp_endpoint", "admin_api", "purge"])
+@pytest.mark.parametrize("function", ["mcp_endpoint", "admin_api", "purge", "log_subscriber"])
 def test_an_unzipped_function_imports_with_nothing_else_around(built: Built, tmp_path: Path, function: str) -> None:
     """The guard against a build that succeeds with no packages in it: a bare interpreter, an empty environment."""
     interpreter = standins.tool("runtime/bin/python")
@@ -120,7 +121,7 @@ def test_an_unzipped_function_imports_with_nothing_else_around(built: Built, tmp
         assert not loaded & {*NOT_IN_THE_DATA_PLANE, "httpx", "jsonschema_rs", "nacl", "jmespath"}
 
 
-@pytest.mark.parametrize("function", ["mcp_endpoint", "purge"])
+@pytest.mark.parametrize("function", ["mcp_endpoint", "purge", "log_subscriber"])
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

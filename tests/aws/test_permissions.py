@@ -73,18 +73,32 @@ def test_the_data_plane_reads_by_key_and_updates_and_nothing_else() -> None:
         half = data_plane(table, keys)
         assert half.get([Key("TOKEN#1")]) == [None]
         assert half.get([Key("TOKEN#1"), Key("API_TOKEN#1")]) == [None, None]
-        for key in (Key("USE#srv_1"), Key("STATE#acc_1"), Key("CALLS#srv_1"), Key("LOG#acc_1#2026-11-21", "x")):
-            half.write([Put(key, {"n": 1})])
+        half.write([Put(Key("CALLS#srv_1"), {"n": 1})])
         half.close()
         with client_of(keys) as client:
             store = DynamoStore(table, client=client)
             with pytest.raises(StoreError, match="AccessDenied"):
                 store.query("LOG#acc_1#2026-11-21")
             with pytest.raises(StoreError, match="AccessDenied"):
-                store.write([Delete(Key("USE#srv_1"))])
+                store.write([Delete(Key("CALLS#srv_1"))])
             for refused in (client.scan, client.describe_table, client.delete_table):
                 with pytest.raises(ClientError, match="AccessDenied"):
                     refused(TableName=table)
+
+
+def test_the_log_subscriber_reads_by_key_and_updates_and_nothing_else() -> None:
+    with acting_as("LogSubscriberRole") as (table, keys, _):
+        half = data_plane(table, keys)
+        assert half.get([Key("USE#srv_1")]) == [None]
+        for key in (Key("USE#srv_1"), Key("STATE#acc_1"), Key("LOG#acc_1#2026-11-21", "x")):
+            half.write([Put(key, {"n": 1}, if_version=0)])
+        half.close()
+        with client_of(keys) as client:
+            store = DynamoStore(table, client=client)
+            with pytest.raises(StoreError, match="AccessDenied"):
+                store.query("LOG#acc_1#2026-11-21")
+            with pytest.raises(StoreError, match="AccessDenied"):
+                store.write([Delete(Key("LOG#acc_1#2026-11-21", "x"))])
 
 
 def test_the_purge_function_reads_by_key_and_deletes_and_nothing_else() -> None:

@@ -22,6 +22,7 @@ from functions.stores.store import Put, Store
 from tests.aws import standins
 from tests.aws.conftest import Built
 from tests.aws.lambda_runtime import Running, running
+from tests.log_subscriber.test_subscriber import delivery
 from tests.mcp_endpoint.endpoint import Answer, Bench, Clock, Request, legacy, modern
 
 pytestmark = pytest.mark.aws
@@ -107,8 +108,16 @@ def test_a_call_goes_through_to_the_upstream_and_back_again_and_again(
         assert json.loads(result["content"][0]["text"]) == result["structuredContent"]
 
 
-def test_a_call_leaves_a_line_in_the_log_and_an_item_in_the_table_and_no_secret(
-    endpoint: Running, bench: Bench, table: tuple[str, Store], upstream: str
+@pytest.fixture
+def subscriber(built: Built, variables: dict[str, str]) -> Iterator[Running]:
+    """The function that CloudWatch Logs starts."""
+    handler = "functions.log_subscriber.handler.handler"
+    with running(built.function("log_subscriber"), handler, 60, **variables) as function:
+        yield function
+
+
+def test_a_call_leaves_a_line_in_the_log_that_the_subscriber_puts_into_the_table_and_no_secret(
+    endpoint: Running, bench: Bench, table: tuple[str, Store], upstream: str, subscriber: Running
 ) -> None:
     token = bench.mint(id="srv_log", base_url=upstream, api_key="m0-the-upstream-secret")
     search = tool(endpoint, token, "search")
@@ -116,6 +125,10 @@ def test_a_call_leaves_a_line_in_the_log_and_an_item_in_the_table_and_no_secret(
     entries = [json.loads(line) for line in endpoint.log().splitlines() if line.startswith('{"_aws"')]
     [entry] = [entry for entry in entries if entry["server_id"] == "srv_log"]
     assert (entry["tool"], entry["outcome"], entry["environment"]) == (search, "ok", "rie")
+    assert table[1].get([layout.use("srv_log")]) == [None], "the data plane writes nothing"
+    lines = [line for line in endpoint.log().splitlines() if line.startswith('{"_aws"') and "srv_log" in line]
+    for stored, known in ((1, 0), (0, 1), (0, 1)):
+        assert subscriber.invoke(delivery(*lines)) == {"stored": stored, "known": known, "unreadable": 0}
     days = [datetime.now(UTC).date(), datetime.now(UTC).date() - timedelta(days=1)]
     kept = [item for day in days for item in table[1].query(layout.log("acc_1", day.isoformat()))]
     assert "srv_log" in {item.body["server_id"] for item in kept}

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.audit import Audit, LogEntry, argument_hash
+from functions.gateway.audit import Audit, argument_hash
 from functions.gateway.json_text import Json
+from functions.gateway.log_entry import LogEntry
 from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
@@ -132,7 +133,7 @@ def test_names_a_client_chose_are_kept_in_part() -> None:
 
 
 def test_a_call_is_kept_under_its_account_and_day_until_its_retention_ends() -> None:
-    _, kept = logged(CALL, log_retention_days=7)
+    _, kept = logged(replace(CALL, server_id=""), log_retention_days=7)
     put = kept.writes[0]
     assert isinstance(put, Put)
     assert put.key == Key("LOG#acc_1#2026-11-21", "2026-11-21T12:00:00.000Z#req_1")
@@ -150,7 +151,7 @@ def test_kept_calls_sort_by_time_also_within_a_second() -> None:
 
 def test_the_day_is_that_of_utc() -> None:
     _, kept = logged(replace(CALL, time=datetime.fromisoformat("2026-11-22T00:30:00+01:00")))
-    assert kept.writes[0].key.partition == "LOG#acc_1#2026-11-21"
+    assert kept.writes[-1].key.partition == "LOG#acc_1#2026-11-21"
 
 
 def test_a_server_is_noted_as_used_once_a_minute_at_most() -> None:
@@ -203,7 +204,7 @@ def test_a_store_that_fails_in_any_way_fails_no_call_and_shows_no_value(
     kept.fail = error
     lines, _ = logged(CALL, store=kept)
     assert len(lines) == 1
-    Audit(Settings(), kept, io.StringIO()).needs_reauth("acc_1", NOON)
+    logged(replace(CALL, upstream_status=401), store=kept)
     assert len(caplog.messages) == 2
     assert "a secret" not in caplog.text
 
@@ -226,16 +227,30 @@ def test_a_store_that_cannot_take_it_fails_no_call_and_loses_no_line(
         lines, _ = logged(CALL, store=kept)
     assert len(lines) == 1
     assert caplog.messages == [f"a log entry could not be kept in the store: {error}"]
-    Audit(Settings(), kept, io.StringIO()).needs_reauth("acc_1", NOON)
+    assert len(logged(replace(CALL, upstream_status=401), store=kept)[0]) == 1
 
 
-def test_a_refused_credential_is_remembered_for_the_account() -> None:
-    kept = Kept()
-    Audit(Settings(), kept, io.StringIO()).needs_reauth("acc_1", NOON)
-    [put] = kept.writes
-    assert isinstance(put, Put)
-    assert put.key == layout.account_state("acc_1")
-    assert put.body == {"status": "needs_reauth", "at": "2026-11-21T12:00:00Z"}
+def test_a_refused_credential_is_remembered_for_the_account_with_the_time_of_the_last_refusal(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "store.sqlite")
+    for number, minutes in enumerate((0, 5, 3)):
+        refused = replace(CALL, upstream_status=401, time=NOON + timedelta(minutes=minutes), request_id=f"req_{number}")
+        logged(refused, replace(CALL, request_id=f"good_{number}"), store=store)
+    [item] = store.get([layout.account_state("acc_1")])
+    assert item is not None
+    assert item.body == {"status": "needs_reauth", "at": "2026-11-21T12:05:00Z"}
+    store.close()
+
+
+def test_without_a_store_there_is_the_line_alone() -> None:
+    stream = io.StringIO()
+    Audit(Settings(), None, stream).write(replace(CALL, upstream_status=401))
+    assert json.loads(stream.getvalue())["upstream_status"] == 401
+
+
+def test_the_time_of_last_use_goes_with_the_log() -> None:
+    _, kept = logged(CALL, log_retention_days=7)
+    [use] = [put for put in kept.writes if put.key == layout.use("srv_1")]
+    assert use.expires_at == int((NOON + timedelta(days=7)).timestamp())
 
 
 def test_equal_arguments_hash_alike_and_others_or_another_key_do_not() -> None:

@@ -18,6 +18,8 @@ from functions.admin_api.servers.item import LiveToken, ServerItem
 from functions.gateway.audit import Audit
 from functions.gateway.call_limits import CallRate
 from functions.gateway.grants import ServerConfig, write_time
+from functions.gateway.log_entry import KeptCalls
+from functions.log_subscriber.subscriber import kept
 from functions.mcp_endpoint.methods import Methods
 from functions.purge.notices import Notice, round_of
 from functions.purge.purge import purge
@@ -25,6 +27,7 @@ from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Change, Delete, Item, Key, Put, Store
 from tests.infra import template
+from tests.log_subscriber.test_subscriber import delivery
 from tests.mcp_endpoint.endpoint import Bench, CannedSender, modern, post
 
 
@@ -101,7 +104,8 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: SqliteStore) -> None:
     guarded = Guarded(store, "McpEndpointRole")
     bench = Bench(store)
-    audit = Audit(bench.settings, guarded, io.StringIO())
+    lines = io.StringIO()
+    audit = Audit(bench.settings, None, lines)
     for sender in (CannedSender(), CannedSender(401, {"detail": "Invalid token"})):
         bench.sender = sender
         methods = Methods(bench.settings, sender, audit, shared=guarded)
@@ -114,17 +118,28 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
         search = modern("tools/call", {"name": "mem_0_memories_search", "arguments": arguments})
         assert post(app, token, search.adding(second)).status == 200
         bench.clock.move(minutes=2)
-    assert guarded.used == {"TOKEN#*", "API_TOKEN#*", "USE#*", "STATE#*", "LOG#*", "CALLS#*"}
+    assert guarded.used == {"TOKEN#*", "API_TOKEN#*", "CALLS#*"}
+    subscriber = Guarded(store, "LogSubscriberRole")
+    assert kept(delivery(*lines.getvalue().splitlines()), KeptCalls(subscriber, 30)).stored == 2
+    assert subscriber.used == {"USE#*", "STATE#*", "LOG#*"}
 
 
 def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
-    reads = {"TOKEN#d", "API_TOKEN#d", "USE#srv_1", "CALLS#srv_1"}
-    writes = {"USE#srv_1", "STATE#acc_1", "LOG#acc_1#2026-11-21", "CALLS#srv_1"}
+    reads = {"TOKEN#d", "API_TOKEN#d", "CALLS#srv_1"}
+    writes = {"CALLS#srv_1"}
     assert allowed("McpEndpointRole", "dynamodb:GetItem") == reads
     assert allowed("McpEndpointRole", "dynamodb:BatchGetItem") == reads
     assert allowed("McpEndpointRole", "dynamodb:UpdateItem") == writes
     for action in ("PutItem", "DeleteItem", "Query", "Scan", "BatchWriteItem", "ConditionCheckItem"):
         assert allowed("McpEndpointRole", f"dynamodb:{action}") == set()
+
+
+def test_the_log_subscriber_may_touch_no_other_kind_of_item() -> None:
+    assert allowed("LogSubscriberRole", "dynamodb:BatchGetItem") == {"USE#srv_1", "STATE#acc_1"}
+    assert allowed("LogSubscriberRole", "dynamodb:GetItem") == {"USE#srv_1", "STATE#acc_1"}
+    assert allowed("LogSubscriberRole", "dynamodb:UpdateItem") == {"USE#srv_1", "STATE#acc_1", "LOG#acc_1#2026-11-21"}
+    for action in ("PutItem", "DeleteItem", "Query", "Scan", "BatchWriteItem", "ConditionCheckItem"):
+        assert allowed("LogSubscriberRole", f"dynamodb:{action}") == set()
 
 
 def test_the_policy_of_notices_allows_all_that_a_round_does_and_nothing_else(store: SqliteStore) -> None:

@@ -43,12 +43,14 @@ def test_every_variable_is_a_setting_and_the_data_plane_knows_of_no_key_secret_o
     assert not {"POSTERN_PRIVATE_UPSTREAMS", "POSTERN_STATE_DIR"} & set(variables("AdminApi"))
 
 
-def test_the_functions_are_three_on_arm64_and_python_3_13_with_handlers_that_exist() -> None:
+def test_the_functions_are_four_on_arm64_and_python_3_13_with_handlers_that_exist() -> None:
     common = template.load()["Globals"]["Function"]
     assert (common["Runtime"], common["Architectures"]) == ("python3.13", ["arm64"])
     assert common["LoggingConfig"]["LogFormat"] == "JSON"
     handlers = {entry["Properties"]["Handler"] for entry in FUNCTIONS.values()}
-    assert handlers == {f"functions.{name}.handler.handler" for name in ("mcp_endpoint", "admin_api", "purge")}
+    assert handlers == {
+        f"functions.{name}.handler.handler" for name in ("mcp_endpoint", "admin_api", "purge", "log_subscriber")
+    }
     recipe = (template.ROOT / "infra" / "package" / "Makefile").read_text()
     for function, entry in FUNCTIONS.items():
         assert entry["Metadata"]["BuildMethod"] == "makefile"
@@ -59,8 +61,25 @@ def test_the_functions_are_three_on_arm64_and_python_3_13_with_handlers_that_exi
 def test_only_two_functions_are_public_and_only_by_their_urls() -> None:
     public = {name for name, entry in FUNCTIONS.items() if "FunctionUrlConfig" in entry["Properties"]}
     assert public == {"McpEndpoint", "AdminApi"}
-    assert not any("Events" in entry["Properties"] for entry in FUNCTIONS.values())
+    [(function, events)] = [
+        (name, entry["Properties"]["Events"]) for name, entry in FUNCTIONS.items() if "Events" in entry["Properties"]
+    ]
+    assert (function, [event["Type"] for event in events.values()]) == ("LogSubscriber", ["CloudWatchLogs"])
     assert not any(entry["Type"] == "AWS::Lambda::Permission" for entry in RESOURCES.values())
+
+
+def test_each_line_of_a_call_is_delivered_and_what_fails_is_kept() -> None:
+    subscriber = FUNCTIONS["LogSubscriber"]["Properties"]
+    assert subscriber["Events"]["Lines"]["Properties"] == {
+        "LogGroupName": {"Ref": "McpEndpointLog"},
+        "FilterPattern": '{ $.kind = "call" }',
+    }
+    assert subscriber["DeadLetterQueue"]["TargetArn"] == {"Fn::GetAtt": "LogDeadLetters.Arn"}
+    assert not any(
+        pattern.startswith(("LOG#", "USE#", "STATE#"))
+        for statement in template.statements(template.load(), "McpEndpointRole")
+        for pattern in statement.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+    )
 
 
 def test_the_table_is_on_demand_with_our_key_a_ttl_and_protection_by_parameter() -> None:
@@ -77,7 +96,7 @@ def test_the_table_is_on_demand_with_our_key_a_ttl_and_protection_by_parameter()
     assert not table.keys() & {"GlobalSecondaryIndexes", "LocalSecondaryIndexes", "TableName"}
 
 
-@pytest.mark.parametrize("role", ["McpEndpointRole", "AdminApiRole", "PurgeRole", "ScheduleRole"])
+@pytest.mark.parametrize("role", ["McpEndpointRole", "AdminApiRole", "PurgeRole", "LogSubscriberRole", "ScheduleRole"])
 def test_no_role_has_a_wildcard_a_scan_or_a_managed_policy(role: str) -> None:
     assert "ManagedPolicyArns" not in RESOURCES[role]["Properties"]
     for statement in template.statements(template.load(), role):
@@ -131,7 +150,10 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
         ("AWS/Lambda", "Duration"),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
         ("AWS/Scheduler", "InvocationDroppedCount"),
+        ("Postern", "log_lag_ms"),
     }
+    queues = {str(alarm["Dimensions"][0]["Value"]) for alarm in alarms.values() if alarm["Namespace"] == "AWS/SQS"}
+    assert queues == {str({"Fn::GetAtt": f"{queue}.QueueName"}) for queue in ("DeadLetters", "LogDeadLetters")}
     assert alarms["McpEndpointSlow"]["ExtendedStatistic"] == "p95"
     assert {json.dumps(alarm["AlarmActions"]) for alarm in alarms.values()} == {
         json.dumps({"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]})

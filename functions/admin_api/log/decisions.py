@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TextIO
 
-from functions.gateway.audit import log_time
 from functions.gateway.json_text import Json, text
+from functions.gateway.log_entry import log_time
 from functions.stores import layout
 from functions.stores.store import Change, Key, Put, Store, StoreError
 

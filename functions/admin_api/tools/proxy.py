@@ -131,8 +131,6 @@ class Proxy:
             seconds, result_bytes = elapsed() - started, size(answer.body)
             entry = audit.entry(caller, call, target, outcome, seconds=seconds, result_bytes=result_bytes, key=data_key)
             await run_in_threadpool(self._audit.write, entry)
-            if outcome.trace.status == 401:
-                await run_in_threadpool(self._audit.needs_reauth, account.id, call.now)
         return answer, outcome.may_have_acted
 
 

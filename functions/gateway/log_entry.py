@@ -1,0 +1,138 @@
+"""A log entry of a call, and the items that a store keeps of it: the entry, when its server was last used, and that the
+upstream refused the credential of its account.
+
+An entry holds ids, names, sizes, times and statuses; never a value, a token or a credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Literal, Protocol
+
+from functions.gateway.grants import write_time
+from functions.gateway.json_text import Json
+from functions.gateway.value_classes import dataclass
+from functions.stores import layout
+from functions.stores.store import Change, Item, Key, Put, StoreConflict
+
+USE_EVERY = timedelta(minutes=1)
+"""How often, at most, the time of last use of a server is written."""
+
+TEXT_CHARS = 128
+"""Characters kept of any one text: a caller chose some of them."""
+
+
+class Journal(Protocol):
+    """The part of the store contract that the log needs."""
+
+    def get(self, keys: Sequence[Key]) -> list[Item | None]: ...
+
+    def write(self, changes: Sequence[Change]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One call. Durations are in milliseconds, `result_bytes` is the size of the answer's text.
+
+    `outcome`  ok; error = reported to the model (an isError result); refused = a JSON-RPC or HTTP error.
+    `status`   HTTP status that stands for the outcome (200, 400, 403, 429, ...).
+    `error`    name of the error class, "" where there was none. `detail`: its cause, for the operator alone.
+
+    `labels`   the operator's labels of the server; an entry of a server without labels lacks the member.
+
+    A member with a default belongs to a call; a refused caller has none of them.
+    """
+
+    time: datetime
+    request_id: str
+    plane: Literal["mcp", "proxy"]
+    principal: str
+    server_id: str
+    account_id: str
+    integration: str
+    tool: str = ""
+    method: str = ""
+    access: str = ""
+    outcome: Literal["ok", "error", "refused"]
+    status: int
+    error: str
+    detail: str
+    upstream_status: int | None = None
+    upstream_requests: int = 0
+    duration_ms: float = 0.0
+    upstream_ms: float = 0.0
+    result_bytes: int = 0
+    client_name: str
+    client_version: str
+    argument_hash: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Json]:
+        """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
+        values = {name: getattr(self, name) for name in self.__slots__}  # `asdict` would copy each value deeply
+        body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in values.items()}
+        body["kind"] = "call"
+        body["time"] = log_time(self.time)
+        if not self.labels:
+            del body["labels"]
+        body["duration_ms"] = round(self.duration_ms, 2)
+        body["upstream_ms"] = round(self.upstream_ms, 2)
+        body["own_ms"] = round(max(0.0, self.duration_ms - self.upstream_ms), 2)
+        return body
+
+
+MEMBERS = (*LogEntry.__slots__, "kind", "own_ms")
+"""The members of an entry as it is kept; `labels` is there where the server has some."""
+
+
+class KeptCalls:
+    """The items of calls in a store. One per process; the entries of the last minute save it writes."""
+
+    def __init__(self, store: Journal, retention_days: int) -> None:
+        self._store = store
+        self._retention = timedelta(days=retention_days)
+        self._used: dict[str, datetime] = {}
+
+    def keep(self, body: Mapping[str, Json]) -> None:
+        """Write the items of one entry, as `LogEntry.to_json` returns it. An entry that is there is never overwritten:
+        raises StoreConflict. After any other StoreError, it can be repeated."""
+        moment = datetime.fromisoformat(body["time"])
+        if body["upstream_status"] == HTTPStatus.UNAUTHORIZED:
+            self._note_refusal(body["account_id"], moment)
+        if body["server_id"]:
+            self._note_use(body["server_id"], moment)
+        key = Key(layout.log(body["account_id"], moment.date().isoformat()), f"{body['time']}#{body['request_id']}")
+        self._store.write([Put(key, dict(body), self._expires_at(moment), if_version=0)])
+
+    def _note_refusal(self, account_id: str, moment: datetime) -> None:
+        """Remember that the upstream refused the account's credential; the management API shows it."""
+        key, at = layout.account_state(account_id), write_time(moment)
+        [item] = self._store.get([key])
+        if item is None or item.body.get("at", "") < at:
+            self._store.write([Put(key, {"status": "needs_reauth", "at": at})])
+
+    def _note_use(self, server_id: str, moment: datetime) -> None:
+        last = self._used.get(server_id)
+        if last is not None and moment - last < USE_EVERY:
+            return
+        key = layout.use(server_id)
+        [item] = self._store.get([key])
+        if item is None or moment - datetime.fromisoformat(item.body["last_used_at"]) >= USE_EVERY:
+            used = {"last_used_at": write_time(moment)}
+            try:
+                version = item.version if item is not None else 0
+                self._store.write([Put(key, used, self._expires_at(moment), if_version=version)])
+            except StoreConflict:
+                pass  # another process wrote it this very moment
+        self._used[server_id] = moment
+
+    def _expires_at(self, moment: datetime) -> int:
+        return int((moment + self._retention).timestamp())
+
+
+def log_time(moment: datetime) -> str:
+    """UTC with milliseconds, always of the same length, so that it sorts as time does: 2026-12-31T23:59:59.000Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,114 @@
+"""Puts the log entries of one delivery of CloudWatch Logs into the store.
+
+A delivery may come twice, in part or late, and two may come at once. An entry is written only where there is none, so
+each is stored once. A store that fails ends the delivery with its error: Lambda repeats it, and what is stored already
+is passed over.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.gateway import json_text
+from functions.gateway.json_text import Json
+from functions.gateway.log_entry import MEMBERS, KeptCalls
+from functions.stores.store import StoreConflict
+
+NAMESPACE = "Postern"
+"""CloudWatch namespace of the metrics."""
+
+MAX_BYTES = 50_000_000
+"""Decoded bytes of one delivery. CloudWatch Logs sends at most 256 kB in Base64, and text rarely shrinks to a tenth."""
+
+
+class NotADelivery(ValueError):
+    """The event is not one of a subscription of CloudWatch Logs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one delivery came to. `oldest`: the time of its oldest entry, None without entries."""
+
+    stored: int
+    known: int
+    unreadable: int
+    oldest: datetime | None
+
+
+def kept(event: Mapping[str, Any], calls: KeptCalls) -> Batch:
+    """Store the entries of a delivery. Raises NotADelivery, and StoreError: then the delivery is to be repeated."""
+    stored = known = unreadable = 0
+    oldest: datetime | None = None
+    for line in _lines(event):
+        entry = _entry(line)
+        if entry is None:
+            unreadable += 1
+            continue
+        moment = datetime.fromisoformat(entry["time"])
+        oldest = moment if oldest is None else min(oldest, moment)
+        try:
+            calls.keep(entry)
+            stored += 1
+        except StoreConflict:
+            known += 1
+    return Batch(stored, known, unreadable, oldest)
+
+
+def metrics(batch: Batch, environment: str, now: datetime) -> str:
+    """A line in CloudWatch's embedded metric format: how many entries were stored, and how old the oldest was then."""
+    lag = (now - batch.oldest) / timedelta(milliseconds=1) if batch.oldest is not None else 0.0
+    found: Json = {
+        "environment": environment,
+        "log_entries": batch.stored,
+        "log_unreadable": batch.unreadable,
+        "log_lag_ms": round(max(0.0, lag)),
+        "_aws": {
+            "Timestamp": int(now.timestamp() * 1000),
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [["environment"]],
+                    "Metrics": [
+                        {"Name": "log_entries", "Unit": "Count"},
+                        {"Name": "log_unreadable", "Unit": "Count"},
+                        {"Name": "log_lag_ms", "Unit": "Milliseconds"},
+                    ],
+                }
+            ],
+        },
+    }
+    return json_text.canonical(found).decode()
+
+
+def _lines(event: Mapping[str, Any]) -> list[str]:
+    """The messages of a delivery; none of the control messages by which CloudWatch Logs tests a subscription."""
+    try:
+        packed = base64.b64decode(event["awslogs"]["data"], validate=True)
+        decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        text = decoder.decompress(packed, MAX_BYTES)
+        if not decoder.eof:
+            raise NotADelivery("the data is cut, or over the limit")
+        delivery = json_text.decode_lenient(text)
+        if delivery["messageType"] != "DATA_MESSAGE":
+            return []
+        return [str(one["message"]) for one in delivery["logEvents"]]
+    except (KeyError, TypeError, binascii.Error, zlib.error, json_text.NotJson) as error:
+        raise NotADelivery(f"not a delivery of CloudWatch Logs: {type(error).__name__}") from error
+
+
+def _entry(line: str) -> dict[str, Json] | None:
+    """The log entry that a line holds, None where it holds none."""
+    try:
+        found = json_text.decode(line)
+        entry = {name: found[name] for name in MEMBERS if name != "labels" or name in found}
+        datetime.fromisoformat(entry["time"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    texts = (entry["account_id"], entry["server_id"], entry["request_id"])
+    return entry if entry["kind"] == "call" and all(isinstance(text, str) for text in texts) else None
