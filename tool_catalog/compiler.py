@@ -25,6 +25,9 @@ from tool_catalog.records import AuthRecord, CheckRecord, MethodRecord, Records,
 from tool_catalog.schemas import Expander, Place, schema_problems
 from tool_catalog.yaml_source import Problem
 
+RESULT_KEYS = {"rename", "drop", "map", "items", "sort", "distinct", "newest_first"}
+"""Keys of a record's `result` that the catalogue holds as they are."""
+
 Schema = dict[str, Json]
 
 SERVED_REVISIONS = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
@@ -270,7 +273,7 @@ class _Compilation:
         if len(gate.problems) > before:
             return None
         verb, path = record.request.split(" ")
-        mapping = record.result.model_dump(include={"rename", "drop", "map", "items", "sort"}, exclude_none=True)
+        mapping = record.result.model_dump(include=RESULT_KEYS, exclude_none=True)
         if record.result.items is not None and record.result.fields:
             mapping["fields"] = fields_example(item)
         definition = {

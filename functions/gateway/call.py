@@ -21,6 +21,7 @@ from functions.gateway import (
     credentials,
     errors,
     forced,
+    offered_texts,
     paging,
     pins,
     rate_limits,
@@ -176,7 +177,7 @@ async def _outcome(
     try:
         admit()
         settled = settle.arguments(prepared, call.arguments)
-        pinned = _checked_and_pinned(prepared, target, settled.arguments)
+        pinned = _checked_and_pinned(upstream.catalog, prepared, target, settled.arguments)
         position = _position(prepared, settled.arguments, pinned)
         projection = _projection(prepared, settled.arguments, pinned)
         await _check_objects(upstream, prepared.tool, target, pinned)
@@ -216,20 +217,22 @@ def _lost(tool: Tool, error: Exception, trace: Trace) -> LostResult:
     )
 
 
-def _checked_and_pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -> dict[str, Json]:
+def _checked_and_pinned(
+    catalog: Catalog, prepared: PreparedTool, target: Target, given: Mapping[str, Json]
+) -> dict[str, Json]:
     """The arguments as they will be sent. Raises WrongArguments or OutsidePins."""
     problems = arguments.check(prepared, given)
     if problems:
         # Pinned ids are put in later, so on a pinned server the record's rules would report false problems here.
         rules = () if target.config.pins else arguments.check_record_rules(prepared, given)
-        raise _wrong(prepared, target, given, [*rules, *problems])
+        raise _wrong(catalog, prepared, target, given, [*rules, *problems])
     try:
         pinned = _pinned(prepared, target, given)
     except OutsidePins as refusal:
         raise _with_a_way(prepared, target, given, refusal) from None
     problems = arguments.check_record_rules(prepared, pinned)
     if problems:
-        raise _wrong(prepared, target, given, problems)
+        raise _wrong(catalog, prepared, target, given, problems)
     return pinned
 
 
@@ -247,7 +250,7 @@ def _with_a_way(prepared: PreparedTool, target: Target, given: Mapping[str, Json
 
 
 def _wrong(
-    prepared: PreparedTool, target: Target, given: Mapping[str, Json], problems: Sequence[str]
+    catalog: Catalog, prepared: PreparedTool, target: Target, given: Mapping[str, Json], problems: Sequence[str]
 ) -> WrongArguments:
     """The problems, with the corrected arguments where they can be computed."""
 
@@ -257,7 +260,9 @@ def _wrong(
         except OutsidePins:
             return True
 
-    return WrongArguments(problems, corrected.arguments(prepared, given, refused))
+    hidden = selection.hidden(catalog, target.config)
+    said = [text for text in (offered_texts.without(problem, hidden) for problem in problems) if text]
+    return WrongArguments(said or problems, corrected.arguments(prepared, given, refused))
 
 
 def _pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -> dict[str, Json]:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from functions.gateway import arguments, errors, model_tokens, selection, settle
+from functions.gateway import arguments, errors, model_tokens, offered_texts, selection, settle
 from functions.gateway import call as call_line
 from functions.gateway.call import Done, Failed, ToolCall, Trace, UnknownTool
 from functions.gateway.errors import CallLimited, WrongArguments
@@ -188,7 +188,8 @@ def search(catalog: Catalog, tools: Sequence[Tool], query: str) -> list[Tool]:
 def _found(catalog: Catalog, config: ServerConfig, query: str, limit: int) -> dict[str, Json]:
     tools = selection.visible(catalog, config)
     found = search(catalog, tools, query)
-    body: dict[str, Json] = {"tools": [_entry(tool, config) for tool in found[:limit]], "matches": len(found)}
+    hidden = selection.hidden(catalog, config)
+    body: dict[str, Json] = {"tools": [_entry(tool, config, hidden) for tool in found[:limit]], "matches": len(found)}
     if not found:
         tags = sorted({tag for tool in tools for tag in tool.tags})
         body["message"] = (
@@ -198,11 +199,16 @@ def _found(catalog: Catalog, config: ServerConfig, query: str, limit: int) -> di
     return body
 
 
-def _entry(tool: Tool, config: ServerConfig) -> dict[str, Json]:
+def _entry(tool: Tool, config: ServerConfig, hidden: tuple[str, ...]) -> dict[str, Json]:
     definition = prepare(tool, config).definition
     access = "destructive" if tool.destructive else tool.access
     required = definition["inputSchema"].get("required", [])
-    return {"name": tool.name, "does": _sentence(definition["description"]), "access": access, "required": required}
+    return {
+        "name": tool.name,
+        "does": _sentence(offered_texts.without(definition["description"], hidden)),
+        "access": access,
+        "required": required,
+    }
 
 
 def _sentence(description: str) -> str:
@@ -214,9 +220,10 @@ def _sentence(description: str) -> str:
 
 def _described(catalog: Catalog, config: ServerConfig, name: str) -> dict[str, Json]:
     try:
-        definition = selection.find(catalog, config, name).definition
+        found = selection.find(catalog, config, name).definition
     except errors.UnknownTool as unknown:
         raise WrongArguments([f"{unknown.message}; {SEARCH} finds the tools of this server"]) from None
+    definition = offered_texts.definition(found, selection.hidden(catalog, config))
     return {key: definition[key] for key in ("name", "description", "inputSchema", "annotations")}
 
 

@@ -83,7 +83,7 @@ def shape(
     if answer.objects is None:
         body, cut = _object(prepared.tool, answer, settings)
     else:
-        body, cut = _within_tokens(prepared.tool, answer, arguments, projection, settings)
+        body, cut = _within_tokens(prepared, answer, arguments, projection, settings)
     if isinstance(answer.document, Foreign) and not prepared.answer_validator.is_valid(body):
         body = {"upstream_answer": body}  # its members have names that the output schema has for something else
     try:
@@ -117,21 +117,21 @@ class _Narrow(Exception):
 
 
 def _within_tokens(
-    tool: Tool,
+    prepared: PreparedTool,
     answer: Answer,
     arguments: Mapping[str, Json],
     projection: Fields | None,
     settings: Settings,
 ) -> tuple[dict[str, Json], Cut]:
     """The result of a list-like tool within `max_tokens`, and what it leaves out."""
-    tokens = arguments.get("max_tokens", _default(tool, "max_tokens"))
+    tokens = arguments.get("max_tokens", _default(prepared.tool, "max_tokens"))
     if tokens is None:
-        return _list(tool, answer, arguments, projection, settings, space=settings.max_result_bytes)
+        return _list(prepared, answer, arguments, projection, settings, space=settings.max_result_bytes)
     tokens, least = int(tokens), False
     limit = min(settings.max_result_bytes, tokens * MOST_BYTES_PER_TOKEN)
     while True:
         try:
-            body, cut = _list(tool, answer, arguments, projection, settings, space=limit)
+            body, cut = _list(prepared, answer, arguments, projection, settings, space=limit)
         except _Narrow as narrow:
             limit, least = narrow.limit, True
             continue
@@ -144,7 +144,7 @@ def _within_tokens(
 
 
 def _list(
-    tool: Tool,
+    prepared: PreparedTool,
     answer: Answer,
     arguments: Mapping[str, Json],
     projection: Fields | None,
@@ -153,6 +153,7 @@ def _list(
     space: int,
 ) -> tuple[dict[str, Json], Cut]:
     """The result of a list-like tool in `space` bytes, and what it leaves out."""
+    tool = prepared.tool
     objects, position, after = answer.objects or [], answer.position, answer.after
     if tool.result.sort is not None:
         objects = _sorted(tool, objects)
@@ -162,7 +163,7 @@ def _list(
     due = max(0, len(objects) - skip)
     window = [_slim(tool, found) for found in objects[skip : skip + caps.arrays]]
     window = _projected(tool, window, projection)
-    limit, how = space - (size({OURS: repeated}) if repeated else 0), _how(tool, arguments)
+    limit, how = space - (size({OURS: repeated}) if repeated else 0), _how(prepared, arguments)
     others, cut = _others(tool, answer.document, limit, caps, how)
 
     def body(kept: Json, following: Position | None) -> dict[str, Json]:
@@ -374,11 +375,14 @@ def _note(cut: Cut, how: str) -> dict[str, Json]:
     return {OURS: {"truncated": truncated}}
 
 
-def _how(tool: Tool, arguments: Mapping[str, Json]) -> str:
+def _how(prepared: PreparedTool, arguments: Mapping[str, Json]) -> str:
+    """How a caller gets more, by the arguments that this server's tool takes."""
+    tool = prepared.tool
+    withheld = tool.definition["inputSchema"]["properties"].keys() - prepared.accepted["properties"].keys()
     ways: list[str] = []
-    if "max_tokens" in arguments or _default(tool, "max_tokens") is not None:
+    if "max_tokens" not in withheld and ("max_tokens" in arguments or _default(tool, "max_tokens") is not None):
         ways.append("raise max_tokens")
-    if tool.result.fields is not None and "fields" not in arguments:
+    if tool.result.fields is not None and "fields" not in withheld and "fields" not in arguments:
         ways.append(f'select fewer fields, e.g. fields="{tool.result.fields}"')
     ways.append("narrow the request")
     return "; ".join(ways)

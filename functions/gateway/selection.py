@@ -10,7 +10,7 @@ argument that is fixed for every tool.
 
 from __future__ import annotations
 
-from functions.gateway import forced, pins
+from functions.gateway import forced, offered_texts, pins
 from functions.gateway.errors import UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import PreparedTool, prepare
@@ -24,6 +24,11 @@ METHOD_GROUPS = ("read", "write", "custom")
 def visible(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
     """The tools of this server, in catalogue order."""
     return tuple(tool for tool in catalog.tools.values() if shows(tool, config))
+
+
+def hidden(catalog: Catalog, config: ServerConfig) -> tuple[str, ...]:
+    """The names of the tools that this server does not offer."""
+    return offered_texts.hidden(catalog.tools, (tool.name for tool in visible(catalog, config)))
 
 
 def find(catalog: Catalog, config: ServerConfig, name: str) -> PreparedTool:

@@ -9,14 +9,14 @@ from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.gateway import audit, prepared, prompts, selection
+from functions.gateway import audit, offered_texts, prepared, prompts, selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.call_limits import CallLimits, CallRate, Marks
 from functions.gateway.credentials import SealError, token_key
 from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, PosternError
 from functions.gateway.grants import Grant, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
-from functions.gateway.json_text import Json, encode, text
+from functions.gateway.json_text import Json, decode, encode, text
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.value_classes import dataclass
@@ -278,10 +278,16 @@ def _wires(grant: Grant, catalog: Catalog) -> Iterable[bytes]:
     """The definitions that this server lists, as JSON."""
     tools = selection.visible(catalog, grant.config)
     if grant.config.profile != "discovery":
-        return (prepared.wire(tool, grant.config) for tool in tools)
+        hidden = selection.hidden(catalog, grant.config)
+        return (_true(prepared.wire(tool, grant.config), hidden) for tool in tools)
     from functions.gateway import discovery  # other servers need none of it
 
     return map(encode, discovery.listed(tools))
+
+
+def _true(wire: bytes, hidden: tuple[str, ...]) -> bytes:
+    """The definition without what it says of tools that the server does not offer."""
+    return encode(offered_texts.definition(decode(wire), hidden)) if offered_texts.mentions(wire, hidden) else wire
 
 
 def ttl_ms(grant: Grant, now: datetime) -> int:
@@ -293,7 +299,7 @@ def ttl_ms(grant: Grant, now: datetime) -> int:
 
 def instructions(grant: Grant, catalog: Catalog) -> str:
     """What a host shows its model about this server."""
-    sentences = [catalog.instructions]
+    sentences = [offered_texts.without(catalog.instructions, selection.hidden(catalog, grant.config))]
     if grant.config.pins:
         # First, because a host may show its model the first 512 characters only.
         pins = ", ".join(grant.config.pins)

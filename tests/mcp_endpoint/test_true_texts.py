@@ -1,0 +1,80 @@
+"""No text that a model reads of a server names a tool which the server does not offer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+from functions.gateway import offered_texts, selection
+from functions.gateway.grants import ServerConfig
+from functions.gateway.prepared import prepare
+from functions.mcp_endpoint.methods import _wires, instructions
+from tests.gateway.calling import grant
+from tests.wrong_calls.scoring import loaded
+from tool_catalog.catalog import Catalog, available
+
+INTEGRATIONS = (*available(), "desk", "payments", "tracker")
+SELECTIONS: tuple[tuple[str, ...], ...] = ((), ("read",), ("write",), ("list",), ("create", "get"), ("custom",))
+
+
+def servers(catalog: Catalog) -> Iterator[ServerConfig]:
+    tags = sorted({tag for tool in catalog.tools.values() for tag in tool.tags})
+    for methods, tag in product(SELECTIONS, [(), *((tag,) for tag in tags)]):
+        yield ServerConfig(methods=methods, tags=tag)
+        yield ServerConfig(methods=methods, tags=tag, profile="core")
+        for name in catalog.pinnable[:2]:
+            yield ServerConfig(methods=methods, tags=tag, pins={name: "one"})
+
+
+def texts(catalog: Catalog, config: ServerConfig) -> Iterator[str]:
+    held = grant(config=config)
+    yield instructions(held, catalog)
+    for wire in _wires(held, catalog):
+        yield json.dumps(list(_descriptions(json.loads(wire))))
+
+
+def _descriptions(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (entry for key, entry in value.items() if key == "description" and isinstance(entry, str))
+        for entry in value.values():
+            yield from _descriptions(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _descriptions(entry)
+
+
+@pytest.mark.parametrize("integration", INTEGRATIONS)
+def test_what_is_listed_names_offered_tools_only(integration: str) -> None:
+    catalog = loaded(integration)
+    seen = 0
+    for config in servers(catalog):
+        hidden = selection.hidden(catalog, config)
+        if not selection.visible(catalog, config) or not hidden:
+            continue
+        named = re.compile(rf"\b(?:{'|'.join(hidden)})\b")
+        for text in texts(catalog, config):
+            seen += 1
+            assert named.search(text) is None, (config, named.search(text), text)
+    assert seen
+
+
+@pytest.mark.parametrize("integration", INTEGRATIONS)
+def test_no_description_loses_everything(integration: str) -> None:
+    catalog = loaded(integration)
+    for config in servers(catalog):
+        hidden = selection.hidden(catalog, config)
+        for tool in selection.visible(catalog, config):
+            left = offered_texts.without(prepare(tool, config).definition["description"], hidden)
+            assert len(left) >= 20, (config, tool.name, left)
+
+
+def test_a_sentence_or_its_part_that_names_a_hidden_tool_is_left_out() -> None:
+    text = "Finds books. Use it for one; to see all use list_books. Needs list_shelves first."
+    assert offered_texts.without(text, ("list_books",)) == "Finds books. Use it for one. Needs list_shelves first."
+    assert offered_texts.without(text, ("list_books", "list_shelves")) == "Finds books. Use it for one."
+    assert offered_texts.without("Reads what list_books found.", ("list_books",)) == "Reads what another tool found."
+    assert offered_texts.without(text, ()) == text
