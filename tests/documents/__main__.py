@@ -27,7 +27,7 @@ PAGE = ROOT / "docs" / "openapi.md"
 BEGIN, END = "<!-- make documents: begin -->", "<!-- make documents: end -->"
 
 SECONDS = 1_800
-"""Longest work on one document, which is four imports. GitHub's 1,200 operations take some three minutes."""
+"""Longest work on one document, which is imported twice. GitHub's 1,200 operations take some three minutes."""
 
 PEER_SECONDS = 600
 """Longest conversion by FastMCP."""

@@ -31,13 +31,14 @@ from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi import importer
 from tool_catalog.openapi.document import Document, Operation, Unresolvable, read
 from tool_catalog.openapi.progress import Progress
+from tool_catalog.openapi.report import Report
 
 Json = Any
 
 
 @dataclass
 class Findings:
-    """Of one document: operations, methods, problems that no words mend, and examples of requests.
+    """Of one document: operations, methods, problems that no words mend, its catalogue, and examples of requests.
 
     `refused` examples are allowed by the document and not by the tool; `contradicting` ones are not allowed by either.
     """
@@ -49,6 +50,7 @@ class Findings:
     examples: int = 0
     refused: list[str] = field(default_factory=list)
     contradicting: list[str] = field(default_factory=list)
+    loaded: Catalog | None = None
 
     def judge(self, document: Document, schema: Json, example: Json, what: str, problem: str) -> None:
         """Count an example of `schema`, which has this problem or ""."""
@@ -60,14 +62,20 @@ class Findings:
 
 def examine(source: Path, folder: Path) -> Findings:
     """Import `source` into `folder`, and try both."""
-    report = importer.run(importer.Options(source, "tried", folder), Progress(StringIO(), lambda: 0.0))
+    return judged(
+        importer.run(importer.Options(source, "tried", folder), Progress(StringIO(), lambda: 0.0)), source, folder
+    )
+
+
+def judged(report: Report, source: Path, folder: Path) -> Findings:
+    """Both, of an import into `folder` that was done."""
     found = Findings(report.operations, report.methods, report.passed)
     fill_in(folder / "tried")
     built, problems = building.build(folder / "tried")
     found.problems = [str(problem) for problem in problems]
     if built is None:
         return found
-    loaded = catalog.read(to_bytes(built), "tried.json")
+    found.loaded = loaded = catalog.read(to_bytes(built), "tried.json")
     document = read(source)
     known = json.loads((folder / "tried" / importer.MEMORY).read_text())["operations"]
     tools = {(tool.resource, tool.method): tool for tool in loaded.tools.values()}
