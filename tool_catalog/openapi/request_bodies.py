@@ -11,7 +11,7 @@ from tool_catalog.openapi.combining import listed
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.subjects import Argument, Context, NotCallable, Subject
-from tool_catalog.openapi.texts import fitted, plain
+from tool_catalog.openapi.texts import ended, fitted, plain
 from tool_catalog.yaml_source import KeyPath
 
 Schema = dict[str, Json]
@@ -45,8 +45,9 @@ def read(context: Context, subject: Subject, cuts: list[Note]) -> Body:
     if kind is None:
         schema: Schema = {"type": "string", "description": f"The bytes of the body ({media_type}), in Base64."}
     else:
-        usual = {"type": "string" if kind == "text" else "object"}
-        schema = converter.root(media.get("schema", usual) if kind != "text" else usual, ("body_schema",))
+        schema = converter.root(media.get("schema", {"type": "object"} if kind != "text" else {}), ("body_schema",))
+        if kind == "text":
+            schema["type"] = "string"
     cuts += converter.notes
     if schema.get("type") != "object" or "properties" not in schema:
         if kind in ("form", "multipart") and schema.get("type") != "object":
@@ -55,7 +56,8 @@ def read(context: Context, subject: Subject, cuts: list[Note]) -> Body:
             return made
         if schema.get("type") == "object":
             schema.setdefault("additionalProperties", True)
-        text = plain(body.get("description")) or schema.get("description", "")
+        text, inner = plain(body.get("description")), schema.get("description", "")
+        text = f"{ended(text)} {inner}".strip() if kind is None else text or inner
         if len(text) < DESCRIPTION_LENGTH[0] and schema.get("type") == "array":
             resource, method = subject.placement.resource, subject.placement.method
             text = f"The {resource} to {method}, as a list.".replace("_", " ")
@@ -70,14 +72,14 @@ def read(context: Context, subject: Subject, cuts: list[Note]) -> Body:
         made.arguments = [whole]
         return made
     example, prefix = _media_example(context.document, media), ""
-    wrapper, inner = next(iter(schema["properties"].items()))
-    members = inner.get("properties", {}) if len(schema["properties"]) == 1 and kind == "json" else {}
+    wrapper, wrapped = next(iter(schema["properties"].items()))
+    members = wrapped.get("properties", {}) if len(schema["properties"]) == 1 and kind == "json" else {}
     alone = not {("body_schema",), ("body_schema", "properties", wrapper)} & converter.open
-    if members and alone and inner.get("type") == "object":
+    if members and alone and wrapped.get("type") == "object":
         # {"data": {...}}: the model gives the members, and the request wraps them.
         if wrapper not in schema.get("required", ()):
             sent = None
-        schema, prefix = inner, f"/{wrapper.replace('~', '~0').replace('/', '~1')}/"
+        schema, prefix = wrapped, f"/{wrapper.replace('~', '~0').replace('/', '~1')}/"
         example = example.get(wrapper) if isinstance(example, dict) else None
     encoding = media.get("encoding")
     needed = schema.get("required", ())
@@ -171,6 +173,8 @@ def _format(media_type: str) -> str:
     name = media_type.partition(";")[0].strip().lower()
     if name in (JSON_MEDIA_TYPE, "text/json", "*/*", "application/*", "application/*+json"):
         return "json"
+    if name.endswith("/*"):
+        return "text/plain" if name.startswith("text/") else "application/octet-stream"
     return "form" if name == FORM_MEDIA_TYPE else media_type.strip()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -286,6 +287,26 @@ def test_a_file_that_cannot_be_sent_is_refused(made: Any, file: Json, problem: s
     with pytest.raises(WrongArguments) as wrong:
         found.sent(found.tool(), {"label": file, "weight": 1})
     assert wrong.value.problems == (problem,)
+
+
+def test_what_a_body_of_text_or_bytes_holds_is_told(imports: Import, into: Path) -> None:
+    data = read(INPUTS / "b_bytes.yaml").data
+    body = data["paths"]["/labels/{id}/image"]["put"]["requestBody"]
+    body["description"] = "The picture on the label"
+    body["content"] = {"image/*": {}}
+    tool = Made(imports(data), into / "parcels").tool()
+    assert tool.request.media_type == "application/octet-stream"
+    said = tool.definition["inputSchema"]["properties"]["body"]["description"]
+    assert said == "The picture on the label. The bytes of the body (image/*), in Base64."
+    del body["description"]
+    body["content"] = {"text/*": {"schema": {"type": "string", "description": "The words on the label."}}}
+    shutil.rmtree(into / "parcels")
+    tool = Made(imports(data), into / "parcels").tool()
+    assert tool.request.media_type == "text/plain"
+    assert tool.definition["inputSchema"]["properties"]["body"] == {
+        "type": "string",
+        "description": "The words on the label.",
+    }
 
 
 def test_bytes_that_are_not_in_base64_are_refused(made: Any) -> None:
