@@ -171,7 +171,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "functions.gateway.prepared",
         "tool_catalog",
     ),
-    "yaml": ("tool_catalog",),
+    "yaml": ("tool_catalog", "functions.cli.commands.apply"),
     "mcp": ("functions.cli",),
     "shtab": ("functions.cli.commands.completion",),
 }

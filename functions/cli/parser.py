@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functions.cli.commands import (
     account,
     api_token,
+    apply,
     capture,
     completion,
     console,
@@ -74,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add(commands, shaped)
     account.add(commands, remote)
     server.add(commands, remote)
+    apply.add(commands, remote)
     api_token.add(commands, remote)
     whoami.add(commands, remote)
     tools.add(commands, remote)
