@@ -153,7 +153,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "functions.memory_engine",
         "tool_catalog",
     ),
-    "difflib": ("functions.gateway.wording",),
+    "difflib": ("functions.gateway.wording", "functions.cli.client_install"),
     "httpx": (
         "functions.local",
         "functions.cli",

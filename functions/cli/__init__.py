@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from functions.cli.invocation import Failed, Invocation, UsageError
-from functions.cli.parser import parse
+from functions.cli.parser import build_parser, parse
 from functions.cli.terminal import Declined, Terminal
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,9 @@ def main(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int:
     """Run one command and return the exit code. As in argparse, a usage error and `--help` raise SystemExit."""
+    if not (sys.argv[1:] if arguments is None else arguments):
+        print(build_parser().format_help(), file=stdout or sys.stdout)
+        return 0
     options = parse(arguments)
     terminal = Terminal(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr, options.json)
     try:

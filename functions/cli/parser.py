@@ -24,15 +24,16 @@ from functions.cli.commands import (
     tools,
     whoami,
 )
+from functions.cli.help import Program, unknown_options
 from functions.cli.management_api import version
 
 DESCRIPTION = """\
 Mint, list and revoke MCP URLs for AI agents. The same commands work on a laptop and on a deployed endpoint.
 
-  postern run                                         a memory for your agents on this machine
-  postern serve                                       run the whole endpoint on this machine
-  postern server create --methods read --expires-in 15m
-  postern snippet --client cursor
+  postern run                                            a memory for your agents on this machine
+  postern serve                                          run the whole endpoint on this machine
+  postern server create --methods read --expires-in 15m  mint an MCP URL
+  postern install --client cursor                        put it into a client
 """
 
 EPILOG = """\
@@ -47,19 +48,17 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = build_parser()
     options, left = parser.parse_known_args(arguments)
     if any(word.startswith("-") for word in left) or (left and "words" not in options):
-        parser.error(f"unrecognized arguments: {' '.join(left)}")
+        parser.error(unknown_options(left, [f"--{name.replace('_', '-')}" for name in vars(options)]))
     if left:
         options.words += left  # argparse puts only the words before the first option there
     return options
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Program:
     """The parser of the whole command line. Every command sets `run`, and all commands take `--json`."""
-    parser = argparse.ArgumentParser(
-        prog="postern", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Program(description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"postern {version()}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.commands
     shaped = argparse.ArgumentParser(add_help=False)
     shaped.add_argument("--json", action="store_true", help="print the result, and any error, as JSON")
     remote = argparse.ArgumentParser(add_help=False, parents=[shaped])

@@ -235,7 +235,6 @@ def test_wrong_usage_is_told_and_nothing_is_minted(local: Local, options: list[s
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         ["server"],
         ["server", "mint"],
         ["server", "create", "--expires-in", "1h", "--expires-at", "2030-01-01T00:00:00Z"],

@@ -1,14 +1,14 @@
-"""`postern install --capture`: let an agent send its finished turns to the memory, and stop it again."""
+"""`postern install`: put an MCP URL into a client, or let an agent send its finished turns to the memory; undo both."""
 
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 from typing import Any
 
+from functions.cli import client_install
 from functions.cli.capture.agents import AGENTS
 from functions.cli.capture.outbox import Outbox, Settings
+from functions.cli.client_files import replace
 from functions.cli.commands.capture import command
 from functions.cli.connection import local_file
 from functions.cli.invocation import Failed, Invocation
@@ -17,22 +17,50 @@ from functions.cli.invocation import Failed, Invocation
 def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
     """Add the command."""
     one = commands.add_parser(
-        "install", parents=[shaped], help="let an agent send its finished turns to the memory (off until you do)"
+        "install", parents=[shaped], help="put an MCP URL into a client, or let an agent fill the memory"
     )
-    one.add_argument("--capture", required=True, choices=list(AGENTS), metavar="AGENT", help=", ".join(AGENTS))
-    one.add_argument("--user-id", default="me", metavar="ID", help="whose memories they become (default: me)")
+    what = one.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--client",
+        choices=list(client_install.CLIENTS),
+        metavar="CLIENT",
+        help=f"write the settings of this client: {', '.join(client_install.CLIENTS)}",
+    )
+    what.add_argument(
+        "--capture",
+        choices=list(AGENTS),
+        metavar="AGENT",
+        help=f"send its finished turns to the memory (off until you do): {', '.join(AGENTS)}",
+    )
+    one.add_argument("--url", metavar="MCP_URL", help="the MCP URL (default: POSTERN_MCP_URL, then the local one)")
+    one.add_argument("--name", default="postern", help="the name of the server in the client")
+    one.add_argument("--file", metavar="FILE", help="another file than the client's own, e.g. of a project")
+    one.add_argument(
+        "--api-token-env", metavar="VARIABLE", help="the variable that holds the API token, for a server that needs one"
+    )
+    one.add_argument("--user-id", default="me", metavar="ID", help="with --capture: whose memories they become")
     one.add_argument(
         "--ignore",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="folders to leave out, e.g. '~/work/*'; repeatable",
+        help="with --capture: folders to leave out, e.g. '~/work/*'; repeatable",
     )
-    one.add_argument("--remove", action="store_true", help="take the hook out again, with what has not been sent")
+    one.add_argument(
+        "--remove", action="store_true", help="take it out again; with --capture, what has not been sent too"
+    )
+    one.add_argument("--yes", "-y", action="store_true", help="with --client: do not ask before the file is written")
     one.set_defaults(run=_install)
 
 
 def _install(invocation: Invocation) -> None:
+    if invocation.options.client:
+        client_install.install(invocation)
+    else:
+        _capture(invocation)
+
+
+def _capture(invocation: Invocation) -> None:
     options, terminal = invocation.options, invocation.terminal
     name, agent = options.capture, AGENTS[options.capture]
     file, state = agent.config(invocation.environment), local_file(invocation.environment).parent
@@ -44,7 +72,7 @@ def _install(invocation: Invocation) -> None:
     if after.strip() in ("", "{}") and not before.strip():
         after = before
     if after != before:
-        _replace(file, after)
+        replace(file, after)
     Outbox(state).configure(name, None if options.remove else Settings(options.user_id, tuple(options.ignore)))
     if options.remove:
         terminal.result({"agent": name, "file": str(file), "captured": False}, f"{name} sends no turns ({file})")
@@ -58,14 +86,3 @@ def _install(invocation: Invocation) -> None:
         "Card numbers, keys and passwords are removed first. Restart the agent; to stop, run: "
         f"postern install --capture {name} --remove"
     )
-
-
-def _replace(file: Path, text: str) -> None:
-    """Replace a file as a whole, with the permissions it had; only its owner may read a new one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file = file.resolve()
-    mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as out:
-        out.write(text)
-    aside.replace(file)
