@@ -21,7 +21,7 @@ from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, p
 from functions.cli.tables import count
 from functions.cli.terminal import printable
 from functions.gateway import json_text
-from functions.gateway.grants import write_time
+from functions.gateway.grants import ServerConfig, write_time
 from functions.gateway.json_text import Json
 from functions.gateway.wording import did_you_mean
 
@@ -30,6 +30,10 @@ KEYS = ("name", "account", "count", "labels", "config", "expires_at")
 
 MAX_COUNT = 1_000
 """Servers of one entry with `count`."""
+
+
+DEFAULTS = ServerConfig().to_json()
+"""The config of a server for which nothing was chosen."""
 
 
 @dataclass(frozen=True)
@@ -253,7 +257,7 @@ def _change(wish: Wish, server: Mapping[str, Json]) -> Step | None:
     config = {
         key: wish.config.get(key)
         for key in {**server["config"], **wish.config}
-        if not _is_alike(wish.config.get(key), server["config"].get(key))
+        if not _is_alike(_or_default(key, wish.config.get(key)), server["config"].get(key))
     }
     if config:
         body["config"] = config
@@ -267,10 +271,13 @@ def _change(wish: Wish, server: Mapping[str, Json]) -> Step | None:
     return Step("~", wish.account_id, wish.name, shown, "PATCH", where, body)
 
 
+def _or_default(key: str, value: Json) -> Json:
+    """The value of a key of a config; its default for null, and where the file leaves it out."""
+    return DEFAULTS.get(key) if value is None else value
+
+
 def _is_alike(wished: Json, present: Json) -> bool:
-    """True for equal values. A missing value is a key's default, and an object may leave members to the endpoint."""
-    if not wished and not present:
-        return True
+    """True for equal values. A rate limit may leave its burst to the endpoint."""
     if isinstance(wished, dict) and isinstance(present, dict) and "calls_per_minute" in wished:
         return all(present.get(key) == value for key, value in wished.items())
     return bool(wished == present)
@@ -292,7 +299,7 @@ def _export(invocation: Invocation) -> None:
     for server in sorted(servers, key=lambda one: (one["integrated_account_id"], one["name"])):
         entry = {"name": server["name"], "account": names.get(server["integrated_account_id"])}
         entry |= {"labels": server["labels"]} if server["labels"] else {}
-        config = {key: value for key, value in server["config"].items() if value}
+        config = {key: value for key, value in server["config"].items() if value != DEFAULTS.get(key)}
         entry |= {"config": config} if config else {}
         entries.append({**entry, "expires_at": server["expires_at"]})
     document = {"servers": entries}
