@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from functions.gateway.wording import closest, did_you_mean
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Run it here": ("run", "serve", "demo"),
+    "Run it here": ("run", "service", "serve", "demo"),
     "MCP URLs": ("server", "apply", "export"),
     "Put a URL into a client": ("install", "snippet"),
     "Upstreams and operators": ("account", "integrations", "api-token", "whoami", "console"),
