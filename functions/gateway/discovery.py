@@ -7,6 +7,7 @@ call through `call_tool` is the call of the tool: it takes the same way, and the
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from functions.gateway.call import Done, Failed, ToolCall, Trace, UnknownTool
 from functions.gateway.errors import CallLimited, WrongArguments
 from functions.gateway.grants import ServerConfig, Target
 from functions.gateway.json_text import Json, decode
+from functions.gateway.portable_schema import portable
 from functions.gateway.prepared import prepare
 from functions.gateway.settings import Settings
 from functions.gateway.tool_words import terms
@@ -33,6 +35,9 @@ SENTENCE_CHARS = 160
 
 NEAR = 0.25
 """A tool this far below the best one, as a share of it, is not what was looked for."""
+
+_END = re.compile(r"(?<=\.)(?<!e\.g\.)(?<!i\.e\.) (?=[A-Z])")
+"""The end of a sentence."""
 
 _NAME: Json = {"type": "string", "description": f"Name of a tool, from {SEARCH}."}
 
@@ -213,8 +218,7 @@ def _entry(tool: Tool, config: ServerConfig, hidden: tuple[str, ...]) -> dict[st
 
 def _sentence(description: str) -> str:
     """The first sentence of a description."""
-    end = description.find(". ")
-    sentence = description if end < 0 else description[: end + 1]
+    sentence = _END.split(description, maxsplit=1)[0]
     return sentence if len(sentence) <= SENTENCE_CHARS else sentence[: SENTENCE_CHARS - 3] + "..."
 
 
@@ -228,9 +232,8 @@ def _described(catalog: Catalog, config: ServerConfig, name: str) -> dict[str, J
 
 
 def _wire(tool: Tool) -> dict[str, Json]:
-    """The definition in the form that every host takes, in which no object is closed."""
-    schema = {key: value for key, value in tool.definition["inputSchema"].items() if key != "additionalProperties"}
-    return {**tool.definition, "inputSchema": schema}
+    """The definition in the form that every host takes."""
+    return {**tool.definition, "inputSchema": portable(tool.definition["inputSchema"])}
 
 
 @functools.lru_cache(maxsize=32)

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from functions.gateway import wording
-from functions.gateway.tool_words import FILLING as _FILLING
-from functions.gateway.tool_words import VERB as _VERB
-from functions.gateway.tool_words import singular as _singular
-from functions.gateway.tool_words import words as _words
+from functions.gateway import tool_words, wording
 from functions.gateway.wording import SHOWN_CHARS, shown
 from tool_catalog.catalog import Catalog, Tool
 
@@ -44,16 +40,20 @@ def hint(name: str, tools: Sequence[Tool], catalog: Catalog) -> str:
 
 
 def _meant(name: str, tools: Sequence[Tool], catalog: Catalog) -> list[str]:
-    own = {*_words(catalog.integration), *_words(catalog.label), "mcp", "api"}
-    known = {_singular(word) for tool in tools for word in (*_words(tool.resource), *_words(tool.method))}
-    asked = [word for word in _words(name) if word not in own or _singular(word) in known]
+    own = {*tool_words.words(catalog.integration), *tool_words.words(catalog.label), "mcp", "api"}
+    known = {
+        tool_words.singular(word)
+        for tool in tools
+        for word in (*tool_words.words(tool.resource), *tool_words.words(tool.method))
+    }
+    asked = [word for word in tool_words.words(name) if word not in own or tool_words.singular(word) in known]
     verb = _verb(asked, tools)
     about = _about(asked)
     scored = []
     for tool in tools:
-        words = _about([*_words(tool.resource), *_words(tool.method)])
+        words = _about([*tool_words.words(tool.resource), *tool_words.words(tool.method)])
         # A custom method without a verb, e.g. "comment", is meant by its own word in the name of a write.
-        own_word = tool.custom and not _verbs(tool) and bool(about & _about(_words(tool.method)))
+        own_word = tool.custom and not _verbs(tool) and bool(about & _about(tool_words.words(tool.method)))
         same = verb is not None and (verb in _verbs(tool) or (own_word and verb not in READING))
         if tool.destructive and not same:
             continue
@@ -70,19 +70,21 @@ def _meant(name: str, tools: Sequence[Tool], catalog: Catalog) -> list[str]:
 
 def _verb(asked: Sequence[str], tools: Iterable[Tool]) -> str | None:
     """The verb of a name. To get several things is to list them."""
-    verb = next((_VERB[word] for word in asked if word in _VERB), None)
-    several = {word for tool in tools for word in _words(tool.resource) if word != _singular(word)}
+    verb = next((tool_words.VERB[word] for word in asked if word in tool_words.VERB), None)
+    several = {word for tool in tools for word in tool_words.words(tool.resource) if word != tool_words.singular(word)}
     return "list" if verb == "get" and ("all" in asked or several & set(asked)) else verb
 
 
 def _verbs(tool: Tool) -> set[str]:
-    return {_VERB[word] for word in _words(tool.method) if word in _VERB}
+    return {tool_words.VERB[word] for word in tool_words.words(tool.method) if word in tool_words.VERB}
 
 
 def _about(words: Iterable[str]) -> set[str]:
     """The words that say what a name is about, in the singular."""
-    return {_singular(word) for word in words if word not in _VERB and word not in _FILLING}
+    return {
+        tool_words.singular(word) for word in words if word not in tool_words.VERB and word not in tool_words.FILLING
+    }
 
 
 def _plain(name: str) -> str:
-    return "".join(_words(name))
+    return "".join(tool_words.words(name))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api.tools.listing import FORMATS, described
+from functions.admin_api.tools.listing import FORMATS
 from tests.clients.converters import CONVERTERS
 from tests.clients.host_rules import RULES, broken
 from tests.documents.packages import DOCUMENTS
@@ -35,7 +35,7 @@ SECONDS = 300
 def _entries(loaded: Catalog) -> list[dict[str, Json]]:
     """What converters.py reads."""
     return [
-        {"definition": dict(tool.listed), "formats": {name: made(described(tool)) for name, made in FORMATS.items()}}
+        {"definition": dict(tool.listed), "formats": {name: made(tool) for name, made in FORMATS.items()}}
         for tool in loaded.tools.values()
     ]
 

@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
 
 import pytest
 
-from functions.gateway.json_text import text
+from functions.gateway import discovery
+from functions.gateway.json_text import Json, text
 from functions.gateway.model_tokens import about, at_most
 from tests.model_tokens.texts import PROSE, SAMPLES, texts
 from tool_catalog.catalog import available, load
@@ -55,7 +57,7 @@ def test_texts_made_at_random_have_at_most_the_tokens_that_are_estimated() -> No
 @pytest.mark.parametrize("integration", available())
 def test_the_tokens_of_a_catalogue_are_estimated_to_within_a_tenth(integration: str) -> None:
     shown = [
-        text({name: tool.definition[name] for name in ("name", "description", "inputSchema")})
+        text({name: tool.listed[name] for name in ("name", "description", "inputSchema")})
         for tool in load(integration).tools.values()
     ]
     true = counted(shown)
@@ -63,3 +65,17 @@ def test_the_tokens_of_a_catalogue_are_estimated_to_within_a_tenth(integration: 
         assert tokens <= at_most(source)
         assert abs(about(source) - tokens) <= tokens * 0.15
     assert abs(sum(map(about, shown)) - sum(true)) <= sum(true) * 0.05
+
+
+def test_the_profiles_of_mem0_cost_a_model_what_they_may() -> None:
+    """True tokens, not estimated ones."""
+    mem0 = load("mem0")
+
+    def cost(definitions: Iterable[Mapping[str, Json]]) -> list[int]:
+        return counted([text({key: one[key] for key in ("name", "description", "inputSchema")}) for one in definitions])
+
+    full = cost(tool.listed for tool in mem0.tools.values())
+    assert sum(full) <= 12_000
+    assert max(full) <= 900
+    assert sum(cost(tool.listed for tool in mem0.tools.values() if tool.core)) <= 4_500
+    assert sum(cost(discovery.listed(tuple(mem0.tools.values())))) <= 400

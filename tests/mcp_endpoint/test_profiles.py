@@ -3,6 +3,9 @@ same under each of them."""
 
 from __future__ import annotations
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +19,8 @@ from tool_catalog.catalog import DISCOVERY_NAMES, load
 MEM0 = load("mem0")
 SEARCH = "mem_0_memories_search"
 DELETE = "delete_a_mem_0_memory_by_id"
+GOLDEN = Path(__file__).parents[1] / "golden" / "messages" / "discovery.json"
+LISTS = (("tools/list", "tools"), ("prompts/list", "prompts"))
 MEMORY = "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"
 
 
@@ -88,6 +93,17 @@ def test_discovery_lists_three_tools_for_less_than_400_tokens(bench: Bench) -> N
     listed = Visitor(bench, profile="discovery").tools()
     assert [tool["name"] for tool in listed] == list(DISCOVERY_NAMES)
     assert sum(map(model_tokens.of_tool, listed)) <= 400
+
+
+def test_the_three_tools_and_the_prompts_are_on_the_wire_as_reviewed(bench: Bench) -> None:
+    """UPDATE_GOLDEN=1 rewrites what is expected."""
+    visitor = Visitor(bench, profile="discovery", pins={"user_id": "usr_1"})
+    wire = {method: visitor.ask(method).json["result"][key] for method, key in LISTS}
+    wire["prompts/get"] = visitor.ask("prompts/get", name="export_and_erase").json["result"]["messages"]
+    wire["search_tools"] = visitor.call("search_tools", query="delete everything of the user")["structuredContent"]
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(wire, indent=1, ensure_ascii=False) + "\n")
+    assert json.loads(GOLDEN.read_text()) == wire
 
 
 def test_what_is_found_can_be_read_and_then_called(bench: Bench) -> None:

@@ -10,7 +10,6 @@ from functions.admin_api.tools import contract
 from functions.admin_api.tools.addresses import address
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
-from functions.gateway.portable_schema import portable
 from tool_catalog.catalog import Tool
 
 
@@ -27,32 +26,37 @@ class Tools:
         """
         catalog = self._accounts.catalog(self._accounts.load(account_id))
         selected = config_check.check(catalog, ServerConfig(methods=tuple(methods), tags=tuple(tags)))
-        tools = [described(tool) for tool in selected]
-        return {"result": [FORMATS[shape](tool) if shape else tool.model_dump() for tool in tools]}
+        return {"result": [FORMATS[shape](tool) if shape else described(tool).model_dump() for tool in selected]}
 
 
-def openai(tool: contract.AgentTool) -> dict[str, Json]:
+def openai(tool: Tool) -> dict[str, Json]:
     """A function tool of OpenAI's chat completions, which LangChain's `bind_tools` accepts too."""
     return {"type": "function", "function": gemini(tool)}
 
 
-def anthropic(tool: contract.AgentTool) -> dict[str, Json]:
+def anthropic(tool: Tool) -> dict[str, Json]:
     """A tool of Anthropic's messages API."""
-    return {"name": tool.name, "description": tool.description, "input_schema": portable(tool.input_schema)}
+    return _function(tool, "input_schema")
 
 
-def gemini(tool: contract.AgentTool) -> dict[str, Json]:
+def gemini(tool: Tool) -> dict[str, Json]:
     """A function declaration of Gemini's API."""
-    return {"name": tool.name, "description": tool.description, "parameters": portable(tool.input_schema)}
+    return _function(tool, "parameters")
 
 
-def bedrock(tool: contract.AgentTool) -> dict[str, Json]:
+def bedrock(tool: Tool) -> dict[str, Json]:
     """A tool of Bedrock's Converse API."""
-    schema = {"json": portable(tool.input_schema)}
-    return {"toolSpec": {"name": tool.name, "description": tool.description, "inputSchema": schema}}
+    return {"toolSpec": {**_function(tool), "inputSchema": {"json": tool.listed["inputSchema"]}}}
 
 
-FORMATS: Mapping[str, Callable[[contract.AgentTool], dict[str, Json]]] = {
+def _function(tool: Tool, key: str = "") -> dict[str, Json]:
+    """What a model reads of a tool, its input schema under `key`: as an MCP client lists it."""
+    shown = tool.listed
+    schema = {key: shown["inputSchema"]} if key else {}
+    return {"name": tool.name, "description": shown["description"], **schema}
+
+
+FORMATS: Mapping[str, Callable[[Tool], dict[str, Json]]] = {
     "openai": openai,
     "anthropic": anthropic,
     "gemini": gemini,
