@@ -226,7 +226,11 @@ def test_the_program_is_called_by_its_name_only_where_the_path_leads_to_it(tmp_p
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "postern").write_text("#!/bin/sh\n")
         (tmp_path / folder / "postern").chmod(0o755)
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "postern").symlink_to(tmp_path / "one" / "postern")
     called = str(tmp_path / "one" / "postern")
     assert program({"PATH": f"{tmp_path}/one:{tmp_path}/other"}, called) == "postern"
+    assert program({"PATH": f"{tmp_path}/one"}, called, own_bin=tmp_path / "one") == called
+    assert program({"PATH": f"{tmp_path}/linked:{tmp_path}/one"}, called, own_bin=tmp_path / "one") == "postern"
     assert program({"PATH": f"{tmp_path}/other"}, called) == called
     assert program({}, called) == called

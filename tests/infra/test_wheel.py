@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email import message_from_string
 from importlib import metadata
 from pathlib import Path
@@ -139,13 +139,26 @@ def test_the_commands_work_in_any_folder(installed: Path, tmp_path: Path) -> Non
     assert "items.yaml" in run(installed / "tool-catalog", *new, home=home)
 
 
-@pytest.fixture
-def serving(installed: Path, tmp_path: Path) -> Iterator[Path]:
-    """The folder of a running endpoint."""
+OFFLINE = """
+import sys
+def refuse(event, arguments):
+    if event == "socket.connect" and arguments[1][0] not in ("127.0.0.1", "::1"):
+        raise OSError(f"no network: {arguments[1]}")
+    if event == "socket.getaddrinfo" and arguments[0] not in ("127.0.0.1", "localhost", None):
+        raise OSError(f"no network: {arguments[0]}")
+sys.addaudithook(refuse)
+from postern.functions.cli import main
+sys.exit(main(["run", "--port", "0"]))
+"""
+
+
+@contextmanager
+def running(installed: Path, home: Path) -> Iterator[str]:
+    """The MCP URL of a memory that runs in a process which reaches nothing but this machine."""
     process = subprocess.Popen(
-        [str(installed / "postern"), "serve", "--port", "0"],
-        cwd=tmp_path,
-        env=environment(tmp_path),
+        [str(installed / "python"), "-c", OFFLINE],
+        cwd=home,
+        env=environment(home),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -155,20 +168,23 @@ def serving(installed: Path, tmp_path: Path) -> Iterator[Path]:
         printed = ""
         for line in process.stdout:
             printed += line
-            if "Ctrl-C stops the endpoint" in line:
+            if line.startswith("Ctrl-C stops it"):
                 break
-        assert "Postern is ready on http://127.0.0.1:" in printed, printed
-        yield tmp_path
+        assert "Your memory is ready: the embedded memory in " in printed, printed
+        found = re.search(r"^  MCP URL +(\S+)$", printed, re.MULTILINE)
+        assert found is not None, printed
+        yield found[1]
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=WAIT_SECONDS)
 
 
-def test_the_endpoint_of_the_wheel_remembers(installed: Path, serving: Path) -> None:
+def test_the_memory_of_the_wheel_remembers_and_starts_without_a_network(installed: Path, tmp_path: Path) -> None:
     facts = 'facts:=["Anna likes window seats."]'
-    run(installed / "postern", "call", "mem_0_memories_remember", facts, "user_id=me", home=serving)
-    found = run(
-        installed / "postern", "call", "mem_0_memories_search", "query=seats", "filters.user_id=me", home=serving
-    )
+    with running(installed, tmp_path) as first:
+        run(installed / "postern", "call", "mem_0_memories_remember", facts, home=tmp_path)
+    with running(installed, tmp_path) as second:
+        found = run(installed / "postern", "call", "mem_0_memories_search", "query=seats", home=tmp_path)
     assert "Anna likes window seats." in found
-    assert shutil.which("postern", path=str(installed)) is not None
+    assert first.rpartition("/")[2] == second.rpartition("/")[2]
+    assert (tmp_path / ".local" / "share" / "postern" / "memory.sqlite").is_file()
