@@ -33,6 +33,8 @@ EXACT = 2_000
 """Memories of a scope up to which every vector is compared, without the codes."""
 COMPARED = 1_000
 """Vectors that are compared after the codes; the ten nearest of 100,000 are among the nearest 500 codes."""
+ENOUGH = 3
+"""A third of the memories asked for is enough to meet the condition among the nearest codes of the whole store."""
 CHUNK = 256
 """Rows whose codes are stored together; vectors.sql has the number too."""
 LISTED = 500
@@ -127,24 +129,21 @@ def nearest(
     """Row -> (created_at, cosine similarity) of the nearest `limit` memories, and of the rows in `always`.
 
     `narrow`: an index of the store finds the memories of the condition. Otherwise the codes of the whole store are
-    compared, and in the order of their nearness the condition is checked until `limit` memories have met it. A negative
-    similarity counts as 0.
+    compared first; where too few of the nearest meet the condition, its memories are listed as in a narrow scope. A
+    negative similarity counts as 0.
     """
     assert core.settings.embedder is not None
-    model = core.settings.embedder.model
+    model, compared = core.settings.embedder.model, max(COMPARED, limit)
     found = _similarities(connection, model, vector, condition, always)
-    if narrow:
+    near: dict[int, tuple[int, float]] = {}
+    if not narrow:
+        near = _similarities(connection, model, vector, condition, _by_code(connection, model, vector, None)[:compared])
+    if len(near) < limit // ENOUGH:
         where, values = condition
         rows = [row[0] for row in connection.execute(f"SELECT m.row FROM memories m WHERE {where}", values)]  # noqa: S608
-        if len(rows) > EXACT:
-            rows = _by_code(connection, model, vector, rows)[:COMPARED]
+        if len(rows) > max(EXACT, compared):
+            rows = _by_code(connection, model, vector, rows)[:compared]
         near = _similarities(connection, model, vector, condition, rows)
-    else:
-        near, compared = {}, COMPARED
-        rows = _by_code(connection, model, vector, None)
-        while rows and len(near) < limit:
-            near |= _similarities(connection, model, vector, condition, rows[:compared])
-            rows, compared = rows[compared:], 4 * compared
     best = sorted(near, key=lambda row: -near[row][1])[:limit]
     return found | {row: near[row] for row in best}
 
@@ -156,11 +155,12 @@ def _similarities(
     numpy = require_numpy()
     where, values = condition
     found: list[tuple[int, bytes, int]] = []
+    # CROSS JOIN makes SQLite look up the listed rows. It would otherwise scan an index of the condition for each list.
     wanted = sorted(rows)
     for start in range(0, len(wanted), LISTED):
         listed = wanted[start : start + LISTED]
         found += connection.execute(
-            "SELECT v.row, v.vector, m.created_at FROM vectors v JOIN memories m ON m.row = v.row"  # noqa: S608 - compiled
+            "SELECT v.row, v.vector, m.created_at FROM vectors v CROSS JOIN memories m ON m.row = v.row"  # noqa: S608 - compiled
             f" WHERE v.row IN ({','.join(map(str, listed))}) AND v.model = ? AND length(v.vector) = ? AND ({where})",
             [model, vector.shape[0] * 2, *values],
         ).fetchall()

@@ -282,6 +282,13 @@ def test_a_wide_search_finds_by_codes_what_reading_every_vector_finds(
                 assert len(found) in (10, 11)
                 assert 5 in found
                 assert all(found[row][1] == pytest.approx(max(0.0, exact[row - 1]), abs=2e-3) for row in found)
+        texts = [{"text": f"memory {number}"} for number in (8, 2990, 2992)]  # the last one is deleted
+        few = filters.parse({"AND": [{"app_id": "all"}, {"OR": texts}]})
+        with core.database.read() as connection:
+            found = embeddings.nearest(
+                core, connection, -vectors[7], filters.to_sql(few), narrow=False, limit=300, always=set()
+            )
+        assert set(found) == {9, 2991}
 
 
 def test_a_deleted_memory_leaves_no_code_behind(stub: tuple[Models, str]) -> None:
