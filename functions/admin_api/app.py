@@ -31,6 +31,7 @@ from functions.admin_api.api_tokens.service import ApiTokens
 from functions.admin_api.console import files
 from functions.admin_api.console.sign_in import SignInLinks
 from functions.admin_api.contract import Body, Several
+from functions.admin_api.extension import archive
 from functions.admin_api.ids import ID
 from functions.admin_api.integrations.service import Integrations
 from functions.admin_api.log.decisions import Decision, Decisions, Outcome
@@ -225,6 +226,7 @@ def create_app(
     routes = [
         Route("/openapi.json", framed(describe), methods=["GET"]),
         *(route(operation) for operation in OPERATIONS),
+        Route("/extension.zip", framed(archive.serve), methods=["GET"]),
         Route("/console", framed(files.serve), methods=["GET"]),
         Route("/console/{file:path}", framed(files.serve), methods=["GET"]),
     ]

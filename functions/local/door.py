@@ -19,6 +19,10 @@ from functions.mcp_endpoint import protocol
 LOOPBACK = ("127.0.0.1", "localhost")
 """Host names of this machine. The port does not matter: a development server on another port is local too."""
 
+EXTENSIONS = ("chrome-extension", "moz-extension", "safari-web-extension")
+"""Schemes of the origins of browser extensions. A person installed them and let them reach this machine; no web page has
+such an origin."""
+
 WRONG_HOST = "This host name is not served here"
 WRONG_ORIGIN = "This origin is not allowed here; set POSTERN_ALLOWED_ORIGINS to allow web pages of other origins"
 
@@ -61,10 +65,11 @@ def _is_served(host: str, hosts: Collection[str]) -> bool:
 
 
 def _is_local(origin: str) -> bool:
-    """True for the origin of a page that this machine serves. "null", the origin of a sandboxed page, is not one."""
+    """True for the origin of a page that this machine serves or of an extension in a browser on it. "null", the origin
+    of a sandboxed page, is not one."""
     try:
         parts = urlsplit(origin)
-        return parts.scheme in ("http", "https") and parts.hostname in LOOPBACK
+        return parts.scheme in EXTENSIONS or (parts.scheme in ("http", "https") and parts.hostname in LOOPBACK)
     except ValueError:
         return False
 

@@ -43,8 +43,11 @@ AWS_SERVICES = ("dynamodb", "kms", "scheduler", "secretsmanager")
 UNUSED = ("*.pyi", "py.typed", "bin", "tests", "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED")
 """Files of packages that no function reads. Licences stay."""
 
-CONSOLE = Path("functions", "admin_api", "console")
-"""The folder of the web console, whose files the management API serves."""
+DATA = {
+    Path("functions", "admin_api", "console", "static"): "files.py",
+    Path("functions", "admin_api", "extension", "source"): "archive.py",
+}
+"""Folders of files that are no modules, and the module beside each that serves them."""
 
 TASK_ROOT = "/var/task"
 """Where Lambda unpacks an artefact. Tracebacks show this path."""
@@ -95,8 +98,9 @@ def build(function: str, folder: Path, architecture: str, python: str) -> None:
         shutil.copyfile(module, target)
     if serves_tools:
         bundle(os.environ.get(VARIABLE, ""), folder / "tool_catalog" / "compiled")
-    if ROOT / CONSOLE / "files.py" in modules:
-        shutil.copytree(ROOT / CONSOLE / "static", folder / CONSOLE / "static")
+    for data, reader in DATA.items():
+        if ROOT / data.parent / reader in modules:
+            shutil.copytree(ROOT / data, folder / data)
     _compile(folder, python)
     for path in folder.rglob("*"):
         path.chmod(0o755)

@@ -38,7 +38,7 @@ from tool_catalog import catalog
 
 ROOT = "pst_" + "r" * 43
 ROOMS = Path(__file__).parents[2]
-PAGES = ("/console", "/console/{file:path}")
+PAGES = ("/console", "/console/{file:path}", "/extension.zip")
 """Routes of files for a browser, which are not operations."""
 
 OPEN = {"/openapi.json", "/console/sign-in"}

@@ -56,7 +56,10 @@ def test_a_page_of_a_foreign_origin_reaches_no_app(ready: Ready, path: str, orig
     assert preflight.status_code == 403
 
 
-@pytest.mark.parametrize("origin", ["http://localhost:6274", "http://127.0.0.1:3000", "https://localhost"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://localhost:6274", "http://127.0.0.1:3000", "https://localhost", "chrome-extension://abcdefghijklmnop"],
+)
 def test_pages_of_this_machine_are_served_whatever_their_port(ready: Ready, origin: str) -> None:
     assert _get(ready, "/health", Origin=origin).status_code == 200
     assert _get(ready, "/health", Host="LOCALHOST:1", Origin=origin).status_code == 200

@@ -44,7 +44,7 @@ function Everybody({ mem0, query }) {
   const tab = query.tab ?? "people";
   const tabs = [["people", "People"], ...(mem0.can("events.list") ? [["events", "Pending and failed"]] : [])];
   return html`
-    <${Head} title="Memory" />
+    <${Head} title="Memory"><a class="button" href="extension.zip" download>Browser extension</a><//>
     <${Tabs} label="Parts" tabs=${tabs} chosen=${tab} onChosen=${(name) => go(["memory"], { account: mem0.accountId, tab: name })} />
     <div role="tabpanel" aria-label=${tabs.find(([name]) => name === tab)?.[1]}>
       ${tab === "events" ? html`<${Events} mem0=${mem0} />` : html`<${People} mem0=${mem0} />`}
