@@ -20,8 +20,8 @@ LOOPBACK = ("127.0.0.1", "localhost")
 """Host names of this machine. The port does not matter: a development server on another port is local too."""
 
 EXTENSIONS = ("chrome-extension", "moz-extension", "safari-web-extension")
-"""Schemes of the origins of browser extensions. A person installed them and let them reach this machine; no web page has
-such an origin."""
+"""Schemes of the origins of browser extensions. A person installed them and let them reach this machine. No web page
+has such an origin."""
 
 WRONG_HOST = "This host name is not served here"
 WRONG_ORIGIN = "This origin is not allowed here; set POSTERN_ALLOWED_ORIGINS to allow web pages of other origins"
