@@ -239,6 +239,8 @@ class _Correction:
         pin = self.prepared.tool.pin
         if not isinstance(pin, PinFilter) or path[0] != pin.argument or isinstance(value, dict | list):
             return None
+        if plain(name).endswith("id"):
+            return None  # an entity under another name: as metadata it would find nothing
         home = dialects.named(pin.dialect).home(name)
         return home if home is not None and home in self._schema(path).get("properties", {}) else None
 
@@ -332,15 +334,15 @@ class _Correction:
             if "string" in kinds(schema.get("items")):
                 return self._put(path, [part for part in parts if part])
             return self._put(path, [value])
-        if "string" in types and isinstance(value, list) and all(isinstance(entry, str) for entry in value) and value:
-            return self._put(path, ",".join(value))
         if "integer" in types and isinstance(value, float):
             return self._put(path, self._placeholder(path))
         if "object" in types and not isinstance(value, dict) and (operators := _compared(value, schema)) is not None:
             return self._put(path, operators)
+        if "string" in types and isinstance(value, list) and all(isinstance(entry, str) for entry in value) and value:
+            return self._put(path, ",".join(value))
         if "string" in types and isinstance(value, dict) and len(value) == 1:
-            [inner] = value.values()
-            if isinstance(inner, str):
+            [(name, inner)] = value.items()
+            if isinstance(inner, str) and plain(name) in ("id", "key", "name", "value", "text", plain(str(path[-1]))):
                 return self._put(path, inner)
         if "object" in types and isinstance(value, str) and value:
             return self._wrapped(path, value, schema)

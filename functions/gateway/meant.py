@@ -25,6 +25,7 @@ SYNONYMS = (
     frozenset({"state", "status"}),
     frozenset({"tags", "labels", "categories"}),
     frozenset({"person", "user", "account", "owner", "username", "login"}),
+    frozenset({"session id", "conversation id", "thread id", "run id", "chat id"}),
     frozenset({"count", "limit", "top k", "number", "max results"}),
 )
 """Words that APIs and models use for one another."""

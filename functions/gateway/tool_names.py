@@ -60,8 +60,12 @@ def _meant(name: str, tools: Sequence[Tool], catalog: Catalog) -> list[str]:
         reads = verb in READING and bool(_verbs(tool) & READING)
         shared = about & words
         alike = wording.alike(name, tool.name)
-        if (shared and (same or reads or verb is None)) or alike >= ALIKE:
+        # A name of a verb alone, e.g. "search", means any tool that does this.
+        alone = same and not about and not tool.destructive
+        if (shared and (same or reads or verb is None)) or alone or alike >= ALIKE:
             fit = 4.0 * len(shared) / max(1, len(about)) - 0.5 * len(words - about)
+            # A resource of another verb, e.g. search_orders, is about something else.
+            fit -= any(tool_words.VERB.get(word, verb) != verb for word in tool_words.words(tool.resource))
             scored.append((max(3.0 * same, 1.5 * reads) + own_word + fit + alike, tool.name))
     best = max(scored, default=(0.0, ""))[0]
     close = sorted((-score, found) for score, found in scored if score >= best - CLOSE)

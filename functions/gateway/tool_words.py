@@ -9,7 +9,7 @@ VERBS = {
     "get": ("get", "fetch", "read", "retrieve", "show", "single", "view"),
     "create": ("create", "add", "insert", "make", "new", "post", "remember", "save", "store", "write"),
     "update": ("update", "change", "edit", "modify", "patch", "put", "set"),
-    "delete": ("delete", "clear", "destroy", "drop", "erase", "forget", "purge", "remove", "reset", "wipe"),
+    "delete": ("delete", "cancel", "clear", "destroy", "drop", "erase", "forget", "purge", "remove", "reset", "wipe"),
     "search": ("search", "find", "lookup", "query", "recall"),
 }
 """Verb -> the words that mean it."""

@@ -42,8 +42,8 @@ STEPS = 3
 NOTHING = "nothing"
 """What stands for the request where none was sent."""
 
-_CORRECTED = re.compile(r"corrected: (\{.*\})$", re.MULTILINE)
-_SUGGESTED = re.compile(r'(?:called|did you mean) "([^"]+)"')
+CORRECTED = re.compile(r"corrected: (\{.*\})$", re.MULTILINE)
+SUGGESTED = re.compile(r'(?:called|did you mean) "([^"]+)"')
 _PLACEHOLDER = re.compile(r"<[^<>]+>")
 
 
@@ -117,16 +117,16 @@ def verdict(case: Case, upstream: Upstream) -> Verdict:
             wrong = 0 if sent != meant else 0 if case.destroys and not step and case.given == {} else 2
             return Verdict(wrong, f"sent {sent}, meant {meant}", tuple(answers))
         if isinstance(outcome, UnknownTool):
-            suggested = _SUGGESTED.search(said)
+            suggested = SUGGESTED.search(said)
             if suggested is None:
                 break
             call = suggested[1]
             continue
-        corrected = _CORRECTED.search(said)
+        corrected = CORRECTED.search(said)
         if corrected is None:
             break
         try:
-            arguments = _filled(json.loads(corrected[1]), case.meant)
+            arguments = filled(json.loads(corrected[1]), case.meant)
         except (KeyError, IndexError, TypeError) as missing:
             return Verdict(
                 _named(case, answers), f"a placeholder that nothing was meant for: {missing}", tuple(answers)
@@ -163,7 +163,7 @@ def _body(body: bytes) -> str:
         return body.decode()
 
 
-def _filled(value: Json, meant: Any) -> Json:
+def filled(value: Json, meant: Any) -> Json:
     """The value with each placeholder replaced by what was meant at its place."""
     if isinstance(value, str) and _PLACEHOLDER.fullmatch(value):
         if meant is None:
@@ -171,8 +171,8 @@ def _filled(value: Json, meant: Any) -> Json:
         return meant
     if isinstance(value, dict):
         holder = meant if isinstance(meant, dict) else {}
-        return {name: _filled(entry, holder.get(name)) for name, entry in value.items()}
+        return {name: filled(entry, holder.get(name)) for name, entry in value.items()}
     if isinstance(value, list):
         holders = meant if isinstance(meant, list) else []
-        return [_filled(entry, holders[at] if at < len(holders) else None) for at, entry in enumerate(value)]
+        return [filled(entry, holders[at] if at < len(holders) else None) for at, entry in enumerate(value)]
     return value
