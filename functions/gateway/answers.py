@@ -218,7 +218,7 @@ def refusal(
     if status < 400:
         return UpstreamUnreadable(
             f"{catalog.label} answered with a redirect ({status}), which is not followed; "
-            "an operator should check the account's base URL",
+            f"an operator should check the account's base URL{_unknown(tool)}",
             upstream_status=status,
         )
     answered = _document(response, secrets)
@@ -237,6 +237,11 @@ def refusal(
         raw_response=raw_response,
         upstream_status=status,
     )
+
+
+def _unknown(tool: Tool) -> str:
+    """What is to be known of a write whose answer does not say whether it was carried out."""
+    return "" if tool.access == "read" else f"; {effect(changes_nothing=False)}"
 
 
 def _pointer(raw_response: Json) -> str:

@@ -122,8 +122,18 @@ class Failed:
 
     @property
     def message(self) -> str:
-        """What was wrong, each line under the tool's name: a client may have several calls under way."""
-        return "\n".join(f"{self.tool.name}: {line}" for line in self.failure.lines)
+        """What was wrong, and what became of a write, each line under the tool's name: a client may have several calls
+        under way."""
+        return "\n".join(f"{self.tool.name}: {line}" for line in (*self.failure.lines, *self._became()))
+
+    def _became(self) -> tuple[str, ...]:
+        """A line that says of a write that it was carried out, where only its answer cannot be passed on and the
+        failure does not speak of it."""
+        status = self.trace.status
+        if self.tool.access == "read" or not self.trace.sent or status is None or status >= HTTPStatus.MULTIPLE_CHOICES:
+            return ()
+        spoken_of = isinstance(self.failure, LostResult) or errors.effect(changes_nothing=False) in self.failure.message
+        return () if spoken_of else (_carried_out(status),)
 
     @property
     def may_have_acted(self) -> bool:
@@ -204,17 +214,21 @@ def _offers(catalog: Catalog, target: Target, name: str) -> bool:
 
 def _lost(tool: Tool, error: Exception, trace: Trace) -> LostResult:
     """What the caller must know of a call whose result a fault of ours lost."""
-    answered = trace.status is not None and trace.status < 400
-    if answered and tool.access != "read" and trace.status == HTTPStatus.ACCEPTED:
-        happened = "the upstream answered 202, so it accepted the request; look whether it was carried out"
-    elif answered and tool.access != "read":
-        happened = f"the upstream answered {trace.status}, so it was carried out; do not repeat it"
+    if tool.access != "read" and trace.status is not None and trace.status < HTTPStatus.BAD_REQUEST:
+        happened = _carried_out(trace.status)
     else:
         happened = errors.effect(changes_nothing=tool.access == "read")
     return LostResult(
         f"the result could not be read because of a fault of this endpoint, whose log names the place; {happened}",
         detail=f"unexpected {type(error).__name__} at {errors.place(error)}",
     )
+
+
+def _carried_out(status: int) -> str:
+    """What the status of a success says about a write."""
+    if status == HTTPStatus.ACCEPTED:
+        return "the upstream answered 202, so it accepted the request; look whether it was carried out"
+    return f"the upstream answered {status}, so it was carried out; do not repeat it"
 
 
 def _checked_and_pinned(

@@ -137,9 +137,15 @@ def upstream() -> Iterator[Upstream]:
         ready.set()
         await stopped.wait()
         server.close()
+        # A connection that has just been accepted has its task a few rounds later, and a transport that is told to
+        # close closes its socket in the next one.
+        for _ in range(5):
+            await asyncio.sleep(0)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        for _ in range(5):
+            await asyncio.sleep(0)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()

@@ -24,7 +24,9 @@ SECONDS = 0.2
 """The limits of one wait and of one operation here: a stall is over in a fraction of a second."""
 
 GENEROUS = 40
-"""Factor by which a busy machine may exceed them before a test fails: it proves an end, not a speed."""
+"""Factor by which a busy machine may exceed them before a test fails: it proves an end, not a speed. The waits are a
+socket's own, which no injected clock can end, so they cannot be counted; a store that waits for ever fails at any
+factor."""
 
 Operation = Callable[[Store], object]
 

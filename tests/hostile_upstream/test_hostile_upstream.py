@@ -62,6 +62,8 @@ def test_a_mode_costs_little_and_ends_in_an_honest_result(mode: str, ran: dict[s
             assert not (outcome["acted"] and outcome["class"] != "Done"), name
         elif outcome["class"] not in ("Done", "UpstreamRefused"):
             assert outcome["acted"] == outcome["sent"], name
+        if not read and outcome["class"] not in ("Done", "UpstreamRefused") and outcome["sent"]:
+            assert any(words in text for words in ACTED), name
         if not read and outcome["class"] in ("UpstreamTimeout", "UpstreamUnreachable"):
             assert any(words in text for words in (ACTED if outcome["sent"] else UNSENT)), name
         assert "forged" not in text, "bytes behind an answer are not the next one"

@@ -126,7 +126,9 @@ def change(running: Running, ledger: Ledger, random: Random) -> int:
                     if not call(running.ready["mcp_url"], "create_a_mem_0_memory", message)["isError"]:
                         ledger.memories.add(text)
                 elif kind == "mint" or server is None:
-                    minted = api.post(account, json={"name": "soak"}).raise_for_status().json()
+                    minted = (
+                        api.post(account, json={"name": f"soak {random.randrange(10**12)}"}).raise_for_status().json()
+                    )
                     ledger.alive[minted["id"]] = minted["url"]
                 elif kind == "rotate":
                     rotated = api.post(f"{account}/{server}/rotate", json={}).raise_for_status().json()
