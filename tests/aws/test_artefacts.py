@@ -17,7 +17,7 @@ from tests.aws.conftest import Built
 
 pytestmark = pytest.mark.aws
 
-DATA_PLANE_MAX_BYTES = 12_000_000
+DATA_PLANE_MAX_BYTES = 10_000_000
 """Of the zip: what a cold start has to fetch and unpack."""
 
 DATA_PLANE_PACKAGES = {"certifi", "cffi", "jmespath", "jsonschema_rs", "nacl", "pycparser"}
