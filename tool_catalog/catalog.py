@@ -350,7 +350,9 @@ class Tool:
     @property
     def listed(self) -> Mapping[str, Json]:
         """The definition that a client receives: the compiled one, or the tool's own where it is not from a file."""
-        return self.definition if self.wire is None else json.loads(self.wire)
+        own = self.definition  # reads the file's part, which leaves the compiled one here
+        found: Mapping[str, Json] = self.__dict__.get("compiled", own)
+        return found
 
     if not TYPE_CHECKING:
 
@@ -597,6 +599,7 @@ def _parts(shown: Mapping[str, Json], entry: Mapping[str, Json]) -> dict[str, An
     """The parts of a tool that its two lines hold."""
     request, pagination, result = entry["request"], entry["pagination"], entry["result"]
     return {
+        "compiled": shown,
         "definition": {**shown, "inputSchema": entry["inputSchema"]},
         "request": Request(
             verb=request["verb"],

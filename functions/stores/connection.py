@@ -1,8 +1,7 @@
 """One kept connection to one AWS endpoint: POST requests, and responses that have a length.
 
 http.client does this, too, with two packets for a request and a parser of mail headers for a response. This file sends
-one packet and reads three things of a response's head. A warm call, with one read and one write, takes 4.45 million
-instructions instead of 5.03 million; a warm listing, with one read, takes 1.45 million instead of 1.81 million.
+one packet and reads three things of a response's head, which takes 0.36 million instructions less for each operation.
 A response that has no length, e.g. a chunked one of a proxy, is an outage: DynamoDB's always have one.
 """
 

@@ -172,7 +172,8 @@ def test_the_items_of_one_get_are_of_one_moment_and_found_by_key(path: Path, key
     plan = store._reader.execute(
         f"EXPLAIN QUERY PLAN {_by_keys(keys)}", [part for key in asked for part in (key.partition, key.sort)]
     ).fetchall()
-    assert any("SEARCH items USING PRIMARY KEY" in row[3] for row in plan), plan
+    by_key = "SEARCH items USING INDEX sqlite_autoindex_items_1 (partition=? AND sort=?)"
+    assert any(row[3].startswith(by_key) for row in plan), plan
     assert not any(row[3].startswith("SCAN items") for row in plan), plan
     assert store.get(asked) == [None] * keys
     store.close()
