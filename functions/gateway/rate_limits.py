@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from math import ceil
 
 from functions.gateway.value_classes import dataclass
@@ -158,6 +157,8 @@ def _wait(text: str, now: datetime) -> int | None:
 
 def _moment(text: str) -> datetime | None:
     """An HTTP date, or a date of ISO 8601; None for one without an offset from UTC."""
+    from email.utils import parsedate_to_datetime  # 25 modules, for a form that few upstreams use
+
     for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             moment = parse(text)

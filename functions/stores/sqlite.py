@@ -44,8 +44,8 @@ READ_LOCK_SECONDS = 0.1
 """How long a read waits. Only a process that switches the write-ahead log off can hold up a read, and the read may be
 on an event loop that serves others."""
 
-# No WITHOUT ROWID: it would keep the bodies in the tree of the keys, four to a page, and a lookup among a million grants
-# would take ten levels of it instead of three.
+# No WITHOUT ROWID: it would keep the bodies in the tree of the keys, four to a page, and a lookup among a million
+# grants would take ten levels of it instead of three.
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS items (
