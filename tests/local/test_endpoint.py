@@ -80,6 +80,18 @@ def test_remembered_facts_are_found_at_once_and_a_known_one_is_named(tmp_path: P
     assert [memory["memory"] for memory in found["results"]] == [facts[1]]
 
 
+def test_an_empty_context_says_which_kind_of_search_found_nothing(tmp_path: Path) -> None:
+    with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
+        call(ready.mcp_url, "mem_0_memories_remember", {"facts": ["Anna lives in Porto."], "user_id": "usr_1"})
+        for query in ("zebra quartz", "Anna"):
+            asked = {"query": query, "filters": {"user_id": "usr_1"}}
+            context = call(ready.mcp_url, "mem_0_memories_get_context", asked)
+            assert context["searched_by"] == "words"
+            found = [memory["memory"] for memory in context["memories"]]
+            assert found == (["Anna lives in Porto."] if query == "Anna" else [])
+            assert ("only words are compared" in context.get("_postern", {}).get("next", "")) is not bool(found)
+
+
 def test_no_memory_is_skipped_or_repeated_while_others_come_and_go(tmp_path: Path) -> None:
     facts = [f"Fact number {number}." for number in range(23)]
     with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
