@@ -4,7 +4,8 @@
     POSTERN_ENDPOINT, POSTERN_API_TOKEN  or
     local.json in the state folder, which `postern serve` writes
 
-A token from local.json is sent only to the endpoint of local.json.
+An endpoint is an address, or a name that `postern endpoint add` gave. A token from local.json or of a name is sent
+only to the endpoint that stands next to it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from functions.cli import endpoints
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.state_dir import state_dir
 from functions.gateway import json_text
@@ -36,6 +38,9 @@ def connection(invocation: Invocation) -> Connection:
     """The endpoint to use. Raises UsageError for an invalid address, Failed when no endpoint is known."""
     options, environment = invocation.options, invocation.environment
     address = options.endpoint or environment.get("POSTERN_ENDPOINT", "")
+    if endpoints.NAME.fullmatch(address):
+        named = endpoints.one(environment, address)
+        return Connection(named.endpoint, options.api_token or named.api_token)
     api_token = options.api_token or environment.get("POSTERN_API_TOKEN", "")
     local = read_local(environment)
     if not address and local is None:
@@ -43,7 +48,7 @@ def connection(invocation: Invocation) -> Connection:
             f"no endpoint: start one here with `postern serve`, or name one with --endpoint and --api-token (or "
             f"POSTERN_ENDPOINT and POSTERN_API_TOKEN); there is no {local_file(environment)}"
         )
-    base_url = _origin(address) if address else local.base_url if local else ""
+    base_url = origin(address) if address else local.base_url if local else ""
     if local is not None and local.base_url == base_url:
         return Connection(base_url, api_token or local.api_token, local.account_id, local.mcp_url)
     if not api_token:
@@ -71,7 +76,7 @@ def read_local(environment: Mapping[str, str]) -> Connection | None:
         ) from None
 
 
-def _origin(address: str) -> str:
+def origin(address: str) -> str:
     """The address of an endpoint without a trailing slash. Raises UsageError."""
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:

@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 from functions.gateway.wording import closest, did_you_mean
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Run it here": ("run", "service", "serve", "demo"),
+    "Run it here": ("run", "service", "serve", "demo", "status", "doctor"),
     "MCP URLs": ("server", "apply", "export"),
     "Put a URL into a client": ("install", "snippet"),
-    "Upstreams and operators": ("account", "integrations", "api-token", "whoami", "console"),
+    "Upstreams and operators": ("account", "integrations", "api-token", "whoami", "endpoint", "console"),
     "Tools and calls": ("tools", "call", "log", "memory", "capture"),
     "This program": ("completion",),
 }
@@ -48,6 +48,9 @@ postern install --client cursor
 postern install --client vscode --url https://postern.example.com/mcp/TOKEN --name crm
 postern install --client codex --remove""",
     "call": "postern call mem_0_memories_search query=coffee filters.user_id=usr_98765",
+    "endpoint": """\
+postern endpoint add prod --url https://postern.example.com --api-token env:PROD_TOKEN
+postern status --endpoint prod""",
 }
 """Command -> examples under its help."""
 

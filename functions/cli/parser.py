@@ -13,6 +13,7 @@ from functions.cli.commands import (
     completion,
     console,
     demo,
+    endpoint,
     install,
     log,
     memory,
@@ -21,6 +22,7 @@ from functions.cli.commands import (
     server,
     service,
     snippet,
+    status,
     tools,
     whoami,
 )
@@ -63,7 +65,9 @@ def build_parser() -> Program:
     shaped.add_argument("--json", action="store_true", help="print the result, and any error, as JSON")
     remote = argparse.ArgumentParser(add_help=False, parents=[shaped])
     remote.add_argument(
-        "--endpoint", metavar="URL", help="the endpoint (default: POSTERN_ENDPOINT, then the local endpoint)"
+        "--endpoint",
+        metavar="URL",
+        help="the endpoint, by address or name (default: POSTERN_ENDPOINT, then the local endpoint)",
     )
     remote.add_argument(
         "--api-token",
@@ -77,6 +81,8 @@ def build_parser() -> Program:
     apply.add(commands, remote)
     api_token.add(commands, remote)
     whoami.add(commands, remote)
+    endpoint.add(commands, shaped)
+    status.add(commands, remote)
     tools.add(commands, remote)
     log.add(commands, remote)
     memory.add(commands, shaped, remote)

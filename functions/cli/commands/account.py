@@ -66,7 +66,7 @@ def _body(invocation: Invocation) -> dict[str, Json]:
         body["context"] = pairs("--context", options.context)
     if options.credential:
         body["credentials"] = {
-            field: _secret(field, source, invocation)
+            field: secret(f"--credential {field}", source, invocation)
             for field, source in pairs("--credential", options.credential).items()
         }
     return body
@@ -85,20 +85,20 @@ def pairs(option: str, words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _secret(field: str, source: str, invocation: Invocation) -> str:
+def secret(where: str, source: str, invocation: Invocation) -> str:
     """The value that a source refers to. Raises UsageError."""
     if source == "-":
         return invocation.terminal.stdin.read().strip()
     if source.startswith("env:"):
         variable = source.removeprefix("env:")
         if variable not in invocation.environment:
-            raise UsageError(f"--credential {field}: the variable {variable} is not set")
+            raise UsageError(f"{where}: the variable {variable} is not set")
         return invocation.environment[variable]
     if source.startswith("@"):
         try:
             return Path(source[1:]).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeError) as error:
-            raise UsageError(f"--credential {field}: {source[1:]} cannot be read ({type(error).__name__})") from None
+            raise UsageError(f"{where}: {source[1:]} cannot be read ({type(error).__name__})") from None
     return source
 
 
