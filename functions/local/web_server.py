@@ -17,6 +17,9 @@ from functions.local.errors import LocalError
 HOST = "127.0.0.1"
 """Where this process, and every other of this machine, reaches the endpoint."""
 
+MAX_PORT = 65_535
+"""The highest port of TCP."""
+
 START_SECONDS = 30
 """A start that takes longer has failed; it normally takes well under two seconds."""
 
@@ -37,7 +40,7 @@ def listen(port: int, address: str = HOST) -> socket.socket:
             ) from error
         raise LocalError(
             f"port {port} of {address} is taken ({error.strerror}); stop the program that listens there, or choose "
-            f"another port: postern serve --port {port + 1}"
+            f"another port: --port {port + 1 if port < MAX_PORT else port - 1}"
         ) from error
     return listener
 

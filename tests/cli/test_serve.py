@@ -104,7 +104,7 @@ def test_a_port_that_is_taken_is_told_with_another(tmp_path: Path) -> None:
     assert ran.code == 1
     assert ran.err == (
         f"postern: port {port} of 127.0.0.1 is taken (Address already in use); stop the program that listens there, or "
-        f"choose another port: postern serve --port {port + 1}\n"
+        f"choose another port: --port {port + 1}\n"
     )
 
 

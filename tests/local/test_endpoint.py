@@ -199,7 +199,7 @@ def test_a_taken_port_is_told_with_the_way_out(tmp_path: Path) -> None:
         with pytest.raises(LocalError) as refused, local.start(Settings(state_dir=str(tmp_path)), {}, port):
             pass
     assert str(refused.value).startswith(f"port {port} of 127.0.0.1 is taken (")
-    assert str(refused.value).endswith(f"or choose another port: postern serve --port {port + 1}")
+    assert str(refused.value).endswith(f"or choose another port: --port {port + 1}")
 
 
 def test_a_broken_state_file_is_told_and_left_alone(tmp_path: Path) -> None:
