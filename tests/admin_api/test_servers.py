@@ -397,6 +397,7 @@ def test_a_profile_is_kept_and_a_preview_says_what_it_costs(plane: Plane, accoun
     assert (server.config.profile, server.config.output_schemas) == ("core", "none")
     facts = plane.ok("GET", "/integration/mem0")
     assert minted["tool_count"] == facts["core_tool_count"] == 12
+    assert facts["profiles"] == list(facts["tokens"]) == ["core", "full", "discovery"]
     costs = {
         profile: plane.ok("POST", f"{servers}/preview", {"config": {"profile": profile}})
         for profile in ("core", "full", "discovery")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, Field
+
+from functions.gateway.grants import Profile
 
 
 class IntegrationField(BaseModel):
@@ -33,7 +33,8 @@ class Integration(BaseModel):
     core_tool_count: int = Field(
         description="Tools that the profile `core` shows. 0: the integration marks none and has no such profile."
     )
-    tokens: dict[Literal["core", "full", "discovery"], int] = Field(
+    profiles: list[Profile] = Field(description="Values of `config.profile` that its servers can have.")
+    tokens: dict[Profile, int] = Field(
         description="What the listing of each profile costs a model, about, in tokens: names, descriptions and input "
         "schemas of an unpinned server. A profile that the integration does not have is left out."
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functions.admin_api.integrations import contract
 from functions.gateway import discovery
 from functions.gateway.errors import NotFound
+from functions.gateway.grants import Profile
 from functions.gateway.json_text import Json
 from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import Catalog
@@ -30,7 +31,10 @@ class Integrations:
 
 
 def _view(catalog: Catalog) -> contract.Integration:
-    core = [tool for tool in catalog.tools.values() if tool.core]
+    tools = tuple(catalog.tools.values())
+    core = [tool for tool in tools if tool.core]
+    tokens: dict[Profile, int] = {"core": sum(tool.tokens for tool in core)} if core else {}
+    tokens |= {"full": sum(tool.tokens for tool in tools), "discovery": discovery.tokens(tools)}
     return contract.Integration(
         name=catalog.integration,
         label=catalog.label,
@@ -43,11 +47,8 @@ def _view(catalog: Catalog) -> contract.Integration:
         pinnable=list(catalog.pinnable),
         tool_count=len(catalog.tools),
         core_tool_count=len(core),
-        tokens={
-            **({"core": sum(tool.tokens for tool in core)} if core else {}),
-            "full": sum(tool.tokens for tool in catalog.tools.values()),
-            "discovery": discovery.tokens(tuple(catalog.tools.values())),
-        },
+        profiles=list(tokens),
+        tokens=tokens,
     )
 
 
