@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from tool_catalog import naming
-from tool_catalog.catalog import JSON_MEDIA_TYPE, STANDARD_METHODS, Json
+from tool_catalog.catalog import ANY_KIND, JSON_MEDIA_TYPE, STANDARD_METHODS, Json
 from tool_catalog.compiler import DESCRIPTION_LENGTH, TITLE_LENGTH
 from tool_catalog.gate import DRAFT
 from tool_catalog.naming import singular
@@ -151,6 +151,8 @@ def _comes_back(answer: Response, *, listed: bool, enveloped: bool) -> str:
         return "Returns the status only."
     if not listed:
         names = list(answer.schema.get("properties", {}))
+        if not names and answer.accept == ANY_KIND:
+            return "What it returns is not documented."
         return f"Returns {_listed(names)}." if names else ""
     names = list(item_schema(answer).get("properties", {}))
     shown = f" (items with {_listed(names)})" if names else ""
