@@ -29,6 +29,7 @@ from functions.gateway import (
     results,
     selection,
     settle,
+    wording,
 )
 from functions.gateway.answers import Answer
 from functions.gateway.collector import collector
@@ -238,8 +239,12 @@ def _checked_and_pinned(
     problems = arguments.check(prepared, given)
     if problems:
         # Pinned ids are put in later, so on a pinned server the record's rules would report false problems here.
-        rules = () if target.config.pins else arguments.check_record_rules(prepared, given)
-        raise _wrong(catalog, prepared, target, given, [*rules, *problems])
+        wrong = _wrong(catalog, prepared, target, given, problems)
+        if wrong.corrected is None and not target.config.pins:
+            # What the record's rules say of arguments that are no call yet helps only where nothing is corrected.
+            rules = arguments.check_record_rules(prepared, given)
+            wrong = _wrong(catalog, prepared, target, given, [*rules, *problems])
+        raise wrong
     try:
         pinned = _pinned(prepared, target, given)
     except OutsidePins as refusal:
@@ -275,8 +280,12 @@ def _wrong(
             return True
 
     hidden = selection.hidden(catalog, target.config)
-    said = [text for text in (offered_texts.without(problem, hidden) for problem in problems) if text]
-    return WrongArguments(said or problems, corrected.arguments(prepared, given, refused))
+    said = [text for text in (offered_texts.without(problem, hidden) for problem in problems) if text] or problems
+    correction = corrected.arguments(prepared, given, refused)
+    if correction is not None:
+        # The correction shows the form and the names, so the fault alone is left to say.
+        said = [wording.fault(problem) for problem in said]
+    return WrongArguments(said, correction)
 
 
 def _pinned(prepared: PreparedTool, target: Target, given: Mapping[str, Json]) -> dict[str, Json]:

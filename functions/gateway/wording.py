@@ -5,9 +5,16 @@ Values come from callers and upstreams, so every length is bounded here and nowh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from functions.gateway.json_text import Json, spaced
+
+_NAMES = re.compile(r'unknown argument "|"[^"]*" has no member "')
+"""How a problem begins whose list of valid words is a list of names."""
+
+_EXAMPLE = re.compile(r"(?:,? e\.g\.|[:;]|\. Put [^{]*:)\s*[\[{].*$", re.DOTALL)
+"""The example at the end of a problem: JSON behind a colon or "e.g."."""
 
 SHOWN_CHARS = 80
 """Characters of a value that a message repeats: enough to recognise it, and one line of a terminal."""
@@ -70,6 +77,13 @@ def one_of(words: Sequence[str]) -> str:
     """`a, b, c`, at most MAX_VALID words; "none" where there are none."""
     more = f" and {len(words) - MAX_VALID} more" if len(words) > MAX_VALID else ""
     return (", ".join(words[:MAX_VALID]) or "none") + more
+
+
+def fault(problem: str) -> str:
+    """A problem less its example and its list of valid names, for a message that shows the right form anyway."""
+    if _NAMES.match(problem):
+        problem = problem.partition(" valid: ")[0].rstrip(";")
+    return problem if "; nest it: " in problem else _EXAMPLE.sub("", problem)
 
 
 def listed(problems: Sequence[str]) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.gateway.model_tokens import about
 from tests.gateway import loopback
 from tests.gateway.loopback import Upstream
 from tests.model_gate.replay import replayed
@@ -20,6 +21,12 @@ from tests.wrong_calls.scoring import cases, verdict
 
 PAGE = Path(__file__).parents[2] / "docs" / "agents.md"
 SETS = {"made with": "cases.yaml", "kept aside": "held_out.yaml"}
+
+REFUSAL_TOKENS = 120
+"""Tokens of a refusal: more would cost a model more than the call itself."""
+
+SLACK = 1.03
+"""How far the tokens of a job may be above the page: scores of the embedded memory differ in their digits."""
 
 Row = tuple[str, ...]
 
@@ -79,4 +86,15 @@ def test_the_jobs_take_no_more_calls_and_tokens_than_they_did() -> None:
         steps, calls, _, tokens = map(int, before[job.job])
         assert job.steps >= steps, f"{job.job} has lost steps"
         assert job.calls <= calls, f"{job.job} takes {job.calls} calls; the page says {calls}"
-        assert job.tokens <= tokens, f"{job.job} takes {job.tokens} tokens; the page says {tokens}"
+        assert job.tokens <= tokens * SLACK, f"{job.job} takes {job.tokens} tokens; the page says {tokens}"
+
+
+def test_a_refusal_with_a_correction_costs_at_most_120_tokens(upstream: Upstream) -> None:
+    """Without a correction the names that are valid are the point of the answer, and may take more."""
+    long = []
+    for file in SETS.values():
+        for case in cases(file):
+            refusal = verdict(case, upstream).answers[0]
+            if "corrected: " in refusal and about(refusal) > REFUSAL_TOKENS:
+                long.append(f"{about(refusal)}: {refusal}")
+    assert not long
