@@ -14,7 +14,7 @@ from functions.gateway.wording import closest
 
 SYNONYMS = (
     frozenset({"q", "query", "search", "term", "keyword", "keywords", "question", "jql"}),
-    frozenset({"body", "content", "text", "message", "comment", "description", "note", "memory", "data", "value"}),
+    frozenset({"body", "content", "text", "message", "comment", "description", "note", "data", "value"}),
     frozenset({"sort", "sort by", "order by", "order", "sort order", "ordering"}),
     frozenset({"order", "direction", "sort order", "sort direction", "dir"}),
     frozenset({"name", "title", "label", "summary", "subject"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ LIST = "list_all_mem_0_memories"
 ADD = "create_a_mem_0_memory"
 SEARCH = "mem_0_memories_search"
 
+_NUMBERS = itertools.count(1)
+"""For names of API tokens, which are unique."""
+
 FILTERS = {"filters": {"user_id": "usr_98765"}}
 
 
@@ -42,7 +46,6 @@ class Product:
     def mint(self, *, minutes: float | None = None, **config: Json) -> str:
         """URL of a new server, made through the management API."""
         body = {
-            "name": "For clients",
             "config": config,
             "expires_at": None if minutes is None else write_time(self.clock.now + timedelta(minutes=minutes)),
         }
@@ -50,7 +53,7 @@ class Product:
 
     def issue_api_token(self) -> str:
         """An API token, made through the management API."""
-        return str(self._ask("/api-token", {"name": "For clients", "scopes": ["connect"]})["token"])
+        return str(self._ask("/api-token", {"name": f"For clients {next(_NUMBERS)}", "scopes": ["connect"]})["token"])
 
     def _ask(self, path: str, body: Json) -> Json:
         headers = {"Authorization": f"Bearer {self.ready.api_token}"}

@@ -223,4 +223,6 @@ def test_arguments_and_constants_are_nested_where_the_upstream_wants_them(ticket
 
 
 def test_an_upstream_refusal_keeps_its_status_and_text(tickets: Drive) -> None:
-    assert "no such ticket" in tickets.fails("get_single_tickets_ticket_by_id", id=9).message
+    failed = tickets.fails("get_single_tickets_ticket_by_id", id=9)
+    assert failed.status == 404
+    assert "no such ticket" in str(failed.failure.raw_response)
