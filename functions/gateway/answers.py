@@ -258,6 +258,8 @@ def _meaning(tool: Tool, label: str, status: int, pointer: str, rate_limit: Rate
     if status == 403:
         return f"{label} does not allow this account to do that (403){pointer}"
     if status == 404:
+        if tool.pagination is not None:
+            return f"{label} found nothing there (404){pointer}. Leave next_cursor out to start again, or check the ids"
         return f"{label} found nothing under these ids (404){pointer}. Check the ids; list or search to find valid ones"
     if status == 409:
         return (

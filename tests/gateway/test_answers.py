@@ -12,6 +12,7 @@ from functions.gateway.redaction import Secrets
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import catalog_of, tool
 from tests.work import counted
+from tool_catalog.catalog import Pagination, Parameter
 
 TOOL = tool()
 CATALOG = catalog_of(TOOL)
@@ -82,3 +83,11 @@ def test_long_words_and_large_bodies_are_passed_on_in_part() -> None:
     failure = explained(json.dumps({"detail": "x" * 9_000}).encode())
     assert failure.raw_response == "x" * 1_000
     assert len(failure.message) < 200
+
+
+def test_a_page_that_is_not_there_is_not_blamed_on_the_ids_alone() -> None:
+    paged = tool(pagination=Pagination("page", Parameter("query", "page"), None, 20, 20))
+    response = UpstreamResponse(404, {}, b'{"detail": "Invalid page."}')
+    said = answers.refusal(paged, CATALOG, response, None, Secrets({}, {})).message
+    assert "found nothing there (404)" in said
+    assert said.endswith("Leave next_cursor out to start again, or check the ids")
