@@ -50,10 +50,11 @@ def main(labels: Sequence[str]) -> int:
             print(f"{document.label}: {error}", file=sys.stderr)
             failed = True
             continue
-        rows.append(_row(document, figures, _peer(document.file)))
-        print(rows[-1], flush=True)
+        if figures["tools"]:
+            rows.append(_row(document, figures, _peer(document.file)))
+            print(rows[-1], flush=True)
         for problem in (*figures["problems"], *figures["refused"]):
-            print(f"  {problem[:300]}", file=sys.stderr)
+            print(f"{document.label}: {problem[:300]}", file=sys.stderr)
             failed = True
     if not labels and not failed:
         table = "\n".join((f"| {' | '.join(HEAD)} |", f"|---{'|---:' * (len(HEAD) - 1)}|", *rows))

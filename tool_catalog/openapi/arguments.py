@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from functions.gateway.portable_schema import portable
 from tool_catalog.catalog import FORM_MEDIA_TYPE, Json, media_kind
 from tool_catalog.gate import DRAFT
 from tool_catalog.inputs import ARGUMENT_NAME, DESCRIPTION_LENGTH, FORBIDDEN_HEADERS
@@ -222,4 +223,6 @@ def _described(schema: Schema) -> bool:
 
 
 def example(one: Argument) -> Json:
-    return one.example if one.example is not None and fits(one.schema, one.example) else sample(one.schema)
+    """The source's own example if the argument and what clients see of it allow that, else the plainest value."""
+    own = one.example
+    return own if own is not None and fits(one.schema, own) and fits(portable(one.schema), own) else sample(one.schema)

@@ -404,3 +404,11 @@ def test_instructions_say_what_the_source_says_and_which_resources_there_are() -
     assert many.endswith("r18, r19 and 10 more.")
     info["description"] = "A sentence that says little. " * 100
     assert len(integration.instructions(document, ["pets"])) <= 2000
+
+
+def test_an_example_that_what_clients_see_does_not_allow_is_replaced() -> None:
+    rules = {"type": "object", "description": "Rules by name.", "additionalProperties": {"description": "Any value."}}
+    schema = {"type": "object", "required": ["rules"], "properties": {"rules": rules}}
+    content = {"application/json": {"schema": schema, "example": {"rules": {"a": [1]}}}}
+    made = drafted("POST", "/pets", "create", {"requestBody": {"required": True, "content": content}})
+    assert made.data["example"] == {"arguments": {"rules": {}}}
