@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from functions.gateway import json_text, meant
+from functions.gateway import json_text, meant, tool_words
 from functions.gateway.arguments import says_something
 from functions.gateway.json_text import Json
 from functions.gateway.pins import dialects
@@ -232,7 +232,8 @@ class _Correction:
         if plain(name) == "id" and self._has_id_of_its_own(missing):
             return None
         others = [other for other in parent if other not in properties and other != name]
-        return meant.argument(name, value, free, missing, alone=not others)
+        thing = tool_words.singular(self.prepared.tool.resource)
+        return meant.argument(name, value, free, missing, thing=thing, alone=not others)
 
     def _home(self, path: Path, name: str, value: Json) -> str | None:
         """The member of a filter that holds members of any name, where the dialect has one."""

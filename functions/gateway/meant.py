@@ -30,6 +30,9 @@ SYNONYMS = (
 )
 """Words that APIs and models use for one another."""
 
+CONTENT = "content"
+"""The word in SYNONYMS for what a thing says."""
+
 OPERATORS = {
     "gt": ("gt", "greaterthan", "morethan", "above", "over", ">"),
     "gte": ("gte", "ge", "greaterthanorequal", "from", "since", "start", "min", "minimum", "least", ">=", "begin"),
@@ -51,11 +54,18 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 
 def argument(
-    name: str, value: Json, free: Mapping[str, Json], missing: Collection[str] = (), *, alone: bool = False
+    name: str,
+    value: Json,
+    free: Mapping[str, Json],
+    missing: Collection[str] = (),
+    *,
+    thing: str = "",
+    alone: bool = False,
 ) -> str | None:
     """The one name of `free`, each with its schema, that is meant by `name`; None where none or several are.
 
     `missing`  those of them that must be given.
+    `thing`    what the tool is about, in the singular: an argument of that name is its content.
     `alone`    no other name is wrong, so that the one missing name is meant if the value fits it.
     """
     if (operator := _operator(name, free)) is not None:
@@ -63,7 +73,11 @@ def argument(
     fitting = [known for known in free if fits(value, free[known])]
     needed = [known for known in fitting if known in missing]
     for pool in (needed, fitting):
-        for chosen in (_spelt(name, pool), _sharing(name, pool), _synonyms(name, pool)):
+        for chosen in (
+            _spelt(name, pool),
+            _sharing(name, pool),
+            _synonyms(CONTENT if name == thing else name, pool),
+        ):
             if chosen is not None:
                 return chosen
     options = [known for known in fitting if isinstance(value, str) and value in free[known].get("enum", ())]
