@@ -73,7 +73,8 @@ def output_schema(record: MethodRecord, method: str, answer: Schema, place: Plac
         gate.report(where, f'"{result.items}" is not an array in the schema of the answer')
     item = schemas.output_item(found or {})
     if enveloped:
-        return schemas.enveloped(item, counted=result.total is not None)
+        numbered = record.pagination is not None and record.pagination.style != "cursor"
+        return schemas.enveloped(item, counted=result.total is not None, numbered=numbered)
     if result.items == "@":
         return schemas.wrapped({"type": "array", "items": item})
     return schemas.with_items(schemas.output_root(answer), result.items, item)

@@ -324,8 +324,10 @@ def wrapped(array: Schema) -> Schema:
     return {"type": "object", "properties": {"result": {**array, "type": "array"}}}
 
 
-def enveloped(item: Schema, *, counted: bool) -> Schema:
-    """Schema of the list envelope around items of the schema `item`; `counted`: it says how many there are in all."""
+def enveloped(item: Schema, *, counted: bool, numbered: bool) -> Schema:
+    """Schema of the list envelope around items of the schema `item`; `counted`: it says how many there are in all;
+    `numbered`: its pages are numbered, so that a list that changes meanwhile may skip or repeat items."""
+    changes = " A list that changes meanwhile may skip or repeat items." if numbered else ""
     total = {"total_count": {"type": ["integer", "null"], "description": "Items of all pages."}} if counted else {}
     return {
         "type": "object",
@@ -333,7 +335,7 @@ def enveloped(item: Schema, *, counted: bool) -> Schema:
             "result": {"type": "array", "items": item},
             "next_cursor": {
                 "type": ["string", "null"],
-                "description": "Pass it back for the next page; null on the last.",
+                "description": f"Pass it back for the next page; null on the last.{changes}",
             },
             "result_count": {"type": "integer", "description": "Items in this answer."},
             **total,
