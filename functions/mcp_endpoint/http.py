@@ -74,7 +74,7 @@ def of_event(event: Event, context: Any) -> Request:
         body: str = event.get("body") or ""
         yield base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
 
-    lines = [(name.lower(), _as_latin(value)) for name, value in event.get("headers", {}).items()]
+    lines = [(name.lower(), _as_latin(value)) for name, value in (event.get("headers") or {}).items()]
     return Request(http["method"], unquote(http["path"]), lines, {"aws.context": context}, pieces)
 
 
