@@ -36,8 +36,17 @@ function readObject(text, name) {
   return value;
 }
 
-/** The config of the API for the values of the form. `profiles` = the deployment has them. Throws SyntaxError. */
-export function configOf(form, { profiles }) {
+/** {config, problem}: the config of the API for the values of the form, or what is wrong with them. */
+export function readForm(form, integration) {
+  try {
+    return { config: configOf(form, integration), problem: "" };
+  } catch (error) {
+    return { config: null, problem: error.message };
+  }
+}
+
+/** Throws SyntaxError with words for a person. */
+function configOf(form, { profiles }) {
   const config = {
     methods: form.methods,
     tags: form.tags,

@@ -1,7 +1,7 @@
 // Make an MCP server: a preset or a choice of one's own, the live list of its tools, and then its URL, once.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
-import { ConfigFields, Preview, configOf, formOf } from "../config_form.js";
+import { ConfigFields, Preview, formOf, readForm } from "../config_form.js";
 import { Answer, Failure, useAsked, useChange } from "../loading.js";
 import { ChoiceField, Copy, Head, Secret, TextField } from "../parts.js";
 import { go, link } from "../router.js";
@@ -57,13 +57,7 @@ function Form({ account, accounts, integration }) {
   const [many, setMany] = useState(null);
   const [life, setLife] = useState("604800");
   const [form, setForm] = useState(formOf());
-  let config = null;
-  let problem = "";
-  try {
-    config = configOf(form, { profiles: integration.profiles !== undefined });
-  } catch (error) {
-    problem = error.message;
-  }
+  const { config, problem } = readForm(form, integration);
   const change = useChange(async () => {
     const body = { config };
     if (name.trim()) body.name = name.trim();

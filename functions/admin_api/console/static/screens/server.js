@@ -1,7 +1,7 @@
 // One MCP server: what the agent sees, a change with its difference, rotation, revocation, and its calls.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
-import { ConfigFields, Preview, ToolList, configOf, formOf } from "../config_form.js";
+import { ConfigFields, Preview, ToolList, formOf, readForm } from "../config_form.js";
 import { Answer, Failure, useAsked, useChange } from "../loading.js";
 import { readLabels } from "../labels.js";
 import { Confirm, Head, Mark, Tabs, TextField, When } from "../parts.js";
@@ -70,13 +70,7 @@ function Change({ server, integration, preview, again }) {
   const [labels, setLabels] = useState(Object.entries(server.labels ?? {}).map(([key, value]) => `${key}=${value}`).join(", "));
   const [hours, setHours] = useState("");
   const [form, setForm] = useState(formOf(server.config));
-  let config = null;
-  let problem = "";
-  try {
-    config = configOf(form, { profiles: integration.profiles !== undefined });
-  } catch (error) {
-    problem = error.message;
-  }
+  const { config, problem } = readForm(form, integration);
   const change = useChange(async () => {
     const body = { config };
     if (name !== server.name) body.name = name;
