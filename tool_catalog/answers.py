@@ -80,10 +80,14 @@ def output_schema(record: MethodRecord, method: str, answer: Schema, place: Plac
     return schemas.with_items(schemas.output_root(answer), result.items, item)
 
 
-def result_rules(record: MethodRecord, place: Place, gate: Gate) -> Schema:
+def result_rules(record: MethodRecord, output_schema: Schema, place: Place, gate: Gate) -> Schema:
     """What `catalog.Result` says about a result that stands."""
     result, where = record.result, place.at("result")
-    found: Schema = {"hide": result.hide, "nulls": None if result.nulls else False}
+    found: Schema = {"hide": result.hide, "nulls": None if result.nulls else False, "long_text": result.long_text}
+    if result.long_text is not None:
+        kinds = output_schema.get("properties", {}).get(result.long_text, {}).get("type", ())
+        if result.items is not None or "string" not in ([kinds] if isinstance(kinds, str) else kinds):
+            gate.report(where.at("long_text"), "names no text of an object; it is for a tool that returns one object")
     if result.total is not None:
         gate.jmespath(where.at("total"), result.total)
         if record.pagination is None:

@@ -198,6 +198,8 @@ class Result:
                       among them.
     `nulls`           False: keys whose value is null are left out as well.
     `hints`           sentences that follow a result.
+    `long_text`       the key of an object, not of a list, whose text may be longer than a result holds: the argument
+                      `from_character` reads it by part.
     """
 
     rename: Mapping[str, str] = field(default_factory=dict)
@@ -212,6 +214,7 @@ class Result:
     hide: tuple[str, ...] = ()
     nulls: bool = True
     hints: tuple[Hint, ...] = ()
+    long_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -284,7 +284,7 @@ class _Compilation:
             "outputSchema": output_schema,
             "annotations": annotations,
         }
-        mapping |= result_rules(record, place, gate)
+        mapping |= result_rules(record, output_schema, place, gate)
         return {
             "resource": resource.record.resource,
             "method": method,

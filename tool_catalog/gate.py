@@ -10,8 +10,9 @@ import jmespath
 from tool_catalog.schemas import Place
 from tool_catalog.yaml_source import Problem
 
-JMESPATH_FUNCTIONS = (*sorted(jmespath.functions.Functions.FUNCTION_TABLE), "excerpt")
-"""The standard functions, and ours: excerpt(string, number) gives the first characters, cut at a word."""
+JMESPATH_FUNCTIONS = (*sorted(jmespath.functions.Functions.FUNCTION_TABLE), "address", "excerpt")
+"""The standard functions, and ours: excerpt(string, number) gives the first characters, cut at a word; address(path) is
+a path at the upstream of the account."""
 
 
 DRAFT = "DRAFT: "

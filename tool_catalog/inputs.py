@@ -49,6 +49,7 @@ _ALL = "Confirms that everything named in the description is meant."
 _LIMIT = "Items per page."
 _NEXT_CURSOR = "next_cursor of the previous result, unchanged."
 _FIELDS = "JMESPath applied to each item, e.g. {example}."
+_FROM_CHARACTER = "Where to go on in a long {text}: the number of characters read so far."
 _MAX_TOKENS = "Most tokens of this result, which says what was left out."
 
 
@@ -306,6 +307,9 @@ def _injected(record: MethodRecord, item: Schema | None) -> Iterator[tuple[str, 
             limits = {"minimum": 1, "maximum": maximum, "default": pagination.default_size}
             yield "limit", {"type": "integer", **limits, "description": _LIMIT}
         yield "next_cursor", {"type": "string", "description": _NEXT_CURSOR}
+    if result.long_text is not None:
+        text = _FROM_CHARACTER.format(text=result.long_text)
+        yield "from_character", {"type": "integer", "minimum": 0, "description": text}
     if result.items is not None:
         if result.fields:
             text = _FIELDS.format(example=fields_example(item))

@@ -186,6 +186,7 @@ class ResultRecord(Strict):
     hide: list[str] = []
     nulls: bool = True
     hints: list[HintRecord] = []
+    long_text: str | None = None
     max_tokens: Annotated[int, pydantic.Field(ge=1)] | None = None
 
 

@@ -142,9 +142,9 @@ def _is_page(media_type: str, body: bytes) -> bool:
     return "html" in media_type or body.lstrip()[:9].lower().startswith((b"<!doctype", b"<html"))
 
 
-def mapped(tool: Tool, document: Json) -> Json:
-    """The answer with the catalogue's `drop`, `rename` and `map` applied, in this order; changes `document`. Raises
-    UpstreamUnreadable."""
+def mapped(tool: Tool, document: Json, base_url: str) -> Json:
+    """The answer with the catalogue's `drop`, `rename` and `map` applied, in this order; changes `document`. `base_url`
+    is where the upstream is. Raises UpstreamUnreadable."""
     if isinstance(document, Foreign):
         return document
     rules = tool.result
@@ -155,7 +155,7 @@ def mapped(tool: Tool, document: Json) -> Json:
             for old, new in rules.rename.items():
                 if old in entry:
                     entry[new] = entry.pop(old)
-    return document if rules.map is None else look_up(rules.map, document)
+    return document if rules.map is None else look_up(rules.map, document, base_url)
 
 
 def objects(tool: Tool, document: Json) -> list[Json]:
@@ -198,14 +198,14 @@ def following(tool: Tool, position: Position | None, more: Json, count: int) -> 
         ) from None
 
 
-def look_up(expression: str | None, document: Json) -> Json:
+def look_up(expression: str | None, document: Json, base_url: str = "") -> Json:
     """What a JMESPath expression of the catalogue finds; without one, the document. Raises UpstreamUnreadable."""
     if expression is None or expression == "@":
         return document
     if isinstance(document, dict) and expression.isidentifier():
         return document.get(expression)  # what JMESPath finds, for a list of 100,000 objects in reasonable time
     try:
-        return search(expression, document)
+        return search(expression, document, base_url)
     except BadExpression as error:
         raise UpstreamUnreadable(f"the upstream's answer is not of the kind its API documents ({error})") from error
 

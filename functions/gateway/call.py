@@ -360,9 +360,9 @@ class _Page(NamedTuple):
 def _page(upstream: _Upstream, tool: Tool, response: UpstreamResponse) -> _Page:
     document = upstream.read(tool, response)
     if tool.result.items is None or isinstance(document, answers.Foreign):
-        return _Page(answers.mapped(tool, document))
+        return _Page(answers.mapped(tool, document, upstream.target.base_url))
     more, total = answers.next_page(tool, document), answers.total(tool, document)
-    document = answers.mapped(tool, document)
+    document = answers.mapped(tool, document, upstream.target.base_url)
     return _Page(document, answers.objects(tool, document), more, total)
 
 
@@ -406,7 +406,7 @@ class _Upstream:
     async def read_beforehand(self, reader: Tool, given: Mapping[str, Json]) -> Json:
         """An object that a pin must admit before the call."""
         response = await self._exchange(reader, given, None, own=False)
-        return answers.mapped(reader, self.read(reader, response))
+        return answers.mapped(reader, self.read(reader, response), self.target.base_url)
 
     async def send(self, tool: Tool, given: Mapping[str, Json], position: Position | None = None) -> UpstreamResponse:
         """One request of the call itself. Raises a ToolFailure for anything but a 2xx answer."""

@@ -250,8 +250,17 @@ def _is_short(value: Json) -> bool:
     return len(value) <= SHORT_CHARS if isinstance(value, str) else not isinstance(value, list | dict)
 
 
+_CUT = "…[cut: "
+"""How the mark of a string that was cut begins."""
+
+
 def _marked(value: str, chars: int) -> str:
-    return f"{value[:chars]}…[cut: {chars} of {len(value)} characters]"
+    return f"{value[:chars]}{_CUT}{chars} of {len(value)} characters]"
+
+
+def kept_of(marked: str) -> int:
+    """How many characters of the string stand before the mark of the cut; 0 for a string without one."""
+    return max(0, marked.rfind(_CUT))
 
 
 def _plain(value: Json) -> Json:

@@ -29,7 +29,7 @@ SHAPING = (
 )
 """Arguments that shape a result: without them a call does the same. Any other may say which objects are meant."""
 
-OURS = ("fields", "max_tokens", "limit", "next_cursor")
+OURS = ("fields", "from_character", "max_tokens", "limit", "next_cursor")
 """Arguments that every list has: no other name is taken for one of them, except as settle.py does."""
 
 SURE = 0.85

@@ -7,7 +7,7 @@ makes is counted while it is made, and evaluation stops at a limit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from functions.gateway.json_text import Json
@@ -25,16 +25,21 @@ WEIGHED_PER_STEP = 5
 """Values on a multi-select, counted one by one, that cost as much as one step."""
 
 
+OPTIONS = 64
+"""Upstreams whose functions are kept: more than one deployment's accounts use at a time."""
+
+
 class BadExpression(ValueError):
     """An expression that cannot be read or does not fit its document; the text says why, in one line."""
 
 
-def search(expression: str, document: Json) -> Json:
-    """What an expression of the catalogue finds. Raises BadExpression where the document is not of its kind."""
+def search(expression: str, document: Json, base_url: str = "") -> Json:
+    """What an expression of the catalogue finds. `base_url` is what `address()` puts before a path. Raises
+    BadExpression where the document is not of its kind."""
     from jmespath.exceptions import JMESPathError
 
     try:
-        return _compiled(expression).search(document, options=_options())
+        return _compiled(expression).search(document, options=_options(base_url))
     except (JMESPathError, *_UNFIT) as error:
         raise BadExpression(_misfit(error)) from error
 
@@ -57,7 +62,7 @@ class Fields:
         """Each item through the expression. Raises BadExpression."""
         from jmespath.exceptions import JMESPathError
 
-        interpreter = _bounded()(_options())
+        interpreter = _bounded()(_options(""))
         try:
             return [interpreter.visit(self._parsed, item) for item in items]
         except (JMESPathError, *_UNFIT) as error:
@@ -102,8 +107,8 @@ def _compiled(expression: str) -> Any:
     return jmespath.compile(expression)
 
 
-@cache
-def _options() -> Any:
+@lru_cache(OPTIONS)
+def _options(base_url: str) -> Any:
     import jmespath
     from jmespath import functions
 
@@ -118,6 +123,11 @@ def _options() -> Any:
                 return words
             head = words[: int(length)]
             return (head.rsplit(" ", 1)[0] if " " in head else head) + "…"
+
+        @functions.signature({"types": ["string"]})
+        def _func_address(self, path: str) -> str:
+            """The address of a path at the upstream of this account."""
+            return base_url.rstrip("/") + path
 
     return jmespath.Options(custom_functions=Functions())
 

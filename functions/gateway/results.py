@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from functions.gateway.answers import Answer, Foreign, look_up
-from functions.gateway.caps import OURS, Caps, Cut, Fitted, NoRoom, shortened, whole
+from functions.gateway.caps import OURS, Caps, Cut, Fitted, NoRoom, kept_of, shortened, whole
 from functions.gateway.errors import TooLargeAnswer, UpstreamUnreadable, WrongArguments
 from functions.gateway.expressions import BadExpression, Fields, search
 from functions.gateway.json_text import Json, size, text
@@ -39,6 +39,9 @@ LEAST_BYTES = 200
 PART = "the rest is over the caps of this endpoint; ask for a part of it, or an operator can raise the caps"
 
 NEXT = "call again with next_cursor"
+
+NEXT_PART = "call again with from_character={place} for the next part of {text}"
+"""For a text that is read by part. It is the shorter of the two sentences about an object."""
 
 
 def with_hints(tool: Tool, body: dict[str, Json], offered: Callable[[str], bool]) -> dict[str, Json]:
@@ -81,7 +84,7 @@ def shape(
 ) -> dict[str, Json]:
     """The result of a call. Raises WrongArguments, UpstreamUnreadable or TooLargeAnswer."""
     if answer.objects is None:
-        body, cut = _object(prepared.tool, answer, settings)
+        body, cut = _object(prepared.tool, answer, arguments, settings)
     else:
         body, cut = _within_tokens(prepared, answer, arguments, projection, settings)
     if isinstance(answer.document, Foreign) and not prepared.answer_validator.is_valid(body):
@@ -95,17 +98,43 @@ def shape(
     return body
 
 
-def _object(tool: Tool, answer: Answer, settings: Settings) -> tuple[dict[str, Json], Cut]:
+def _object(
+    tool: Tool, answer: Answer, arguments: Mapping[str, Json], settings: Settings
+) -> tuple[dict[str, Json], Cut]:
     """The result of a tool that is not list-like, and what it leaves out."""
     if answer.document is None:
         return {"result": None, OURS: {"status_code": answer.status}}, Cut()
     document = answer.document if isinstance(answer.document, Foreign) else _slim(tool, answer.document)
     given: dict[str, Json] = document if isinstance(document, dict) else {"result": document}
+    skipped = int(arguments.get("from_character") or 0)
+    given = _from_character(tool, given, skipped)
     caps = Caps(settings.max_string_chars, settings.max_array_items)
     found = whole(given, caps, settings.max_result_bytes)
     if found is None or (found.cut and found.size + size(_note(found.cut, PART)) > settings.max_result_bytes):
         found = _shortened(given, caps, settings.max_result_bytes - size(_note(_FULL, PART)), PART)
-    return ({**found.value, **_note(found.cut, PART)} if found.cut else found.value), found.cut
+    how = _next_part(tool, given, found.value, skipped) or PART
+    return ({**found.value, **_note(found.cut, how)} if found.cut else found.value), found.cut
+
+
+def _from_character(tool: Tool, given: dict[str, Json], skipped: int) -> dict[str, Json]:
+    """The object with its long text from a place on. Raises WrongArguments for a place behind the end."""
+    text_of = tool.result.long_text
+    if not skipped or text_of is None or not isinstance(whole_text := given.get(text_of), str):
+        return given
+    if skipped >= len(whole_text):
+        raise WrongArguments(
+            [f'"from_character" is {skipped}; "{text_of}" has {len(whole_text)} characters, so nothing is left of it']
+        )
+    return {**given, text_of: whole_text[skipped:]}
+
+
+def _next_part(tool: Tool, given: Mapping[str, Json], shown: Mapping[str, Json], skipped: int) -> str | None:
+    """How the rest of a long text is read, where it was cut."""
+    text_of = tool.result.long_text
+    if text_of is None or not isinstance(whole_text := given.get(text_of), str) or shown.get(text_of) == whole_text:
+        return None
+    place = skipped + kept_of(str(shown.get(text_of, "")))
+    return NEXT_PART.format(place=place, text=text_of)
 
 
 class _Narrow(Exception):

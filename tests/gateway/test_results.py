@@ -336,14 +336,14 @@ def test_a_bare_array_is_its_own_records() -> None:
 def test_members_are_dropped_and_renamed_at_the_root_and_in_its_arrays() -> None:
     entry = tool(result=Result(rename={"session_id": "run_id"}, drop=("noise",)))
     document = {"session_id": 1, "noise": 2, "results": [{"session_id": 3, "noise": 4, "deep": {"noise": 5}}]}
-    assert answers.mapped(entry, document) == {"run_id": 1, "results": [{"run_id": 3, "deep": {"noise": 5}}]}
-    assert answers.mapped(entry, [{"noise": 1, "a": 2}]) == [{"a": 2}]
+    assert answers.mapped(entry, document, "") == {"run_id": 1, "results": [{"run_id": 3, "deep": {"noise": 5}}]}
+    assert answers.mapped(entry, [{"noise": 1, "a": 2}], "") == [{"a": 2}]
 
 
 def test_a_map_on_an_answer_of_another_kind_is_told() -> None:
     entry = tool(result=Result(map="{title: excerpt(memory, `80`)}"))
     with pytest.raises(errors.UpstreamUnreadable) as unreadable:
-        answers.mapped(entry, {"memory": 7})
+        answers.mapped(entry, {"memory": 7}, "")
     assert unreadable.value.message.startswith("the upstream's answer is not of the kind its API documents (")
 
 
@@ -429,3 +429,42 @@ def test_a_result_has_at_most_the_tokens_that_were_asked_for(tokens: int) -> Non
     body = shaped(records, settings=Settings(), max_tokens=tokens)
     assert tokens * 0.6 <= at_most(text(body)) <= tokens
     assert body["_postern"]["truncated"]["items_left_out"]
+
+
+LONG = tool(name="get", method="get", result=Result(long_text="text"))
+
+
+def test_a_long_text_is_read_part_by_part_to_its_end() -> None:
+    whole_text = "".join(f"{number:04}é" for number in range(80))
+    read, place, parts = "", 0, 0
+    while True:
+        body = shape(LONG, Answer(200, {"id": "1", "text": whole_text}), SMALL, {"from_character": place})
+        parts += 1
+        if "_postern" not in body:
+            read += body["text"]
+            break
+        kept = body["text"].index("…[cut: ")
+        read, place = read + body["text"][:kept], place + kept
+        assert body["_postern"]["truncated"]["how_to_get_the_rest"] == (
+            f"call again with from_character={place} for the next part of text"
+        )
+    assert (read, parts) == (whole_text, 4)
+
+
+def test_a_place_behind_the_end_of_a_long_text_is_refused() -> None:
+    with pytest.raises(errors.WrongArguments) as refused:
+        shape(LONG, Answer(200, {"id": "1", "text": "short"}), SMALL, {"from_character": 5})
+    assert list(refused.value.problems) == ['"from_character" is 5; "text" has 5 characters, so nothing is left of it']
+
+
+def test_a_text_that_is_not_there_has_no_parts() -> None:
+    assert shape(LONG, Answer(200, {"id": "1", "text": None}), SMALL, {"from_character": 5}) == {
+        "id": "1",
+        "text": None,
+    }
+
+
+def test_an_address_in_a_result_is_at_the_upstream_of_the_account() -> None:
+    entry = tool(name="fetch", method="fetch", result=Result(map="{url: address(join('', ['/things/', id]))}"))
+    for base_url in ("https://one.example/api", "http://127.0.0.1:9/memory/"):
+        assert answers.mapped(entry, {"id": "7"}, base_url) == {"url": f"{base_url.rstrip('/')}/things/7"}

@@ -227,3 +227,20 @@ def test_every_call_leaves_one_line_without_values(tmp_path: Path) -> None:
 def test_answers_are_sent_at_once_and_not_held_for_an_acknowledgement() -> None:
     with listen(0) as listener:
         assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_a_memory_that_is_longer_than_a_result_is_read_by_part(tmp_path: Path) -> None:
+    with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
+        long_text = "".join(f"{number:06} " for number in range(15_437))[:108_057].strip()
+        call(ready.mcp_url, "mem_0_memories_remember", {"facts": [long_text], "user_id": "usr_1"})
+        [found] = call(
+            ready.mcp_url, "list_all_mem_0_memories", {"filters": {"user_id": "usr_1"}, "fields": "{id: id}"}
+        )["result"]
+        read, place = "", 0
+        while True:
+            part = call(ready.mcp_url, "get_single_mem_0_memory_by_id", {"id": found["id"], "from_character": place})
+            if "_postern" not in part:
+                break
+            kept = part["memory"].rindex("…[cut: ")
+            read, place = read + part["memory"][:kept], place + kept
+        assert read + part["memory"] == long_text
