@@ -73,6 +73,7 @@ def test_the_commands_that_it_prints_work_from_any_shell_and_the_url_survives(tm
     with running(home) as printed:
         url = re.search(r"^  MCP URL +(http://127\.0\.0\.1:\d+/mcp/(\S+))$", printed, re.MULTILINE)
         assert url is not None, printed
+        assert re.search(r"^  Console +http://127\.0\.0\.1:\d+/console#sign-in=\S+$", printed, re.MULTILINE), printed
         tried = [line.strip() for line in printed.splitlines() if " call mem_0_" in line]
         assert len(tried) == 2
         done = [

@@ -87,6 +87,8 @@ Your memory is ready: {ready.connected_to}
 
   MCP URL      {url}
                It is a secret, and pinned to the user {ready.user_id}: a client reads and writes their memories only.
+  Console      {ready.console_url}
+               It shows the memories in a browser. The link signs you in once; later, run: {called} console
 
 Paste
   Claude Code  {snippet("claude-code", url).text}
