@@ -51,6 +51,9 @@ from tool_catalog.live import LiveCatalogs
 PORT = 8765
 """Where `postern serve` listens by default. A fixed port keeps a pasted URL valid."""
 
+WAKE_SECONDS = 1.0
+"""How often the main thread looks for a signal: one that arrives just before it begins to wait does not wake it."""
+
 SWEEP_SECONDS = 30
 """How often expired items are removed and notices are sent: within the minute that a deployment keeps too."""
 
@@ -102,7 +105,8 @@ def run(
         signal.signal(number, lambda *_: stop.set())
     with start(settings, environment, port, tell=tell, personal=personal) as ready:
         on_ready(ready)
-        stop.wait()
+        while not stop.wait(WAKE_SECONDS):
+            pass
 
 
 @contextlib.contextmanager

@@ -36,7 +36,9 @@ def _guarded(local: Local, request: pytest.FixtureRequest) -> tuple[str, str | N
     if not request.param:
         return local("server", "create", "--methods", "read", "-q").out.strip(), None
     minted = local("server", "create", "--methods", "read", "--require-api-token", "--json").json
-    token = local("api-token", "create", "--name", "client", "--servers", minted["id"], "-q").out.strip()
+    token = local(
+        "api-token", "create", "--name", f"client of {minted['id']}", "--servers", minted["id"], "-q"
+    ).out.strip()
     return minted["url"], token
 
 

@@ -41,8 +41,8 @@ def support_history() -> Policy:
     """Find complaints, keep an insight about them, and tag the account's own memory as at risk."""
     asked = {"query": "latency OR downtime", "filters": {"org_id": "acme_corp"}, "fields": "{id: id, memory: memory}"}
     found = yield Call("mem_0_memories_search", asked)
-    if "results" not in found:  # there is no such filter; the refusal names the ones there are
-        assert "app_id" in found["message"], found
+    if "results" not in found:  # there is no such filter, and the refusal names it
+        assert "org_id" in found["message"], found
         found = yield Call("mem_0_memories_search", {**asked, "filters": {"app_id": "acme_corp"}})
     complaints = [hit["memory"] for hit in found["results"]]
     if not complaints:

@@ -68,6 +68,7 @@ class Upstream:
     before: Callable[[Received], Awaitable[None]] | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop, repr=False)
     writers: set[asyncio.StreamWriter] = field(default_factory=set, repr=False)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set, repr=False)
 
     def answers(self, *told: Told) -> None:
         """Answer with these in turn, the last one from then on."""
@@ -85,10 +86,14 @@ class Upstream:
 
         asyncio.run_coroutine_threadsafe(close(), self.loop).result(10)
 
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep the connection before its task begins: a task that is cancelled first would never close it."""
+        self.writers.add(writer)
+        self.tasks.add(self.loop.create_task(self.serve(reader, writer)))
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         connection = self.connections
-        self.writers.add(writer)
         try:
             while await self._exchange(reader, writer, connection):
                 pass
@@ -132,19 +137,21 @@ def upstream() -> Iterator[Upstream]:
     stopped = asyncio.Event()
 
     async def run() -> None:
-        server = await asyncio.start_server(made.serve, "127.0.0.1", 0, limit=2**24)
+        server = await asyncio.start_server(made.accept, "127.0.0.1", 0, limit=2**24)
         made.origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         ready.set()
         await stopped.wait()
-        server.close()
-        # A connection that has just been accepted has its task a few rounds later, and a transport that is told to
-        # close closes its socket in the next one.
+        # A connection that has just come has its transport and its task a few rounds later. A server that is closed
+        # before that gives it a transport that nobody can close.
         for _ in range(5):
             await asyncio.sleep(0)
+        server.close()
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        for _ in range(5):
+        for writer in list(made.writers):
+            writer.transport.abort()
+        for _ in range(5):  # a transport that is told to close closes its socket in the next round
             await asyncio.sleep(0)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
