@@ -16,11 +16,12 @@ COMMANDS = sorted(build_parser().commands.lines)
 
 
 def golden(name: str, text: str) -> None:
+    """Compare the words: where argparse breaks lines and how it aligns columns differs between versions of Python."""
     file = GOLDEN / f"{name}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    assert text == file.read_text(encoding="utf-8"), (
+    assert text.split() == file.read_text(encoding="utf-8").split(), (
         "the help changed; run with UPDATE_GOLDEN=1 and read the difference"
     )
 

@@ -81,7 +81,7 @@ def test_no_piece_is_larger_than_a_window_and_little_is_decoded_twice(shape: str
 
 
 def test_levels_without_end_are_too_deep() -> None:
-    for text in ("[" * 100_000, '{"a":' * 100_000, "[" * 1_000 + "]" * 1_000):
+    for text in ("[" * 100_000, '{"a":' * 100_000, "[" * 50_000 + "]" * 50_000):
         with pytest.raises(NotJson, match="nested more than 100 levels deep"):
             json_text.decode_large(text + " " * WINDOW)
 
