@@ -35,25 +35,36 @@ PATIENCE_MS = 60_000
 """How long a test waits for something to appear: a generous limit for a busy machine, never a measure."""
 
 
+def chromium_path() -> str:
+    """Where Chromium is."""
+    executable = shutil.which("chromium") or shutil.which("google-chrome")
+    assert executable is not None, "run `make browser`, which installs Chromium"
+    return executable
+
+
 @contextlib.contextmanager
-def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright."""
+def driving() -> Iterator[Any]:
+    """Playwright, of which a process may have one at a time."""
     sys.path.insert(0, str(INSTALLED))
     from playwright.sync_api import sync_playwright
 
-    executable = shutil.which("chromium") or shutil.which("google-chrome")
-    assert executable is not None, "run `make browser`, which installs Chromium"
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable, args=list(QUIET))
-        yield launched
-        launched.close()
+        yield playwright
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
+def driver() -> Iterator[Any]:
+    """Playwright for all tests."""
+    with driving() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def chromium(driver: Any) -> Iterator[Any]:
     """A browser for all tests."""
-    with browser() as launched:
-        yield launched
+    launched = driver.chromium.launch(executable_path=chromium_path(), args=list(QUIET))
+    yield launched
+    launched.close()
 
 
 class Console:

@@ -11,7 +11,7 @@ from pathlib import Path
 from functions import local
 from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings
-from tests.browser.conftest import Console, browser
+from tests.browser.conftest import QUIET, Console, chromium_path, driving
 
 SERVERS = {"support agent": "support", "nightly CI": "platform", "release notes": "platform"}
 QUALITY = 60
@@ -23,7 +23,8 @@ def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as state:
         environment = {"POSTERN_STATE_DIR": state}
         settings = Settings.from_environment(environment)
-        with local.start(settings, environment, audit_stream=io.StringIO()) as ready, browser() as chromium:
+        with local.start(settings, environment, audit_stream=io.StringIO()) as ready, driving() as driver:
+            chromium = driver.chromium.launch(executable_path=chromium_path(), args=list(QUIET))
             console = Console(ready, chromium.new_page(viewport={"width": 1200, "height": 720}))
             expires_at = write_time(datetime.now(UTC) + timedelta(days=3))
             for name, team in SERVERS.items():

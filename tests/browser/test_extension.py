@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from functions import local
 from functions.admin_api.extension.archive import SOURCE
-from tests.browser.conftest import INSTALLED, PATIENCE_MS, QUIET
+from tests.browser.conftest import PATIENCE_MS, QUIET, chromium_path
 
 pytestmark = pytest.mark.browser
 
@@ -87,7 +86,7 @@ class Extension:
 
 
 @pytest.fixture
-def extension(ready: local.Ready, tmp_path: Path) -> Iterator[Extension]:
+def extension(ready: local.Ready, driver: Any, tmp_path: Path) -> Iterator[Extension]:
     made = httpx.post(
         f"{ready.base_url}/integrated-account/{ready.account_id}/mcp",
         headers={"authorization": f"Bearer {ready.api_token}"},
@@ -101,18 +100,14 @@ def extension(ready: local.Ready, tmp_path: Path) -> Iterator[Extension]:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     manifest["host_permissions"] = manifest.pop("optional_host_permissions")
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    sys.path.insert(0, str(INSTALLED))
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            str(tmp_path / "profile"),
-            executable_path=shutil.which("chromium") or shutil.which("google-chrome"),
-            args=[*QUIET, f"--disable-extensions-except={folder}", f"--load-extension={folder}"],
-        )
-        [worker] = context.service_workers or [context.wait_for_event("serviceworker")]
-        yield Extension(context, ready, made["url"], worker.url.split("/")[2])
-        context.close()
+    context = driver.chromium.launch_persistent_context(
+        str(tmp_path / "profile"),
+        executable_path=chromium_path(),
+        args=[*QUIET, f"--disable-extensions-except={folder}", f"--load-extension={folder}"],
+    )
+    [worker] = context.service_workers or [context.wait_for_event("serviceworker")]
+    yield Extension(context, ready, made["url"], worker.url.split("/")[2])
+    context.close()
 
 
 @pytest.mark.parametrize(
