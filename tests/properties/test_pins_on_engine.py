@@ -43,6 +43,9 @@ WORLDS = int(os.environ.get("POSTERN_TEST_WORLDS", "24"))
 CALLS = 40
 """Calls in each."""
 
+MOST_WORLDS = WORLDS * 20
+"""Worlds tried before a tool counts as one that never succeeds; ids are random, so a rare success may take its time."""
+
 WRITES = 0.75
 """Share of calls that write; more of them than of the reads are refused."""
 
@@ -280,11 +283,17 @@ def check_call(made: World, tool: Tool, arguments: Mapping[str, Json], outcomes:
                 assert not holds(made.other.pins, now), f"{story} wrote what {made.other} finds: {now}"
 
 
+def succeeded(outcomes: Counter[tuple[str, str]]) -> set[str]:
+    return {name for name, outcome in outcomes if outcome == "answered"}
+
+
 def test_no_call_through_a_pinned_server_reads_or_writes_what_is_foreign() -> None:
     outcomes: Counter[tuple[str, str]] = Counter()
     offered: set[str] = set()
-    for seed in range(WORLDS):
-        with world(seed) as made:
+    worlds = 0
+    while worlds < WORLDS or (worlds < MOST_WORLDS and offered - succeeded(outcomes)):
+        worlds += 1
+        with world(worlds) as made:
             for _ in range(CALLS):
                 made.config = made.dice.choice(made.sides)
                 tools = selection.visible(MEM0, made.config)
@@ -293,10 +302,9 @@ def test_no_call_through_a_pinned_server_reads_or_writes_what_is_foreign() -> No
                 tool = made.dice.choice([tool for tool in tools if tool.access == access])
                 made.settle()
                 check_call(made, tool, made.arguments(tool, made.known()), outcomes)
-    answered = {name for name, outcome in outcomes if outcome == "answered"}
-    assert answered == offered, outcomes
+    assert succeeded(outcomes) == offered, outcomes
     refused = sum(count for (_, outcome), count in outcomes.items() if outcome == "refused")
-    assert refused > WORLDS * CALLS * 0.1, outcomes
+    assert refused > worlds * CALLS * 0.1, outcomes
     done = Counter[str]()
     for (name, outcome), count in outcomes.items():
         done[MEM0.tools[name].access] += count if outcome == "answered" else 0
