@@ -41,6 +41,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.gateway",
         "functions.stores",
         "tool_catalog.catalog",
+        "tool_catalog.compiled_file",
     ),
     "functions.admin_api": (
         "functions.admin_api",
@@ -48,6 +49,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.gateway",
         "functions.stores",
         "tool_catalog.catalog",
+        "tool_catalog.compiled_file",
     ),
     "functions.client_formats": ("functions.gateway.json_text",),
     "functions.purge": (
@@ -122,6 +124,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.gateway.wording",
     ),
     "tool_catalog.catalog": ("functions.gateway.value_classes",),
+    "tool_catalog.compiled_file": ("tool_catalog.catalog",),
 }
 """Room -> what of ours may be imported anywhere in it. The longest matching name is a file's room."""
 
@@ -143,6 +146,7 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
     "functions.client_formats": (),
     "tool_catalog": ("jmespath", "jsonschema_rs", "mcp_types", "pydantic", "yaml"),
     "tool_catalog.catalog": (),
+    "tool_catalog.compiled_file": (),
 }
 """Room -> third-party packages imported as soon as one of its files is; the rest waits for the call that needs it."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("functions/gateway", "functions/mcp_endpoint")
@@ -29,8 +29,8 @@ FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 def words() -> re.Pattern[str]:
     """Names of the shipped integrations, the ids a server can pin in them, and ALSO."""
     found = {*ALSO}
-    for name in catalog.available():
-        loaded = catalog.load(name)
+    for name in compiled_file.available():
+        loaded = compiled_file.load(name)
         found |= {name, loaded.label.lower(), *loaded.pinnable}
     return re.compile(
         rf"(?<![a-z0-9])({'|'.join(re.escape(word) for word in sorted(found))})(?![a-z0-9])", re.IGNORECASE

@@ -30,7 +30,7 @@ from tests.gateway import loopback
 from tests.gateway.calling import NOON
 from tests.gateway.loopback import Received, Told
 from tests.mcp_endpoint.endpoint import exchange, legacy, post
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 UPSTREAM_KEY = "m0-upstream-key-4711-do-not-tell"
 OTHER_KEY = "m0-another-key-0815-do-not-tell"
@@ -238,7 +238,7 @@ def test_a_failure_nobody_foresaw_is_logged_by_place_and_not_by_its_words(run: R
     admin = create_app(
         settings,
         store,
-        {"mem0": catalog.load("mem0")},
+        {"mem0": compiled_file.load("mem0")},
         LocalKeys(tmp_path / "key", lambda count: bytes(count)),
         Sender(settings),
     )

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from functions.gateway import json_text
 from functions.gateway.wording import did_you_mean, one_of, shown
-from tool_catalog import catalog, folders, naming, sarif
+from tool_catalog import catalog, compiled_file, folders, naming, sarif
 from tool_catalog.atomic_write import write_atomically
 from tool_catalog.building import build
 from tool_catalog.catalog import Json
@@ -206,7 +206,7 @@ def _show(options: argparse.Namespace, homes: Mapping[str, Folder]) -> int:
         return 2
     integration = names[-1] if len(names) > (not options.tokens) else None
     loaded = [
-        catalog.load(name, folder.compiled)
+        compiled_file.load(name, folder.compiled)
         for name, folder in homes.items()
         if integration in (None, name) and folder.compiled_file(name).is_file()
     ]

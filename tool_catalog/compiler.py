@@ -16,7 +16,7 @@ import pydantic
 from mcp_types.methods import serialize_server_result
 
 from functions.gateway import json_text, model_tokens
-from tool_catalog import answers, catalog, naming, pins, prompts, search_index
+from tool_catalog import answers, catalog, compiled_file, naming, pins, prompts, search_index
 from tool_catalog.answers import result_rules
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
@@ -65,7 +65,7 @@ CALLED = ("request", "pagination", "result", "checks", "example", "aliases")
 
 
 def to_bytes(document: Mapping[str, Json]) -> bytes:
-    """The compiled file of a document, in the format of `catalog.py`; the same bytes everywhere."""
+    """The compiled file of a document, in the format of `compiled_file.py`; the same bytes everywhere."""
     tools = document["tools"]
     definitions = [json_text.encode({**tool["definition"], "inputSchema": tool["shown"]}) for tool in tools]
     calls = [
@@ -79,14 +79,14 @@ def to_bytes(document: Mapping[str, Json]) -> bytes:
     head = {**{key: value for key, value in document.items() if key != "tools"}, "index": index, "definitions": []}
     return b"".join(
         [
-            json_text.encode(head).removesuffix(catalog.AFTER_HEAD),
+            json_text.encode(head).removesuffix(compiled_file.AFTER_HEAD),
             b"\n",
-            catalog.BETWEEN_LINES.join(definitions),
-            catalog.BEFORE_CALLS,
-            catalog.BETWEEN_LINES.join(calls),
-            catalog.BEFORE_SEARCH,
+            compiled_file.BETWEEN_LINES.join(definitions),
+            compiled_file.BEFORE_CALLS,
+            compiled_file.BETWEEN_LINES.join(calls),
+            compiled_file.BEFORE_SEARCH,
             json_text.encode(search_index.build(tools)),
-            catalog.AFTER_SEARCH,
+            compiled_file.AFTER_SEARCH,
         ]
     )
 
@@ -128,7 +128,7 @@ class _Compilation:
         self._budget(tools)
         self._official_models(tools)
         return {
-            "format": catalog.FORMAT,
+            "format": compiled_file.FORMAT,
             "integration": record.integration,
             "label": record.label,
             "base_url": record.base_url.rstrip("/"),

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from functions.gateway.wording import listed
-from tool_catalog import catalog, folders
-from tool_catalog.catalog import Catalog, CatalogError
+from tool_catalog import compiled_file, folders
+from tool_catalog.catalog import Catalog
+from tool_catalog.compiled_file import CatalogError
 from tool_catalog.folders import PACKAGE, Folder, FolderError
 
 Fingerprint = tuple[tuple[str, int, int], ...]
@@ -33,7 +34,7 @@ class LiveCatalogs(Mapping[str, Catalog]):
         self._read: dict[str, Fingerprint] = {}
         self._seen: dict[str, Fingerprint] = {}
         self._told: str | None = None
-        self._catalogs = {name: catalog.load(name) for name in catalog.available()}
+        self._catalogs = {name: compiled_file.load(name) for name in compiled_file.available()}
         self.notes = tuple(folders.empty(folder) for folder in self.own if not folder.integrations())
         """One line for each folder without a catalogue, and for each catalogue that could not be made."""
         for name, folder in self._homes.items():
@@ -124,7 +125,7 @@ def _stored(folder: Folder, name: str) -> Catalog | None:
     """The catalogue of the compiled file; None without a usable one."""
     path = folder.compiled_file(name)
     try:
-        return catalog.read(path.read_bytes(), path.name)
+        return compiled_file.read(path.read_bytes(), path.name)
     except (OSError, CatalogError):
         return None
 
@@ -139,7 +140,7 @@ def _made(folder: Folder, name: str) -> Catalog:
     path = folder.compiled_file(name)
     try:
         if not (records / folders.INTEGRATION_FILE).is_file():
-            return catalog.read(path.read_bytes(), str(path))
+            return compiled_file.read(path.read_bytes(), str(path))
         stored = _stored(folder, name)
         if stored is not None and stored.source_sha256 == sha256(records):
             return stored
@@ -150,4 +151,4 @@ def _made(folder: Folder, name: str) -> Catalog:
         raise Unusable(str(error)) from None
     if document is None:
         raise Unusable("; ".join(listed([f"{folder.records}/{problem}" for problem in problems])))
-    return catalog.read(to_bytes(document), name)
+    return compiled_file.read(to_bytes(document), name)

@@ -19,7 +19,7 @@ from functions.gateway.audit import Audit
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores.store import Store
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 QUIET = ("mangum", "botocore", "boto3", "urllib3")
 """Loggers that write whole URLs, bodies or headers below WARNING, which hold tokens and credentials."""
@@ -56,7 +56,7 @@ root_secret = settings.root_api_token_secret
 app = create_app(
     settings,
     store,
-    {name: catalog.load(name) for name in catalog.available()},
+    {name: compiled_file.load(name) for name in compiled_file.available()},
     _keys(settings),
     Sender(settings),
     audit=Audit(settings, store, sys.stdout),

@@ -22,7 +22,7 @@ from functions.gateway.upstream import Sender
 from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import protocol
 from functions.mcp_endpoint.protocol import Call, RpcError
-from tool_catalog import catalog as catalogs
+from tool_catalog import compiled_file
 from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Prompt
 
 LISTING_TTL_MS = 60_000
@@ -93,7 +93,7 @@ class Methods:
         sender: Sender,
         log: audit.Audit | None = None,
         *,
-        load_catalog: Callable[[str], Catalog] = catalogs.load,
+        load_catalog: Callable[[str], Catalog] = compiled_file.load,
         page_bytes: int = PAGE_BYTES,
         shared: Marks | None = None,
     ) -> None:
@@ -233,7 +233,7 @@ class Methods:
     def _catalog(self, grant: Grant) -> Catalog:
         try:
             return self._load_catalog(grant.integration)
-        except catalogs.CatalogError as missing:
+        except compiled_file.CatalogError as missing:
             logger.error("server %s: %s", grant.id, missing)
             raise RpcError(INTERNAL_ERROR, f'This deployment has no integration "{grant.integration}"') from missing
 

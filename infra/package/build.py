@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def build(function: str, folder: Path, architecture: str, python: str) -> None:
     """Fill `folder` with the artefact. Raises BuildError."""
     modules = reached(f"functions.{function}.handler")
-    serves_tools = ROOT / "tool_catalog" / "catalog.py" in modules
+    serves_tools = ROOT / "tool_catalog" / "compiled_file.py" in modules
     check = [sys.executable, "-m", "tool_catalog.cli", "check"]
     if serves_tools and subprocess.run(check, cwd=ROOT, check=False).returncode:
         raise BuildError("the catalogue differs from its records (see above); run `make catalog` and read the diff")

@@ -32,7 +32,7 @@ from functions.memory_engine.app import create_app as create_engine
 from functions.memory_engine.settings import EngineSettings
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.catalog import Catalog
 
 START = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -197,7 +197,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def catalogs() -> dict[str, Catalog]:
-    return {"mem0": catalog.load("mem0")}
+    return {"mem0": compiled_file.load("mem0")}
 
 
 @pytest.fixture

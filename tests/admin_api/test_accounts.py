@@ -20,7 +20,7 @@ from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 NEW_KEY = "m0-another-key-that-must-stay-hidden"
 
@@ -179,7 +179,7 @@ def test_a_name_that_resolves_into_a_private_network_is_refused(tmp_path: Path, 
     store = SqliteStore(tmp_path / "postern.sqlite")
     root = bootstrap(store, START, random.Random(1).randbytes)
     keys = LocalKeys(tmp_path / "account.key", random.Random(2).randbytes)
-    app = create_app(settings, store, {"mem0": catalog.load("mem0")}, keys, Sender(settings))
+    app = create_app(settings, store, {"mem0": compiled_file.load("mem0")}, keys, Sender(settings))
     body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": f"https://{host}"}
     with TestClient(app, headers={"authorization": f"Bearer {root}"}) as client:
         answer = client.post("/integrated-account", json=body)

@@ -11,7 +11,7 @@ import pytest
 
 from functions.gateway.portable_schema import portable
 from tests.admin_api.conftest import Plane, ScriptedUpstream
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 
 def names(plane: Plane, account: str, query: str) -> list[str]:
@@ -21,7 +21,7 @@ def names(plane: Plane, account: str, query: str) -> list[str]:
 def test_a_tool_carries_both_schemas_and_one_flat_one(plane: Plane, account: str) -> None:
     result = plane.ok("GET", f"/integrated-account/{account}/tools?methods=update&tags=memories")["result"]
     [tool] = [tool for tool in result if tool["name"] == "update_a_mem_0_memory_by_id"]
-    definition = catalog.load("mem0").tools["update_a_mem_0_memory_by_id"].definition
+    definition = compiled_file.load("mem0").tools["update_a_mem_0_memory_by_id"].definition
     assert tool["input_schema"] == definition["inputSchema"]
     assert tool["description"] == definition["description"]
     assert tool["response_schema"] == definition.get("outputSchema")
@@ -56,7 +56,7 @@ def test_every_property_is_in_exactly_one_of_both_schemas(plane: Plane, account:
 )
 def test_methods_are_a_comma_list_or_repeated(plane: Plane, account: str, query: str) -> None:
     expected = [
-        tool.name for tool in catalog.load("mem0").tools.values()
+        tool.name for tool in compiled_file.load("mem0").tools.values()
         if (tool.access == "read" or tool.method == "delete") and not tool.needs_pin
     ]  # fmt: skip
     assert names(plane, account, query) == expected
@@ -131,7 +131,7 @@ def test_a_bad_query_is_told_what_is_valid(plane: Plane, account: str, query: st
 
 def test_the_address_in_every_tool_runs_that_tool(plane: Plane, upstream: ScriptedUpstream, account: str) -> None:
     """With the example of its record and nothing else known, an agent reaches the upstream path of that tool."""
-    compiled = catalog.load("mem0")
+    compiled = compiled_file.load("mem0")
     for tool in plane.ok("GET", f"/integrated-account/{account}/tools")["result"]:
         verb, path = tool["call"].split(" ")
         arguments: dict[str, Any] = dict(compiled.tools[tool["name"]].example)
@@ -152,7 +152,7 @@ def test_the_address_in_every_tool_runs_that_tool(plane: Plane, upstream: Script
 
 def test_every_tool_runs_by_the_name_of_its_method_too(plane: Plane, upstream: ScriptedUpstream, account: str) -> None:
     """One address for all of them: what a small agent needs."""
-    compiled = catalog.load("mem0")
+    compiled = compiled_file.load("mem0")
     for tool in plane.ok("GET", f"/integrated-account/{account}/tools")["result"]:
         before = len(upstream.received)
         example = dict(compiled.tools[tool["name"]].example)

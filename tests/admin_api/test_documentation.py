@@ -14,7 +14,7 @@ import pytest
 
 from functions.admin_api import openapi
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.catalog import Catalog
 
 PAGE = (Path(__file__).parents[2] / "docs" / "management-api.md").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def commands() -> list[list[str]]:
 @pytest.fixture
 def catalogs(upstream: ScriptedUpstream) -> dict[str, Catalog]:
     """Mem0 as it is documented, at a loopback address."""
-    return {"mem0": replace(catalog.load("mem0"), base_url=upstream.url)}
+    return {"mem0": replace(compiled_file.load("mem0"), base_url=upstream.url)}
 
 
 def test_every_example_is_answered_with_success(plane: Plane, upstream: ScriptedUpstream) -> None:

@@ -11,14 +11,14 @@ import pytest
 from functions.admin_api.operations import OPERATIONS
 from functions.gateway.grants import write_time
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.catalog import Catalog
 
 
 @pytest.fixture
 def catalogs() -> dict[str, Catalog]:
     """Mem0, and an integration without a probe."""
-    mem0 = catalog.load("mem0")
+    mem0 = compiled_file.load("mem0")
     return {"mem0": mem0, "plain": replace(mem0, integration="plain", label="Plain", probe=None)}
 
 
@@ -39,7 +39,7 @@ def test_every_integration_is_listed_with_the_fields_that_connect_it(plane: Plan
     assert [entry["name"] for entry in mem0["context"]] == ["org_id", "project_id"]
     assert "user_id" in mem0["pinnable"]
     assert {"list", "search"} <= set(mem0["methods"])
-    assert mem0["tool_count"] == len(catalog.load("mem0").tools)
+    assert mem0["tool_count"] == len(compiled_file.load("mem0").tools)
 
 
 def test_an_unknown_integration_is_not_found_with_the_nearest_name(plane: Plane) -> None:

@@ -21,7 +21,7 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores import layout
 from tests.admin_api.conftest import Plane
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 DATA_KEY = bytes(range(32))
 
@@ -95,7 +95,9 @@ def test_a_lost_key_file_is_told_to_the_operator_and_nothing_is_overwritten(plan
     key_file = plane.folder / "keys" / "account.key"
     key_file.unlink()
     settings = Settings(state_dir=str(plane.folder))
-    app = create_app(settings, plane.store, {"mem0": catalog.load("mem0")}, local(key_file, seed=9), Sender(settings))
+    app = create_app(
+        settings, plane.store, {"mem0": compiled_file.load("mem0")}, local(key_file, seed=9), Sender(settings)
+    )
     with TestClient(app, headers={"authorization": f"Bearer {plane.root}"}) as client:
         before = plane.store.query(layout.ACCOUNTS)
         answer = client.post(f"/integrated-account/{account}/mcp", json={"name": "s"})

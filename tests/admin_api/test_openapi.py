@@ -34,7 +34,7 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores.sqlite import SqliteStore
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 ROOT = "pst_" + "r" * 43
 ROOMS = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def tested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict
     upstream = ScriptedUpstream()
 
     def app(chosen: Settings) -> Starlette:
-        keys, catalogs = LocalKeys(folder / "account.key", draw), {"mem0": catalog.load("mem0")}
+        keys, catalogs = LocalKeys(folder / "account.key", draw), {"mem0": compiled_file.load("mem0")}
         return create_app(chosen, store, catalogs, keys, Sender(chosen), clock=lambda: START, random=draw)
 
     chosen = Settings(state_dir=str(folder), call_timeout_seconds=1)

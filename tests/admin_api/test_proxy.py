@@ -13,7 +13,7 @@ from functions.admin_api.tools.addresses import Address, address, find
 from functions.admin_api.tools.arguments import read_arguments
 from functions.gateway.errors import Invalid
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 MEMORY = "7d3a1d2e-0000-4000-8000-000000000001"
 LIMITS = {"X-RateLimit-Limit": "60", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "17"}
@@ -26,7 +26,7 @@ def proxy(plane: Plane, account: str, verb: str, path: str, body: Any = None, **
 
 def arguments(tool: str, query: list[tuple[str, str]], body: Any = None, tail: str = "") -> dict[str, Any]:
     content = b"" if body is None else json.dumps(body).encode()
-    called = catalog.load("mem0").tools[tool]
+    called = compiled_file.load("mem0").tools[tool]
     served = address(called) if tail else Address("POST", called.resource, method=called.method)
     return read_arguments(called, served, tail, query, content)
 
@@ -235,10 +235,10 @@ def test_the_id_in_the_path_and_another_one_in_the_body_do_not_go_together() -> 
 
 
 def test_an_id_that_is_also_the_name_of_a_method_is_an_id() -> None:
-    tool, by_id = find(catalog.load("mem0"), "GET", "memories", "get")
+    tool, by_id = find(compiled_file.load("mem0"), "GET", "memories", "get")
     assert tool.name == "get_single_mem_0_memory_by_id"
     assert read_arguments(tool, by_id, "get", [], b"") == {"id": "get"}
-    same, by_method = find(catalog.load("mem0"), "POST", "memories", "get")
+    same, by_method = find(compiled_file.load("mem0"), "POST", "memories", "get")
     assert same is tool
     assert read_arguments(tool, by_method, "get", [], b'{"id": "x"}') == {"id": "x"}
 

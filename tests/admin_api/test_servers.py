@@ -22,7 +22,7 @@ from functions.purge.purge import purge
 from functions.stores import layout
 from functions.stores.store import Delete, Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
 AUDIT_SERVER = {
     "name": "Mem0 Audit Agent Server",
@@ -374,7 +374,7 @@ def test_a_preview_shows_the_tools_and_keeps_nothing(plane: Plane, account: str)
     assert preview["tool_count"] == len(preview["tools"])
     [tool] = [tool for tool in preview["tools"] if tool["resource"] == "memories"]
     assert tool["title"]
-    assert tool["tokens"] == catalog.load("mem0").tools[tool["name"]].tokens
+    assert tool["tokens"] == compiled_file.load("mem0").tools[tool["name"]].tokens
     assert preview["tokens"] == sum(tool["tokens"] for tool in preview["tools"])
     assert tool | {"title": "", "tokens": 0} == {
         "name": "delete_a_mem_0_memory_by_id",
@@ -450,7 +450,7 @@ def servers(plane: Plane) -> Servers:
     def random(n: int) -> bytes:
         return next(draw).to_bytes(8, "big").rjust(n, b"\x01")
 
-    accounts = AccountLookup(plane.store, {"mem0": catalog.load("mem0")}, keys)
+    accounts = AccountLookup(plane.store, {"mem0": compiled_file.load("mem0")}, keys)
     return Servers(plane.store, accounts, NoSchedules(), plane.clock, random)
 
 

@@ -197,9 +197,9 @@ class Prepared:
 
     def _postern_name(self) -> tuple[str, str]:
         """Name of the tool that calls the operation, and of its argument that takes the item's id."""
-        from tool_catalog import catalog
+        from tool_catalog import compiled_file
 
-        tools = catalog.load("bench", self.stage / "tool_catalog" / "compiled").tools
+        tools = compiled_file.load("bench", self.stage / "tool_catalog" / "compiled").tools
         path = f"/v1/c{synthetic.CALLED}/{{item_id}}"
         tool = next(tool for tool in tools.values() if tool.request.path == path)
         item = next(one.argument for one in tool.request.parameters if one.location == "path")

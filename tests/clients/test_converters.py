@@ -18,7 +18,7 @@ from tests.clients.converters import CONVERTERS
 from tests.clients.host_rules import RULES, broken
 from tests.documents.packages import DOCUMENTS
 from tests.tool_catalog.openapi.self_test import filled_in
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.catalog import Catalog
 
 Json = Any
@@ -43,7 +43,7 @@ def _entries(loaded: Catalog) -> list[dict[str, Json]]:
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Json]]:
     """All compiled tools, and those of the public documents in small packages."""
-    compiled = [entry for name in catalog.available() for entry in _entries(catalog.load(name))]
+    compiled = [entry for name in compiled_file.available() for entry in _entries(compiled_file.load(name))]
     imported: list[dict[str, Json]] = []
     for document in DOCUMENTS:
         if document.light:
@@ -75,9 +75,9 @@ def test_no_imported_tool_breaks_a_rule_of_a_host(entries: list[dict[str, Json]]
     assert {name: rules for name, rules in found.items() if rules} == {}
 
 
-@pytest.mark.parametrize("integration", catalog.available())
+@pytest.mark.parametrize("integration", compiled_file.available())
 def test_no_compiled_tool_breaks_a_rule_of_a_host(integration: str) -> None:
-    for tool in catalog.load(integration).tools.values():
+    for tool in compiled_file.load(integration).tools.values():
         assert broken(tool.listed["inputSchema"]) == [], tool.name
 
 

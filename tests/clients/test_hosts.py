@@ -12,7 +12,7 @@ import pytest
 
 from functions.gateway.json_text import Json
 from tests.clients.product import ADD, LIST, Product
-from tool_catalog.catalog import available, load
+from tool_catalog.compiled_file import available, load
 
 CLAUDE_RESULT_CHARS = 150_000
 """Longest result that Claude takes."""

@@ -17,7 +17,7 @@ from functions.gateway import discovery
 from functions.gateway.json_text import Json, text
 from functions.gateway.model_tokens import about, at_most
 from tests.model_tokens.texts import PROSE, SAMPLES, texts
-from tool_catalog.catalog import available, load
+from tool_catalog.compiled_file import available, load
 
 pytestmark = pytest.mark.clients
 

@@ -19,7 +19,7 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.methods import MethodResult, Methods, Visit
 from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, MISSING_CAPABILITY, Call, RpcError
-from tool_catalog import catalog as catalogs
+from tool_catalog import compiled_file
 from tool_catalog.catalog import Auth, Catalog, Prompt, PromptArgument, Request, Result, Tool
 
 INTEGRATION = "conformance"
@@ -291,7 +291,7 @@ def methods(settings: Settings, sender: Sender) -> Methods:
     """The methods of an endpoint that serves the fixture, and every integration there is."""
     fixture = catalog()
     return FixtureMethods(
-        settings, sender, load_catalog=lambda name: fixture if name == INTEGRATION else catalogs.load(name)
+        settings, sender, load_catalog=lambda name: fixture if name == INTEGRATION else compiled_file.load(name)
     )
 
 

@@ -14,13 +14,13 @@ from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tests.gateway.loopback import Upstream
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.catalog import Auth, Catalog, Pagination, Parameter, Pin, Request, Result, Tool
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 API_KEY = "m0-sécret-key-0123456789"
 SETTINGS = Settings(private_upstreams=True)
-MEM0 = catalog.load("mem0")
+MEM0 = compiled_file.load("mem0")
 
 
 def tool(

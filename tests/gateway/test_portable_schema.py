@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from functions.gateway.grants import ServerConfig
 from functions.gateway.portable_schema import ANY, portable
 from functions.gateway.prepared import prepare
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.catalog import Tool
 
 Json = Any
 
-TOOLS = [tool for name in ("mem0", "mem0_oss") for tool in catalog.load(name).tools.values()]
+TOOLS = [tool for name in ("mem0", "mem0_oss") for tool in compiled_file.load(name).tools.values()]
 
 
 def breaches(schema: Json, path: str = "") -> list[str]:

@@ -13,9 +13,9 @@ from functions.gateway.errors import UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.selection import find, visible
 from tests.gateway.calling import MEM0
-from tool_catalog import catalog
+from tool_catalog import catalog, compiled_file
 
-OSS = catalog.load("mem0_oss")
+OSS = compiled_file.load("mem0_oss")
 SHOWN = {"mem0": visible(MEM0, ServerConfig()), "mem0_oss": visible(OSS, ServerConfig())}
 
 
@@ -84,6 +84,6 @@ NOUNS = st.sampled_from(sorted({word for tool in MEM0.tools.values() for word in
 @given(READ, st.lists(NOUNS, min_size=1, max_size=2), st.sampled_from(["mem0", "mem0_oss"]))
 @settings(max_examples=200, deadline=None)
 def test_a_name_that_reads_or_adds_never_leads_to_a_tool_that_destroys(verb: str, nouns: list[str], name: str) -> None:
-    loaded = catalog.load(name)
+    loaded = compiled_file.load(name)
     for found in suggested("_".join([verb, *nouns]), loaded):
         assert not loaded.tools[found].destructive

@@ -13,7 +13,7 @@ import pytest
 from infra.package.build import BuildError, bundle
 from tests.infra import template
 from tests.tool_catalog.conftest import BASE
-from tool_catalog import catalog, cli
+from tool_catalog import cli, compiled_file
 
 
 def own(path: Path) -> Path:
@@ -26,9 +26,9 @@ def own(path: Path) -> Path:
 def test_the_artefact_has_the_compiled_files_of_every_folder(tmp_path: Path) -> None:
     target = tmp_path / "artefact" / "compiled"
     bundle(f"{own(tmp_path / 'one folder')}{os.pathsep}", target)
-    assert catalog.available(target) == ("library", "mem0", "mem0_oss")
-    assert list(catalog.load("library", target).tools) == ["list_all_library_books"]
-    assert (target / "mem0.json").read_bytes() == (catalog.COMPILED / "mem0.json").read_bytes()
+    assert compiled_file.available(target) == ("library", "mem0", "mem0_oss")
+    assert list(compiled_file.load("library", target).tools) == ["list_all_library_books"]
+    assert (target / "mem0.json").read_bytes() == (compiled_file.COMPILED / "mem0.json").read_bytes()
 
 
 def test_a_name_of_the_package_stops_the_build(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ from functions.mcp_endpoint.methods import MethodResult, Methods, Visit
 from functions.mcp_endpoint.protocol import LEGACY_VERSIONS, Call, RpcError
 from tests.conformance import fixture
 from tests.mcp_endpoint.endpoint import META, MODERN, Answer, Bench, Request, exchange_async, legacy, modern
-from tool_catalog.catalog import Catalog, load
+from tool_catalog.catalog import Catalog
+from tool_catalog.compiled_file import load
 
 Random = random.Random
 

@@ -21,7 +21,7 @@ from functions.stores import layout
 from functions.stores.store import Put
 from tests.gateway.calling import catalog_of, tool
 from tests.mcp_endpoint.endpoint import Bench, CannedSender, Request, legacy, modern, post
-from tool_catalog.catalog import load
+from tool_catalog.compiled_file import load
 
 SEARCH = "mem_0_memories_search"
 GET = "get_single_mem_0_memory_by_id"

@@ -14,7 +14,8 @@ from functions.gateway import discovery, model_tokens, selection
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tests.mcp_endpoint.endpoint import Answer, Bench, CannedSender, legacy, modern, post
-from tool_catalog.catalog import DISCOVERY_NAMES, load
+from tool_catalog.catalog import DISCOVERY_NAMES
+from tool_catalog.compiled_file import load
 
 MEM0 = load("mem0")
 SEARCH = "mem_0_memories_search"

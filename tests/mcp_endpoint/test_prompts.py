@@ -16,9 +16,9 @@ from functions.gateway import selection
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tests.mcp_endpoint.endpoint import Answer, Bench, legacy, modern, post, served
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
-MEM0 = catalog.load("mem0")
+MEM0 = compiled_file.load("mem0")
 SIX = (
     "remember_this",
     "verified_write",
@@ -268,8 +268,8 @@ def test_the_official_client_lists_gets_and_completes(bench: Bench, mode: str) -
 
 
 def test_every_prompt_of_a_catalogue_names_tools_that_exist_and_fills_every_field() -> None:
-    for name in catalog.available():
-        loaded = catalog.load(name)
+    for name in compiled_file.available():
+        loaded = compiled_file.load(name)
         for prompt in loaded.prompts.values():
             assert set(prompt.tools) <= loaded.tools.keys()
             assert prompt.tools

@@ -15,7 +15,8 @@ from functions.gateway.prepared import prepare
 from functions.mcp_endpoint.methods import _wires, instructions
 from tests.gateway.calling import grant
 from tests.wrong_calls.scoring import loaded
-from tool_catalog.catalog import Catalog, available
+from tool_catalog.catalog import Catalog
+from tool_catalog.compiled_file import available
 
 INTEGRATIONS = (*available(), "desk", "payments", "tracker")
 SELECTIONS: tuple[tuple[str, ...], ...] = ((), ("read",), ("write",), ("list",), ("create", "get"), ("custom",))

@@ -11,11 +11,11 @@ from mcp_types.methods import serialize_server_result
 
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
-from tool_catalog import catalog, compiler
+from tool_catalog import catalog, compiled_file, compiler
 from tool_catalog.catalog import Catalog, Tool
 from tool_catalog.compiler import from_bytes, to_bytes
 
-CATALOGS = [catalog.load(name) for name in catalog.available()]
+CATALOGS = [compiled_file.load(name) for name in compiled_file.available()]
 TOOLS = [(loaded, tool) for loaded in CATALOGS for tool in loaded.tools.values()]
 each_tool = pytest.mark.parametrize(("loaded", "tool"), TOOLS, ids=[tool.name for _, tool in TOOLS])
 
@@ -112,12 +112,12 @@ def test_tool_names_are_unique_across_integrations() -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("name", catalog.available())
+@pytest.mark.parametrize("name", compiled_file.available())
 def test_a_compiled_file_is_one_json_document_whose_lines_the_reader_finds(name: str) -> None:
-    content = (catalog.COMPILED / f"{name}.json").read_bytes()
+    content = (compiled_file.COMPILED / f"{name}.json").read_bytes()
     document = from_bytes(content)
     assert to_bytes(document) == content
-    loaded = catalog.read(content, name)
+    loaded = compiled_file.read(content, name)
     assert list(loaded.tools) == [tool["definition"]["name"] for tool in document["tools"]]
     for tool, written in zip(loaded.tools.values(), document["tools"], strict=True):
         assert tool.definition == written["definition"]
@@ -132,6 +132,6 @@ def test_a_compiled_file_is_one_json_document_whose_lines_the_reader_finds(name:
 
 def test_reading_a_catalogue_parses_no_tool() -> None:
     """The work does not grow with what a tool holds: only its entry in the index is looked at."""
-    content = (catalog.COMPILED / "mem0.json").read_bytes()
-    for tool in catalog.read(content, "mem0").tools.values():
+    content = (compiled_file.COMPILED / "mem0.json").read_bytes()
+    for tool in compiled_file.read(content, "mem0").tools.values():
         assert not {"definition", "request", "example"} & vars(tool).keys()

@@ -14,11 +14,15 @@ import pytest
 
 from functions.gateway import paging, requests
 from tests.tool_catalog.conftest import GOLDEN
-from tool_catalog import catalog
+from tool_catalog import catalog, compiled_file
 from tool_catalog.catalog import Catalog, Tool
 
 REQUESTS = GOLDEN / "requests"
-TOOLS = [(catalog.load(name), tool) for name in catalog.available() for tool in catalog.load(name).tools.values()]
+TOOLS = [
+    (compiled_file.load(name), tool)
+    for name in compiled_file.available()
+    for tool in compiled_file.load(name).tools.values()
+]
 
 
 def example_request(loaded: Catalog, tool: Tool) -> dict[str, Any]:

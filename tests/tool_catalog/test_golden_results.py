@@ -23,7 +23,7 @@ from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.tool_catalog.conftest import GOLDEN
-from tool_catalog import catalog, naming
+from tool_catalog import compiled_file, naming
 from tool_catalog.catalog import Catalog, Tool
 from tool_catalog.folders import PACKAGE
 from tool_catalog.records import read_folder
@@ -34,10 +34,10 @@ RESULTS = GOLDEN / "results"
 def documented() -> list[tuple[Catalog, Tool, Any]]:
     """Every tool whose record holds an upstream answer, and that answer."""
     found = []
-    for name in catalog.available():
+    for name in compiled_file.available():
         records, problems = read_folder(PACKAGE.records / name)
         assert records is not None, problems
-        loaded = catalog.load(name)
+        loaded = compiled_file.load(name)
         for resource in records.resources:
             for method, record in resource.record.methods.items():
                 if record.example.response is not None:

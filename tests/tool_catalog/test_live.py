@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.tool_catalog.conftest import BASE
-from tool_catalog import catalog, cli, folders
-from tool_catalog.catalog import CatalogError
+from tool_catalog import cli, compiled_file, folders
+from tool_catalog.compiled_file import CatalogError
 from tool_catalog.folders import PACKAGE, Folder, FolderError
 from tool_catalog.live import LiveCatalogs
 
@@ -37,8 +37,12 @@ def looked(live: LiveCatalogs) -> list[str]:
 
 def test_without_folders_of_your_own_it_is_the_catalogues_of_the_package() -> None:
     live = LiveCatalogs(())
-    assert dict(live) == {name: catalog.load(name) for name in catalog.available()}
-    assert (live.load("mem0"), len(live), live.refresh()) == (catalog.load("mem0"), len(catalog.available()), [])
+    assert dict(live) == {name: compiled_file.load(name) for name in compiled_file.available()}
+    assert (live.load("mem0"), len(live), live.refresh()) == (
+        compiled_file.load("mem0"),
+        len(compiled_file.available()),
+        [],
+    )
     with pytest.raises(CatalogError, match='no catalogue for integration "museum"; available: mem0, mem0_oss'):
         live.load("museum")
 
@@ -84,7 +88,7 @@ def test_a_compiled_file_alone_is_served_and_read_again(own: Folder) -> None:
     assert cli.main(["compile", "--into", str(own.path)], {}) == 0
     own.records.rename(own.path / "aside")
     live = LiveCatalogs((own,))
-    assert live["library"] == catalog.load("library", own.compiled)
+    assert live["library"] == compiled_file.load("library", own.compiled)
     own.compiled_file("library").write_text("{}")
     [line] = looked(live)
     assert line.startswith(

@@ -8,9 +8,9 @@ import jsonschema_rs
 import pytest
 
 from tests.tool_catalog.conftest import GOLDEN
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 
-MEM0 = catalog.load("mem0")
+MEM0 = compiled_file.load("mem0")
 ID = "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"
 
 

@@ -12,7 +12,7 @@ import pytest
 from functions.gateway import arguments
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.building import build
 from tool_catalog.compiler import to_bytes
 
@@ -31,7 +31,7 @@ GRAMMAR = """        shelf:
           additionalProperties: false
 """
 
-MEM0 = catalog.load("mem0")
+MEM0 = compiled_file.load("mem0")
 FILTERS: list[dict[str, Any]] = [
     {"user_id": "usr_98765"},
     {"user_id": {"in": ["usr_1", "usr_2"]}},
@@ -50,7 +50,7 @@ def shelf_of(library: Path) -> tuple[Any, Any]:
     document, problems = build(library)
     assert problems == []
     assert document is not None
-    tool = catalog.read(to_bytes(document), "library").tools["list_all_library_books"]
+    tool = compiled_file.read(to_bytes(document), "library").tools["list_all_library_books"]
     return (
         tool.definition["inputSchema"]["properties"]["shelf"],
         tool.listed["inputSchema"]["properties"]["shelf"],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from functions.gateway.json_text import Json
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.catalog import Catalog, Tool
 
 NAME = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
@@ -63,17 +63,17 @@ def _unknown(entry: Tool, whole: Catalog) -> set[str]:
     return named - known
 
 
-@pytest.mark.parametrize("integration", catalog.available())
+@pytest.mark.parametrize("integration", compiled_file.available())
 def test_a_text_names_arguments_of_its_own_tool_and_members_that_results_have(integration: str) -> None:
-    whole = catalog.load(integration)
+    whole = compiled_file.load(integration)
     assert {name: found for name, entry in whole.tools.items() if (found := _unknown(entry, whole))} == {}
 
 
 def test_every_exception_is_still_needed() -> None:
     said = {
         word
-        for integration in catalog.available()
-        for entry in catalog.load(integration).tools.values()
+        for integration in compiled_file.available()
+        for entry in compiled_file.load(integration).tools.values()
         for text in (entry.definition["description"], *_texts(entry.definition["inputSchema"]))
         for word in NAME.findall(text)
     }

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from functions.gateway import model_tokens
-from tool_catalog import catalog, cli
+from tool_catalog import cli, compiled_file
 from tool_catalog.building import build
 
 MOST = {"mem0": (900, 4_500, 12_000), "mem0_oss": (600, 2_800, 3_500)}
 
 
-@pytest.mark.parametrize("name", catalog.available())
+@pytest.mark.parametrize("name", compiled_file.available())
 def test_a_shipped_catalogue_keeps_its_budget(name: str) -> None:
-    tools = catalog.load(name).tools.values()
+    tools = compiled_file.load(name).tools.values()
     for tool in tools:
         assert tool.tokens == model_tokens.of_tool(tool.listed)
     one, core, full = MOST[name]
@@ -52,7 +52,7 @@ def test_the_costs_are_listed_with_the_dearest_first(capsys: pytest.CaptureFixtu
 def test_the_costs_of_every_integration_are_listed_where_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["show", "--tokens"]) == 0
     printed = capsys.readouterr().out
-    assert all(catalog.load(name).label in printed for name in catalog.available())
+    assert all(compiled_file.load(name).label in printed for name in compiled_file.available())
 
 
 @pytest.mark.parametrize(

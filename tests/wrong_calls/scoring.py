@@ -27,7 +27,7 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tests.gateway.calling import call_once
 from tests.gateway.loopback import Upstream, answer
-from tool_catalog import catalog
+from tool_catalog import compiled_file
 from tool_catalog.building import build
 from tool_catalog.catalog import Catalog
 from tool_catalog.compiler import to_bytes
@@ -95,14 +95,14 @@ def cases(name: str) -> list[Case]:
 @cache
 def loaded(integration: str) -> Catalog:
     """A catalogue: a compiled one, or the import of the excerpt of that name."""
-    if integration in catalog.available():
-        return catalog.load(integration)
+    if integration in compiled_file.available():
+        return compiled_file.load(integration)
     with tempfile.TemporaryDirectory() as folder:
         options = importer.Options(HERE / f"{integration}.yaml", integration, Path(folder))
         importer.run(options, Progress(StringIO(), lambda: 0.0))
         document, problems = build(Path(folder) / integration)
     assert document is not None, problems
-    return catalog.read(to_bytes(document), f"{integration}.json")
+    return compiled_file.read(to_bytes(document), f"{integration}.json")
 
 
 def verdict(case: Case, upstream: Upstream) -> Verdict:

@@ -15,7 +15,8 @@ from tests.gateway import loopback
 from tests.gateway.calling import call_once
 from tests.gateway.loopback import Upstream
 from tests.wrong_calls.scoring import loaded
-from tool_catalog.catalog import Catalog, Tool, available
+from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.compiled_file import available
 
 INTEGRATIONS = (*available(), "desk", "payments", "tracker")
 

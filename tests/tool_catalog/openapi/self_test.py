@@ -25,7 +25,7 @@ import jsonschema_rs
 from functions.gateway import paging, requests
 from functions.gateway.errors import ToolFailure
 from tests.tool_catalog.openapi.words import fill_in
-from tool_catalog import building, catalog
+from tool_catalog import building, compiled_file
 from tool_catalog.catalog import Catalog, Tool, media_kind
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi import importer
@@ -75,7 +75,7 @@ def judged(report: Report, source: Path, folder: Path) -> Findings:
     found.problems = [str(problem) for problem in problems]
     if built is None:
         return found
-    found.loaded = loaded = catalog.read(to_bytes(built), "tried.json")
+    found.loaded = loaded = compiled_file.read(to_bytes(built), "tried.json")
     document = read(source)
     known = json.loads((folder / "tried" / importer.MEMORY).read_text())["operations"]
     tools = {(tool.resource, tool.method): tool for tool in loaded.tools.values()}
@@ -97,7 +97,7 @@ def filled_in(source: Path, folder: Path) -> Catalog:
     fill_in(folder / "tried")
     built, problems = building.build(folder / "tried")
     assert built is not None, problems
-    return catalog.read(to_bytes(built), "tried.json")
+    return compiled_file.read(to_bytes(built), "tried.json")
 
 
 def body_examples(document: Document, operation: Operation, tool: Tool) -> Iterator[tuple[Json, Json]]:

@@ -14,7 +14,7 @@ import pytest
 from functions.gateway import paging, requests
 from functions.gateway.json_text import Json
 from tests.tool_catalog.openapi.conftest import GOLDEN, PARCELS, Import
-from tool_catalog import building, catalog, cli
+from tool_catalog import building, catalog, cli, compiled_file
 from tool_catalog.catalog import Catalog
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi.document import CannotImport
@@ -25,7 +25,7 @@ def compiled(folder: Path) -> Catalog:
     document, problems = building.build(folder)
     assert problems == []
     assert document is not None
-    return catalog.read(to_bytes(document), "parcels.json")
+    return compiled_file.read(to_bytes(document), "parcels.json")
 
 
 def sent(

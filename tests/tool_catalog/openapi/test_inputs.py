@@ -23,7 +23,7 @@ from tests.gateway.loopback import answer
 from tests.tool_catalog.openapi.conftest import PARCELS, Import
 from tests.tool_catalog.openapi.self_test import examine
 from tests.tool_catalog.openapi.words import fill_in
-from tool_catalog import building, catalog
+from tool_catalog import building, compiled_file
 from tool_catalog.catalog import Catalog, Tool
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi.document import CannotImport, read
@@ -46,7 +46,7 @@ class Made:
         document, problems = building.build(folder)
         assert problems == []
         assert document is not None
-        self.catalog: Catalog = catalog.read(to_bytes(document), "parcels.json")
+        self.catalog: Catalog = compiled_file.read(to_bytes(document), "parcels.json")
 
     def tool(self, request: str = "") -> Tool:
         """The tool of this name, or with this verb and path; without one, the only tool there is."""
@@ -486,7 +486,7 @@ def test_made_up_texts_are_marked_and_compile_only_where_drafts_are_allowed(impo
     built, problems = building.build(into / "parcels", drafts=True)
     assert problems == []
     assert built is not None
-    tools = catalog.read(to_bytes(built), "x").tools
+    tools = compiled_file.read(to_bytes(built), "x").tools
     tool = tools["get_single_parcels_parcel"]
     assert tool.definition["description"] == "DRAFT: Get parcel. It sends GET /parcels. Returns ok."
     assert tool.definition["inputSchema"]["properties"]["sortBy"]["description"] == "DRAFT: the sort by of the parcels."

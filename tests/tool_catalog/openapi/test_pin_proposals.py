@@ -8,7 +8,7 @@ from pathlib import Path
 from functions.gateway import selection
 from functions.gateway.grants import ServerConfig
 from tests.tool_catalog.openapi.conftest import Import
-from tool_catalog import building, catalog
+from tool_catalog import building, catalog, compiled_file
 from tool_catalog.compiler import to_bytes
 from tool_catalog.openapi.document import read
 
@@ -47,7 +47,7 @@ def test_records_compile_with_every_proposed_line_uncommented_where_methods_take
         file.write_text(file.read_text().replace("# pinnable:", "pinnable:").replace("# pin:", "pin:"))
     built, problems = building.build(folder)
     assert problems == []
-    loaded = catalog.read(to_bytes(built or {}), "parcels.json")
+    loaded = compiled_file.read(to_bytes(built or {}), "parcels.json")
     ids = [tool.pin.ids for tool in loaded.tools.values() if isinstance(tool.pin, catalog.PinArguments)]
     assert sorted(ids) == [("account_id",), *[("account_id", "team_id")] * 3, ("team_id",)]
     both = ServerConfig(pins={"team_id": "t_1", "account_id": "a_1"})
