@@ -12,6 +12,7 @@
     |   |-- Conflict           409
     |   |-- TooLarge           413
     |   |-- WrongMediaType     415
+    |   |-- EncodedBody        415  a compressed body; the header Accept-Encoding says what is taken
     |   |-- Misdirected        421  a host name that is not served here
     |   `-- Unavailable        503  with `retry_after` seconds
     |-- UnknownTool                 no model can fix it: JSON-RPC -32602
@@ -115,6 +116,12 @@ class TooLarge(Refused):
 
 class WrongMediaType(Refused):
     """Not JSON."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class EncodedBody(Refused):
+    """The body is compressed."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
@@ -293,6 +300,8 @@ def http(error: PosternError) -> tuple[int, dict[str, Json], dict[str, str]]:
             body["details"] = error.details
         if error.retry_after is not None:
             headers["retry-after"] = str(error.retry_after)
+        if isinstance(error, EncodedBody):
+            headers["accept-encoding"] = "identity"  # RFC 9110, 15.5.16
     return int(error.status), body, headers
 
 

@@ -14,8 +14,9 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Generic, Protocol, TypeVar
 
-from functions.gateway.errors import Invalid, PosternError, TooLarge, ToolFailure, Unavailable, place
+from functions.gateway.errors import EncodedBody, Invalid, PosternError, TooLarge, ToolFailure, Unavailable, place
 from functions.gateway.settings import Settings
+from functions.gateway.wording import shown
 from functions.stores.store import StoreError, StoreUnavailable
 
 SECURITY_HEADERS = {
@@ -91,7 +92,11 @@ class Frame(Generic[Answered]):
         return dressed(response)
 
     async def body(self, request: Request) -> bytes:
-        """The body of the request. Raises TooLarge as soon as its announced or received length is over the limit."""
+        """The body of the request. Raises TooLarge as soon as its announced or received length is over the limit, and
+        EncodedBody for a body that is compressed."""
+        coding = request.headers.get("content-encoding", "").strip()
+        if coding.lower() not in ("", "identity"):
+            raise EncodedBody(f"the request body has Content-Encoding {shown(coding)}; send it without an encoding")
         limit = self.settings.max_request_bytes
         announced = request.headers.get("content-length", "")
         too_large = TooLarge(f"the request body is over {limit:,} bytes, which is the limit; send less at once")

@@ -10,8 +10,9 @@
 anything else                              404; clients look for OAuth metadata and must find plainly none
 =========================================  ============================================================================
 
-A dead token of any kind is a 404 with one fixed JSON-RPC error. There is never a 401 and never a WWW-Authenticate: both
-make clients start an OAuth sign-in that does not exist. Every answer, refusals included, carries CORS headers.
+A dead token of any kind gets one fixed JSON-RPC error: with HTTP 200 in answer to a legacy request, otherwise with 404
+(`protocol.Asker` has the reason). There is never a 401 and never a WWW-Authenticate: both make clients start an OAuth
+sign-in that does not exist. Every answer, refusals included, carries CORS headers.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ from functions.mcp_endpoint import admission, protocol
 from functions.mcp_endpoint.admission import NotAdmitted, Reads
 from functions.mcp_endpoint.http import Departed, Receive, Request, Response, Scope, Send, of_asgi, send_asgi
 from functions.mcp_endpoint.methods import Methods, Visit
-from functions.mcp_endpoint.protocol import Notification, Refusal, RpcError
+from functions.mcp_endpoint.protocol import Asker, Notification, Refusal, RpcError
 
 JSON = "application/json"
+
+NOBODY = Asker(None, False)
+"""Who is refused before a message is read."""
 
 ALLOWED_HEADERS = (
     "accept, authorization, baggage, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, "
@@ -140,7 +144,7 @@ class Endpoint:
                 self.methods.write_refusal(
                     refused.grant, refused, now, self.frame.request_id(request), request.headers.get("user-agent", "")
                 )
-            return _refuse(refused, protocol.request_id(body))
+            return _refuse(refused, await in_turn(len(body), protocol.asker, request.lines, body))
         message = await in_turn(len(body), protocol.read, request.lines, body)
         if isinstance(message, Notification):
             return Response(202)
@@ -180,12 +184,12 @@ def _preflight() -> Response:
     )
 
 
-def _refuse(error: errors.PosternError, id: protocol.RequestId | None = None) -> Response:
+def _refuse(error: errors.PosternError, asker: Asker = NOBODY) -> Response:
     """The answer to an error that no method answered: a refusal, or a fault of ours that shows nothing."""
     if not isinstance(error, errors.Refused):
-        return _json(500, protocol.error(errors.INTERNAL_ERROR, "Internal error", id))
+        return _json(500, protocol.error(errors.INTERNAL_ERROR, "Internal error", asker.id))
     status, _, headers = errors.http(error)
-    return _json(status, protocol.error(errors.rpc_code(error), error.message, id), headers)
+    return _json(asker.status(status), protocol.error(errors.rpc_code(error), error.message, asker.id), headers)
 
 
 def _json(status: int, content: bytes, headers: Mapping[str, str] | None = None) -> Response:

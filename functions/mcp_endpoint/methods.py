@@ -150,7 +150,7 @@ class Methods:
 
     def list_prompts(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
         """Every prompt of this server, on one page."""
-        if call.params.get("cursor") is not None:
+        if call.params.get("cursor"):
             raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
         config = visit.grant.config
         members: dict[str, Json] = {
@@ -247,7 +247,7 @@ class Listings:
         self._pages: dict[tuple[str, int, str], tuple[bytes, ...]] = {}
 
     def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None) -> Page:
-        """One page, the first where `cursor` is None. Raises RpcError for a cursor that was not issued here."""
+        """One page, the first where `cursor` is None or "". Raises RpcError for a cursor that was not issued here."""
         key = (token_digest, grant.revision, catalog.source_sha256)
         pages = self._pages.get(key)
         if pages is None:
@@ -257,7 +257,7 @@ class Listings:
         # A cursor is for one page of one revision and one catalogue: a changed server has other cursors.
         edition = f"{grant.revision}-{catalog.source_sha256[:EDITION_CHARS]}"
         cursors = ["", *(f"{edition}-{number}" for number in range(1, len(pages))), ""]
-        if cursor is not None and (not cursor or cursor not in cursors):
+        if (cursor or "") not in cursors:
             raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
         number = cursors.index(cursor or "")
         return Page(pages[number], cursors[number + 1])

@@ -52,6 +52,10 @@ HEADER_MISMATCH = -32020
 MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
 
+SERVED_VERSIONS = (*MODERN_VERSIONS, *reversed(LEGACY_VERSIONS))
+"""What a client hears whose version is unknown here, the newest first. A client of both eras then knows that the
+handshake is served too."""
+
 MODERN_STATUS = {
     PARSE_ERROR: 400,
     INVALID_REQUEST: 400,
@@ -122,6 +126,26 @@ class Refusal:
     data: Json = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who is refused before the method of a message is looked at. `id` is None where the request's id is unreadable.
+
+    `legacy`  the message is a well-formed request of the legacy era.
+    """
+
+    id: RequestId | None
+    legacy: bool
+
+    def status(self, status: int) -> int:
+        """The HTTP status of a refusal. A legacy request for what does not exist gets 200 and the JSON-RPC error.
+
+        In the legacy revisions an HTTP 404 says one thing only: the session has ended. The Python SDK 1.x therefore
+        drops the body of a 404 and shows "Session terminated". A JSON-RPC error with HTTP 200 is that era's own form
+        of an error, and every client shows its message. The modern revision has no sessions and keeps 404.
+        """
+        return 200 if self.legacy and status == 404 else status
+
+
 class RpcError(Exception):
     """A method answers with a JSON-RPC error. `data` is sent where it is not None."""
 
@@ -141,7 +165,7 @@ def read(headers: Headers, body: bytes) -> Call | Notification | Refusal:
     if not isinstance(message, dict):
         shape = "a batch (an array)" if isinstance(message, list) else "not an object"
         return Refusal(400, INVALID_REQUEST, f"The body is {shape}; send one JSON-RPC request or notification")
-    version = next((value.strip() for name, value in headers if name == "mcp-protocol-version"), None)
+    version = _version(headers)
     modern = _is_modern(version, message)
     if "id" not in message:
         return _read_notification(message, version, modern)
@@ -159,13 +183,15 @@ def read(headers: Headers, body: bytes) -> Call | Notification | Refusal:
     return Call(id, method, params, False, version or UNSTATED_VERSION)
 
 
-def request_id(body: bytes) -> RequestId | None:
-    """The id of whatever request these bytes hold, to be echoed in a refusal; None where there is none to read."""
+def asker(headers: Headers, body: bytes) -> Asker:
+    """Who sent these bytes, as far as a refusal needs it. Never raises, whatever the bytes are."""
     try:
         message = json_text.decode(body)
     except json_text.NotJson:
-        return None
-    return _id(message) if isinstance(message, dict) else None
+        return Asker(None, False)
+    if not isinstance(message, dict):
+        return Asker(None, False)
+    return Asker(_id(message), not _request_problem(message) and not _is_modern(_version(headers), message))
 
 
 def result(
@@ -267,9 +293,18 @@ def _is_modern(version: str | None, message: Mapping[str, Json]) -> bool:
         return True
     if "id" not in message or message.get("method") == "initialize":
         return False
+    meta = _meta(message)
+    return meta.get(VERSION_KEY, LEGACY_VERSIONS[0]) not in LEGACY_VERSIONS
+
+
+def _meta(message: Mapping[str, Json]) -> Mapping[str, Json]:
     params = message.get("params")
     meta = params.get("_meta") if isinstance(params, dict) else None
-    return isinstance(meta, dict) and meta.get(VERSION_KEY, LEGACY_VERSIONS[0]) not in LEGACY_VERSIONS
+    return meta if isinstance(meta, dict) else {}
+
+
+def _version(headers: Headers) -> str | None:
+    return next((value.strip() for name, value in headers if name == "mcp-protocol-version"), None)
 
 
 def _read_notification(message: Mapping[str, Json], version: str | None, modern: bool) -> Notification | Refusal:
@@ -316,9 +351,9 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
             if name in given:
                 return mismatch(f"{name} appears more than once")
             given[name] = value.strip(" \t")
-    meta = params.get("_meta")
-    if not isinstance(meta, dict):
-        meta = {}
+    meta = _meta(message)
+    if version not in (None, *SERVED_VERSIONS) and VERSION_KEY not in meta:
+        return _unsupported(version, id)
     if missing := [key for key in (VERSION_KEY, CAPABILITIES_KEY) if key not in meta]:
         return Refusal(400, INVALID_PARAMS, f"Invalid params: params._meta lacks {' and '.join(missing)}", id)
     if version is None:
@@ -343,8 +378,9 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
 
 
 def _unsupported(version: str | None, id: RequestId | None) -> Refusal:
-    data = {"supported": list(MODERN_VERSIONS), "requested": version}
-    return Refusal(400, UNSUPPORTED_VERSION, "Unsupported protocol version", id, data)
+    data = {"supported": list(SERVED_VERSIONS), "requested": version}
+    message = f"Unsupported protocol version {_header(version)}; this server has {', '.join(SERVED_VERSIONS)}"
+    return Refusal(400, UNSUPPORTED_VERSION, message, id, data)
 
 
 def _unknown(method: str, served: Sequence[str]) -> str:
@@ -368,7 +404,7 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
     meta = params.get("_meta")
     if not isinstance(meta, dict | None):
         return "Invalid params: params._meta must be an object"
-    if meta and not isinstance(meta.get("progressToken", ""), str | int):
+    if meta and not isinstance(meta.get("progressToken"), str | int | None):
         return "Invalid params: progressToken must be a string or an integer"
     if method == "initialize":
         if not isinstance(params.get("protocolVersion"), str):

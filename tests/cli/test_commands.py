@@ -26,10 +26,15 @@ def _mint(local: Local, *options: str) -> Json:
     return ran.json
 
 
+DEAD = 40401
+"""The error code of a dead URL."""
+
+
 def _status(url: str) -> int:
-    """HTTP status of a ping to an MCP URL."""
+    """What a ping to an MCP URL gets: 200, or the code of the error."""
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    return httpx.post(url, json=ping, timeout=30.0, trust_env=False).status_code
+    answer = httpx.post(url, json=ping, timeout=30.0, trust_env=False)
+    return int(answer.json().get("error", {}).get("code", answer.status_code))
 
 
 def _remember(local: Local, user_id: str, text: str) -> None:
@@ -59,7 +64,7 @@ def test_an_account_is_connected_with_a_secret_from_a_variable_listed_changed_an
     minted = _mint(local, "--account", "crm")
     gone = local("account", "remove", "crm")
     assert gone.out == "account crm is removed, with 1 MCP server and 0 API tokens\n"
-    assert _status(minted["url"]) == 404
+    assert _status(minted["url"]) == DEAD
     assert all(key not in text for text in (ran.out, ran.err, listed.out, renamed.out, gone.out))
 
 
@@ -155,7 +160,7 @@ def test_a_server_is_changed_in_place_and_can_live_on(local: Local) -> None:
     assert (changed["name"], changed["config"]["methods"], changed["expires_at"]) == ("Renamed", [], None)
     assert changed["tool_count"] > minted["tool_count"]
     assert local("server", "update", minted["id"], "--require-api-token").code == 0
-    assert _status(minted["url"]) == 403
+    assert _status(minted["url"]) == 40301
     assert local("server", "update", minted["id"], "--no-require-api-token").code == 0
     assert _status(minted["url"]) == 200
 
@@ -168,14 +173,14 @@ def test_a_rotated_server_has_a_new_url_and_the_old_one_lives_as_long_as_was_gra
     assert (_status(first["url"]), _status(second["url"])) == (200, 200)
     third = local("server", "rotate", first["id"])
     assert re.search(r"^old URL +\S+ \(past\)$", third.out, re.MULTILINE), third.out
-    assert _status(second["url"]) == 404
+    assert _status(second["url"]) == DEAD
 
 
 def test_a_revoked_server_is_dead_at_once(local: Local) -> None:
     minted = _mint(local)
     ran = local("server", "revoke", minted["id"])
     assert ran.out == f"server {minted['id']} is revoked; 1 URL stopped working\n"
-    assert _status(minted["url"]) == 404
+    assert _status(minted["url"]) == DEAD
     again = local("server", "revoke", minted["id"])
     assert again.code == 1
     assert f' has no live MCP server "{minted["id"]}"; ' in again.err
@@ -523,7 +528,7 @@ def test_several_servers_are_revoked_and_one_that_fails_does_not_keep_the_others
     assert ran.code == 1
     assert ran.out.splitlines() == [f"server {server['id']} is revoked; 1 URL stopped working" for server in made]
     assert "1 of 4 servers were not revoked:\n  - Not Found (404): " in ran.err
-    assert [_status(server["url"]) for server in made] == [404] * 3
+    assert [_status(server["url"]) for server in made] == [DEAD] * 3
 
 
 def test_a_pipeline_mints_within_the_limits_of_its_token(local: Local) -> None:
@@ -584,7 +589,7 @@ def test_servers_are_chosen_by_label_listed_extended_rotated_and_revoked(local: 
     again = local("server", "extend", "--label", team, "--expires-in", "2h", "--yes")
     assert again.err.endswith("0 extended, 3 unchanged, 0 failed\n")
     rotated = local("server", "rotate", "--label", team, "--yes", "-q").out.splitlines()
-    assert [_status(url) for url in urls] == [404] * 3
+    assert [_status(url) for url in urls] == [DEAD] * 3
     assert [_status(url) for url in rotated] == [200] * 3
     asked = local("server", "revoke", "--label", team, stdin="n\n")
     assert (asked.code, asked.out) == (1, "")
@@ -593,7 +598,7 @@ def test_servers_are_chosen_by_label_listed_extended_rotated_and_revoked(local: 
     )
     gone = local("server", "revoke", "--label", team, stdin="y\n")
     assert gone.err.endswith("3 revoked, 0 unchanged, 0 failed\n")
-    assert [_status(url) for url in rotated] == [404] * 3
+    assert [_status(url) for url in rotated] == [DEAD] * 3
     decided = local("log", "--kind", "decision", "--label", team, "--action", "deleteServer", "--json").json
     assert len(decided) == 3
 

@@ -35,9 +35,6 @@ STEP_SECONDS = 60
 FORBIDDEN = "the server denied access (HTTP 403)"
 """What the TypeScript client 2 makes of a 403 while it finds out the era; it keeps our words in the error's data."""
 
-TERMINATED = "Session terminated"
-"""What the Python SDK 1 makes of any 404, whatever its body says."""
-
 
 @dataclass(frozen=True)
 class Client:
@@ -64,9 +61,9 @@ CLIENTS = (
         FORBIDDEN,
     ),
     Client("mcp-remote", "mcp-remote", "", DEAD, DEAD, NO_API_TOKEN),
-    Client("FastMCP client", "fastmcp", "", TERMINATED, TERMINATED, "403 Forbidden"),
-    Client("LangChain MCP adapters", "langchain", "", TERMINATED, TERMINATED, "403 Forbidden"),
-    Client("OpenAI Agents SDK", "openai-agents", "", TERMINATED, TERMINATED, "HTTP error 403"),
+    Client("FastMCP client", "fastmcp", "", DEAD, DEAD, "403 Forbidden"),
+    Client("LangChain MCP adapters", "langchain", "", DEAD, DEAD, "403 Forbidden"),
+    Client("OpenAI Agents SDK", "openai-agents", "", DEAD, DEAD, "HTTP error 403"),
 )
 
 each_client = pytest.mark.parametrize("client", [pytest.param(client, id=client.label) for client in CLIENTS])

@@ -47,9 +47,15 @@ def servers(endpoint: Endpoint) -> set[str]:
     return {server["name"] for server in answer.json()["result"]}
 
 
+DEAD = 40401
+"""The error code of a dead URL."""
+
+
 def ping(url: str) -> int:
+    """What a ping gets: 200, or the code of the error."""
     message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    return httpx.post(url, json=message, trust_env=False).status_code
+    answer = httpx.post(url, json=message, trust_env=False)
+    return int(answer.json().get("error", {}).get("code", answer.status_code))
 
 
 def run_example(project: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -88,7 +94,7 @@ def test_the_example_project_passes_against_a_named_endpoint_and_leaves_no_serve
     urls = (project.parent / "seen.txt").read_text().split()
     assert len(set(urls)) == 2
     assert all(url.startswith(endpoint.base_url) for url in urls)
-    assert [ping(url) for url in urls] == [404, 404]
+    assert [ping(url) for url in urls] == [DEAD, DEAD]
 
 
 def test_a_failing_test_revokes_its_server_all_the_same(project: Path, endpoint: Endpoint) -> None:
@@ -100,7 +106,7 @@ def test_a_failing_test_revokes_its_server_all_the_same(project: Path, endpoint:
     )
     done = run_example(project, **variables(endpoint))
     assert done.returncode == 1
-    assert ping((project.parent / "seen.txt").read_text()) == 404
+    assert ping((project.parent / "seen.txt").read_text()) == DEAD
 
 
 def test_a_mistake_in_a_marker_is_told_in_one_line(project: Path, endpoint: Endpoint) -> None:
@@ -211,7 +217,7 @@ def test_the_action_mints_runs_and_revokes_and_shows_no_url(endpoint: Endpoint, 
     assert url not in runner.shown
     assert url.rpartition("/")[2] not in runner.shown
     assert f"MCP server {runner.outputs['mint']['server-id']} is revoked" in runner.shown
-    assert ping(url) == 404
+    assert ping(url) == DEAD
     assert servers(endpoint) == before
 
 
@@ -219,7 +225,7 @@ def test_the_action_revokes_also_when_the_commands_fail(endpoint: Endpoint, tmp_
     runner = action(endpoint, tmp_path, run="false; true")
     assert runner.failed
     assert "is revoked" in runner.shown
-    assert ping(runner.outputs["mint"]["url"]) == 404
+    assert ping(runner.outputs["mint"]["url"]) == DEAD
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,8 @@ def test_a_server_is_dead_from_the_second_of_its_expiry_on(tmp_path: Path) -> No
         assert httpx.post(minted["url"], json=request).status_code == 200
         now[0] += timedelta(microseconds=1)
         dead = httpx.post(minted["url"], json=request)
-        assert dead.status_code == 404
+        assert dead.status_code == 200
+        assert dead.json()["error"]["code"] == 40401
         assert dead.json()["id"] == 7
 
 

@@ -44,8 +44,8 @@ OAUTH_PROBES = [
 """Where clients look for OAuth (Claude, Cursor, mcp-remote, TypeScript SDK)."""
 
 
-def _assert_dead(answer: Answer, id: Json) -> None:
-    assert answer.status == 404
+def _assert_dead(answer: Answer, id: Json, status: int = 200) -> None:
+    assert answer.status == status
     assert answer.json == {"jsonrpc": "2.0", "id": id, "error": {"code": 40401, "message": DEAD}}
     assert answer.headers["cache-control"] == "no-store"
     assert "www-authenticate" not in answer.headers
@@ -78,7 +78,8 @@ def test_the_token_may_come_in_a_header(bench: Bench, lines: list[tuple[str, str
 
 def test_a_request_without_any_token_is_told_where_to_put_one(bench: Bench) -> None:
     answer = post(bench.endpoint(), None, LIST)
-    assert answer.status == 404
+    assert answer.status == 200
+    assert post(bench.endpoint(), None, modern("tools/list")).status == 404
     assert answer.json["error"] == {
         "code": 40401,
         "message": "No MCP token; send it in the path (/mcp/TOKEN), as Authorization: Bearer TOKEN, "
@@ -107,7 +108,53 @@ def test_a_server_is_dead_from_the_very_second_of_its_expiry(bench: Bench) -> No
     [(b"", None), (b"{", None), (b'{"id": 7}', 7), (b'{"jsonrpc":"2.0","method":"notifications/initialized"}', None)],
 )
 def test_a_dead_token_says_the_same_whatever_was_sent(bench: Bench, body: bytes, id: Json) -> None:
-    _assert_dead(post(bench.endpoint(), "A" * 43, Request(LIST.lines, body)), id)
+    _assert_dead(post(bench.endpoint(), "A" * 43, Request(LIST.lines, body)), id, status=404)
+
+
+LEGACY_REQUESTS = [
+    legacy("initialize", {"protocolVersion": "2025-11-25"}, version=None),
+    legacy("initialize", {"protocolVersion": "2026-07-28"}, version=None),
+    *(legacy("tools/list", version=version) for version in (None, "2024-11-05", "2025-03-26", "2025-06-18")),
+    legacy("tools/call", {"name": "x"}, id="a"),
+    legacy("no/such/method").having(("accept", "text/event-stream")),
+]
+"""Requests of the legacy era, each with an id that can be read."""
+
+
+@pytest.mark.parametrize("request_", LEGACY_REQUESTS)
+def test_a_dead_url_answers_a_legacy_request_in_the_form_of_its_era(bench: Bench, request_: Request) -> None:
+    """2025-11-25 transports: 404 says that a session has ended, and the Python SDK 1.x then drops our words."""
+    id = json.loads(request_.body)["id"]
+    token = bench.mint(lives=timedelta(minutes=1))
+    bench.clock.move(minutes=1)
+    endpoint = bench.endpoint()
+    unknown, expired = post(endpoint, "A" * 43, request_), post(endpoint, token, request_)
+    _assert_dead(unknown, id)
+    assert (unknown.status, unknown.header_lines, unknown.body) == (
+        expired.status,
+        expired.header_lines,
+        expired.body,
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "id"),
+    [
+        (modern("tools/list"), 1),
+        (modern("server/discover", id="a"), "a"),
+        (modern("tools/list").without("mcp-protocol-version"), 1),
+        (legacy("tools/list", version="2099-01-01"), 1),
+        (legacy("tools/call", ["wrong"], id=0), 0),
+        (legacy("tools/list", id=1.5), None),
+        (Request(LIST.lines, b"[1]"), None),
+    ],
+)
+def test_a_dead_url_answers_everything_else_with_404(bench: Bench, request_: Request, id: Json) -> None:
+    """2026-07-28 transports: an error's status is an HTTP error; a message that is no request has no era."""
+    token = bench.mint(lives=timedelta(minutes=1))
+    bench.clock.move(minutes=1)
+    for dead in ("A" * 43, token):
+        _assert_dead(post(bench.endpoint(), dead, request_), id, status=404)
 
 
 @pytest.mark.parametrize("verb", ["GET", "DELETE", "PUT", "PATCH", "HEAD"])
@@ -151,6 +198,24 @@ def test_another_content_type_is_415(bench: Bench, media_type: str) -> None:
     answer = post(bench.endpoint(), bench.mint(), LIST.having(("content-type", media_type)))
     assert (answer.status, answer.code) == (415, 41501)
     assert answer.json["error"]["message"] == "Send the message as Content-Type: application/json"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate", "zstd", "gzip, br", "identity, gzip", "x" * 900])
+def test_a_compressed_body_is_415_and_told_what_is_taken(bench: Bench, coding: str) -> None:
+    """RFC 9110, 15.5.16: Accept-Encoding says what a body may have been."""
+    request = LIST.adding(("content-encoding", coding))
+    answer = post(bench.endpoint(), bench.mint(), Request(request.lines, b"\x1f\x8b\x08\x00"))
+    assert (answer.status, answer.code) == (415, 41501)
+    assert answer.headers["accept-encoding"] == "identity"
+    message = answer.json["error"]["message"]
+    assert message.startswith(f'the request body has Content-Encoding "{coding[:20]}')
+    assert message.endswith("; send it without an encoding")
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize("coding", ["", "identity", " Identity "])
+def test_a_body_that_says_that_it_is_not_compressed_is_read(bench: Bench, coding: str) -> None:
+    assert post(bench.endpoint(), bench.mint(), LIST.adding(("content-encoding", coding))).status == 200
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/json;"])

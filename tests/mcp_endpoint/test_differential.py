@@ -132,6 +132,14 @@ DIFFERENCES = (
         lambda request, ours, theirs: ours.code == -32700 and (b"1e999" in request.body or b"[" * 101 in request.body),
     ),
     Difference(
+        "version-never-heard-of",
+        "A version header of no revision, on a request without an envelope, is -32022 with those that are served; "
+        "the SDK asks for the envelope with -32602. Status 400 both.",
+        lambda request, ours, theirs: (
+            not _has_envelope(request) and (ours.status, ours.code, theirs.code) == (400, -32022, -32602)
+        ),
+    ),
+    Difference(
         "bytes-that-are-not-utf-8",
         "MCP messages are UTF-8 (basic, transports); the SDK's modern side also reads a byte order mark and UTF-16.",
         lambda request, ours, theirs: (
@@ -236,7 +244,7 @@ def _valid(rng: Random) -> Request:
     call: Json = {"name": rng.choice([TOOL, "no_such_tool", "nö"])}
     if arguments is not None:
         call["arguments"] = arguments
-    listing = rng.choice([None, {}, {"cursor": "zzz"}])
+    listing = rng.choice([None, {}, {"cursor": "zzz"}, {"cursor": ""}, {"cursor": None}])
     other = rng.choice(["resources/list", "resources/read", "resources/templates/list"])
     prompt, argument = rng.choice(["remember_this", "no_such_prompt", "nö"]), rng.choice(["user_id", "user"])
     prompting = rng.choice(

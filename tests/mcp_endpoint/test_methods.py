@@ -108,7 +108,10 @@ def test_a_long_listing_comes_in_pages(bench: Bench) -> None:
         if cursor is None:
             break
     assert paged == whole
-    for wrong in ("", "zzz", "1-0", "2-1", "1-999"):
+    first = post(endpoint, token, modern("tools/list")).body
+    for absent in ("", None):
+        assert post(endpoint, token, modern("tools/list", {"cursor": absent})).body == first
+    for wrong in ("zzz", "1-0", "2-1", "1-999"):
         refused = post(endpoint, token, modern("tools/list", {"cursor": wrong}))
         assert (refused.status, refused.code) == (400, -32602)
         assert refused.json["error"]["message"] == (

@@ -75,6 +75,7 @@ def test_the_prompts_of_a_server_are_listed_with_their_arguments(bench: Bench, e
     if era == "modern":
         assert (result["ttlMs"], result["cacheScope"], result["resultType"]) == (60_000, "private", "complete")
     assert visitor.ask("prompts/list", cursor="2").code == -32602
+    assert visitor.ask("prompts/list", cursor="").json == visitor.ask("prompts/list").json
 
 
 @both_eras

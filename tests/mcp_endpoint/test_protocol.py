@@ -32,6 +32,8 @@ def _body(request: Request, **members: Json) -> Request:
     return Request(request.lines, json.dumps({k: v for k, v in message.items() if v is not None}).encode())
 
 
+SERVED = ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]
+
 LIST = modern("tools/list")
 CALL = modern("tools/call", {"name": "search", "arguments": {}})
 
@@ -102,10 +104,29 @@ def test_a_version_we_do_not_serve_is_answered_with_those_we_do() -> None:
     assert refusal == Refusal(
         400,
         -32022,
-        "Unsupported protocol version",
+        f'Unsupported protocol version "2099-01-01"; this server has {", ".join(SERVED)}',
         1,
-        {"supported": ["2026-07-28"], "requested": "2099-01-01"},
+        {"supported": SERVED, "requested": "2099-01-01"},
     )
+
+
+@pytest.mark.parametrize("version", ["2099-01-01", "2024-10-07", "x", "", "ä" * 30])
+@pytest.mark.parametrize("params", [None, {}, {"_meta": {"progressToken": 1}}, {"cursor": "x"}])
+def test_a_version_header_never_heard_of_is_told_those_that_are_served(version: str, params: Json) -> None:
+    """2025-11-25 and 2026-07-28 transports: 400. The SDK asks such a client for a modern envelope it has no idea of."""
+    refusal = _read(legacy("tools/list", params, version=version))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.code, refusal.id) == (400, -32022, 1)
+    assert refusal.data == {"supported": SERVED, "requested": version}
+    assert refusal.message.endswith(f"this server has {', '.join(SERVED)}")
+
+
+@pytest.mark.parametrize("request_", [modern("tools/list"), legacy("tools/list"), modern("tools/call", {"name": "x"})])
+def test_a_progress_token_that_is_null_is_absent(request_: Request) -> None:
+    """The SDKs write null for what is not there, and the official server takes it."""
+    message = json.loads(request_.body)
+    message.setdefault("params", {}).setdefault("_meta", {})["progressToken"] = None
+    assert isinstance(_read(Request(request_.lines, json.dumps(message).encode())), Call)
 
 
 @pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "resources/list", "nope", ""])
@@ -222,7 +243,7 @@ def test_a_handshake_with_wrong_parameters_is_invalid_params(params: Json) -> No
         ("tools/call", {}, -32602),
         ("tools/call", {"name": 3}, -32020),
         ("tools/call", {"name": "a", "arguments": [1]}, -32602),
-        ("tools/call", {"name": "a", "_meta": {"progressToken": None}}, -32602),
+        ("tools/call", {"name": "a", "_meta": {"progressToken": [1]}}, -32602),
     ],
 )
 def test_parameters_of_wrong_types_are_invalid_params(method: str, params: Json, modern_code: int) -> None:
@@ -279,9 +300,9 @@ def test_an_id_that_cannot_be_read_is_null() -> None:
 
 
 def test_the_id_of_any_readable_request_is_found() -> None:
-    assert protocol.request_id(b'{"id": "a", "method": 3}') == "a"
+    assert protocol.asker([], b'{"id": "a", "method": 3}') == protocol.Asker("a", legacy=False)
     for body in (b"", b"[]", b'{"id": null}', b'{"id": true}', b'{"id": 1.5}', b"{}"):
-        assert protocol.request_id(body) is None
+        assert protocol.asker([], body) == protocol.Asker(None, legacy=False)
 
 
 def test_a_modern_result_says_its_type_and_who_answered() -> None:

@@ -46,6 +46,9 @@ LATE = timedelta(seconds=30)
 PATIENCE = 60.0
 """Seconds after which an unfinished event counts as failed. Mem0 needs seconds, the embedded memory milliseconds."""
 
+DEAD_CODE = 40401
+"""The JSON-RPC code of a dead URL."""
+
 POLL = 0.1
 """Seconds between two polls."""
 
@@ -272,18 +275,19 @@ async def _watch_expiry(server: Json, event_id: str, clock: Callable[[], datetim
             await asyncio.sleep(POLL)
     if calls == 0:
         raise StepFailed("it never answered")
-    answer = f'404 "{_dead(server["url"]).split(";")[0]}"'
+    answer = f'refused with "{_dead(server["url"]).split(";")[0]}"'
     return f"{count(calls, 'call')} answered before {server['expires_at']}, none from then on: {answer}"
 
 
 def _dead(url: str) -> str:
-    """The message of a dead URL. Raises StepFailed when the answer is not the fixed 404."""
+    """The message of a dead URL. Raises StepFailed when the answer is not the fixed refusal."""
     ping = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
     response = httpx.post(url, json=ping, timeout=30.0, trust_env=not is_loopback(url))
     body = response.json()
-    if response.status_code != 404 or body["id"] != ping["id"]:
-        raise StepFailed(f"a dead URL answers {response.status_code}, not 404")
-    return str(body["error"]["message"])
+    error = body.get("error", {})
+    if error.get("code") != DEAD_CODE or body["id"] != ping["id"]:
+        raise StepFailed(f"a dead URL answers {response.status_code}, not the error {DEAD_CODE}")
+    return str(error["message"])
 
 
 async def _tidy_up(api: ManagementApi, account_id: str, url: str, servers: list[str], user_id: str) -> str:
@@ -293,7 +297,7 @@ async def _tidy_up(api: ManagementApi, account_id: str, url: str, servers: list[
         with contextlib.suppress(Failed):  # the one that expired may be removed already
             api.delete(path("integrated-account", account_id, "mcp", server_id))
     _dead(url)
-    return f"the memories of {user_id} and the servers of this demo are removed; the first URL answers 404 too"
+    return f"the memories of {user_id} and the servers of this demo are removed; the first URL is dead too"
 
 
 async def _called(client: Client, name: str, arguments: dict[str, Json]) -> Json:
