@@ -64,6 +64,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.log_subscriber",
         "functions.gateway.json_text",
         "functions.gateway.log_entry",
+        "functions.gateway.metrics",
         "functions.gateway.settings",
         "functions.stores",
     ),

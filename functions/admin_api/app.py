@@ -51,6 +51,7 @@ from functions.gateway.audit import Audit
 from functions.gateway.errors import Forbidden, Invalid, PosternError, Refused, Unauthenticated, WrongMediaType
 from functions.gateway.http_frame import Frame, dressed
 from functions.gateway.json_text import Json, encode
+from functions.gateway.metrics import Count, uncounted
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.wording import shown
@@ -78,6 +79,7 @@ def create_app(
     decision_lines: TextIO | None = None,
     scheduler: Scheduler | None = None,
     root: Callable[[], str | None] = lambda: None,
+    count: Count = uncounted,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Starlette:
@@ -87,6 +89,7 @@ def create_app(
     `audit`      writes a log entry for each proxy call; None = none is written.
     `decision_lines`  takes a line for each decision; None = only the store has them.
     `root`       returns the root API token of the environment, or None (see api_tokens/root.py).
+    `count`      counts the failures that are ours, and the callers that are refused.
     `clock`      the present in UTC.
     `random(n)`  n unpredictable bytes.
     """
@@ -132,7 +135,7 @@ def create_app(
     )
     decisions = Decisions(store, retention, decision_lines, clock)
 
-    frame = Frame(settings, _error, ClientDisconnect, lambda: random(8).hex())
+    frame = Frame(settings, _error, ClientDisconnect, lambda: random(8).hex(), count)
 
     def framed(run: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
@@ -197,6 +200,8 @@ def create_app(
     async def decide(operation: Operation, request: Request, ended: Answer | Exception) -> None:
         """Write the log entry of a request if its operation has one."""
         refused_token = isinstance(ended, Unauthenticated | Forbidden)
+        if refused_token:
+            count("refused_admissions", error=type(ended).__name__, request_id=frame.request_id(request))
         refused_preview = operation.logs == "refusal" and isinstance(ended, Refused)
         if not (operation.logs == "decision" or refused_token or refused_preview):
             return

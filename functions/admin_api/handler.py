@@ -16,6 +16,7 @@ from functions.admin_api.api_tokens.root import SecretsManagerRoot
 from functions.admin_api.app import create_app
 from functions.admin_api.servers.schedules import EventBridgeSchedules, NoSchedules, Scheduler
 from functions.gateway.audit import Audit
+from functions.gateway.metrics import Counter
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores.store import Store
@@ -37,13 +38,15 @@ def _store(settings: Settings) -> Store:
 
 def _keys(settings: Settings) -> Keys:
     if settings.kms_key_id:
-        return KmsKeys(settings.kms_key_id)
+        return KmsKeys(settings.kms_key_id, count=count)
     return LocalKeys(Path(settings.state_dir) / "account-keys.key", secrets.token_bytes)
 
 
 def _scheduler(settings: Settings) -> Scheduler:
     if settings.schedule_group:
-        return EventBridgeSchedules(settings.schedule_group, settings.schedule_role_arn, settings.purge_function_arn)
+        return EventBridgeSchedules(
+            settings.schedule_group, settings.schedule_role_arn, settings.purge_function_arn, count=count
+        )
     return NoSchedules()
 
 
@@ -52,6 +55,7 @@ logging.getLogger().setLevel(settings.log_level)
 for name in QUIET:
     logging.getLogger(name).setLevel(logging.WARNING)
 store = _store(settings)
+count = Counter(settings.environment, sys.stdout)
 root_secret = settings.root_api_token_secret
 app = create_app(
     settings,
@@ -62,6 +66,7 @@ app = create_app(
     audit=Audit(settings, store, sys.stdout),
     decision_lines=sys.stdout,
     scheduler=_scheduler(settings),
+    count=count,
     root=SecretsManagerRoot(root_secret, time.monotonic) if root_secret else lambda: None,
 )
 handler = Mangum(app, lifespan="off")

@@ -2,8 +2,7 @@
 for it, as an item.
 
 Arguments appear as a keyed hash: it tells equal calls of one server from different ones, and nothing can be guessed
-from it. The line is CloudWatch's embedded metric format, so that the log group is the metric source and no call is made
-for it.
+from it. The line holds the metrics of the call, too (metrics.py).
 """
 
 from __future__ import annotations
@@ -14,29 +13,24 @@ import logging
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
-from typing import Literal, Protocol
+from http import HTTPStatus
+from typing import Literal
 
+from functions.gateway import metrics
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.errors import PosternError
 from functions.gateway.grants import Grant, Target
 from functions.gateway.json_text import Json, canonical
 from functions.gateway.log_entry import Journal, KeptCalls, LogEntry
+from functions.gateway.metrics import Stream
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
 from functions.stores.store import StoreError
 
-NAMESPACE = "Postern"
-"""CloudWatch namespace of the metrics in the line."""
+BY_THE_UPSTREAM = ("TooLargeAnswer", "UpstreamBusy", "UpstreamTimeout", "UpstreamUnreachable", "UpstreamUnreadable")
+"""Errors of a call whose cause is the upstream or the way to it."""
 
 logger = logging.getLogger(__name__)
-
-
-class Stream(Protocol):
-    """Where the lines go."""
-
-    def write(self, line: str, /) -> object: ...
-
-    def flush(self) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,29 +152,25 @@ class Audit:
             logger.warning("a log entry could not be kept in the store: %s", _reason(error))
 
     def _metrics(self, entry: LogEntry) -> dict[str, Json]:
-        # A dimension value makes a metric that is paid for by the month: by tool it would be the largest fixed cost of
-        # a deployment, and the same line answers that question for Logs Insights, as does `GET /log`.
-        return {
-            "environment": self._settings.environment,
+        values = {
             "calls": 1,
             "failures": int(entry.outcome != "ok"),
-            "_aws": {
-                "Timestamp": int(entry.time.timestamp() * 1000),
-                "CloudWatchMetrics": [
-                    {
-                        "Namespace": NAMESPACE,
-                        "Dimensions": [["environment"]],
-                        "Metrics": [
-                            {"Name": "calls", "Unit": "Count"},
-                            {"Name": "failures", "Unit": "Count"},
-                            {"Name": "duration_ms", "Unit": "Milliseconds"},
-                            {"Name": "upstream_ms", "Unit": "Milliseconds"},
-                            {"Name": "result_bytes", "Unit": "Bytes"},
-                        ],
-                    }
-                ],
-            },
+            "duration_ms": round(entry.duration_ms, 2),
+            "upstream_ms": round(entry.upstream_ms, 2),
+            "result_bytes": entry.result_bytes,
+            **({fault: 1} if (fault := _fault(entry)) else {}),
         }
+        return metrics.members(self._settings.environment, entry.time, values)
+
+
+def _fault(entry: LogEntry) -> str:
+    """The metric that counts this failure by whose fault it is; "" for a success, and for a fault of the call."""
+    if entry.outcome == "refused" and not entry.tool:
+        return "refused_admissions"
+    if entry.error == "LostResult":
+        return "server_errors"
+    failed_there = entry.error == "UpstreamRefused" and (entry.upstream_status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return "upstream_errors" if failed_there or entry.error in BY_THE_UPSTREAM else ""
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,8 @@
 
 The frame reads a bounded body, gives the request its id and its deadline, and turns every failure into a response. It
 logs what callers must not see: the `detail` of an error, and the type and place of an unexpected exception. It never
-logs a value. How an error looks in a body is the plane's own decision, passed in as `refuse`.
+logs a value. It counts the failures that are ours, because Lambda takes each of them for a success. How an error looks
+in a body is the plane's own decision, passed in as `refuse`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import dataclasses
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from http import HTTPStatus
 from typing import Any, Generic, Protocol, TypeVar
 
 from functions.gateway.errors import EncodedBody, Invalid, PosternError, TooLarge, ToolFailure, Unavailable, place
+from functions.gateway.metrics import Count, uncounted
 from functions.gateway.settings import Settings
 from functions.gateway.wording import shown
 from functions.stores.store import StoreError, StoreUnavailable
@@ -74,12 +77,14 @@ class Frame(Generic[Answered]):
     `refuse`  the plane's response to an error.
     `departed`  what reading a body raises when the caller has left.
     `new_id`  the id of a request where the platform gives none.
+    `count`  counts the failures that are ours.
     """
 
     settings: Settings
     refuse: Callable[[PosternError], Answered]
     departed: type[Exception]
     new_id: Callable[[], str] = lambda: os.urandom(8).hex()
+    count: Count = uncounted
 
     async def answer(self, request: Asked, run: Callable[[Asked], Awaitable[Answered]]) -> Answered:
         """The response of `run`, or the refusal of what it raised; with the security headers. Never raises."""
@@ -88,8 +93,15 @@ class Frame(Generic[Answered]):
         except self.departed:
             response = self.refuse(Invalid("the request did not end"))  # nobody receives it
         except Exception as error:
-            response = self.refuse(self._as_ours(error, self.request_id(request)))
+            ours = self._as_ours(error, self.request_id(request))
+            self.note(ours, error, request)
+            response = self.refuse(ours)
         return dressed(response)
+
+    def note(self, error: PosternError, cause: BaseException | None, request: Request) -> None:
+        """Count an error if it is ours: a status of 5xx that is not a failed call, whose log entry counts it."""
+        if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, ToolFailure):
+            self.count("server_errors", error=type(cause or error).__name__, request_id=self.request_id(request))
 
     async def body(self, request: Request) -> bytes:
         """The body of the request. Raises TooLarge as soon as its announced or received length is over the limit, and

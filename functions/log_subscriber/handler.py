@@ -11,7 +11,7 @@ from typing import Any
 
 from functions.gateway.log_entry import KeptCalls
 from functions.gateway.settings import Settings, SettingsError
-from functions.log_subscriber.subscriber import kept, metrics
+from functions.log_subscriber.subscriber import kept, line
 from functions.stores.dynamodb_light import LightDynamoStore
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,6 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, int]:
     batch = kept(event, _calls)
     if batch.unreadable:
         logger.error("%s lines are not log entries and were left out", batch.unreadable)
-    sys.stdout.write(metrics(batch, _settings.environment, datetime.now(UTC)) + "\n")
+    sys.stdout.write(line(batch, _settings.environment, datetime.now(UTC)) + "\n")
     sys.stdout.flush()
     return {"stored": batch.stored, "known": batch.known, "unreadable": batch.unreadable}

@@ -15,13 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from functions.gateway import json_text
+from functions.gateway import json_text, metrics
 from functions.gateway.json_text import Json
 from functions.gateway.log_entry import MEMBERS, KeptCalls
 from functions.stores.store import StoreConflict
-
-NAMESPACE = "Postern"
-"""CloudWatch namespace of the metrics."""
 
 MAX_BYTES = 50_000_000
 """Decoded bytes of one delivery. CloudWatch Logs sends at most 256 kB in Base64, and text rarely shrinks to a tenth."""
@@ -60,30 +57,11 @@ def kept(event: Mapping[str, Any], calls: KeptCalls) -> Batch:
     return Batch(stored, known, unreadable, oldest)
 
 
-def metrics(batch: Batch, environment: str, now: datetime) -> str:
-    """A line in CloudWatch's embedded metric format: how many entries were stored, and how old the oldest was then."""
+def line(batch: Batch, environment: str, now: datetime) -> str:
+    """A line with the metrics of a batch: how many entries were stored, and how old the oldest was then."""
     lag = (now - batch.oldest) / timedelta(milliseconds=1) if batch.oldest is not None else 0.0
-    found: Json = {
-        "environment": environment,
-        "log_entries": batch.stored,
-        "log_unreadable": batch.unreadable,
-        "log_lag_ms": round(max(0.0, lag)),
-        "_aws": {
-            "Timestamp": int(now.timestamp() * 1000),
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [["environment"]],
-                    "Metrics": [
-                        {"Name": "log_entries", "Unit": "Count"},
-                        {"Name": "log_unreadable", "Unit": "Count"},
-                        {"Name": "log_lag_ms", "Unit": "Milliseconds"},
-                    ],
-                }
-            ],
-        },
-    }
-    return json_text.canonical(found).decode()
+    values = {"log_entries": batch.stored, "log_unreadable": batch.unreadable, "log_lag_ms": round(max(0.0, lag))}
+    return json_text.canonical(metrics.members(environment, now, values)).decode()
 
 
 def _lines(event: Mapping[str, Any]) -> list[str]:

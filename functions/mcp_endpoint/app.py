@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from functions.gateway import errors, json_text
 from functions.gateway.call import in_turn
 from functions.gateway.http_frame import Frame, bearer
+from functions.gateway.metrics import Count, uncounted
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import admission, protocol
@@ -55,6 +56,7 @@ class Endpoint:
     """The endpoint as an ASGI application. It has no start-up and no shut-down: lifespan events are left unanswered.
 
     `clock`   the present in UTC. `new_id`: the id of a request in the log where the platform gives none.
+    `count`   counts the failures that are ours.
     """
 
     settings: Settings
@@ -62,10 +64,11 @@ class Endpoint:
     methods: Methods
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_id: Callable[[], str] = lambda: os.urandom(8).hex()
+    count: Count = uncounted
     frame: Frame[Response] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "frame", Frame(self.settings, _refuse, Departed, self.new_id))
+        object.__setattr__(self, "frame", Frame(self.settings, _refuse, Departed, self.new_id, self.count))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -144,6 +147,7 @@ class Endpoint:
                 self.methods.write_refusal(
                     refused.grant, refused, now, self.frame.request_id(request), request.headers.get("user-agent", "")
                 )
+            self.frame.note(refused, refused.__cause__, request)
             return _refuse(refused, await in_turn(len(body), protocol.asker, request.lines, body))
         message = await in_turn(len(body), protocol.read, request.lines, body)
         if isinstance(message, Notification):
@@ -162,6 +166,8 @@ class Endpoint:
         try:
             result = await self.methods.answer(message, visit)
         except RpcError as error:
+            if error.code == errors.INTERNAL_ERROR:
+                self.count("server_errors", error="RpcError", request_id=visit.request_id)
             content = protocol.error(error.code, error.message, message.id, error.data)
             return _json(protocol.status(message, error.code), content)
         content = protocol.result(message, result.members, title=admitted.grant.name, frozen=result.frozen)

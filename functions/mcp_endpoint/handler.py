@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from functions.gateway.audit import Audit
+from functions.gateway.metrics import Counter
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import snapshot
@@ -41,7 +42,7 @@ on_aws = settings.store == "dynamodb"
 log = Audit(settings, None if on_aws else store, sys.stdout)
 """On AWS the line is the entry: functions/log_subscriber puts it into the table, and no call waits for that."""
 methods = Methods(settings, sender, log, shared=store if on_aws else None)
-endpoint = Endpoint(settings=settings, store=store, methods=methods)
+endpoint = Endpoint(settings=settings, store=store, methods=methods, count=Counter(settings.environment, sys.stdout))
 loop = asyncio.new_event_loop()
 """The one loop of the process, because a kept connection lives on the loop that opened it."""
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from functions.gateway.grants import write_time
+from functions.gateway.metrics import Counter
 from functions.gateway.settings import Settings, SettingsError
 from functions.gateway.upstream import Sender
 from functions.purge.notices import round_of
-from functions.purge.purge import purge
+from functions.purge.purge import TooEarly, purge
 from functions.stores.dynamodb import DynamoStore
 from functions.stores.store import Store
 
@@ -32,6 +34,7 @@ def _open(settings: Settings) -> Store:
 _settings = Settings.from_environment(os.environ)
 logging.getLogger().setLevel(_settings.log_level)
 _store = _open(_settings)
+_count = Counter(_settings.environment, sys.stdout)
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
@@ -41,7 +44,13 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, Any]:
         taken = asyncio.run(_send_notices(now))
         logger.info("%d notices were sent at %s", taken, write_time(now))
         return {"sent": taken}
-    outcome = purge(event, _store, now)
+    try:
+        outcome = purge(event, _store, now)
+    except TooEarly:
+        raise  # the event comes again, when it is time
+    except Exception as error:
+        _count("purge_failures", error=type(error).__name__)
+        raise
     logger.info("server %s: %s at %s", event["server_id"], outcome, write_time(now))
     return {"server_id": event["server_id"], "outcome": outcome}
 

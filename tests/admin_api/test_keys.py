@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from functions.admin_api.accounts.keys import KeyFailure, KmsKeys, LocalKeys
 from functions.admin_api.app import create_app
-from functions.gateway.errors import Unavailable
+from functions.gateway.errors import PosternError, Unavailable
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores import layout
@@ -156,3 +156,21 @@ def test_kms_that_is_out_of_reach_is_worth_repeating(kms: Stubber, monkeypatch: 
     monkeypatch.setattr(kms.client, "decrypt", unreachable)
     with pytest.raises(Unavailable, match="KMS is out of reach"):
         KmsKeys("k", cast(Any, kms.client)).unwrap(b"wrapped", "acc_1")
+
+
+def test_what_kms_denies_is_counted_and_what_passes_is_not(kms: Stubber) -> None:
+    counted: list[tuple[str, str]] = []
+
+    def count(metric: str, *, error: str) -> None:
+        counted.append((metric, error))
+
+    codes = ("AccessDeniedException", "DisabledException", "ThrottlingException", "KMSInvalidStateException")
+    for code in codes:
+        kms.add_client_error("decrypt", code, "no", 400)
+    with kms:
+        for _ in codes:
+            with pytest.raises(PosternError):
+                KmsKeys("k", cast(Any, kms.client), count).unwrap(b"wrapped", "acc_1")
+    assert counted == [
+        ("kms_denials", code) for code in ("AccessDeniedException", "DisabledException", "KMSInvalidStateException")
+    ]

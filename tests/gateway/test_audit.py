@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.audit import Audit, argument_hash
+from functions.gateway import errors
+from functions.gateway.audit import BY_THE_UPSTREAM, Audit, argument_hash
 from functions.gateway.json_text import Json
 from functions.gateway.log_entry import LogEntry
 from functions.gateway.settings import Settings
@@ -271,3 +272,35 @@ def test_any_arguments_have_a_hash() -> None:
 def test_times_are_told_in_utc() -> None:
     [line], _ = logged(replace(CALL, time=datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)))
     assert line["time"] == "2026-11-21T12:00:00.123Z"
+
+
+@pytest.mark.parametrize(
+    ("changed", "counted"),
+    [
+        ({}, {}),
+        ({"outcome": "error", "error": "WrongArguments", "upstream_status": None}, {}),
+        ({"outcome": "error", "error": "UpstreamRefused", "upstream_status": 404}, {}),
+        ({"outcome": "error", "error": "UpstreamRefused", "upstream_status": 503}, {"upstream_errors": 1}),
+        ({"outcome": "error", "error": "UpstreamTimeout", "upstream_status": None}, {"upstream_errors": 1}),
+        ({"outcome": "error", "error": "LostResult"}, {"server_errors": 1}),
+        ({"outcome": "refused", "error": "UnknownTool"}, {}),
+        ({"outcome": "refused", "error": "NotAdmitted", "tool": ""}, {"refused_admissions": 1}),
+    ],
+    ids=["ok", "arguments", "404 there", "503 there", "timeout", "lost", "unknown tool", "not admitted"],
+)
+def test_a_failure_is_counted_by_whose_fault_it_is(changed: dict[str, Any], counted: dict[str, int]) -> None:
+    [line], _ = logged(replace(CALL, **changed))
+    names = ("upstream_errors", "server_errors", "refused_admissions")
+    assert {name: line[name] for name in names if name in line} == counted
+    metrics = {metric["Name"] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert metrics & set(names) == set(counted)
+
+
+def test_every_error_of_a_call_is_known_to_be_ours_theirs_or_the_calls() -> None:
+    """A new class of failure must be put on one side, or no alarm and no dashboard shows it."""
+
+    def below(kind: type[errors.ToolFailure]) -> set[str]:
+        return {kind.__name__ for kind in kind.__subclasses__()}.union(*map(below, kind.__subclasses__()))
+
+    of_the_call = {"WrongArguments", "CallLimited", "OutsidePins"}
+    assert below(errors.ToolFailure) == of_the_call | set(BY_THE_UPSTREAM) | {"UpstreamRefused", "LostResult"}

@@ -195,3 +195,27 @@ def test_a_cancelled_request_stays_cancelled() -> None:
 )
 def test_a_bearer_secret_is_read_from_its_header(header: str | None, secret: str) -> None:
     assert bearer(header) == secret
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [
+        (StoreUnavailable("DynamoDB store: throttled"), ["StoreUnavailable"]),
+        (StoreError("DynamoDB store: no such table"), ["StoreError"]),
+        (KeyError("a bug"), ["KeyError"]),
+        (errors.Unavailable("later"), ["Unavailable"]),
+        (errors.NotFound("nothing here"), []),
+        (errors.UpstreamTimeout("the upstream is slow"), []),
+        (errors.UpstreamRefused("the upstream failed", upstream_status=500), []),
+    ],
+)
+def test_a_failure_of_ours_is_counted_with_its_cause_and_no_other_is(error: Exception, counted: list[str]) -> None:
+    found: list[tuple[str, str, str]] = []
+
+    def count(metric: str, *, error: str, request_id: str) -> None:
+        found.append((metric, error, request_id))
+
+    ours = Frame(Settings(), refuse, ClientDisconnect, lambda: "ours-1", count)
+    for _ in range(3):
+        asyncio.run(ours.answer(request(), raising(error)))
+    assert found == [("server_errors", name, "ours-1") for name in counted] * 3

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from functions.gateway.json_text import Json
+from functions.gateway.metrics import UNITS
 from functions.gateway.settings import Settings
 from tests.infra import template
 
@@ -143,6 +144,10 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
     alarms = {
         name: entry["Properties"] for name, entry in RESOURCES.items() if entry["Type"] == "AWS::CloudWatch::Alarm"
     }
+    math = alarms.pop("TableSystemErrors")
+    [total, *summed] = math["Metrics"]
+    assert (total["Expression"], {one["ReturnData"] for one in summed}) == ("SUM(METRICS())", {False})
+    assert {one["MetricStat"]["Metric"]["MetricName"] for one in summed} == {"SystemErrors"}
     watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms.values()}
     assert watched == {
         ("AWS/Lambda", "Errors"),
@@ -151,18 +156,46 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
         ("AWS/Scheduler", "InvocationDroppedCount"),
         ("Postern", "log_lag_ms"),
+        ("AWS/Lambda", "Url5xxCount"),
+        ("AWS/Lambda", "Url4xxCount"),
+        ("AWS/DynamoDB", "ReadThrottleEvents"),
+        ("AWS/DynamoDB", "WriteThrottleEvents"),
+        ("Postern", "server_errors"),
+        ("Postern", "refused_admissions"),
+        ("Postern", "kms_denials"),
+        ("Postern", "purge_failures"),
     }
     queues = {str(alarm["Dimensions"][0]["Value"]) for alarm in alarms.values() if alarm["Namespace"] == "AWS/SQS"}
     assert queues == {str({"Fn::GetAtt": f"{queue}.QueueName"}) for queue in ("DeadLetters", "LogDeadLetters")}
     assert alarms["McpEndpointSlow"]["ExtendedStatistic"] == "p95"
-    assert {json.dumps(alarm["AlarmActions"]) for alarm in alarms.values()} == {
+    assert {json.dumps(alarm["AlarmActions"]) for alarm in [*alarms.values(), math]} == {
         json.dumps({"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]})
     }
 
 
 def test_the_dashboard_is_json() -> None:
     body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(body)["widgets"]) == 5
+    widgets = json.loads(body)["widgets"]
+    assert len(widgets) == 10
+    assert widgets[0]["properties"]["markdown"].startswith("## Is it us or the upstream?")
+
+
+def test_every_metric_of_ours_that_the_template_names_is_one_that_is_written() -> None:
+    text = (template.ROOT / "template.yaml").read_text()
+    body = json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
+    alarms = [entry["Properties"] for entry in RESOURCES.values() if entry["Type"] == "AWS::CloudWatch::Alarm"]
+    named = {alarm["MetricName"] for alarm in alarms if alarm.get("Namespace") == "Postern"}
+    shown, namespace = set(), ""
+    for widget in body:
+        for namespaces, *rest in widget["properties"].get("metrics", ()):
+            if namespaces == "...":
+                continue
+            namespace = namespace if namespaces == "." else namespaces
+            shown |= {rest[0]} if namespace == "Postern" else set()
+    assert named <= set(UNITS)
+    assert shown <= set(UNITS)
+    assert {"server_errors", "upstream_errors"} <= shown
+    assert "server_errors > 0" in text
 
 
 def test_every_suppressed_rule_has_its_reason() -> None:

@@ -17,7 +17,8 @@ import pytest
 from functions.gateway.audit import Audit
 from functions.gateway.log_entry import KeptCalls, LogEntry
 from functions.gateway.settings import Settings
-from functions.log_subscriber.subscriber import Batch, NotADelivery, kept, metrics
+from functions.log_subscriber.subscriber import Batch, NotADelivery, kept
+from functions.log_subscriber.subscriber import line as metrics_line
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Change, Item, Key, StoreUnavailable
@@ -160,8 +161,8 @@ def test_anything_else_is_no_delivery(store: SqliteStore, event: Any) -> None:
 
 def test_a_batch_tells_how_old_its_oldest_entry_was() -> None:
     batch = Batch(stored=4, known=1, unreadable=2, oldest=NOON)
-    found = json.loads(metrics(batch, "prod", NOON + timedelta(seconds=3)))
+    found = json.loads(metrics_line(batch, "prod", NOON + timedelta(seconds=3)))
     assert (found["log_entries"], found["log_unreadable"], found["log_lag_ms"]) == (4, 2, 3_000)
     names = {metric["Name"] for metric in found["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert names <= found.keys()
-    assert json.loads(metrics(Batch(0, 0, 0, None), "prod", NOON))["log_lag_ms"] == 0
+    assert json.loads(metrics_line(Batch(0, 0, 0, None), "prod", NOON))["log_lag_ms"] == 0

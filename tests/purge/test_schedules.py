@@ -61,7 +61,13 @@ def test_what_cannot_be_scheduled_is_logged_and_raises_nothing(caplog: pytest.Lo
         aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1}, connect_timeout=1),
     )
-    schedules = EventBridgeSchedules("group", "arn:aws:iam::1:role/r", "arn:aws:lambda:us-east-1:1:function:f", client)
+    counted: list[tuple[str, str]] = []
+
+    def count(metric: str, *, error: str) -> None:
+        counted.append((metric, error))
+
+    function = "arn:aws:lambda:us-east-1:1:function:f"
+    schedules = EventBridgeSchedules("group", "arn:aws:iam::1:role/r", function, client, count)
     with caplog.at_level(logging.WARNING):
         schedules.put("srv_1", "acc_1", AT)
         schedules.delete("srv_1")
@@ -70,3 +76,4 @@ def test_what_cannot_be_scheduled_is_logged_and_raises_nothing(caplog: pytest.Lo
         "no purge is scheduled for server srv_1; the TTL removes it: EndpointConnectionError",
         "the schedule of server srv_1 remains and will purge nothing: EndpointConnectionError",
     ]
+    assert counted == [("purge_failures", "EndpointConnectionError")], "a schedule that remains purges nothing"

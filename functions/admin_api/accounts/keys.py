@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from functions.admin_api.aws import aws_client, error_code
 from functions.gateway.credentials import KEY_BYTES, SealError, open_sealed, seal
 from functions.gateway.errors import PosternError, Unavailable
+from functions.gateway.metrics import Count, uncounted
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -93,15 +94,19 @@ class LocalKeys:
 
 
 class KmsKeys:
-    """A KMS key; the account id is the encryption context, so CloudTrail names the account that was opened."""
+    """A KMS key; the account id is the encryption context, so CloudTrail names the account that was opened.
 
-    def __init__(self, key_id: str, client: KMSClient | None = None) -> None:
+    `count` counts the requests that KMS denies, because KMS has no metric of them.
+    """
+
+    def __init__(self, key_id: str, client: KMSClient | None = None, count: Count = uncounted) -> None:
         self._key_id = key_id
+        self._count = count
         self._made = client
 
     def wrap(self, data_key: bytes, account_id: str) -> bytes:
         """See Keys."""
-        with _kms_errors("wrapped"):
+        with _kms_errors("wrapped", self._count):
             answer = self._client().encrypt(
                 KeyId=self._key_id, Plaintext=data_key, EncryptionContext={"account_id": account_id}
             )
@@ -109,7 +114,7 @@ class KmsKeys:
 
     def unwrap(self, wrapped: bytes, account_id: str) -> bytes:
         """See Keys."""
-        with _kms_errors("opened"):
+        with _kms_errors("opened", self._count):
             answer = self._client().decrypt(
                 KeyId=self._key_id, CiphertextBlob=wrapped, EncryptionContext={"account_id": account_id}
             )
@@ -122,7 +127,7 @@ class KmsKeys:
 
 
 @contextmanager
-def _kms_errors(done: str) -> Iterator[None]:
+def _kms_errors(done: str, count: Count) -> Iterator[None]:
     """Errors of KMS as KeyFailure or Unavailable, with the error code of KMS only."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -132,6 +137,7 @@ def _kms_errors(done: str) -> Iterator[None]:
         code = error_code(error)
         if code in _PASSING:
             raise Unavailable(f"the data key could not be {done}: KMS returned {code}", retry_after=1) from error
+        count("kms_denials", error=code)
         raise KeyFailure(
             f"the data key could not be {done}: KMS returned {code}; check POSTERN_KMS_KEY_ID and the "
             "role's permission on it"

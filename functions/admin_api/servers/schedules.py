@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from functions.admin_api.aws import aws_client, error_code
 from functions.gateway import json_text
 from functions.gateway.grants import write_time
+from functions.gateway.metrics import Count, uncounted
 
 if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
@@ -61,14 +62,21 @@ class EventBridgeSchedules:
 
     `group`     schedule group; `role_arn` the role that EventBridge assumes; `target_arn` the purge function.
     `client`    a boto3 EventBridge Scheduler client; None makes one from the environment when it is needed.
+    `count`     counts the purges that could not be scheduled.
     """
 
     def __init__(
-        self, group: str, role_arn: str, target_arn: str, client: EventBridgeSchedulerClient | None = None
+        self,
+        group: str,
+        role_arn: str,
+        target_arn: str,
+        client: EventBridgeSchedulerClient | None = None,
+        count: Count = uncounted,
     ) -> None:
         self._group = group
         self._role_arn = role_arn
         self._target_arn = target_arn
+        self._count = count
         self._made = client
 
     def put(self, server_id: str, account_id: str, at: datetime) -> None:
@@ -86,6 +94,7 @@ class EventBridgeSchedules:
                 except client.exceptions.ResourceNotFoundException:  # it ran and was removed in between
                     client.create_schedule(**schedule)
         except (BotoCoreError, ClientError) as error:
+            self._count("purge_failures", error=error_code(error))
             logger.warning("no purge is scheduled for server %s; the TTL removes it: %s", server_id, error_code(error))
 
     def delete(self, server_id: str) -> None:

@@ -1,0 +1,87 @@
+"""Metrics: members of a log line in CloudWatch's embedded metric format, so that the log group is the metric source and
+no request is made for them.
+
+Each metric has one dimension, the environment. A dimension value makes a metric that is paid for by the month: by tool
+it would be the largest fixed cost of a deployment, and the same line answers that question for Logs Insights, as does
+`GET /log`. A count is written only where there is something to count, because a metric without values costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Protocol
+
+from functions.gateway.json_text import Json, canonical
+
+NAMESPACE = "Postern"
+"""CloudWatch namespace of the metrics."""
+
+UNITS = {
+    "calls": "Count",
+    "failures": "Count",
+    "upstream_errors": "Count",
+    "server_errors": "Count",
+    "refused_admissions": "Count",
+    "kms_denials": "Count",
+    "purge_failures": "Count",
+    "duration_ms": "Milliseconds",
+    "upstream_ms": "Milliseconds",
+    "result_bytes": "Bytes",
+    "log_entries": "Count",
+    "log_unreadable": "Count",
+    "log_lag_ms": "Milliseconds",
+}
+"""Every metric of ours and its unit. `upstream_errors` and `server_errors` say whose fault a failure was."""
+
+logger = logging.getLogger(__name__)
+
+Count = Callable[..., None]
+"""`count(metric, **about)` adds one to a metric; `about` holds members that explain it, e.g. the class of an error."""
+
+
+class Stream(Protocol):
+    """Where the lines go."""
+
+    def write(self, line: str, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+def members(environment: str, moment: datetime, values: Mapping[str, float]) -> dict[str, Json]:
+    """The members that make these values metrics of this environment."""
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [["environment"]],
+        "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in values],
+    }
+    return {
+        **values,
+        "environment": environment,
+        "_aws": {"Timestamp": int(moment.timestamp() * 1000), "CloudWatchMetrics": [directive]},
+    }
+
+
+class Counter:
+    """A `Count` that writes a line for each. `stream` is standard output on Lambda, `clock` the present in UTC."""
+
+    def __init__(
+        self, environment: str, stream: Stream, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._environment = environment
+        self._stream = stream
+        self._clock = clock
+
+    def __call__(self, metric: str, **about: str) -> None:
+        """Write one line. It never raises: what it counts has happened, and a request waits for its answer."""
+        try:
+            line = {**about, **members(self._environment, self._clock(), {metric: 1})}
+            self._stream.write(canonical(line).decode() + "\n")
+            self._stream.flush()
+        except Exception as error:
+            logger.error("a metric could not be written: %s", type(error).__name__)
+
+
+def uncounted(_metric: str, **_about: str) -> None:
+    """The `Count` of a laptop, which has no alarms."""
