@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from typing import Any
 
+from functions.gateway.doorway import origin_problem
 from functions.gateway.value_classes import dataclass
 
 
@@ -57,8 +58,10 @@ class Settings:
     environment: str = _setting("local", "name of the deployment, for logs and metrics")
 
     # Who may come in.
-    allowed_hosts: tuple[str, ...] = _setting((), "Host values served; empty: any")
-    allowed_origins: tuple[str, ...] = _setting(("*",), "Origin values served; * = any (there are no cookies)")
+    allowed_hosts: tuple[str, ...] = _setting((), "Host values served; empty: the one that the platform says")
+    allowed_origins: tuple[str, ...] = _setting(
+        (), "web origins whose pages may send requests; web-hosts: the known chat hosts; *: any"
+    )
     openai_apps_challenge: str = _setting("", "text served at /.well-known/openai-apps-challenge; empty: 404")
     private_upstreams: bool = _setting(False, "allow account base URLs with http or private addresses (laptop, CI)")
 
@@ -94,6 +97,11 @@ class Settings:
             except ValueError as problem:
                 problems.append(f"{variable} is {text!r}; {problem}")
         settings = cls(**values)
+        problems += (
+            f"POSTERN_ALLOWED_ORIGINS has {origin!r}; {wrong}"
+            for origin in settings.allowed_origins
+            if (wrong := origin_problem(origin))
+        )
         if settings.store == "dynamodb" and not settings.table:
             problems.append("POSTERN_TABLE is not set; with POSTERN_STORE=dynamodb it names the DynamoDB table")
         if problems:

@@ -22,6 +22,7 @@ from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app as create_admin_api
 from functions.gateway.audit import Audit
+from functions.gateway.doorway import LOOPBACK, THIS_MACHINE, Doorway
 from functions.gateway.settings import Settings, SettingsError
 from functions.gateway.upstream import Sender
 from functions.local import first_server, state_file
@@ -166,13 +167,13 @@ def _start(
     engine_settings = _engine_settings(environment, folder, state, clock)
     listener = stack.enter_context(listen(port, settings.listen))
     base_url = f"http://{HOST}:{listener.getsockname()[1]}"
-    origins = settings.allowed_origins if "POSTERN_ALLOWED_ORIGINS" in environment else ()
-    hosts = settings.allowed_hosts or _own_hosts(settings.public_url)
+    public_url = settings.public_url or base_url
     settings = replace(
         settings,
         private_upstreams=True,
-        public_url=settings.public_url or base_url,
-        allowed_hosts=hosts,
+        public_url=public_url,
+        allowed_hosts=settings.allowed_hosts or _own_hosts(public_url),
+        allowed_origins=(*settings.allowed_origins, THIS_MACHINE, _origin(public_url)),
     )
     store = SqliteStore(folder / "postern.sqlite")
     stack.callback(store.close)
@@ -188,7 +189,8 @@ def _start(
     app = _compose(
         settings, engine_settings, store=store, clock=clock, log=log, folder=folder, catalogs=catalogs, tell=tell
     )
-    stack.enter_context(serving(door(app, hosts=hosts, origins=(*origins, settings.public_url)), listener))
+    doorway = Doorway(settings.allowed_hosts, settings.allowed_origins)
+    stack.enter_context(serving(door(app, doorway), listener))
     with httpx.Client(
         base_url=base_url,
         headers={"Authorization": f"Bearer {state.api_token}"},
@@ -313,4 +315,10 @@ async def _reload(catalogs: LiveCatalogs, tell: Callable[[str], None]) -> None:
 def _own_hosts(public_url: str) -> tuple[str, ...]:
     """The host names that requests may name. A web page that points its own name at 127.0.0.1 is refused."""
     public = urlsplit(public_url).hostname
-    return (HOST, "localhost", *([public] if public else []))
+    return (*LOOPBACK, *([public] if public else []))
+
+
+def _origin(url: str) -> str:
+    """The origin of a URL, as a browser sends it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from functions.gateway import errors
 from functions.local.door import refusal
 
 FEW = 8
@@ -50,7 +51,7 @@ FIRST_COST_SECONDS = 0.01
 HOLD_SECONDS = 1.0
 """How long an answer is held back that says when to repeat the request."""
 
-RETRY_SECONDS = "10"
+RETRY_SECONDS = 10
 """When a client may repeat a request that found no turn: most of those before it have had theirs."""
 
 CROWDED = "Too many requests of this MCP URL wait for their turn; nothing was done, try again later"
@@ -195,8 +196,7 @@ def in_turn(app: ASGIApp, turns: Turns) -> ASGIApp:
             async with turns.of(_caller(scope)):
                 await app(scope, receive, keep)
         except Crowded:
-            crowded = refusal(scope, 503, "Service Unavailable", CROWDED)
-            crowded.headers["retry-after"] = RETRY_SECONDS
+            crowded = refusal(scope, errors.Unavailable(CROWDED, retry_after=RETRY_SECONDS))
             await asyncio.sleep(HOLD_SECONDS)
             await crowded(scope, receive, send)
             return

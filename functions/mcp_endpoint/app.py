@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 
 from functions.gateway import errors, json_text
 from functions.gateway.call import in_turn
+from functions.gateway.doorway import ANY, Doorway
 from functions.gateway.http_frame import Frame, bearer
 from functions.gateway.metrics import Count, uncounted
 from functions.gateway.settings import Settings
@@ -66,8 +67,10 @@ class Endpoint:
     new_id: Callable[[], str] = lambda: os.urandom(8).hex()
     count: Count = uncounted
     frame: Frame[Response] = field(init=False)
+    doorway: Doorway = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "doorway", Doorway(self.settings.allowed_hosts, self.settings.allowed_origins))
         object.__setattr__(self, "frame", Frame(self.settings, _refuse, Departed, self.new_id, self.count))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,18 +81,17 @@ class Endpoint:
         """Any request, its answer dressed with the headers that every answer carries."""
         response = await self.frame.answer(request, self._routed)
         origin = request.headers.get("origin")
-        allowed = self.settings.allowed_origins
-        if "*" in allowed:
-            response.headers["access-control-allow-origin"] = "*"
+        if ANY in self.doorway.origins:
+            response.headers["access-control-allow-origin"] = ANY
         else:
             response.headers["vary"] = "Origin"
-            if origin in allowed:
+            if origin is not None and self.doorway.admits(origin):
                 response.headers["access-control-allow-origin"] = origin
         response.headers["access-control-expose-headers"] = EXPOSED_HEADERS
         return response
 
     async def _routed(self, request: Request) -> Response:
-        self._check_host_and_origin(request)
+        self.doorway.check(request.values("host"), request.values("origin"), request.scope.get("aws.host", ""))
         if request.method == "OPTIONS":
             return _preflight()
         match request.path.removesuffix("/").split("/")[1:]:
@@ -105,15 +107,6 @@ class Endpoint:
         # Not as JSON-RPC: clients look for OAuth metadata here.
         status, body, _ = errors.http(errors.NotFound("There is nothing here; the endpoint is POST /mcp/{token}"))
         return _json(status, json_text.encode(body))
-
-    def _check_host_and_origin(self, request: Request) -> None:
-        """Raises Misdirected for a host name that is not served, Forbidden for an origin that is not allowed."""
-        hosts, origins = self.settings.allowed_hosts, self.settings.allowed_origins
-        host, origin = request.headers.get("host", "").lower(), request.headers.get("origin")
-        if hosts and host not in hosts and host.rpartition(":")[0] not in hosts:
-            raise errors.Misdirected("This host name is not served here")
-        if origin is not None and "*" not in origins and origin not in origins:
-            raise errors.Forbidden("This origin is not allowed here")
 
     def _page(self, token: str) -> Response:
         """The page of a token. Raises Unavailable while the store cannot be read."""

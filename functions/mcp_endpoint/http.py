@@ -30,7 +30,8 @@ class Request:
 
     `path`     percent-decoded. `lines`: the header lines in their order, names in lower case.
     `headers`  the first value of each name.
-    `scope`    what else the platform says; `aws.context` is Lambda's context object.
+    `scope`    what else the platform says: `aws.context` is Lambda's context object, `aws.host` the host name under
+               which the platform took the request.
     """
 
     __slots__ = ("_pieces", "headers", "lines", "method", "path", "scope")
@@ -50,6 +51,10 @@ class Request:
         self.scope = scope
         self._pieces = pieces
 
+    def values(self, name: str) -> list[str]:
+        """The values of a header, one for each of its lines."""
+        return [value for header, value in self.lines if header == name]
+
     def stream(self) -> AsyncIterator[bytes]:
         """The body in the pieces in which it comes. Raises Departed."""
         return self._pieces()
@@ -68,14 +73,16 @@ class Response:
 
 def of_event(event: Event, context: Any) -> Request:
     """The request of an event of an API Gateway HTTP API or a Function URL, payload 2.0."""
-    http = event["requestContext"]["http"]
+    context_of_request = event["requestContext"]
+    http = context_of_request["http"]
 
     async def pieces() -> AsyncIterator[bytes]:
         body: str = event.get("body") or ""
         yield base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
 
     lines = [(name.lower(), _as_latin(value)) for name, value in (event.get("headers") or {}).items()]
-    return Request(http["method"], unquote(http["path"]), lines, {"aws.context": context}, pieces)
+    scope = {"aws.context": context, "aws.host": context_of_request.get("domainName", "")}
+    return Request(http["method"], unquote(http["path"]), lines, scope, pieces)
 
 
 def to_event(response: Response) -> dict[str, Any]:

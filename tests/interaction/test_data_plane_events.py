@@ -159,7 +159,7 @@ def test_an_upstream_gets_no_more_time_than_lambda_has(deployed: Deployed, event
         ("GET", "/mcp/TOKEN", 405),
         ("DELETE", "/mcp/TOKEN", 405),
         ("OPTIONS", "/mcp/TOKEN", 204),
-        ("POST", "/mcp/unknown", 404),
+        ("POST", "/mcp/unknown", 200),
         ("GET", "/.well-known/oauth-protected-resource/mcp/TOKEN", 404),
         ("GET", "/health", 200),
     ],
@@ -173,7 +173,16 @@ def test_what_is_not_a_message_is_answered_at_once(
     for _ in range(3):
         answer = deployed.handler(event, Context())
         assert answer["statusCode"] == status
-        assert answer["headers"]["access-control-allow-origin"] == "*"
+        assert answer["headers"]["vary"] == "Origin"
+
+
+def test_the_host_that_the_platform_says_is_the_one_that_is_served(deployed: Deployed, event: Json) -> None:
+    """DNS rebinding: API Gateway and Function URLs name the domain under which they took the request."""
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/health"
+    event["requestContext"]["http"]["method"] = "GET"
+    for host, status in ((event["headers"]["host"], 200), ("evil.example", 421), (event["headers"]["host"], 200)):
+        answer = deployed.handler({**event, "headers": {**event["headers"], "host": host}}, Context())
+        assert answer["statusCode"] == status
 
 
 def test_a_body_that_is_missing_or_garbled_is_a_parse_error(deployed: Deployed, event: Json) -> None:

@@ -80,7 +80,7 @@ def test_origins_that_the_operator_names_are_served_and_the_public_url_too(tmp_p
     settings = Settings(
         state_dir=str(tmp_path), allowed_origins=("https://app.example",), public_url="https://tunnel.example"
     )
-    with local.start(settings, {"POSTERN_ALLOWED_ORIGINS": "https://app.example"}) as ready:
+    with local.start(settings, {}) as ready:
         for origin, status in {
             "https://app.example": 200,
             "https://tunnel.example": 200,
@@ -91,5 +91,5 @@ def test_origins_that_the_operator_names_are_served_and_the_public_url_too(tmp_p
 
 
 def test_every_origin_is_served_only_when_the_operator_says_so(tmp_path: Path) -> None:
-    with local.start(Settings(state_dir=str(tmp_path)), {"POSTERN_ALLOWED_ORIGINS": "*"}) as ready:
+    with local.start(Settings(state_dir=str(tmp_path), allowed_origins=("*",)), {}) as ready:
         assert _get(ready, "/health", Origin="https://any.example").status_code == 200

@@ -432,6 +432,8 @@ def test_an_integration_this_deployment_lacks_is_told_by_name(bench: Bench) -> N
 
 # Browsers.
 
+ANY_ORIGIN = Settings(allowed_origins=("*",))
+
 PREFLIGHT = [
     ("origin", "https://app.example"),
     ("access-control-request-method", "POST"),
@@ -441,6 +443,7 @@ PREFLIGHT = [
 
 @pytest.mark.parametrize("path", ["/mcp", "/mcp/unknown", "/mcp/unknown/", "/.well-known/oauth-protected-resource"])
 def test_a_preflight_allows_what_mcp_clients_send(bench: Bench, path: str) -> None:
+    bench.settings = ANY_ORIGIN
     answer = exchange(bench.endpoint(), "OPTIONS", path, PREFLIGHT)
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["access-control-allow-origin"] == "*"
@@ -467,12 +470,37 @@ def test_every_answer_can_be_read_by_a_browser_and_leaks_no_url(
     bench: Bench, verb: str, path: str, request_: Request
 ) -> None:
     """CORS headers also on errors, or a browser's client sees only a network failure."""
+    bench.settings = ANY_ORIGIN
     lines = [*request_.lines, ("origin", "https://app.example")]
     answer = exchange(bench.endpoint(), verb, path.format(bench.mint()), lines, request_.body)
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "ratelimit-remaining" in answer.headers["access-control-expose-headers"]
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("origin", ["https://app.example", "https://claude.ai", "http://localhost", "null", ""])
+def test_no_web_page_gets_in_by_default(bench: Bench, origin: str) -> None:
+    """2026-07-28 transports: servers MUST validate the Origin header."""
+    request = LIST.adding(("origin", origin))
+    for token in (bench.mint(), "A" * 43):
+        answer = post(bench.endpoint(), token, request)
+        assert (answer.status, answer.code) == (403, 40301)
+        assert answer.json["error"]["message"] == (
+            "This origin is not allowed here; set POSTERN_ALLOWED_ORIGINS to allow web pages of other origins"
+        )
+        assert "access-control-allow-origin" not in answer.headers
+    assert exchange(bench.endpoint(), "OPTIONS", "/mcp", [("origin", origin)]).status == 403
+    assert post(bench.endpoint(), bench.mint(), LIST).status == 200
+
+
+def test_the_known_web_hosts_get_in_by_one_word(bench: Bench) -> None:
+    bench.settings = Settings(allowed_origins=("web-hosts", "https://app.example"))
+    token = bench.mint()
+    for origin in ("https://claude.ai", "https://chatgpt.com", "https://app.example"):
+        answer = post(bench.endpoint(), token, LIST.adding(("origin", origin)))
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
+    assert post(bench.endpoint(), token, LIST.adding(("origin", "https://evil.example"))).status == 403
 
 
 def test_only_configured_origins_get_in_when_some_are(bench: Bench) -> None:
@@ -495,7 +523,7 @@ def test_only_configured_origins_get_in_when_some_are(bench: Bench) -> None:
     [("mcp.example", 200), ("MCP.example:443", 200), ("localhost:8765", 200), ("evil.example", 421), ("", 421)],
 )
 def test_a_foreign_host_is_refused_where_hosts_are_configured(bench: Bench, host: str, status: int) -> None:
-    """DNS rebinding; a deployment behind its own domain configures nothing and serves any."""
+    """DNS rebinding. Where no host is named, the one that the platform says is served, or any."""
     token = bench.mint()
     assert post(bench.endpoint(), token, LIST.adding(("host", host))).status == 200
     bench.settings = Settings(allowed_hosts=("mcp.example", "localhost:8765"))
