@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
+# The suite starts many processes, so bytecode is written even where a machine forbids it.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest
 
-.PHONY: help wheel run embedder demo test check browser fuzz soak bench bench-quick bench-search instructions catalog clients documents conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help wheel run embedder demo test test-fast check check-fast fix coverage audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients documents conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -41,14 +43,37 @@ demo: $(VENV)/.ready ## The main job once, through the official MCP client
 	@$(VENV)/bin/postern demo
 
 test: $(VENV)/.dev ## The whole suite that needs nothing but Python
-	@$(RUN) -m pytest -n 2 --dist worksteal -m "not browser and not clients and not aws" $(ARGS)
+	@$(PYTEST) -n 2 --dist worksteal -m "not browser and not clients and not aws" $(ARGS)
 
-check: $(VENV)/.dev ## Types, lint, fresh catalogue, import table, the template's linters
+test-fast: $(VENV)/.dev ## The rooms that most changes touch, in under half a minute
+	@$(PYTEST) -n 2 --dist worksteal tests/gateway tests/mcp_endpoint tests/stores tests/contracts tests/memory_engine tests/test_import_table.py tests/test_no_integration_in_the_gateway.py $(ARGS)
+
+check-fast: $(VENV)/.dev
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@$(VENV)/bin/tool-catalog check
-	@$(RUN) -m pytest tests/test_import_table.py
+	@$(PYTEST) tests/test_import_table.py
+
+fix: $(VENV)/.dev ## Format, compile the catalogues, write docs/openapi.json again
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+	@$(VENV)/bin/tool-catalog compile
+	@$(RUN) -m functions.admin_api.openapi > docs/openapi.json
+
+coverage: $(VENV)/.dev ## Lines and branches that the suite reaches, by room; fails below the bounds
+	@$(RUN) -m tests.coverage_bounds $(ARGS)
+
+audit: $(VENV)/.ready ## Advisories for every lock, and licences
+	@infra/audit.sh
+
+sbom: $(VENV)/.ready ## A bill of materials for each lock that is shipped, into dist/
+	@infra/audit.sh sbom
+
+docs: $(VENV)/.ready ## The documentation as a site, into dist/site; a dead link fails
+	@infra/docs.sh $(ARGS)
+
+check: check-fast ## Types, lint, fresh catalogue, import table, the template's linters
 	@infra/check.sh
 
 bench: $(VENV)/.dev ## Measure: cold and warm beside the peers, a call, the memory engine
@@ -74,11 +99,11 @@ catalog: $(VENV)/.ready ## Compile the documentation records
 
 clients: $(VENV)/.dev ## Third-party MCP clients and frameworks, really connected (installs Node packages)
 	@tests/clients/install
-	@$(RUN) -m pytest -m clients $(ARGS)
+	@$(PYTEST) -m clients $(ARGS)
 
 browser: $(VENV)/.dev ## The console in headless Chromium, with axe (installs Chromium and its driver)
 	@PYTHON=$(RUN) tests/browser/install
-	@$(RUN) -m pytest -m browser tests/browser $(ARGS)
+	@$(PYTEST) -m browser tests/browser $(ARGS)
 
 documents: $(VENV)/.dev ## Import public documents from the packages that publish them, beside FastMCP; ARGS="Stripe Box" for some
 	@$(RUN) -m tests.documents $(ARGS)

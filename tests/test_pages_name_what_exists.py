@@ -1,4 +1,4 @@
-"""README, SECURITY.md and the page on the architecture name files, folders and tests that exist."""
+"""The pages of the project name files, folders and tests that exist."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 CODE = re.compile(r"`([^`\n]+)`")
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", "SECURITY.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
-)
+PAGES = ["README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md"]
+PAGES += [f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
     text = (ROOT / page).read_text("utf-8")
     dead = [link for link in LINK.findall(text) if not ((ROOT / page).parent / link).exists()]
     assert not dead, f"{page} links to {dead}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
 def test_every_path_on_a_page_is_there(page: str) -> None:
     named = [
         code for code in CODE.findall((ROOT / page).read_text("utf-8")) if code.startswith(TOPS) and "<" not in code

@@ -45,9 +45,9 @@ def search(expression: str, document: Json, base_url: str = "") -> Json:
 
 
 class Fields:
-    """A caller's projection of items. Raises BadExpression when it cannot be read."""
+    """A caller's projection of items, in a limited number of steps. Raises BadExpression when it cannot be read."""
 
-    def __init__(self, expression: str) -> None:
+    def __init__(self, expression: str, steps: int = STEPS) -> None:
         import jmespath
         from jmespath.exceptions import JMESPathError
 
@@ -57,12 +57,13 @@ class Fields:
             self._parsed = jmespath.compile(expression).parsed
         except (JMESPathError, *_UNFIT) as error:
             raise BadExpression(_reason(error)) from error
+        self._steps = steps
 
     def of(self, items: Sequence[Json]) -> list[Json]:
         """Each item through the expression. Raises BadExpression."""
         from jmespath.exceptions import JMESPathError
 
-        interpreter = _bounded()(_options(""))
+        interpreter = _bounded()(_options(""), self._steps)
         try:
             return [interpreter.visit(self._parsed, item) for item in items]
         except (JMESPathError, *_UNFIT) as error:
@@ -140,9 +141,9 @@ def _bounded() -> Any:
         """Counts each node visited and the length of what it returns. A multi-select counts with all that it holds,
         because only this construct can hold one value several times."""
 
-        def __init__(self, options: Any) -> None:
+        def __init__(self, options: Any, steps: int) -> None:
             super().__init__(options)
-            self._left = float(STEPS)
+            self._left = float(steps)
 
         def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
             found = super().visit(node, *args, **kwargs)

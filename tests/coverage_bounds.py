@@ -1,0 +1,84 @@
+"""Lines and branches that the suite reaches, by room: `make coverage`.
+
+Prints a row for each room and the lines of a bounded room that no test reaches; exits with 1 below a bound.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+REPORT = ROOT / ".cache" / "coverage" / "report.json"
+
+OVERALL = 95.0
+"""Per cent of all lines and branches."""
+
+BOUNDS = {"functions/gateway": 100.0, "functions/mcp_endpoint": 100.0, "functions/stores": 100.0}
+"""Per cent of rooms where a line that no test reaches is a decision that nothing holds."""
+
+
+@dataclass
+class Reached:
+    """Lines and branches of a room, and how many of them were reached."""
+
+    there: int = 0
+    reached: int = 0
+
+    @property
+    def per_cent(self) -> float:
+        return 100.0 * self.reached / self.there if self.there else 100.0
+
+
+def room(path: str) -> str:
+    parts = Path(path).parts
+    return "/".join(parts[:2]) if parts[0] == "functions" and len(parts) > 2 else parts[0]
+
+
+def measure(words: list[str]) -> None:
+    """Run the suite with coverage; `words` are for pytest."""
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    tests = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "2",
+        "--dist",
+        "worksteal",
+        "--cov",
+        "--cov-report",
+        f"json:{REPORT}",
+    ]
+    subprocess.run([*tests, "-m", "not browser and not clients and not aws", *words], cwd=ROOT, check=True)
+
+
+def main(words: list[str]) -> int:
+    if words != ["report"]:
+        measure(words)
+    files = json.loads(REPORT.read_text("utf-8"))["files"]
+    rooms: defaultdict[str, Reached] = defaultdict(Reached)
+    missed: list[str] = []
+    for path, file in files.items():
+        summary = file["summary"]
+        for one in (rooms[room(path)], rooms["all"]):
+            one.there += summary["num_statements"] + summary["num_branches"]
+            one.reached += summary["covered_lines"] + summary["covered_branches"]
+        if room(path) in BOUNDS and (file["missing_lines"] or file["missing_branches"]):
+            branches = [f"{start}->{end}" for start, end in file["missing_branches"]]
+            missed.append(f"{path}: {', '.join(map(str, [*file['missing_lines'], *branches]))}")
+    low = False
+    for name, found in sorted(rooms.items()):
+        bound = OVERALL if name == "all" else BOUNDS.get(name, 0.0)
+        low |= found.per_cent < bound
+        print(f"{name:<28} {found.per_cent:6.2f} %  of {found.there:>6}{f'  bound {bound:.0f} %' if bound else ''}")
+    print(*missed, sep="\n")
+    return 1 if low else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
