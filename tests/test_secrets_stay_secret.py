@@ -19,7 +19,7 @@ from functions import local
 from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.app import create_app
 from functions.gateway.credentials import Credential, seal, seal_credential, token_key
-from functions.gateway.grants import Grant, ServerConfig
+from functions.gateway.grants import Grant, GrantedAccount, ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
@@ -254,17 +254,14 @@ def test_a_failure_nobody_foresaw_is_logged_by_place_and_not_by_its_words(run: R
 
 def test_no_repr_shows_a_secret() -> None:
     token, data_key = "T" * 43, b"K" * 32
+    sealed = seal_credential({"api_key": UPSTREAM_KEY}, data_key, "acc_1", lambda count: bytes(count))
     server = Grant(
         id="srv_1",
         name="n",
-        account_id="acc_1",
-        integration="mem0",
-        base_url="https://api.mem0.ai",
-        context={},
+        account=GrantedAccount("acc_1", "mem0", "https://api.mem0.ai", {}, sealed),
         config=ServerConfig(),
         created_at=NOON,
         expires_at=None,
-        sealed_credential=seal_credential({"api_key": UPSTREAM_KEY}, data_key, "acc_1", lambda count: bytes(count)),
         sealed_data_key=seal(data_key, token_key(token), "acc_1", lambda count: bytes(count)),
     )
     shown = repr(server) + repr(Credential({"api_key": UPSTREAM_KEY})) + str(Credential({"api_key": UPSTREAM_KEY}))

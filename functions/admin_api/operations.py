@@ -28,7 +28,19 @@ from functions.admin_api.labels import read_selector
 from functions.admin_api.log import export
 from functions.admin_api.log.query import parameters
 from functions.admin_api.log.service import Log
-from functions.admin_api.parameters import LIMIT, PAGING, Parameter, Query, choice, flag, lasting, named, text, words
+from functions.admin_api.parameters import (
+    CONTINUED,
+    LIMIT,
+    PAGING,
+    Parameter,
+    Query,
+    choice,
+    flag,
+    lasting,
+    named,
+    text,
+    words,
+)
 from functions.admin_api.servers.bulk import Bulk
 from functions.admin_api.servers.contract import (
     ChangedServers,
@@ -305,13 +317,13 @@ OPERATIONS: Sequence[Operation] = (
         lambda services, asked: services.accounts.view(asked.account_id), errors=(404,),
     ),
     Operation(
-        "patch", _ACCOUNT, "updateAccount", "Change an account and bring its servers up to date", CHANGE, Account,
+        "patch", _ACCOUNT, "updateAccount", "Change an account and all of its servers", CHANGE, Account,
         _update_account, body=AccountUpdate, errors=(400, 404, 409, 413, 415, 502, 504), logs="decision",
     ),
     Operation(
         "delete", _ACCOUNT, "deleteAccount", "Delete an account with its servers", CHANGE, RemovedAccount,
-        lambda services, asked: services.accounts.delete(asked.account_id), errors=(404, 409),
-        logs="decision",
+        lambda services, asked: services.accounts.delete(asked.account_id, asked.query["next_cursor"]),
+        errors=(400, 404, 409), query=(CONTINUED,), logs="decision",
     ),
     Operation(
         "get", f"{_ACCOUNT}/tools", "listTools", "List tools for agents without MCP", LIST_TOOLS, _TOOLS_ANSWER,

@@ -203,4 +203,6 @@ LIMIT = Parameter(
 )
 CURSOR = Parameter("next_cursor", "`next_cursor` of the previous page, unchanged.", {"type": "string"}, _cursor)
 
+CONTINUED = text("next_cursor", "`next_cursor` of the answer before, when the request is repeated to continue it.")
+
 PAGING = (LIMIT, CURSOR)

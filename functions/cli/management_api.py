@@ -84,9 +84,9 @@ class ManagementApi:
         """The JSON that a PATCH returns."""
         return self.request("PATCH", path, body=body)[0]
 
-    def delete(self, path: str) -> Json:
+    def delete(self, path: str, query: Query | None = None) -> Json:
         """The JSON that a DELETE returns: what was removed."""
-        return self.request("DELETE", path)[0]
+        return self.request("DELETE", path, query=query)[0]
 
     def all(self, path: str, query: Query | None = None) -> list[Json]:
         """Every entry of a listing, from all its pages."""

@@ -1,7 +1,10 @@
 """Who may come in: what a token stands for, how tokens are made, and when they are dead.
 
-The token is the secret in an MCP URL: 32 random bytes as 43 characters of base64url. A store never sees it, only its
-SHA-256. The item found under that digest carries everything a call needs, so that one read serves a call.
+The token is the secret in an MCP URL, 43 characters of base64url. The first 8 are the handle of its account, which all
+tokens of the account share; the other 35 are 26 random bytes. A store sees the handle and the SHA-256 of the token.
+
+What a call needs stands in two items: the grant under that digest, and the account under its handle. Both keys follow
+from the token, so that one read serves a call, and a change of an account is one write, however many servers it has.
 """
 
 from __future__ import annotations
@@ -21,8 +24,17 @@ from functions.gateway.credentials import Credential
 from functions.gateway.json_text import Json
 from functions.gateway.value_classes import dataclass
 
-TOKEN_BYTES = 32
-"""Random bytes of a token or an API token: 256 bits, nothing to guess and nothing to encode."""
+TOKEN_BYTES = 26
+"""Random bytes of a token: 208 bits, nothing to guess. With the handle, a token is as long as any other secret."""
+
+SECRET_BYTES = 32
+"""Random bytes of an API token and of a sign-in code: 256 bits, nothing to guess and nothing to encode."""
+
+HANDLE_BYTES = 6
+"""Random bytes of an account's handle. It is unique, because an account is created only under a handle that is free."""
+
+HANDLE_CHARS = 8
+"""Characters of a handle: those bytes as base64url, without a rest."""
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 """What a token looks like; anything else is dead without a read."""
@@ -116,66 +128,90 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
-    """One MCP server as the data plane reads it.
+class GrantedAccount:
+    """An integrated account as the data plane reads it: what all of its grants have in common.
 
     `context`  the account's values for path parameters (`org_id`, `project_id`).
     `sealed_credential`  the upstream credential under the account's data key.
-    `sealed_data_key`    that data key under the token.
+    """
+
+    id: str
+    integration: str
+    base_url: str
+    context: Mapping[str, str]
+    sealed_credential: bytes = field(repr=False)
+
+    def to_json(self) -> dict[str, Json]:
+        """The body of the item stored under the account's handle."""
+        return {
+            "id": self.id,
+            "integration": self.integration,
+            "base_url": self.base_url,
+            "context": dict(self.context),
+            "sealed_credential": base64.b64encode(self.sealed_credential).decode(),
+        }
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Json]) -> GrantedAccount:
+        """Inverse of `to_json`."""
+        return cls(
+            id=body["id"],
+            integration=body["integration"],
+            base_url=body["base_url"],
+            context=body["context"],
+            sealed_credential=base64.b64decode(body["sealed_credential"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One MCP server as the data plane reads it.
+
+    `account`     what it has of its account, from the account's own item.
+    `sealed_data_key`  the account's data key under the token.
     `labels`      the operator's words for the server, which stand in its log entries.
-    `expires_at`  None = never. `revision` changes with every change of the record; it names cached listings.
+    `expires_at`  None = never. `revision` changes with every change of the grant; it names cached listings.
     """
 
     id: str
     name: str
-    account_id: str
-    integration: str
-    base_url: str
-    context: Mapping[str, str]
+    account: GrantedAccount
     config: ServerConfig
     created_at: datetime
     expires_at: datetime | None
-    sealed_credential: bytes = field(repr=False)
     sealed_data_key: bytes = field(repr=False)
     labels: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
 
     def to_json(self) -> dict[str, Json]:
-        """The body of the item stored under the token's digest."""
+        """The body of the item stored under the token's digest. Of the account, it holds the id."""
         return {
             "id": self.id,
             "name": self.name,
-            "account_id": self.account_id,
-            "integration": self.integration,
-            "base_url": self.base_url,
-            "context": dict(self.context),
+            "account_id": self.account.id,
             "config": self.config.to_json(),
             "created_at": write_time(self.created_at),
             "expires_at": write_time(self.expires_at) if self.expires_at else None,
-            "sealed_credential": base64.b64encode(self.sealed_credential).decode(),
             "sealed_data_key": base64.b64encode(self.sealed_data_key).decode(),
             **({"labels": dict(self.labels)} if self.labels else {}),
         }
 
     def target(self, token: str) -> Target:
         """What a call through this grant needs; the token opens the credential. Raises credentials.SealError."""
-        opened = credentials.open_with_token(self.sealed_credential, self.sealed_data_key, token, self.account_id)
-        return Target(self.account_id, self.integration, self.base_url, self.context, self.config, opened)
+        account = self.account
+        opened = credentials.open_with_token(account.sealed_credential, self.sealed_data_key, token, account.id)
+        return Target(account.id, account.integration, account.base_url, account.context, self.config, opened)
 
     @classmethod
-    def from_json(cls, body: Mapping[str, Json], revision: int = 0) -> Grant:
-        """Inverse of `to_json`; `revision` is the stored item's version."""
+    def from_json(cls, body: Mapping[str, Json], account: Mapping[str, Json], revision: int = 0) -> Grant:
+        """Inverse of `to_json`, with the body of the account's item. `revision` is the version of the grant's item."""
         return cls(
             id=body["id"],
             name=body["name"],
-            account_id=body["account_id"],
-            integration=body["integration"],
-            base_url=body["base_url"],
-            context=body["context"],
+            account=GrantedAccount.from_json(account),
             config=ServerConfig.from_json(body["config"]),
             created_at=read_time(body["created_at"]),
             expires_at=read_time(body["expires_at"]) if body["expires_at"] else None,
-            sealed_credential=base64.b64decode(body["sealed_credential"]),
             sealed_data_key=base64.b64decode(body["sealed_data_key"]),
             labels=body.get("labels", {}),
             revision=revision,
@@ -232,23 +268,42 @@ class ApiToken:
         """True when this token opens `server`, which requires one."""
         return (
             "connect" in self.scopes
-            and (not self.account_ids or server.account_id in self.account_ids)
+            and (not self.account_ids or server.account.id in self.account_ids)
             and (not self.server_ids or server.id in self.server_ids)
         )
 
 
-def mint_token(random: Callable[[int], bytes]) -> str:
-    """A new token. `random(n)` gives n unpredictable bytes (`secrets.token_bytes`)."""
-    return base64.urlsafe_b64encode(random(TOKEN_BYTES)).rstrip(b"=").decode()
+def mint_handle(random: Callable[[int], bytes]) -> str:
+    """A new handle of an account. `random(n)` gives n unpredictable bytes (`secrets.token_bytes`)."""
+    return _base64url(random(HANDLE_BYTES))
+
+
+def mint_token(random: Callable[[int], bytes], account_handle: str) -> str:
+    """A new token of the account that has this handle."""
+    return account_handle + _base64url(random(TOKEN_BYTES))
+
+
+def handle(token: str) -> str:
+    """The handle of the account that a token belongs to."""
+    return token[:HANDLE_CHARS]
+
+
+def mint_secret(random: Callable[[int], bytes]) -> str:
+    """A new secret of 43 characters that stands for itself."""
+    return _base64url(random(SECRET_BYTES))
 
 
 def mint_api_token(random: Callable[[int], bytes]) -> str:
     """A new API token: `pst_` and 43 characters."""
-    return API_TOKEN_PREFIX + mint_token(random)
+    return API_TOKEN_PREFIX + mint_secret(random)
+
+
+def _base64url(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def digest(token: str) -> str:
-    """SHA-256 of a token as 64 hex digits: its key in the store. 256 random bits need no salt."""
+    """SHA-256 of a token as 64 hex digits: its key in the store. 208 random bits need no salt."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

@@ -6,8 +6,8 @@ A request has three places for a secret: the path, `Authorization: Bearer` and `
   looks like one, it is the first header that is not an API token, and opens nothing.
 - The **API token** is the first other header that begins with `pst_`.
 
-A token opens its grant until the second of its expiry. A grant may require an API token in addition. One read of the
-store serves both, and a secret that does not look like a token costs none.
+A token opens its grant until the second of its expiry, while its account exists. A grant may require an API token in
+addition. One read of the store serves all of this, and a secret that does not look like a token costs none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Protocol
 
 from functions.gateway.errors import Forbidden, NotFound, Unavailable
-from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, is_live
+from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, handle, is_live
 from functions.gateway.value_classes import dataclass
 from functions.stores import layout
 from functions.stores.store import Item, Key, StoreUnavailable
@@ -102,21 +102,21 @@ def admit(secrets: Presented, store: Reads, now: datetime) -> Admitted:
 
 def _read(secrets: Presented, store: Reads) -> tuple[Grant | None, ApiToken | None]:
     """What the store holds under the secrets, live or not, in one read. Raises Unavailable."""
-    keys = [layout.token(digest(secrets.token))]
+    keys = [layout.token(digest(secrets.token)), layout.granted_account(handle(secrets.token))]
     if secrets.api_token:
         keys.append(layout.api_token(digest(secrets.api_token)))
     try:
-        grant, api_token, *_ = [*store.get(keys), None]
+        grant, account, api_token, *_ = [*store.get(keys), None]
     except StoreUnavailable as outage:
         logger.warning("the store is unavailable: %s", outage)
         raise Unavailable(
             f"This endpoint cannot look up URLs at the moment; try again in {outage.retry_after} s",
             retry_after=outage.retry_after,
         ) from outage
-    return (
-        Grant.from_json(grant.body, grant.version) if grant is not None else None,
-        ApiToken.from_json(api_token.body) if api_token is not None else None,
-    )
+    whole = None
+    if grant is not None and account is not None and account.body["id"] == grant.body["account_id"]:
+        whole = Grant.from_json(grant.body, account.body, grant.version)
+    return whole, ApiToken.from_json(api_token.body) if api_token is not None else None
 
 
 def _why_not(api_token: ApiToken | None, now: datetime) -> str:

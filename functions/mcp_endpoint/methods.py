@@ -231,11 +231,12 @@ class Methods:
             self._log.write(audit.refusal(caller, grant, now, refused))
 
     def _catalog(self, grant: Grant) -> Catalog:
+        integration = grant.account.integration
         try:
-            return self._load_catalog(grant.integration)
+            return self._load_catalog(integration)
         except compiled_file.CatalogError as missing:
             logger.error("server %s: %s", grant.id, missing)
-            raise RpcError(INTERNAL_ERROR, f'This deployment has no integration "{grant.integration}"') from missing
+            raise RpcError(INTERNAL_ERROR, f'This deployment has no integration "{integration}"') from missing
 
 
 class Listings:

@@ -19,10 +19,8 @@ from functions.admin_api.servers.item import ServerItem
 from functions.gateway.grants import epoch, read_time, write_time
 from functions.gateway.json_text import Json
 from functions.stores import layout
+from functions.stores.partition import every_item
 from functions.stores.store import Delete, Item, Key, Put, Store, StoreConflict
-
-READ_AT_ONCE = 100
-"""Items of one query: about what one round trip to DynamoDB returns of items of this size."""
 
 MAX_SENT = 20
 """Notices that one round sends: with the longest wait for each, a round stays within the time of a function."""
@@ -109,7 +107,7 @@ async def round_of(store: Store, send: Send, now: datetime, lead: timedelta) -> 
 
 def _due(store: Store, now: datetime, lead: timedelta) -> list[Notice]:
     """The notices to send now, in the order of the table. Writes the new ones, and removes the void ones."""
-    known = {notice.key: notice for notice in map(Notice.from_item, _every(store, layout.NOTICES))}
+    known = {notice.key: notice for notice in map(Notice.from_item, every_item(store, layout.NOTICES))}
     for notice in _new(store, now, lead):
         if notice.key not in known and _written(store, notice):
             known[notice.key] = replace(notice, version=1)
@@ -126,13 +124,13 @@ def _due(store: Store, now: datetime, lead: timedelta) -> list[Notice]:
 
 def _new(store: Store, now: datetime, lead: timedelta) -> Iterator[Notice]:
     """The notices that follow from what the table holds."""
-    for account in map(AccountItem.from_item, _every(store, layout.ACCOUNTS)):
+    for account in map(AccountItem.from_item, every_item(store, layout.ACCOUNTS)):
         [state] = store.get([layout.account_state(account.id)])
         if state is not None and state.body.get("status") == "needs_reauth":
             since = read_time(state.body["at"])
             if since >= account.credential_changed_at:
                 yield _of_account(account, since)
-        for server in map(ServerItem.from_item, _every(store, layout.servers(account.id))):
+        for server in map(ServerItem.from_item, every_item(store, layout.servers(account.id))):
             if server.expires_at is not None and server.expires_at <= now + lead:
                 yield from _of_server(server, server.expires_at, lead)
 
@@ -174,13 +172,3 @@ def _written(store: Store, notice: Notice) -> bool:
     except StoreConflict:
         return False
     return True
-
-
-def _every(store: Store, partition: str) -> Iterator[Item]:
-    after = None
-    while True:
-        items = store.query(partition, after=after, limit=READ_AT_ONCE)
-        yield from items
-        if len(items) < READ_AT_ONCE:
-            return
-        after = items[-1].key.sort

@@ -62,6 +62,11 @@ def token(digest: str) -> Key:
     return Key(f"TOKEN#{digest}")
 
 
+def granted_account(handle: str) -> Key:
+    """What all grants of an account have in common. The data plane finds it by the first characters of the token."""
+    return Key(f"ACCOUNT#{handle}")
+
+
 def api_token(digest: str) -> Key:
     """An API token, found by its digest."""
     return Key(f"API_TOKEN#{digest}")

@@ -34,8 +34,8 @@ from functions.stores.store import (
 APPLICATION_ID = 0x5073746E
 """`PRAGMA application_id` of our files ("Pstn"). An SQLite file of another program is refused."""
 
-FORMAT = 1
-"""`PRAGMA user_version` of our files. It increases when older code would misread a newer file."""
+FORMAT = 2
+"""`PRAGMA user_version` of our files. It increases when one version would misread a file of another one."""
 
 LOCK_SECONDS = 2.0
 """How long a write waits for a write of another process before it raises StoreUnavailable."""
@@ -232,6 +232,11 @@ class SqliteStore:
             raise StoreError(
                 f"SQLite store {self.path}: written by a newer version (format {version}, this one knows {FORMAT}); "
                 "it was left unchanged. Run the newer version, or set POSTERN_STATE_DIR to another folder"
+            )
+        if tables and version < FORMAT:
+            raise StoreError(
+                f"SQLite store {self.path}: written by an earlier version (format {version}, this one needs {FORMAT}); "
+                "it was left unchanged. Set POSTERN_STATE_DIR to another folder, and connect your accounts again"
             )
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = NORMAL")

@@ -23,8 +23,8 @@ from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app
 from functions.gateway.audit import Audit
-from functions.gateway.credentials import Credential, open_with_token
-from functions.gateway.grants import Grant, digest
+from functions.gateway.credentials import Credential
+from functions.gateway.grants import Grant, digest, handle
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
@@ -173,14 +173,14 @@ class Plane:
 
     def behind(self, token: str) -> Grant | None:
         """What the data plane would read for a token, whatever its expiry."""
-        [item] = self.store.get([layout.token(digest(token))])
-        return Grant.from_json(item.body, item.version) if item is not None else None
+        item, account = self.store.get([layout.token(digest(token)), layout.granted_account(handle(token))])
+        return Grant.from_json(item.body, account.body, item.version) if item is not None and account else None
 
     def opened(self, token: str) -> Credential:
         """The credential as the data plane would open it."""
         server = self.behind(token)
         assert server is not None
-        return open_with_token(server.sealed_credential, server.sealed_data_key, token, server.account_id)
+        return server.target(token).credential
 
 
 @pytest.fixture

@@ -280,7 +280,7 @@ def test_a_new_path_on_the_same_host_is_proved_with_the_kept_credential(
     assert upstream.received[-1].headers["authorization"] == f"Token {API_KEY}"
     behind = plane.behind(server["token"])
     assert behind is not None
-    assert (behind.base_url, behind.context["org_id"]) == (f"{upstream.url}/eu", "org_eu")
+    assert (behind.account.base_url, behind.account.context["org_id"]) == (f"{upstream.url}/eu", "org_eu")
 
 
 @pytest.mark.parametrize(
@@ -328,6 +328,7 @@ def test_deleting_an_account_removes_its_servers_and_its_api_tokens_and_says_so(
     assert answer == {
         "id": account,
         "removed": {"mcp_servers": sorted(server["id"] for server in minted), "api_tokens": [only["id"]]},
+        "next_cursor": None,
     }
     assert all(plane.behind(server["token"]) is None for server in minted)
     assert plane.behind(kept["token"]) is not None
@@ -361,8 +362,12 @@ def test_many_servers_follow_a_changed_account_and_go_with_it(
     tokens = [plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": str(n)})["token"] for n in range(120)]
     plane.ok("PATCH", f"/integrated-account/{account}", {"credentials": {"api_key": NEW_KEY}})
     assert {plane.opened(token)["api_key"] for token in tokens} == {NEW_KEY}
-    assert len(plane.ok("DELETE", f"/integrated-account/{account}")["removed"]["mcp_servers"]) == 120
-    assert all(plane.behind(token) is None for token in tokens)
+    part = plane.ok("DELETE", f"/integrated-account/{account}")
+    assert all(plane.behind(token) is None for token in tokens), "the first request did not kill every URL"
+    rest = plane.ok("DELETE", f"/integrated-account/{account}?next_cursor={part['next_cursor']}")
+    assert len({*part["removed"]["mcp_servers"], *rest["removed"]["mcp_servers"]}) == 120
+    assert rest["next_cursor"] is None
+    assert plane.store.query(layout.servers(account), limit=1) == []
 
 
 def test_a_record_that_changes_between_reading_and_writing_is_read_again(

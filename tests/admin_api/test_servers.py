@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.api_tokens.operator import Operator
@@ -81,10 +83,10 @@ def test_the_data_plane_finds_everything_a_call_needs_under_the_token(plane: Pla
     minted = mint(plane, account, config={"methods": ["read"], "pins": scope, "require_api_token_auth": True})
     server = plane.behind(minted["token"])
     assert server is not None
-    assert (server.id, server.account_id, server.integration) == (minted["id"], account, "mem0")
+    assert (server.id, server.account.id, server.account.integration) == (minted["id"], account, "mem0")
     assert (server.config.methods, server.config.pins) == (("read",), scope)
     assert server.config.require_api_token_auth is True
-    assert server.context == {"org_id": "org_1", "project_id": "proj_1"}
+    assert server.account.context == {"org_id": "org_1", "project_id": "proj_1"}
     assert dict(plane.opened(minted["token"])) == {"api_key": API_KEY}
 
 
@@ -500,13 +502,14 @@ def test_a_server_minted_while_its_account_changes_gets_the_change(
         monkeypatch.setattr(plane.store, "write", write)
         [item] = plane.store.get([layout.account(account)])
         assert item is not None
-        write([Put(item.key, {**item.body, "base_url": "http://127.0.0.1:9/moved"})])
+        moved = replace(AccountItem.from_item(item), base_url="http://127.0.0.1:9/moved")
+        write(moved.puts(if_version=item.version))
         write(changes)
 
     monkeypatch.setattr(plane.store, "write", change_account_first)
     server = plane.behind(mint(plane, account)["token"])
     assert server is not None
-    assert server.base_url == "http://127.0.0.1:9/moved"
+    assert server.account.base_url == "http://127.0.0.1:9/moved"
 
 
 def test_a_server_minted_while_its_account_is_deleted_is_taken_back(

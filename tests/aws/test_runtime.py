@@ -276,7 +276,6 @@ def test_the_purge_function_removes_an_expired_server_on_the_real_runtime(
         tokens=(LiveToken("d" * 64, None),),
         labels={},
         token_made_at=now,
-        account_version=1,
     )
     expired = server.to_json()["expires_at"]
     table[1].write([server.put(0), Put(layout.token("d" * 64), {})])

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from functions.stores.sqlite import SqliteStore
-from functions.stores.store import Key, Put
+from functions.stores.store import Put
 from tests.benchmarks import preparing, world
 from tests.benchmarks.synthetic import event
 
@@ -57,7 +57,7 @@ def run() -> None:
     """Print the table."""
     with world.running() as around, tempfile.TemporaryDirectory() as folder:
         minted = preparing.mint("mem0", around.upstream)
-        SqliteStore(Path(folder) / "postern.sqlite").write([Put(Key(minted.key), minted.body)])
+        SqliteStore(Path(folder) / "postern.sqlite").write([Put(key, body) for key, body in minted.items.items()])
         environment = {
             **os.environ,
             "POSTERN_STATE_DIR": folder,

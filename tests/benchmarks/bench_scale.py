@@ -94,7 +94,7 @@ def _batches(count: int) -> Iterator[range]:
 def run() -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as name, world.running() as few, world.running() as many:
-        body = preparing.mint("mem0", "https://api.mem0.ai").body
+        [body, _] = preparing.mint("mem0", "https://api.mem0.ai").items.values()
         folder = Path(name)
         stores: dict[str, tuple[Any, Any]] = {
             "SQLite": (in_sqlite(folder, FEW, body), in_sqlite(folder, MANY, body)),

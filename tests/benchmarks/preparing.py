@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from functions.gateway.credentials import seal, seal_credential, token_key
-from functions.gateway.grants import Grant, ServerConfig, digest, mint_token
+from functions.gateway.grants import Grant, GrantedAccount, ServerConfig, digest, handle, mint_secret
 from functions.stores import layout
+from functions.stores.dynamodb_items import key_attributes
+from functions.stores.store import Key
 from infra.package.build import interpreter, reached
 from tests.benchmarks import synthetic
 from tests.benchmarks.contenders import POSTERN, Contender, Setup
@@ -50,11 +52,10 @@ class NotInstalled(Exception):
 
 
 class Minted(NamedTuple):
-    """A token and the item that it opens."""
+    """A token and the items that it opens."""
 
     token: str
-    key: str
-    body: dict[str, Json]
+    items: dict[Key, dict[str, Json]]
 
 
 def python_of(name: str) -> Path:
@@ -88,38 +89,34 @@ def python_of(name: str) -> Path:
 
 def mint(integration: str, base_url: str) -> Minted:
     """A grant on all tools of an integration, which never expires."""
-    token, data_key = mint_token(secrets.token_bytes), secrets.token_bytes(32)
+    token, data_key = mint_secret(secrets.token_bytes), secrets.token_bytes(32)
+    sealed = seal_credential({"api_key": "bench-key"}, data_key, "acc_bench", secrets.token_bytes)
+    context = {"org_id": "org", "project_id": "proj"}
     grant = Grant(
         id="srv_bench",
         name="bench",
-        account_id="acc_bench",
-        integration=integration,
-        base_url=base_url,
-        context={"org_id": "org", "project_id": "proj"},
+        account=GrantedAccount("acc_bench", integration, base_url, context, sealed),
         config=ServerConfig(),
         created_at=datetime.now(UTC),
         expires_at=None,
-        sealed_credential=seal_credential({"api_key": "bench-key"}, data_key, "acc_bench", secrets.token_bytes),
         sealed_data_key=seal(data_key, token_key(token), "acc_bench", secrets.token_bytes),
     )
-    return Minted(token, layout.token(digest(token)).partition, grant.to_json())
+    account = layout.granted_account(handle(token))
+    items = {layout.token(digest(token)): grant.to_json(), account: grant.account.to_json()}
+    return Minted(token, items)
 
 
 def put(table: str, minted: Minted) -> None:
-    """The grant into the table at this address."""
-    item = {
-        "pk": {"S": minted.key},
-        "sk": {"S": "-"},
-        "body": {"S": json.dumps(minted.body)},
-        "version": {"N": "1"},
-    }
-    request = urllib.request.Request(
-        table,
-        json.dumps({"TableName": TABLE, "Item": item}).encode(),
-        {"X-Amz-Target": "DynamoDB_20120810.PutItem"},
-    )
-    with urllib.request.urlopen(request) as answer:
-        answer.read()
+    """The grant and its account into the table at this address."""
+    for key, body in minted.items.items():
+        item = {**key_attributes(key), "body": {"S": json.dumps(body)}, "version": {"N": "1"}}
+        request = urllib.request.Request(
+            table,
+            json.dumps({"TableName": TABLE, "Item": item}).encode(),
+            {"X-Amz-Target": "DynamoDB_20120810.PutItem"},
+        )
+        with urllib.request.urlopen(request) as answer:
+            answer.read()
 
 
 class Prepared:

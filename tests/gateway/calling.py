@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.credentials import Credential
-from functions.gateway.grants import Grant, ServerConfig, Target
+from functions.gateway.grants import Grant, GrantedAccount, ServerConfig, Target
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
@@ -92,14 +92,10 @@ def grant(base_url: str = "https://api.example.com", config: ServerConfig | None
     return Grant(
         id="srv_1",
         name="Things for tests",
-        account_id="acc_1",
-        integration="things",
-        base_url=base_url,
-        context=context,
+        account=GrantedAccount("acc_1", "things", base_url, context, sealed_credential=b""),
         config=config or ServerConfig(),
         created_at=NOON,
         expires_at=None,
-        sealed_credential=b"",
         sealed_data_key=b"",
     )
 

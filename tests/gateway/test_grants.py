@@ -14,11 +14,14 @@ from tests.gateway.calling import NOON, grant
 
 
 def test_a_token_is_43_characters_and_an_api_token_says_what_it_is() -> None:
-    token = grants.mint_token(secrets.token_bytes)
+    handle = grants.mint_handle(secrets.token_bytes)
+    token = grants.mint_token(secrets.token_bytes, handle)
     assert grants.TOKEN.fullmatch(token)
+    assert grants.handle(token) == handle
     assert grants.mint_api_token(secrets.token_bytes).startswith("pst_")
-    assert grants.mint_token(lambda count: bytes(count)) == "A" * 43
-    assert token != grants.mint_token(secrets.token_bytes)
+    assert grants.mint_token(lambda count: bytes(count), "handle-1") == "handle-1" + "A" * 35
+    assert grants.mint_secret(lambda count: bytes(count)) == "A" * 43
+    assert token != grants.mint_token(secrets.token_bytes, handle)
 
 
 def test_the_store_key_of_a_token_is_its_sha_256() -> None:
@@ -27,7 +30,7 @@ def test_the_store_key_of_a_token_is_its_sha_256() -> None:
 
 def test_a_server_is_dead_from_the_very_second_of_its_end_on() -> None:
     end = NOON + timedelta(seconds=1)
-    record = Grant.from_json({**grant().to_json(), "expires_at": grants.write_time(end)})
+    record = Grant.from_json({**grant().to_json(), "expires_at": grants.write_time(end)}, grant().account.to_json())
     assert grants.is_live(record, end - timedelta(microseconds=1))
     assert not grants.is_live(record, end)
     assert not grants.is_live(record, end + timedelta(days=1))
@@ -43,8 +46,8 @@ def test_a_server_comes_back_from_the_store_as_it_went_in() -> None:
         fixed={"*": {"limit": 5}},
     )
     record = grant("https://api.example.com", config, org_id="org_1")
-    assert Grant.from_json(record.to_json(), revision=0) == record
-    assert Grant.from_json(record.to_json(), revision=7).revision == 7
+    assert Grant.from_json(record.to_json(), record.account.to_json(), revision=0) == record
+    assert Grant.from_json(record.to_json(), record.account.to_json(), revision=7).revision == 7
 
 
 def test_a_config_comes_back_as_it_went_in_and_needs_no_member() -> None:
@@ -54,7 +57,8 @@ def test_a_config_comes_back_as_it_went_in_and_needs_no_member() -> None:
 
 
 def test_no_repr_shows_what_is_sealed() -> None:
-    record = Grant.from_json({**grant().to_json(), "sealed_credential": "c2VhbGVk", "sealed_data_key": "c2VhbGVk"})
+    account = {**grant().account.to_json(), "sealed_credential": "c2VhbGVk"}
+    record = Grant.from_json({**grant().to_json(), "sealed_data_key": "c2VhbGVk"}, account)
     assert "sealed" not in repr(record)
 
 

@@ -78,6 +78,7 @@ EVERY_KEY = [
     layout.account_name("a"),
     layout.api_token_name("t"),
     layout.token("d"),
+    layout.granted_account("handle-1"),
     layout.api_token("d"),
     layout.api_token_entry("tok_1"),
     layout.use("srv_1"),
@@ -118,14 +119,14 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
         search = modern("tools/call", {"name": "mem_0_memories_search", "arguments": arguments})
         assert post(app, token, search.adding(second)).status == 200
         bench.clock.move(minutes=2)
-    assert guarded.used == {"TOKEN#*", "API_TOKEN#*", "CALLS#*"}
+    assert guarded.used == {"TOKEN#*", "ACCOUNT#*", "API_TOKEN#*", "CALLS#*"}
     subscriber = Guarded(store, "LogSubscriberRole")
     assert kept(delivery(*lines.getvalue().splitlines()), KeptCalls(subscriber, 30)).stored == 2
     assert subscriber.used == {"USE#*", "STATE#*", "LOG#*"}
 
 
 def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
-    reads = {"TOKEN#d", "API_TOKEN#d", "CALLS#srv_1"}
+    reads = {"TOKEN#d", "ACCOUNT#handle-1", "API_TOKEN#d", "CALLS#srv_1"}
     writes = {"CALLS#srv_1"}
     assert allowed("McpEndpointRole", "dynamodb:GetItem") == reads
     assert allowed("McpEndpointRole", "dynamodb:BatchGetItem") == reads
@@ -146,7 +147,7 @@ def test_the_policy_of_notices_allows_all_that_a_round_does_and_nothing_else(sto
     guarded = Guarded(store, "NoticesPolicy")
     bench = Bench(store)
     now, seen = bench.clock.now, []
-    account = AccountItem("acc_1", "mem0", "a", "https://api.example.com", {}, {}, b"", b"", now, now, now)
+    account = AccountItem("acc_1", "handle-1", "mem0", "a", "https://api.example.com", {}, {}, b"", b"", now, now, now)
     tokens = (LiveToken("d", None),)
     server = ServerItem("srv_1", "acc_1", "s", {}, ServerConfig(), now, "tok_root", now, now, tokens, now, 1)
     later = replace(server, id="srv_2", name="later", expires_at=now + timedelta(hours=1))

@@ -20,7 +20,16 @@ import uvicorn
 
 from functions.gateway.audit import Audit
 from functions.gateway.credentials import KEY_BYTES, seal, seal_credential, token_key
-from functions.gateway.grants import ApiToken, Grant, ServerConfig, digest, mint_api_token, mint_token
+from functions.gateway.grants import (
+    ApiToken,
+    Grant,
+    GrantedAccount,
+    ServerConfig,
+    digest,
+    handle,
+    mint_api_token,
+    mint_secret,
+)
 from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
@@ -127,23 +136,21 @@ class Bench:
         token: str = "",
         **config: Any,
     ) -> str:
-        """Store a server and give its token."""
-        token = token or mint_token(secrets.token_bytes)
+        """Store a server, the only one of its account, and give its token."""
+        token = token or mint_secret(secrets.token_bytes)
         data_key = secrets.token_bytes(KEY_BYTES)
+        sealed = seal_credential({"api_key": api_key}, data_key, "acc_1", secrets.token_bytes)
         server = Grant(
             id=id,
             name="Mem0 for tests",
-            account_id="acc_1",
-            integration=integration,
-            base_url=base_url,
-            context={},
+            account=GrantedAccount("acc_1", integration, base_url, {}, sealed),
             config=ServerConfig(**config),
             created_at=self.clock.now,
             expires_at=None if lives is None else self.clock.now + lives,
-            sealed_credential=seal_credential({"api_key": api_key}, data_key, "acc_1", secrets.token_bytes),
             sealed_data_key=seal(data_key, token_key(token), "acc_1", secrets.token_bytes),
         )
-        self.store.write([Put(layout.token(digest(token)), server.to_json())])
+        account = Put(layout.granted_account(handle(token)), server.account.to_json())
+        self.store.write([account, Put(layout.token(digest(token)), server.to_json())])
         return token
 
     def issue_api_token(self, *, lives: timedelta | None = None, **limits: Any) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from functions.gateway.errors import Forbidden, NotFound, Refused, Unavailable
-from functions.gateway.grants import is_live
+from functions.gateway.grants import handle, is_live
 from functions.mcp_endpoint.admission import (
     DEAD,
     MISSING,
@@ -19,7 +19,8 @@ from functions.mcp_endpoint.admission import (
     admit,
     presented,
 )
-from functions.stores.store import Item, Key, StoreUnavailable
+from functions.stores import layout
+from functions.stores.store import Delete, Item, Key, Put, StoreUnavailable
 from tests.mcp_endpoint.endpoint import NOON, Bench
 
 TOKEN = "T" * 43
@@ -130,7 +131,7 @@ def test_who_comes_in_and_as_whom(
         assert isinstance(admitted, Admitted)
         assert (admitted.grant.id, admitted.principal) == ("srv_1", comes_in_as)
         assert is_live(admitted.grant, NOON)
-    assert store.reads == [2 if issued else 1], "one read, of as many items as secrets were presented"
+    assert store.reads == [3 if issued else 2], "one read: the grant, its account, and the API token if there is one"
 
 
 @pytest.mark.parametrize(
@@ -169,3 +170,23 @@ def test_a_store_out_of_reach_is_told_with_a_time_to_come_back() -> None:
     with pytest.raises(Unavailable) as refused:
         admit(Presented(TOKEN, ""), Down(), NOON)
     assert refused.value.retry_after == 3
+
+
+def test_a_grant_opens_with_the_item_of_no_other_account(bench: Bench) -> None:
+    """As if the item of one account had been copied over another's: the grant's own account is not there."""
+    token = bench.mint()
+    assert admit(Presented(token, ""), bench.store, NOON).grant.account.id == "acc_1"
+    key = layout.granted_account(handle(token))
+    [account] = bench.store.get([key])
+    assert account is not None
+    bench.store.write([Put(key, {**account.body, "id": "acc_2"})])
+    with pytest.raises(NotFound, match=DEAD):
+        admit(Presented(token, ""), bench.store, NOON)
+
+
+def test_a_removed_account_ends_every_token_of_its_servers(bench: Bench) -> None:
+    token = bench.mint()
+    assert admit(Presented(token, ""), bench.store, NOON)
+    bench.store.write([Delete(layout.granted_account(handle(token)))])
+    with pytest.raises(NotFound, match=DEAD):
+        admit(Presented(token, ""), bench.store, NOON)

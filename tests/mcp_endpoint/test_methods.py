@@ -11,11 +11,12 @@ import pytest
 from functions.gateway.audit import Audit
 from functions.gateway.call_limits import CallRate
 from functions.gateway.errors import UpstreamTimeout
-from functions.gateway.grants import Grant, digest
+from functions.gateway.grants import Grant, digest, handle
 from functions.gateway.json_text import Json
 from functions.gateway.portable_schema import portable
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.upstream import UpstreamResponse
+from functions.mcp_endpoint.admission import Presented, admit
 from functions.mcp_endpoint.methods import Listings, Methods
 from functions.stores import layout
 from functions.stores.store import Put
@@ -129,9 +130,7 @@ def test_no_more_listings_are_kept_than_told(bench: Bench) -> None:
 
 def _server(bench: Bench, id: str) -> Grant:
     token = bench.mint(id=id, methods=("get",))
-    item = bench.store.get([layout.token(digest(token))])[0]
-    assert item is not None
-    return Grant.from_json(item.body, item.version)
+    return admit(Presented(token, ""), bench.store, bench.clock.now).grant
 
 
 # Introduction.
@@ -269,9 +268,10 @@ def test_a_credential_that_does_not_open_is_told_without_a_secret(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = bench.mint()
-    item = bench.store.get([layout.token(digest(token))])[0]
+    item, account = bench.store.get([layout.token(digest(token)), layout.granted_account(handle(token))])
     assert item is not None
-    bench.store.write([Put(item.key, {**item.body, "sealed_data_key": item.body["sealed_credential"]})])
+    assert account is not None
+    bench.store.write([Put(item.key, {**item.body, "sealed_data_key": account.body["sealed_credential"]})])
     answer = post(bench.endpoint(), token, _call(GET, id=MEMORY))
     assert answer.json["error"] == {
         "code": -32603,

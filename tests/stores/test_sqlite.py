@@ -78,6 +78,19 @@ def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(path: Path) -> N
     assert path.read_bytes() == before
 
 
+def test_a_file_of_an_earlier_version_is_refused_and_left_as_it_is(path: Path) -> None:
+    SqliteStore(path).close()
+    earlier = sqlite3.connect(path)
+    earlier.execute(f"PRAGMA user_version = {FORMAT - 1}")
+    earlier.close()
+    before = path.read_bytes()
+    with pytest.raises(
+        StoreError, match=f"written by an earlier version .format {FORMAT - 1}, this one needs {FORMAT}."
+    ):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
 def test_damage_inside_the_file_is_a_clear_error_when_it_is_read(path: Path) -> None:
     store = SqliteStore(path)
     store.write([Put(Key("p", f"{n:04}"), {"text": "x" * 1000}) for n in range(100)])

@@ -1,4 +1,8 @@
-"""The stored form of an integrated account."""
+"""The stored form of an integrated account: an item that lists it, and one that its calls read.
+
+Both are written together, under the version of the first. The credential is in the second one too, so that no grant
+holds it: a change of an account writes two items, however many servers the account has.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +13,25 @@ from datetime import datetime
 from typing import Any
 
 from functions.gateway import credentials
-from functions.gateway.grants import ServerConfig, Target, read_time, write_time
+from functions.gateway.grants import GrantedAccount, ServerConfig, Target, read_time, write_time
 from functions.gateway.json_text import Json
-from functions.stores.store import Item
+from functions.stores import layout
+from functions.stores.store import Change, Delete, Item, Put
 
 
 @dataclass(frozen=True, slots=True)
 class AccountItem:
     """One integrated account.
 
+    `handle`   the characters with which all tokens of its servers begin (gateway/grants.py).
     `given`, `found`  context from the operator, and from the probe; the operator's values go first.
     `credential_changed_at`  Ignore a `needs_reauth` state older than this: it concerns the previous credential.
     `proved`   the probe has verified the present credential.
-    `version`  the stored item's version; servers note which version they copied.
+    `version`  the stored item's version.
     """
 
     id: str
+    handle: str
     integration: str
     name: str
     base_url: str
@@ -43,6 +50,28 @@ class AccountItem:
         """Values for path parameters, as calls use them."""
         return {**self.found, **self.given}
 
+    def granted(self) -> GrantedAccount:
+        """What its grants have in common."""
+        return GrantedAccount(self.id, self.integration, self.base_url, self.context, self.sealed_credential)
+
+    def puts(self, if_version: int) -> list[Change]:
+        """The changes that write the account, unless it was changed meanwhile (0 = unless it exists, or its handle is
+        another account's)."""
+        called = layout.granted_account(self.handle)
+        return [
+            Put(layout.account(self.id), self.to_json(), if_version=if_version),
+            Put(called, self.granted().to_json(), if_version=0 if if_version == 0 else None),
+        ]
+
+    def removal(self) -> list[Change]:
+        """The changes that remove the account and its state, unless it was changed meanwhile. From then on no token of
+        its servers opens anything."""
+        return [
+            Delete(layout.account(self.id), if_version=self.version),
+            Delete(layout.granted_account(self.handle)),
+            Delete(layout.account_state(self.id)),
+        ]
+
     def target(self, data_key: bytes) -> Target:
         """What a call of this account needs, with nothing pinned or hidden. Raises credentials.SealError."""
         opened = credentials.open_credential(self.sealed_credential, data_key, self.id)
@@ -52,6 +81,7 @@ class AccountItem:
         """The body of the stored item."""
         return {
             "id": self.id,
+            "handle": self.handle,
             "integration": self.integration,
             "name": self.name,
             "base_url": self.base_url,

@@ -8,10 +8,10 @@ from functions.admin_api import names
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.keys import Keys
 from functions.admin_api.ids import ID
-from functions.admin_api.partitions import every_item
 from functions.gateway.errors import Conflict, Invalid, NotFound
 from functions.gateway.wording import did_you_mean, shown
 from functions.stores import layout
+from functions.stores.partition import every_item
 from functions.stores.store import Store
 from tool_catalog.catalog import Catalog
 

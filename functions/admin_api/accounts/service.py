@@ -1,11 +1,11 @@
 """Integrated accounts: connect with a probe that proves the credential, list, get, change, delete.
 
 Credentials go in and never come out. They are sealed under the account's data key, which stays the same for the
-account's life. The account's servers hold that key under their tokens, so a changed credential reaches them without
-any token.
+account's life. The account's servers hold that key under their tokens, and every call reads the account's own item, so
+a change reaches all of its servers at once (item.py).
 
-A change and a deletion of an account carry over to its servers and API tokens. This file owns that cascade; each step
-can be repeated, so that the same request finishes what an interruption left undone.
+The deletion of an account carries over to its servers and API tokens. This file owns that cascade. One request removes
+a bounded number of them; repeating the request continues.
 """
 
 from __future__ import annotations
@@ -32,14 +32,17 @@ from functions.gateway import credentials
 from functions.gateway.addresses import check_base_url, check_resolves
 from functions.gateway.credentials import KEY_BYTES, Credential
 from functions.gateway.errors import Conflict, Invalid
-from functions.gateway.grants import read_time, write_time
+from functions.gateway.grants import mint_handle, read_time, write_time
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.wording import shown
 from functions.stores import layout
-from functions.stores.store import Change, Delete, Item, Put, Store
+from functions.stores.store import Item, Put, Store
 from tool_catalog.catalog import Catalog
+
+CURSOR = "~"
+"""How the cursor of a deletion begins; the last API token that was looked at is behind it. No id begins so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class Accounts:
         return _view(account, state)
 
     async def update(self, account_id: str, body: contract.AccountUpdate) -> contract.Account:
-        """Change what the body names, then bring the account's servers up to date.
+        """Change what the body names, for every server of the account at once.
 
         The probe proves a new credential or base URL first. Raises NotFound, Invalid, Conflict, ProbeFailed.
         """
@@ -152,20 +155,27 @@ class Accounts:
 
         return await run_in_threadpool(self._change, account_id, edit)
 
-    def delete(self, account_id: str) -> contract.RemovedAccount:
-        """Remove the account, then its servers, then what its API tokens say of it. Raises NotFound, Conflict.
+    def delete(self, account_id: str, cursor: str | None) -> contract.RemovedAccount:
+        """Remove the account, then its servers, then what API tokens say of it. Raises NotFound, Invalid, Conflict.
 
-        The account goes first, so that nothing new can be minted under it. Repeating the request finishes an
-        interrupted deletion.
+        The account goes first: no token of its servers opens anything from then on, and nothing new can be minted under
+        it. One request removes a bounded number of servers and reads a bounded number of API tokens; `cursor` is the
+        `next_cursor` of the request before. A request without one finishes an interrupted deletion, too.
         """
-        existed = (
-            settle(f"account {account_id}", lambda: self._remove(account_id)) if ID.fullmatch(account_id) else False
-        )
-        servers = self._servers.account_removed(account_id)
-        if not existed and not servers:
+        after = _position(cursor)
+        known = ID.fullmatch(account_id) is not None
+        existed = settle(f"account {account_id}", lambda: self._remove(account_id)) if known else False
+        servers, remain = self._servers.account_removed(account_id) if known else ([], False)
+        api_tokens: list[str] = []
+        next_cursor = CURSOR if remain else None
+        if known and not remain:
+            api_tokens, reached = self._api_tokens.account_removed(account_id, after)
+            next_cursor = CURSOR + reached if reached is not None else None
+        if not (existed or servers or api_tokens or next_cursor or cursor):
             raise no_account(account_id)
-        api_tokens = self._api_tokens.account_removed(account_id)
-        return contract.RemovedAccount(id=account_id, removed={"mcp_servers": servers, "api_tokens": api_tokens})
+        return contract.RemovedAccount(
+            id=account_id, removed={"mcp_servers": servers, "api_tokens": api_tokens}, next_cursor=next_cursor
+        )
 
     def _check_free(self, account_id: str) -> None:
         """Raises Conflict for the id of an account, and for one whose interrupted deletion left servers behind."""
@@ -189,6 +199,7 @@ class Accounts:
                 self._check_free(body.id)
             account = AccountItem(
                 id=account_id,
+                handle=mint_handle(self._random),
                 integration=proved.catalog.integration,
                 name=body.name or self._free_name(proved.catalog.label),
                 base_url=proved.base_url,
@@ -201,8 +212,7 @@ class Accounts:
                 updated_at=now,
                 proved=proved.catalog.probe is not None,
             )
-            item = Put(layout.account(account_id), account.to_json(), if_version=0)
-            self._store.write([item, self._take_name(account.name, account_id)])
+            self._store.write([*account.puts(if_version=0), self._take_name(account.name, account_id)])
             return account
 
         return _view(settle(f"account {account_id}", add), None)
@@ -229,26 +239,24 @@ class Accounts:
         def change() -> None:
             current = self._lookup.load(account_id)
             after = edit(current)
-            changes: list[Change] = [Put(layout.account(account_id), after.to_json(), if_version=current.version)]
+            changes = after.puts(if_version=current.version)
             if after.name != current.name:
                 [named] = self._store.get([layout.account_name(current.name)])
                 changes += [self._take_name(after.name, account_id), *names.release(named, account_id)]
             self._store.write(changes)
 
         settle(f"account {account_id}", change)
-        self._servers.account_changed(account_id)
         return self.view(account_id)
 
     def _remove(self, account_id: str) -> bool:
         """Remove the account and its state; False when there was no account."""
-        key = layout.account(account_id)
-        [item] = self._store.get([key])
-        changes: list[Change] = [Delete(key), Delete(layout.account_state(account_id))]
-        if item is not None:
-            [named] = self._store.get([layout.account_name(AccountItem.from_item(item).name)])
-            changes += names.release(named, account_id)
-        self._store.write(changes)
-        return item is not None
+        [item] = self._store.get([layout.account(account_id)])
+        if item is None:
+            return False
+        account = AccountItem.from_item(item)
+        [named] = self._store.get([layout.account_name(account.name)])
+        self._store.write([*account.removal(), *names.release(named, account_id)])
+        return True
 
     async def _base_url(self, catalog: Catalog, given: str | None) -> str:
         """The base URL to use, normalised. Raises Invalid for one to which credentials must not be sent."""
@@ -279,6 +287,16 @@ def _view(account: AccountItem, state: Item | None) -> contract.Account:
         created_at=write_time(account.created_at),
         updated_at=write_time(account.updated_at),
     )
+
+
+def _position(cursor: str | None) -> str | None:
+    """The API token behind which a deletion continues. Raises Invalid for a cursor of something else."""
+    if cursor is None or cursor == CURSOR:
+        return None
+    after = cursor.removeprefix(CURSOR)
+    if after == cursor or not ID.fullmatch(after):
+        raise Invalid("next_cursor: no answer to this request returned it; leave it out to start again")
+    return after
 
 
 def _taken(account_id: str) -> Conflict:

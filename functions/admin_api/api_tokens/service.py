@@ -19,16 +19,23 @@ from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import MAX_NAME_CHARS, Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
-from functions.admin_api.partitions import every_item, live_page
+from functions.admin_api.partitions import live_page
 from functions.gateway.errors import Conflict, Invalid, NotFound, Unauthenticated, invalid
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, digest, is_live, mint_api_token
 from functions.gateway.http_frame import bearer
 from functions.gateway.wording import shown
 from functions.stores import layout
+from functions.stores.partition import READ_AT_ONCE
 from functions.stores.store import Put, Store
 
 FORMAT = re.compile(API_TOKEN_PREFIX + TOKEN.pattern)
 """What a stored API token looks like; no other text is looked up in the store."""
+
+READS = 20
+"""Reads of the store for which one request looks for the API tokens of a deleted account."""
+
+CHANGED_AT_ONCE = 50
+"""API tokens that such a request changes: each costs three round trips, and an answer is due within 30 s."""
 
 ROOT_ID = "tok_root"
 """Id of the API token that a deployment starts with, stored or in the environment (root.py)."""
@@ -124,13 +131,11 @@ class ApiTokens:
         raise Unauthenticated("the API token behind this request was revoked or has expired")
 
     def page(self, limit: int, after: str | None) -> Page[contract.ApiToken]:
-        """Live API tokens in order of id."""
-        items, more = live_page(
+        """Live API tokens in order of id. A page may be short, even empty, and still have a cursor."""
+        items, next_cursor = live_page(
             self._store, layout.API_TOKENS, ApiTokenItem.from_item, now=self._clock(), limit=limit, after=after
         )
-        return Page[contract.ApiToken](
-            result=[_view(item.token) for item in items], next_cursor=items[-1].token.id if more else None
-        )
+        return Page[contract.ApiToken](result=[_view(item.token) for item in items], next_cursor=next_cursor)
 
     def view(self, named: str) -> contract.ApiToken:
         """One live API token by its id or name. Raises NotFound."""
@@ -147,22 +152,28 @@ class ApiTokens:
 
         return contract.RemovedApiToken(id=token_id, name=settle(f"API token {token_id}", remove))
 
-    def account_removed(self, account_id: str) -> list[str]:
-        """Revoke the API tokens that were for this account alone, and remove it from the limits of the others.
+    def account_removed(self, account_id: str, after: str | None) -> tuple[list[str], str | None]:
+        """Revoke the API tokens behind `after` that were for this account alone, and remove it from the limits of the
+        others. Otherwise a later account with the id would inherit them.
 
-        Otherwise a later account with the id would inherit them. Returns the ids of the revoked tokens. It can be
-        repeated after an interruption.
+        Returns the ids of the revoked tokens and, when READS or CHANGED_AT_ONCE ended the walk, the last token that was
+        looked at.
         """
-        named = [
-            item.key.sort
-            for item in every_item(self._store, layout.API_TOKENS)
-            if account_id in ApiTokenItem.from_item(item).token.account_ids
-        ]
-        return [
-            token_id
-            for token_id in named
-            if settle(f"API token {token_id}", partial(self._forget, token_id, account_id))
-        ]
+        revoked: list[str] = []
+        changed = 0
+        for _ in range(READS):
+            items = self._store.query(layout.API_TOKENS, after=after, limit=READ_AT_ONCE)
+            for item in items:
+                if account_id in ApiTokenItem.from_item(item).token.account_ids:
+                    if changed == CHANGED_AT_ONCE:
+                        return revoked, after
+                    changed += 1
+                    if settle(f"API token {item.key.sort}", partial(self._forget, item.key.sort, account_id)):
+                        revoked.append(item.key.sort)
+                after = item.key.sort
+            if len(items) < READ_AT_ONCE:
+                return revoked, None
+        return revoked, after
 
     def _forget(self, token_id: str, account_id: str) -> bool:
         """True when the token was revoked."""

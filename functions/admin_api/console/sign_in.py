@@ -14,7 +14,7 @@ from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.api_tokens.service import ApiTokens
 from functions.admin_api.console import contract
 from functions.gateway.errors import Unauthenticated
-from functions.gateway.grants import digest, epoch, mint_token, read_time, write_time
+from functions.gateway.grants import digest, epoch, mint_secret, read_time, write_time
 from functions.stores import layout
 from functions.stores.store import Delete, Put, Store, StoreConflict
 
@@ -44,7 +44,7 @@ class SignInLinks:
 
     def make(self, operator: Operator, origin: str) -> contract.SignInLink:
         """A link to the console at `origin`, with the rights of `operator`."""
-        code = mint_token(self._random)
+        code = mint_secret(self._random)
         expires_at = self._clock() + LINK_LIVES
         body = {"api_token_id": operator.id, "expires_at": write_time(expires_at)}
         self._store.write([Put(layout.sign_in(digest(code)), body, epoch(expires_at), if_version=0)])

@@ -32,7 +32,6 @@ class ServerItem:
 
     `labels`           words of the operator for finding servers, e.g. {"team": "support"}.
     `token_made_at`    when the present token was made.
-    `account_version`  the version of the account that the grants copied.
     """
 
     id: str
@@ -46,7 +45,6 @@ class ServerItem:
     updated_at: datetime
     tokens: tuple[LiveToken, ...]
     token_made_at: datetime
-    account_version: int
     version: int = 0
 
     def to_json(self) -> dict[str, Json]:
@@ -63,7 +61,6 @@ class ServerItem:
             "updated_at": write_time(self.updated_at),
             "tokens": [{"digest": token.digest, "expires_at": written(token.expires_at)} for token in self.tokens],
             "token_made_at": write_time(self.token_made_at),
-            "account_version": self.account_version,
         }
 
     @classmethod
@@ -82,7 +79,6 @@ class ServerItem:
             updated_at=read_time(body["updated_at"]),
             tokens=tuple(LiveToken(token["digest"], _read(token["expires_at"])) for token in body["tokens"]),
             token_made_at=read_time(body["token_made_at"]),
-            account_version=body["account_version"],
             version=item.version,
         )
 

@@ -1,12 +1,12 @@
 """MCP servers: mint, list, get, change, rotate, preview, revoke.
 
 A server is one item, and one grant for each live token (item.py). They are written together under the item's version.
-A writer always reads the server before the account: a change of the account that came in between is then either in the
-grants, or it makes the write try again.
+A grant holds nothing of its account but the id, so that a change of the account changes no server.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,29 +14,32 @@ from functools import partial
 
 from functions.admin_api import names
 from functions.admin_api.accounts.item import AccountItem
-from functions.admin_api.accounts.lookup import AccountLookup
+from functions.admin_api.accounts.lookup import AccountLookup, no_account
 from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
-from functions.admin_api.partitions import every_item
 from functions.admin_api.servers import config_check, contract
 from functions.admin_api.servers.finding import Finding, Wanted, no_server
 from functions.admin_api.servers.item import LiveToken, ServerItem, written
 from functions.admin_api.servers.schedules import Scheduler
 from functions.gateway import discovery, forced, model_tokens, selection
 from functions.gateway.credentials import seal, token_key
-from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
+from functions.gateway.errors import Conflict, Invalid, invalid
 from functions.gateway.grants import Grant, ServerConfig, digest, epoch, is_live, mint_token, write_time
 from functions.gateway.json_text import Json, size
 from functions.gateway.prepared import prepare
 from functions.gateway.wording import shown
 from functions.stores import layout
-from functions.stores.store import Change, Delete, Item, Put, Store
+from functions.stores.store import MAX_CHANGES_PER_WRITE, Change, Delete, Item, Put, Store, StoreConflict
 
 MAX_LIVE_TOKENS = 10
 """Live tokens of one server: the present one, and those in their grace."""
+
+REMOVED_AT_ONCE = 100
+"""Servers of a deleted account that one request removes: on AWS each costs some 30 ms for its schedule, and an answer
+is due within 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Servers:
 
     def mint(self, minting: Minting, name: str | None, mcp_url: str) -> contract.MintedServer:
         """One server. Without a name, its id is its name. Raises Conflict for a name that a live server has."""
-        account, token = minting.account, mint_token(self._random)
+        account, token = minting.account, mint_token(self._random, minting.account.handle)
         server_id = new_id("srv", self._random)
         server = ServerItem(
             id=server_id,
@@ -112,7 +115,6 @@ class Servers:
             updated_at=minting.now,
             tokens=(LiveToken(digest(token), None),),
             token_made_at=minting.now,
-            account_version=account.version,
         )
         sealed_data_key = seal(minting.data_key, token_key(token), account.id, self._random)
         grant = _put_grant(server, account, server.tokens[0], sealed_data_key, if_version=0)
@@ -122,7 +124,7 @@ class Servers:
         )
         if server.expires_at is not None:
             self._scheduler.put(server.id, account.id, server.expires_at)
-        self._follow_account(server)
+        self._check_owner(server, account)
         return self._minted(account, server, token, mcp_url, None)
 
     def page(
@@ -146,9 +148,8 @@ class Servers:
     def view(self, account_id: str, named: str) -> contract.McpServer:
         """One live server by its id or name. Raises NotFound, Conflict."""
         server_id = self.finding.id_of(account_id, named)
-        server = self._load(account_id, server_id)
-        [use] = self._store.get([layout.use(server_id)])
-        return self._view(self._accounts.load(account_id), server, use)
+        server, account, use = self._load(account_id, server_id)
+        return self._view(account, server, use)
 
     def update(self, account_id: str, named: str, body: contract.ServerUpdate) -> contract.ConfiguredServer:
         """Change what the body names, for every live token at once. Raises NotFound, Invalid, Conflict."""
@@ -173,14 +174,13 @@ class Servers:
                 updated_at=now,
             )
 
-        server = self._change(account_id, server_id, edit)
+        server, account, use = self._change(account_id, server_id, edit)
         if "expires_at" in given:
             if server.expires_at is None:
                 self._scheduler.delete(server_id)
             else:
                 self._scheduler.put(server_id, account_id, server.expires_at)
-        [use] = self._store.get([layout.use(server_id)])
-        return self._configured(self._accounts.load(account_id), server, use)
+        return self._configured(account, server, use)
 
     def rotate(self, account_id: str, named: str, grace_seconds: int, mcp_url: str) -> contract.MintedServer:
         """Give the server a new token. The present one stops working now, or when its grace ends.
@@ -189,7 +189,7 @@ class Servers:
         """
         server_id = self.finding.id_of(account_id, named)
         now = self._clock()
-        token = mint_token(self._random)
+        token = mint_token(self._random, self._accounts.load(account_id).handle)
         grace_ends = now + timedelta(seconds=grace_seconds)
 
         def edit(server: ServerItem, _: AccountItem) -> ServerItem:
@@ -203,8 +203,7 @@ class Servers:
                 )
             return replace(server, tokens=(LiveToken(digest(token), None), *kept), token_made_at=now, updated_at=now)
 
-        server = self._change(account_id, server_id, edit, new_token=token)
-        account = self._accounts.load(account_id)
+        server, account, _ = self._change(account_id, server_id, edit, new_token=token)
         previous_ends = _earlier(grace_ends, server.expires_at) if grace_seconds else now
         return self._minted(account, server, token, mcp_url, previous_ends)
 
@@ -239,7 +238,7 @@ class Servers:
         now = self._clock()
 
         def remove() -> ServerItem:
-            server = self._load(account_id, server_id)
+            server, _, _ = self._load(account_id, server_id)
             self._remove_item(server)
             return server
 
@@ -253,35 +252,40 @@ class Servers:
             removed={"tokens": sum(is_live(token, now) for token in server.tokens)},
         )
 
-    def account_changed(self, account_id: str) -> None:
-        """Bring every server of the account up to date with it. It can be repeated after an interruption."""
-        for item in every_item(self._store, layout.servers(account_id)):
-            try:
-                self._refresh(account_id, item.key.sort)
-            except NotFound:
-                continue  # deleted or expired meanwhile
-
-    def account_removed(self, account_id: str) -> list[str]:
-        """Remove every server of the account, expired ones too, and return the ids of the live ones. It can be repeated
-        after an interruption."""
+    def account_removed(self, account_id: str) -> tuple[list[str], bool]:
+        """Remove servers of a deleted account, expired ones too: at most REMOVED_AT_ONCE. Returns the ids of those that
+        were live, and whether others remain."""
         now = self._clock()
-        removed = []
-        for item in every_item(self._store, layout.servers(account_id)):
-            server_id = item.key.sort
-            was_live = settle(f"server {server_id}", partial(self._remove, account_id, server_id, now))
-            self._scheduler.delete(server_id)
-            if was_live:
-                removed.append(server_id)
-        return removed
+        items = self._store.query(layout.servers(account_id), limit=REMOVED_AT_ONCE + 1)
+        servers = [ServerItem.from_item(item) for item in items[:REMOVED_AT_ONCE]]
+        named = self._store.get([server.name_key for server in servers]) if servers else []
+        part: list[ServerItem] = []
+        changes: list[Change] = []
+        for server, name in zip(servers, named, strict=True):
+            removal = server.removal(name)
+            if len(changes) + len(removal) > MAX_CHANGES_PER_WRITE:
+                self._remove_together(part, changes)
+                part, changes = [], []
+            part.append(server)
+            changes += removal
+        self._remove_together(part, changes)
+        for server in servers:
+            self._scheduler.delete(server.id)
+        return [server.id for server in servers if is_live(server, now)], len(items) > REMOVED_AT_ONCE
 
-    def _remove(self, account_id: str, server_id: str, now: datetime) -> bool:
-        """Remove a server if it is still there; True when it was live."""
+    def _remove_together(self, servers: Sequence[ServerItem], changes: Sequence[Change]) -> None:
+        """Remove these servers in one write or, when one of them was just changed, one by one."""
+        try:
+            self._store.write(changes)
+        except StoreConflict:
+            for server in servers:
+                settle(f"server {server.id}", partial(self._remove, server.account_id, server.id))
+
+    def _remove(self, account_id: str, server_id: str) -> None:
+        """Remove a server if it is still there."""
         [item] = self._store.get([layout.server(account_id, server_id)])
-        if item is None:
-            return False
-        server = ServerItem.from_item(item)
-        self._remove_item(server)
-        return is_live(server, now)
+        if item is not None:
+            self._remove_item(ServerItem.from_item(item))
 
     def _remove_item(self, server: ServerItem) -> None:
         [named] = self._store.get([server.name_key])
@@ -304,13 +308,15 @@ class Servers:
                 )
         return names.take(key, named, server.id, server.expires_at)
 
-    def _load(self, account_id: str, server_id: str) -> ServerItem:
+    def _load(self, account_id: str, server_id: str) -> tuple[ServerItem, AccountItem, Item | None]:
+        """A live server, its account, and the item of its last use, in one read. Raises NotFound."""
         known = ID.fullmatch(account_id) and ID.fullmatch(server_id)
-        [item] = self._store.get([layout.server(account_id, server_id)]) if known else [None]
+        keys = [layout.server(account_id, server_id), layout.account(account_id), layout.use(server_id)]
+        item, account, use = self._store.get(keys) if known else (None, None, None)
         server = ServerItem.from_item(item) if item is not None else None
-        if server is None or not is_live(server, self._clock()):
+        if server is None or account is None or not is_live(server, self._clock()):
             raise no_server(account_id, server_id)
-        return server
+        return server, AccountItem.from_item(account), use
 
     def _change(
         self,
@@ -318,17 +324,16 @@ class Servers:
         server_id: str,
         edit: Callable[[ServerItem, AccountItem], ServerItem],
         new_token: str = "",
-    ) -> ServerItem:
-        """Write the edited server and all its grants in one step, with what the account holds now."""
+    ) -> tuple[ServerItem, AccountItem, Item | None]:
+        """Write the edited server and all its grants in one step. Returns what `_load` does."""
 
-        def change() -> ServerItem:
-            before = self._load(account_id, server_id)
-            account = self._accounts.load(account_id)
+        def change() -> tuple[ServerItem, AccountItem, Item | None]:
+            before, account, use = self._load(account_id, server_id)
             now = self._clock()
             live = tuple(token for token in before.tokens if is_live(token, now))
-            after = replace(edit(replace(before, tokens=live), account), account_version=account.version)
+            after = edit(replace(before, tokens=live), account)
             old = self._store.get([layout.token(token.digest) for token in before.tokens])
-            sealed = {item.key: Grant.from_json(item.body).sealed_data_key for item in old if item is not None}
+            sealed = {item.key: base64.b64decode(item.body["sealed_data_key"]) for item in old if item is not None}
             if new_token:
                 sealed[layout.token(digest(new_token))] = self._sealed_data_key(account, new_token)
             kept = {layout.token(token.digest): token for token in after.tokens}
@@ -341,22 +346,17 @@ class Servers:
                 [named] = self._store.get([before.name_key])
                 changes += names.release(named, server_id)
             self._store.write(changes)
-            return replace(after, version=before.version + 1)
+            return replace(after, version=before.version + 1), account, use
 
         return settle(f"server {server_id}", change)
 
-    def _refresh(self, account_id: str, server_id: str) -> None:
-        """Write the grants of a server again, with what the account holds now."""
-        self._change(account_id, server_id, lambda server, _: server)
-
-    def _follow_account(self, server: ServerItem) -> None:
-        """Catch up with an account that was changed or removed while the server was minted."""
-        try:
-            if self._accounts.load(server.account_id).version != server.account_version:
-                self._refresh(server.account_id, server.id)
-        except NotFound:
-            self.delete(server.account_id, server.id)
-            raise
+    def _check_owner(self, server: ServerItem, account: AccountItem) -> None:
+        """Take back a server whose account was removed while the server was minted. Raises NotFound."""
+        [item] = self._store.get([layout.account(account.id)])
+        if item is None or AccountItem.from_item(item).handle != account.handle:
+            settle(f"server {server.id}", partial(self._remove, account.id, server.id))
+            self._scheduler.delete(server.id)
+            raise no_account(account.id)
 
     def _sealed_data_key(self, account: AccountItem, token: str) -> bytes:
         return seal(self._accounts.data_key(account), token_key(token), account.id, self._random)
@@ -419,14 +419,10 @@ def _put_grant(
     grant = Grant(
         id=server.id,
         name=server.name,
-        account_id=account.id,
-        integration=account.integration,
-        base_url=account.base_url,
-        context=account.context,
+        account=account.granted(),
         config=server.config,
         created_at=server.created_at,
         expires_at=expires_at,
-        sealed_credential=account.sealed_credential,
         sealed_data_key=sealed_data_key,
         labels=server.labels,
     )

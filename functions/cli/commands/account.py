@@ -141,7 +141,11 @@ def _update(invocation: Invocation) -> None:
 def _remove(invocation: Invocation) -> None:
     with open_api(invocation) as api:
         gone = api.delete(path("integrated-account", invocation.options.id))
-    removed = gone["removed"]
+        removed = gone["removed"]
+        while gone["next_cursor"] is not None:
+            gone = api.delete(path("integrated-account", gone["id"]), {"next_cursor": gone["next_cursor"]})
+            removed = {kind: [*ids, *gone["removed"][kind]] for kind, ids in removed.items()}
+    gone["removed"] = removed
     invocation.terminal.result(
         gone,
         f"account {gone['id']} is removed, with {count(len(removed['mcp_servers']), 'MCP server')} and "

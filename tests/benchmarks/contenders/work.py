@@ -15,6 +15,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,7 +31,7 @@ class Refused(Exception):
 
 
 class Table:
-    """GetItem over one kept connection, signed by hand."""
+    """BatchGetItem over one kept connection, signed by hand."""
 
     def __init__(self, endpoint: str, table: str) -> None:
         parts = urlsplit(endpoint)
@@ -41,19 +42,16 @@ class Table:
         self._secret = os.environ["AWS_SECRET_ACCESS_KEY"]
         self._region = os.environ["AWS_REGION"]
 
-    def get(self, partition: str) -> dict[str, Json] | None:
-        """The body of the item with this key."""
+    def get(self, partitions: Sequence[str]) -> list[dict[str, Json] | None]:
+        """The bodies of the items with these keys."""
+        keys = [{"pk": {"S": partition}, "sk": {"S": "-"}} for partition in partitions]
         body = json.dumps(
-            {
-                "TableName": self._table,
-                "Key": {"pk": {"S": partition}, "sk": {"S": "-"}},
-                "ConsistentRead": True,
-            },
-            separators=(",", ":"),
+            {"RequestItems": {self._table: {"Keys": keys, "ConsistentRead": True}}}, separators=(",", ":")
         ).encode()
-        self._connection.request("POST", "/", body, self._signed("DynamoDB_20120810.GetItem", body))
-        item = json.loads(self._connection.getresponse().read()).get("Item")
-        return json.loads(item["body"]["S"]) if item else None
+        self._connection.request("POST", "/", body, self._signed("DynamoDB_20120810.BatchGetItem", body))
+        items = json.loads(self._connection.getresponse().read())["Responses"][self._table]
+        found = {item["pk"]["S"]: json.loads(item["body"]["S"]) for item in items}
+        return [found.get(partition) for partition in partitions]
 
     def _signed(self, target: str, body: bytes) -> dict[str, str]:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -88,14 +86,15 @@ class Work:
         self._outputs: dict[str, Any] = {}
 
     def admit(self, token: str) -> dict[str, Json]:
-        """The live grant of a token. Raises Refused."""
-        grant = self._table.get(f"TOKEN#{hashlib.sha256(token.encode()).hexdigest()}")
-        if grant is None:
+        """The live grant of a token, with its account. Raises Refused."""
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        grant, account = self._table.get([f"TOKEN#{digest}", f"ACCOUNT#{token[:8]}"])
+        if grant is None or account is None:
             raise Refused
         end = grant["expires_at"]
         if end is not None and datetime.now(UTC) >= datetime.fromisoformat(end):
             raise Refused
-        return grant
+        return {**account, **grant}
 
     def credential(self, grant: dict[str, Json], token: str) -> dict[str, str]:
         """The credential, opened with the token."""

@@ -21,7 +21,11 @@ export function Account({ id }) {
 function Shown({ account, integration, again }) {
   const [removing, setRemoving] = useState(false);
   const removal = useChange(async () => {
-    await ask("DELETE", path`/integrated-account/${account.id}`);
+    let gone = null;
+    do {
+      const query = gone ? { next_cursor: gone.next_cursor } : {};
+      gone = await ask("DELETE", path`/integrated-account/${account.id}`, { query });
+    } while (gone.next_cursor);
     go(["accounts"]);
   });
   return html`

@@ -1,0 +1,196 @@
+"""How often each operation asks the store: a table that a change must not make worse without being seen.
+
+A round trip is one `get`, `query` or `write` of the store contract: one request to DynamoDB. What a request costs must
+not depend on how many servers an account has, or how many accounts a deployment has, beyond the bounds that are named
+in the code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.admin_api.servers.item import LiveToken, ServerItem
+from functions.gateway.grants import ServerConfig, write_time
+from functions.gateway.settings import Settings
+from functions.mcp_endpoint.app import Endpoint
+from functions.mcp_endpoint.methods import Methods
+from functions.stores import layout
+from functions.stores.store import Change, Item, Key, Put
+from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
+from tests.mcp_endpoint.endpoint import CannedSender, modern, post
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "round_trips.txt"
+NEW_KEY = "m0-the-next-live-key-that-must-stay-hidden"
+
+SERVERS = 5_000
+"""Servers of the large account: fifty times what one read returns."""
+
+ACCOUNTS = 1_000
+"""Accounts of the large deployment."""
+
+
+class Trips:
+    """Counts the round trips of a store."""
+
+    def __init__(self, plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.reads = self.writes = 0
+        get, query, write = plane.store.get, plane.store.query, plane.store.write
+
+        def counted_get(keys: Sequence[Key]) -> list[Item | None]:
+            self.reads += 1
+            return get(keys)
+
+        def counted_query(partition: str, **bounds: Any) -> list[Item]:
+            self.reads += 1
+            return query(partition, **bounds)
+
+        def counted_write(changes: Sequence[Change]) -> None:
+            self.writes += 1
+            write(changes)
+
+        monkeypatch.setattr(plane.store, "get", counted_get)
+        monkeypatch.setattr(plane.store, "query", counted_query)
+        monkeypatch.setattr(plane.store, "write", counted_write)
+
+    @contextmanager
+    def of(self, table: dict[str, str], operation: str) -> Iterator[None]:
+        """Enter the round trips of this block into the table."""
+        self.reads = self.writes = 0
+        yield
+        table[operation] = f"{self.reads:>5} {self.writes:>6}"
+
+
+def seed_servers(plane: Plane, account_id: str, count: int, *, lives: timedelta | None = None) -> None:
+    """Servers straight into the store, each with its name."""
+    changes: list[Change] = []
+    for number in range(count):
+        server = ServerItem(
+            id=f"srv_seed{number:05}",
+            account_id=account_id,
+            name=f"seed-{number}",
+            labels={"team": "seed"},
+            config=ServerConfig(),
+            expires_at=None if lives is None else START + lives,
+            created_by="tok_root",
+            created_at=START,
+            updated_at=START,
+            tokens=(LiveToken(f"{number:064}", None),),
+            token_made_at=START,
+        )
+        changes += [server.put(if_version=0), Put(server.name_key, {"id": server.id})]
+    write_all(plane, changes)
+
+
+def write_all(plane: Plane, changes: Sequence[Change]) -> None:
+    for start in range(0, len(changes), 100):
+        plane.store.write(changes[start : start + 100])
+
+
+def seed_accounts(plane: Plane, account_id: str, count: int) -> list[str]:
+    """Accounts straight into the store: copies of this one."""
+    [item] = plane.store.get([layout.account(account_id)])
+    assert item is not None
+    ids = [f"acc_seed{number:05}" for number in range(count)]
+    write_all(plane, [Put(layout.account(id), {**item.body, "id": id, "name": id}) for id in ids])
+    return ids
+
+
+@pytest.fixture
+def trips(plane: Plane, account: str, monkeypatch: pytest.MonkeyPatch) -> Trips:
+    return Trips(plane, monkeypatch)
+
+
+def continued(plane: Plane, verb: str, path: str, cursor: str | None) -> int:
+    """How many more requests with the cursor it takes until nothing is left."""
+    requests = 0
+    while cursor is not None:
+        cursor = plane.ok(verb, path, params={"next_cursor": cursor})["next_cursor"]
+        requests += 1
+    return requests
+
+
+def test_each_operation_makes_as_many_round_trips_as_the_table_says(
+    plane: Plane, upstream: ScriptedUpstream, account: str, settings: Settings, trips: Trips
+) -> None:
+    upstream.valid_keys.add(NEW_KEY)
+    table: dict[str, str] = {}
+    connect = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url, "id": "large"}
+    plane.ok("POST", "/integrated-account", {**connect, "name": "Large"})
+    seed_servers(plane, "large", SERVERS)
+    large, small = "/integrated-account/large", f"/integrated-account/{account}"
+
+    with trips.of(table, "connect an account"):
+        plane.ok("POST", "/integrated-account", {**connect, "id": "third", "name": "Third"})
+    with trips.of(table, "list accounts"):
+        plane.ok("GET", "/integrated-account")
+    with trips.of(table, "get an account"):
+        plane.ok("GET", small)
+    with trips.of(table, "mint a server"):
+        minted = plane.ok("POST", f"{small}/mcp", {"name": "one"})
+    with trips.of(table, "mint 40 servers in one request"):
+        plane.ok("POST", f"{small}/mcp/bulk-create", {"name": "many", "count": 40})
+    with trips.of(table, "list 100 servers of 5,000"):
+        plane.ok("GET", f"{large}/mcp", params={"limit": "100"})
+    with trips.of(table, "get a server by id"):
+        plane.ok("GET", f"{large}/mcp/srv_seed00042")
+    with trips.of(table, "get a server by name"):
+        plane.ok("GET", f"{large}/mcp/seed-42")
+    with trips.of(table, "change a server's config"):
+        plane.ok("PATCH", f"{small}/mcp/{minted['id']}", {"config": {"methods": ["read"]}})
+    with trips.of(table, "extend a server"):
+        plane.ok("PATCH", f"{small}/mcp/{minted['id']}", {"expires_at": write_time(START + timedelta(days=9))})
+    with trips.of(table, "rotate a server's token"):
+        minted = plane.ok("POST", f"{small}/mcp/{minted['id']}/rotate")
+    with trips.of(table, "rotate the credential of an account with 41 servers"):
+        plane.ok("PATCH", small, {"credentials": {"api_key": NEW_KEY}})
+    with trips.of(table, "rotate the credential of an account with 5,000 servers"):
+        plane.ok("PATCH", large, {"credentials": {"api_key": NEW_KEY}})
+    with trips.of(table, "rename an account with 5,000 servers"):
+        plane.ok("PATCH", large, {"name": "Larger"})
+
+    endpoint = Endpoint(
+        settings=settings, store=plane.store, methods=Methods(settings, CannedSender()), clock=plane.clock
+    )
+    with trips.of(table, "MCP: list tools"):
+        assert post(endpoint, minted["token"], modern("tools/list")).status == 200
+    search = {"query": "tea", "filters": {"user_id": "usr_1"}}
+    with trips.of(table, "MCP: call a tool"):
+        call = modern("tools/call", {"name": "mem_0_memories_search", "arguments": search})
+        assert post(endpoint, minted["token"], call).status == 200
+    with trips.of(table, "MCP: an unknown token"):
+        assert post(endpoint, "A" * 43, modern("tools/list")).status == 404
+
+    with trips.of(table, "revoke a server"):
+        plane.ok("DELETE", f"{small}/mcp/{minted['id']}")
+    everything = {"action": "label", "set_labels": {"a": "b"}, "all": True}
+    with trips.of(table, "label 50 servers of 5,000 in one request"):
+        assert plane.ok("POST", f"{large}/mcp/bulk", everything)["done"] == 50
+    with trips.of(table, "make an API token"):
+        token = plane.ok("POST", "/api-token", {"name": "ci", "scopes": ["manage"]})
+    with trips.of(table, "revoke an API token"):
+        plane.ok("DELETE", f"/api-token/{token['id']}")
+    with trips.of(table, "delete an account with 41 servers"):
+        plane.ok("DELETE", small)
+    with trips.of(table, "delete an account with 5,000 servers: the first request"):
+        part = plane.ok("DELETE", large)
+    with trips.of(table, "delete an account with 5,000 servers: the others, in all"):
+        requests = continued(plane, "DELETE", large, part["next_cursor"])
+    assert requests == 49
+    assert plane.store.query(layout.servers("large"), limit=1) == []
+
+    _check(table)
+
+
+def _check(table: dict[str, str]) -> None:
+    lines = [f"{operation:<64} {trips}" for operation, trips in table.items()]
+    text = "\n".join([f"{'operation':<64} reads writes", *lines, ""])
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text)
+    assert text == GOLDEN.read_text(), "the round trips changed; UPDATE_GOLDEN=1 writes them, then look at the diff"
