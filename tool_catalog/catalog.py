@@ -422,6 +422,26 @@ class Prompt:
     tools: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class McpResource:
+    """What a host reads by a URI, e.g. to attach it to a conversation: the result of one tool that only reads.
+
+    `uri`         has `{variable}` where a value belongs; a variable that a server pins is filled in.
+    `arguments`   of the call, with the variables in braces in its texts.
+    `media_type`  of `text` or `blob`: JMESPath over the result to a text, or to bytes in Base64. With neither, the
+                  whole result is the text, as JSON.
+    """
+
+    uri: str
+    tool: str
+    title: str
+    description: str
+    arguments: Mapping[str, Json]
+    media_type: str
+    text: str | None = None
+    blob: str | None = None
+
+
 DISCOVERY_NAMES = ("search_tools", "get_tool_schema", "call_tool")
 """Names of the three tools that a server with the profile `discovery` lists; no record may give them to another."""
 
@@ -432,6 +452,7 @@ class Catalog:
 
     `website`, `icon`  of the upstream, for people: an https URL, and a picture as a data: URL; "" where there is none.
     `search_index`  JSON of the index that the profile `discovery` searches (see tool_catalog/search_index.py).
+    `views`  name of a tool -> how a page shows its results as cards; the keys are those of `tool_catalog/views.py`.
     """
 
     integration: str
@@ -450,6 +471,8 @@ class Catalog:
     prompts: Mapping[str, Prompt] = field(default_factory=dict)
     website: str = ""
     icon: str = ""
+    views: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    mcp_resources: tuple[McpResource, ...] = ()
 
     @property
     def tags(self) -> tuple[str, ...]:

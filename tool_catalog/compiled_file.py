@@ -7,6 +7,7 @@ File format 3 (one JSON document in UTF-8; the line ends are part of the format)
     {"format":3,"integration":"mem0","label":"Mem0","base_url":"https://...","instructions":"...","auth":{...},
      "credentials":{...},"context":{...},"probe":{...},"rate_limits":{...},"pinnable":["user_id",...],
      "website":"https://...","icon":"data:...","prompts":[{name, title, description, arguments, text, tools},...],
+     "views":{tool: {title, items, card, edit, delete, history},...},"mcp_resources":[{uri, tool, ...},...],
      "source_sha256":"<64 hex>","index":
      [[name, resource, method, access, tags, pin, core, tokens, bytes, bytes],...],"definitions":[
     {one MCP definition},                  exactly as a client receives it, one line for each entry of the index;
@@ -20,9 +21,9 @@ File format 3 (one JSON document in UTF-8; the line ends are part of the format)
     {term: [[number of a tool, worth],...],...}
     }
 
-The first line (here broken into six) is read at once, and it says how long each later line is. A definition or a call
-is decoded when it is asked for, and a listing copies the definitions' bytes. With the number of tools, only the first
-line grows.
+The first line (here broken into seven) is read at once, and it says how long each later line is. `views` and
+`mcp_resources` stand in it only where there are some. A definition or a call is decoded when it is asked for, and a
+listing copies the definitions' bytes. With the number of tools, only the first line grows.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from tool_catalog.catalog import (
     Check,
     Hint,
     Json,
+    McpResource,
     Pagination,
     Parameter,
     Pin,
@@ -104,6 +106,8 @@ def read(content: bytes, source: str) -> Catalog:
         prompts={entry["name"]: _prompt(entry) for entry in head["prompts"]},
         website=head["website"],
         icon=head["icon"],
+        views=head.get("views", {}),
+        mcp_resources=tuple(McpResource(**entry) for entry in head.get("mcp_resources", ())),
         search_index=content[content.rfind(BEFORE_SEARCH) + len(BEFORE_SEARCH) : -len(AFTER_SEARCH)],
     )
 

@@ -1,7 +1,8 @@
 """Records -> catalogue, or every reason why not. Pure: no file is read or written here.
 
-The gate stands here, in `inputs.py`, `answers.py`, `schemas.py` (JSON Schema) and `records.py` (form); each problem
-names file and line. A tool that has a problem is not built, and a catalogue with a missing tool is not written.
+The gate stands here, in `inputs.py`, `answers.py`, `views.py`, `mcp_resources.py`, `schemas.py` (JSON Schema) and
+`records.py` (form); each problem names file and line. A tool that has a problem is not built, and a catalogue with a
+missing tool is not written.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ import pydantic
 from mcp_types.methods import serialize_server_result
 
 from functions.gateway import json_text, model_tokens
-from tool_catalog import answers, catalog, compiled_file, naming, pins, prompts, search_index
+from tool_catalog import (
+    answers,
+    catalog,
+    compiled_file,
+    mcp_resources,
+    naming,
+    pins,
+    prompts,
+    search_index,
+    views,
+)
 from tool_catalog.answers import result_rules
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
@@ -113,20 +124,27 @@ class _Compilation:
         self.root = Place(records.source, ())
         self.named: dict[str, Place] = {}
         self.readers: set[str] = set()
+        self.compiled: dict[tuple[str, str], Schema] = {}
 
     def document(self) -> Schema:
         record = self.records.integration
         self._integration()
-        tools = [
-            tool
+        self.compiled = {
+            (resource.record.resource, method): tool
             for resource in self.records.resources
             for method in resource.record.methods
             if (tool := self._tool(resource, method)) is not None
-        ]
+        }
+        tools = list(self.compiled.values())
         self._references()
         self._aliases()
         self._budget(tools)
         self._official_models(tools)
+        views.check_used(self.records, self.gate)
+        offered = {
+            "views": views.compile_views(self.records, self.compiled, self.gate),
+            "mcp_resources": mcp_resources.compile_resources(self.records, self.compiled, self.gate),
+        }
         return {
             "format": compiled_file.FORMAT,
             "integration": record.integration,
@@ -142,6 +160,7 @@ class _Compilation:
             "website": self._website(),
             "icon": self._icon(),
             "prompts": prompts.compile_prompts(record.prompts, self.named, self.root.at("prompts"), self.gate),
+            **{key: value for key, value in offered.items() if value},
             "source_sha256": self.records.sha256,
             "tools": tools,
         }

@@ -221,6 +221,74 @@ class ParameterRecord(Strict):
     location: Location | None = None
 
 
+class CardRecord(Strict):
+    """Keys of an item of a result, and where a card shows them.
+
+    `labels`, `details`  keys whose values are shown as small marks, and those shown on demand.
+    `dates`              what a date is called -> its key.
+    """
+
+    id: str
+    text: str
+    title: str | None = None
+    score: str | None = None
+    labels: list[str] = []
+    dates: dict[str, str] = {}
+    details: list[str] = []
+
+
+class DeleteRecord(Strict):
+    """A tool that a card calls; its argument `id` takes the card's id."""
+
+    tool: str
+    id: str = "id"
+
+
+class EditRecord(DeleteRecord):
+    """A tool that writes; its argument `text` takes the new text."""
+
+    text: str = "text"
+
+
+class HistoryRecord(DeleteRecord):
+    """A tool that lists what a card's object was. The other keys are those of an item of its result."""
+
+    event: str | None = None
+    before: str | None = None
+    after: str
+    date: str | None = None
+
+
+class ViewRecord(Strict):
+    """How a page in the host shows the results of a tool: as cards, with what can be done to each.
+
+    `title`  what the list holds, e.g. "Orders". `singular`: one of it, in the middle of a sentence, e.g. "order".
+    """
+
+    title: str
+    singular: str
+    card: CardRecord
+    edit: EditRecord | None = None
+    delete: DeleteRecord | None = None
+    history: HistoryRecord | None = None
+
+
+URI_TEMPLATE = r"^[a-z][a-z0-9+.-]*://[^\s{}]*(\{[a-z][a-z0-9_]*\}[^\s{}]*)*$"
+
+
+class McpResourceRecord(Strict):
+    """The URI by which a host reads the tool's result; see `catalog.McpResource`. Without `arguments`, each variable of
+    the URI is the argument of its name."""
+
+    uri: Annotated[str, pydantic.Field(pattern=URI_TEMPLATE)]
+    title: str
+    description: str
+    arguments: dict[str, Json] | None = None
+    media_type: MediaType = JSON_MEDIA_TYPE
+    text: str | None = None
+    blob: str | None = None
+
+
 class ExampleRecord(Strict):
     """A call that works. `response`: the upstream's documented answer to it, used by tests."""
 
@@ -259,6 +327,8 @@ class MethodRecord(Strict):
     result: ResultRecord = ResultRecord()
     pin: PinRecord | None = None
     checks: list[str] = []
+    view: str | None = None
+    mcp_resource: McpResourceRecord | None = None
     example: ExampleRecord
 
 
@@ -270,6 +340,7 @@ class ResourceRecord(Strict):
     tags: Annotated[list[Slug], pydantic.Field(min_length=1)]
     schemas: dict[str, Schema] = {}
     checks: dict[str, CheckRecord] = {}
+    views: dict[Slug, ViewRecord] = {}
     methods: Annotated[dict[Slug, MethodRecord], pydantic.Field(min_length=1)]
 
 
@@ -413,6 +484,7 @@ _PATTERN_WORDS = {
     SLUG: "a lower-case name of letters, digits and single underscores, e.g. project_members",
     MEDIA_TYPE: 'a media type, e.g. "application/vnd.api+json"',
     BODY_FORMAT: 'json, form or a media type, e.g. "application/merge-patch+json"',
+    URI_TEMPLATE: 'a URI whose variables stand in braces, e.g. "library://books/{id}"',
     REQUEST_LINE: f'a verb ({", ".join(VERBS)}) and a path without host or query, e.g. "GET /v1/ping/"',
 }
 

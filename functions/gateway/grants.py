@@ -50,6 +50,11 @@ OutputSchemas = Literal["full", "shallow", "none"]
 """How much of a tool's output schema a server lists (see output_schemas.py)."""
 
 
+Views = Literal["declared", "always", "never"]
+"""Which clients are told of the pages that show results: those that declare MCP Apps, all, or none. Some hosts show
+pages without declaring it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
     """What an operator chose.
@@ -57,6 +62,7 @@ class ServerConfig:
     `methods`, `tags`  which tools are shown; empty = no restriction (see selection.py).
     `profile`   how the tools are shown; `core` is a selection, too.
     `output_schemas`  how much of each tool's output schema is listed.
+    `views`     which clients are told of the pages that show results.
     `require_api_token_auth`  a call must also carry a valid API token.
     `pins`      ids of entities forced on every call, e.g. {"owner_id": "o-1"} (see pins/).
     `write_ids` on a pinned server, the other ids that writes may name: {id: values}, "*" for every value.
@@ -70,6 +76,7 @@ class ServerConfig:
     tags: tuple[str, ...] = ()
     profile: Profile = "full"
     output_schemas: OutputSchemas = "full"
+    views: Views = "declared"
     require_api_token_auth: bool = False
     pins: Mapping[str, str] = field(default_factory=dict)
     write_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -85,6 +92,7 @@ class ServerConfig:
             "tags": list(self.tags),
             "profile": self.profile,
             "output_schemas": self.output_schemas,
+            "views": self.views,
             "require_api_token_auth": self.require_api_token_auth,
             "pins": dict(self.pins),
             "write_ids": {name: list(values) for name, values in self.write_ids.items()},
@@ -102,6 +110,7 @@ class ServerConfig:
             tags=tuple(value.get("tags") or ()),
             profile=value.get("profile") or "full",
             output_schemas=value.get("output_schemas") or "full",
+            views=value.get("views") or "declared",
             require_api_token_auth=bool(value.get("require_api_token_auth", False)),
             pins=value.get("pins") or {},
             write_ids={name: tuple(values) for name, values in (value.get("write_ids") or {}).items()},

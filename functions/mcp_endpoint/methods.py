@@ -20,7 +20,7 @@ from functions.gateway.json_text import Json, decode, encode, text
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.value_classes import dataclass
-from functions.mcp_endpoint import protocol
+from functions.mcp_endpoint import protocol, resources
 from functions.mcp_endpoint.protocol import Call, RpcError
 from tool_catalog import compiled_file
 from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Prompt
@@ -109,11 +109,15 @@ class Methods:
         catalog = self._catalog(visit.grant)
         match call.method:
             case "initialize":
-                return MethodResult(protocol.initialize(call, **self._introduction(visit, catalog)))
+                introduction = self._introduction(call, visit, catalog)
+                return MethodResult(
+                    protocol.initialize(call, **introduction),
+                    headers=resources.session(call, introduction["capabilities"], visit.request_id),
+                )
             case "server/discover":
                 return MethodResult(
                     {
-                        **protocol.discover(**self._introduction(visit, catalog)),
+                        **protocol.discover(**self._introduction(call, visit, catalog)),
                         **protocol.cacheable(ttl_ms(visit.grant, visit.now)),
                     }
                 )
@@ -124,14 +128,22 @@ class Methods:
             case "tools/call":
                 return await self.call_tool(call, visit, catalog)
             case "prompts/list":
-                return MethodResult(self.list_prompts(call, visit, catalog))
+                config = visit.grant.config
+                found = [prompts.definition(prompt, config) for prompt in self.prompts(visit, catalog)]
+                return _listed(call, visit, "prompts", found)
             case "prompts/get":
                 return MethodResult(self.get_prompt(call, visit, catalog))
             case "completion/complete":
                 return MethodResult(self.complete(call, visit, catalog))
+            case "resources/list":
+                return _listed(call, visit, "resources", resources.listed(call, visit.grant.config, catalog))
+            case "resources/templates/list":
+                return _listed(call, visit, "resourceTemplates", resources.templates(visit.grant.config, catalog))
+            case "resources/read":
+                return await self.read_resource(call, visit, catalog)
         raise AssertionError("protocol.read lets no other method through")
 
-    def _introduction(self, visit: Visit, catalog: Catalog) -> dict[str, Any]:
+    def _introduction(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Any]:
         """What the handshake and its modern counterpart say about a server."""
         about: dict[str, Json] = {"websiteUrl": catalog.website} if catalog.website else {}
         if catalog.icon:
@@ -139,7 +151,12 @@ class Methods:
         return {
             "title": visit.grant.name,
             "instructions": instructions(visit.grant, catalog),
-            "prompts": bool(catalog.prompts and self.prompts(visit, catalog)),
+            "capabilities": protocol.capabilities(
+                prompts=bool(catalog.prompts and self.prompts(visit, catalog)),
+                resources=bool(resources.offered(visit.grant.config, catalog)),
+                views=resources.shows_views(call, visit.grant.config)
+                and resources.has_views(visit.grant.config, catalog),
+            ),
             "about": about,
         }
 
@@ -147,16 +164,6 @@ class Methods:
         """The prompts of this server: those of which it shows every tool."""
         config = visit.grant.config
         return prompts.offered(catalog, (tool.name for tool in selection.visible(catalog, config)))
-
-    def list_prompts(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
-        """Every prompt of this server, on one page."""
-        if call.params.get("cursor"):
-            raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
-        config = visit.grant.config
-        members: dict[str, Json] = {
-            "prompts": [prompts.definition(prompt, config) for prompt in self.prompts(visit, catalog)]
-        }
-        return members | protocol.cacheable(ttl_ms(visit.grant, visit.now)) if call.modern else members
 
     def get_prompt(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
         """The messages of one prompt. Raises RpcError."""
@@ -181,27 +188,54 @@ class Methods:
         return {"completion": {"values": values, "total": len(values), "hasMore": False}}
 
     def _list_tools(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
-        page = self._listings.page(visit.grant, catalog, digest(visit.token), call.params.get("cursor"))
+        views = resources.shows_views(call, visit.grant.config)
+        page = self._listings.page(visit.grant, catalog, digest(visit.token), call.params.get("cursor"), views)
         members: dict[str, Json] = {"nextCursor": page.next_cursor} if page.next_cursor else {}
         if call.modern:
             members |= protocol.cacheable(ttl_ms(visit.grant, visit.now))
         return MethodResult(members, {"tools": page.tools})
 
     async def call_tool(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
-        """The call line of the gateway, its failures reported to the model, and one log entry of how it ended."""
+        """A tool's result, its failure reported to the model. Raises RpcError."""
+        arguments = call.params.get("arguments") or {}
+        outcome, written, encoded = await self._carried_out(call, visit, catalog, call.params["name"], arguments)
+        if isinstance(outcome, UnknownTool):
+            raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
+        # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
+        # its own complaint in place of what went wrong.
+        frozen = {"structuredContent": encoded} if isinstance(outcome, Done) else {}
+        return MethodResult(_members(outcome, written, visit), frozen, _limit_headers(outcome))
+
+    async def read_resource(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
+        """The page of a tool, or the result of the tool that a URI stands for. Raises RpcError."""
+        uri, config = call.params["uri"], visit.grant.config
+        if (page := resources.page(uri, config, catalog)) is not None:
+            return _listed(call, visit, "contents", [page])
+        found = resources.find(uri, config, catalog)
+        outcome, written, _ = await self._carried_out(call, visit, catalog, found.resource.tool, found.arguments)
+        contents = resources.contents(uri, found.resource, outcome, written)
+        # What a tool returns may change with the next call.
+        fresh = protocol.cacheable(0) if call.modern else {}
+        return MethodResult({"contents": contents, **fresh}, headers=_limit_headers(outcome))
+
+    async def _carried_out(
+        self, call: Call, visit: Visit, catalog: Catalog, name: str, arguments: Mapping[str, Json]
+    ) -> tuple[Done | Failed | UnknownTool, str, bytes]:
+        """The call line of the gateway, and one log entry of how it ended. With the outcome comes the text that its
+        result holds, as JSON and as bytes."""
         await asyncio.sleep(0)  # from here on there is an event loop: on Lambda the handler runs one for calls alone
         target = _target(visit)
         elapsed = asyncio.get_running_loop().time
         started = elapsed()
         deadline = started + visit.seconds_left
-        asked = ToolCall(call.params["name"], call.params.get("arguments") or {}, visit.now, deadline, call.trace)
+        asked = ToolCall(name, arguments, visit.now, deadline, call.trace)
 
         def admit() -> None:
             grant = visit.grant
             self._limits.take(grant.id, grant.config.rate_limit, elapsed, visit.now.timestamp())
 
         line = run
-        if visit.grant.config.profile == "discovery":
+        if visit.grant.config.profile == "discovery" and call.method == "tools/call":
             from functions.gateway import discovery  # other servers need none of it
 
             asked, line = discovery.meant(asked), discovery.run
@@ -214,13 +248,7 @@ class Methods:
             caller = _caller(call, visit)
             seconds, size, key = elapsed() - started, len(encoded), token_key(visit.token)
             self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
-        if isinstance(outcome, UnknownTool):
-            raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
-        limit = outcome.trace.rate_limit
-        # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
-        # its own complaint in place of what went wrong.
-        frozen = {"structuredContent": encoded} if isinstance(outcome, Done) else {}
-        return MethodResult(_members(outcome, written, visit), frozen, limit.headers() if limit else {})
+        return outcome, written, encoded
 
     def write_refusal(
         self, grant: Grant, refused: PosternError, now: datetime, request_id: str, user_agent: str
@@ -245,28 +273,29 @@ class Listings:
     def __init__(self, page_bytes: int = PAGE_BYTES, kept: int = LISTINGS_KEPT) -> None:
         self._page_bytes = page_bytes
         self._kept = kept
-        self._pages: dict[tuple[str, int, str], tuple[bytes, ...]] = {}
+        self._pages: dict[tuple[str, int, str, bool], tuple[bytes, ...]] = {}
 
-    def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None) -> Page:
-        """One page, the first where `cursor` is None or "". Raises RpcError for a cursor that was not issued here."""
-        key = (token_digest, grant.revision, catalog.source_sha256)
+    def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None, views: bool = False) -> Page:
+        """One page, the first where `cursor` is None or "". `views`: each tool names its page, if it has one. Raises
+        RpcError for a cursor that was not issued here."""
+        key = (token_digest, grant.revision, catalog.source_sha256, views)
         pages = self._pages.get(key)
         if pages is None:
             while len(self._pages) >= self._kept:
                 del self._pages[next(iter(self._pages))]
-            pages = self._pages[key] = self._split(grant, catalog)
+            pages = self._pages[key] = self._split(grant, catalog, views)
         # A cursor is for one page of one revision and one catalogue: a changed server has other cursors.
-        edition = f"{grant.revision}-{catalog.source_sha256[:EDITION_CHARS]}"
+        edition = f"{grant.revision}-{catalog.source_sha256[:EDITION_CHARS]}{'-views' if views else ''}"
         cursors = ["", *(f"{edition}-{number}" for number in range(1, len(pages))), ""]
         if (cursor or "") not in cursors:
             raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
         number = cursors.index(cursor or "")
         return Page(pages[number], cursors[number + 1])
 
-    def _split(self, grant: Grant, catalog: Catalog) -> tuple[bytes, ...]:
+    def _split(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[bytes, ...]:
         pages: list[list[bytes]] = [[]]
         size = 0
-        for wire in _wires(grant, catalog):
+        for wire in _wires(grant, catalog, views):
             if pages[-1] and size + len(wire) > self._page_bytes:
                 pages.append([])
                 size = 0
@@ -275,12 +304,13 @@ class Listings:
         return tuple(b"[%b]" % b",".join(page) for page in pages)
 
 
-def _wires(grant: Grant, catalog: Catalog) -> Iterable[bytes]:
+def _wires(grant: Grant, catalog: Catalog, views: bool = False) -> Iterable[bytes]:
     """The definitions that this server lists, as JSON."""
     tools = selection.visible(catalog, grant.config)
     if grant.config.profile != "discovery":
         hidden = selection.hidden(catalog, grant.config)
-        return (_true(prepared.wire(tool, grant.config), hidden) for tool in tools)
+        wires = ((tool, _true(prepared.wire(tool, grant.config), hidden)) for tool in tools)
+        return (resources.with_view(tool, wire, catalog) if views else wire for tool, wire in wires)
     from functions.gateway import discovery  # other servers need none of it
 
     return map(encode, discovery.listed(tools))
@@ -289,6 +319,19 @@ def _wires(grant: Grant, catalog: Catalog) -> Iterable[bytes]:
 def _true(wire: bytes, hidden: tuple[str, ...]) -> bytes:
     """The definition without what it says of tools that the server does not offer."""
     return encode(offered_texts.definition(decode(wire), hidden)) if offered_texts.mentions(wire, hidden) else wire
+
+
+def _listed(call: Call, visit: Visit, name: str, entries: list[dict[str, Json]]) -> MethodResult:
+    """A listing of one page, or what a page of it names. Raises RpcError for a cursor."""
+    if call.params.get("cursor"):
+        raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
+    return MethodResult({name: entries, **(protocol.cacheable(ttl_ms(visit.grant, visit.now)) if call.modern else {})})
+
+
+def _limit_headers(outcome: Done | Failed | UnknownTool) -> Mapping[str, str]:
+    """The upstream's rate limit as headers."""
+    limit = outcome.trace.rate_limit
+    return limit.headers() if limit else {}
 
 
 def ttl_ms(grant: Grant, now: datetime) -> int:

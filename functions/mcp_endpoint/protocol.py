@@ -34,7 +34,10 @@ LEGACY_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 """Revisions with the handshake, oldest first. 2024-11-05 had another transport, but hosts still ask for it on this one,
 and what we answer is valid under it."""
 
-LISTED_METHODS = ("tools/list", "tools/call", "prompts/list", "prompts/get", "completion/complete")
+LISTED_METHODS = (
+    *("tools/list", "tools/call", "prompts/list", "prompts/get", "completion/complete"),
+    *("resources/list", "resources/templates/list", "resources/read"),
+)
 LEGACY_METHODS = ("initialize", "ping", *LISTED_METHODS)
 MODERN_METHODS = ("server/discover", *LISTED_METHODS)
 """What is served in each era; `Methods.answer` has a case for each."""
@@ -72,6 +75,20 @@ CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel"
 SERVER_KEY = "io.modelcontextprotocol/serverInfo"
+UI_EXTENSION = "io.modelcontextprotocol/ui"
+UI_MEDIA_TYPE = "text/html;profile=mcp-app"
+"""The extension MCP Apps (2026-01-26), and the one media type of its pages."""
+
+SESSION_HEADER = "mcp-session-id"
+
+VIEWS_SESSION = ".views"
+"""How the session id ends that a legacy client with the extension is given. Such a client declares it in `initialize`
+alone, and no later request is joined to that one here; so the client carries the declaration itself. The id opens
+nothing, and nothing is stored for it."""
+
+TOOLS_ALONE: Mapping[str, Json] = MappingProxyType({"tools": {}})
+"""The capabilities of a server that has nothing but tools."""
+
 TRACE_KEYS = ("traceparent", "tracestate", "baggage")
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
@@ -91,6 +108,17 @@ class Call:
     params: Mapping[str, Json] = field(repr=False)
     modern: bool
     version: str
+    session: str = field(default="", repr=False)
+
+    @property
+    def shows_views(self) -> bool:
+        """True for a client that declared MCP Apps: in this request, or in the handshake that its session is from."""
+        if not self.modern and self.method != "initialize":
+            return self.session.endswith(VIEWS_SESSION)
+        declared = self.meta.get(CAPABILITIES_KEY) if self.modern else self.params.get("capabilities")
+        for step in ("extensions", UI_EXTENSION, "mimeTypes"):
+            declared = declared.get(step) if isinstance(declared, Mapping) else None
+        return isinstance(declared, list) and UI_MEDIA_TYPE in declared
 
     @property
     def meta(self) -> Mapping[str, Json]:
@@ -180,7 +208,8 @@ def read(headers: Headers, body: bytes) -> Call | Notification | Refusal:
         return Refusal(200, METHOD_NOT_FOUND, _unknown(method, LEGACY_METHODS), id)
     if problem := _params_problem(method, params):
         return Refusal(200, INVALID_PARAMS, problem, id)
-    return Call(id, method, params, False, version or UNSTATED_VERSION)
+    session = next((value.strip() for name, value in headers if name == SESSION_HEADER), "")
+    return Call(id, method, params, False, version or UNSTATED_VERSION, session)
 
 
 def asker(headers: Headers, body: bytes) -> Asker:
@@ -228,37 +257,51 @@ def status(call: Call, code: int) -> int:
 
 
 def initialize(
-    call: Call, *, title: str, instructions: str, prompts: bool = False, about: Mapping[str, Json] | None = None
+    call: Call,
+    *,
+    title: str,
+    instructions: str,
+    capabilities: Mapping[str, Json] = TOOLS_ALONE,
+    about: Mapping[str, Json] | None = None,
 ) -> dict[str, Json]:
     """Result of the legacy handshake: the version asked for where we know it, else our newest legacy one.
 
-    `prompts`  the server has some. `about`  the website and the icons of what is behind it.
+    `about`  the website and the icons of what is behind the server.
     """
     asked = call.params["protocolVersion"]
     version = asked if asked in LEGACY_VERSIONS else LEGACY_VERSIONS[-1]
     return {
         "protocolVersion": version,
-        "capabilities": capabilities(prompts),
+        "capabilities": dict(capabilities),
         "serverInfo": {**server_info(title), **((about or {}) if version >= WITH_ICONS else {})},
         "instructions": instructions,
     }
 
 
 def discover(
-    *, title: str, instructions: str, prompts: bool = False, about: Mapping[str, Json] | None = None
+    *,
+    title: str,
+    instructions: str,
+    capabilities: Mapping[str, Json] = TOOLS_ALONE,
+    about: Mapping[str, Json] | None = None,
 ) -> dict[str, Json]:
     """Result of `server/discover`, the modern counterpart of the handshake."""
     return {
         "supportedVersions": list(MODERN_VERSIONS),
-        "capabilities": capabilities(prompts),
+        "capabilities": dict(capabilities),
         "instructions": instructions,
         "_meta": {SERVER_KEY: {**server_info(title), **(about or {})}},
     }
 
 
-def capabilities(prompts: bool) -> dict[str, Json]:
-    """What this server can do."""
-    return {"tools": {}, **({"prompts": {}, "completions": {}} if prompts else {})}
+def capabilities(*, prompts: bool = False, resources: bool = False, views: bool = False) -> dict[str, Json]:
+    """What a server with tools can do. `views`: it has pages for a client that declared them."""
+    return {
+        **TOOLS_ALONE,
+        **({"prompts": {}, "completions": {}} if prompts else {}),
+        **({"resources": {}} if resources or views else {}),
+        **({"extensions": {UI_EXTENSION: {"mimeTypes": [UI_MEDIA_TYPE]}}} if views else {}),
+    }
 
 
 def cacheable(ttl_ms: int) -> dict[str, Json]:
@@ -413,7 +456,7 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
             return 'Invalid params: "capabilities" must be an object'
         if not _is_implementation(params.get("clientInfo")):
             return 'Invalid params: "clientInfo" must be an object with the strings "name" and "version"'
-    elif method in ("tools/list", "prompts/list"):
+    elif method.endswith("/list"):
         if not isinstance(params.get("cursor"), str | None):
             return 'Invalid params: "cursor" must be a string'
     elif method == "tools/call":
@@ -426,6 +469,9 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
             return 'Invalid params: "name" must be a string'
         if not _is_texts(params.get("arguments") or {}):
             return 'Invalid params: "arguments" must be an object of strings'
+    elif method == "resources/read":
+        if not isinstance(params.get("uri"), str):
+            return 'Invalid params: "uri" must be a string'
     elif method == "completion/complete":
         reference, argument = params.get("ref"), params.get("argument")
         if not (isinstance(reference, dict) and isinstance(reference.get("type"), str)):

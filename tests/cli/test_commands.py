@@ -121,12 +121,14 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         *("--write-id", "run_id=run_1", "--write-id", "run_id=run_2", "--write-id", "app_id=*"),
         *("--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3", "--expires-in", "15m"),
         *("--rate-limit", "60/10", "--profile", "core", "--output-schemas", "shallow"),
+        *("--views", "always"),
     )
     assert minted["config"] == {
         "methods": ["read"],
         "tags": ["memories", "events"],
         "profile": "core",
         "output_schemas": "shallow",
+        "views": "always",
         "require_api_token_auth": False,
         "pins": {"user_id": "usr_1"},
         "write_ids": {"run_id": ["run_1", "run_2"], "app_id": ["*"]},

@@ -12,15 +12,17 @@ import hmac
 import json
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from functions.gateway.errors import INVALID_PARAMS
 from functions.gateway.json_text import Json
+from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
-from functions.gateway.upstream import Sender
+from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.mcp_endpoint.methods import MethodResult, Methods, Visit
 from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, MISSING_CAPABILITY, Call, RpcError
 from tool_catalog import compiled_file
-from tool_catalog.catalog import Auth, Catalog, Prompt, PromptArgument, Request, Result, Tool
+from tool_catalog.catalog import Auth, Catalog, McpResource, Parameter, Prompt, PromptArgument, Request, Result, Tool
 
 INTEGRATION = "conformance"
 
@@ -156,6 +158,19 @@ PROMPTS = (
     _prompt("test_input_required_result_prompt"),
 )
 
+
+def _resource(uri: str, media_type: str, **content: str) -> McpResource:
+    arguments = {"id": "{id}"} if "{id}" in uri else {}
+    return McpResource(uri, "test_read", uri, "A resource of the suite.", arguments, media_type, **content)
+
+
+RESOURCES = (
+    _resource("test://static-text", "text/plain", text="'This is the content of the static text resource.'"),
+    _resource("test://static-binary", "image/png", blob=f"'{IMAGE['data']}'"),
+    _resource("test://template/{id}/data", "application/json"),
+)
+"""Resources that the suite reads. Each is the answer of a real call, of which an expression makes what is asked for."""
+
 NOTHING = {"type": "object", "properties": {}, "additionalProperties": False}
 
 SCHEMAS: Mapping[str, Json] = {
@@ -282,7 +297,8 @@ def catalog() -> Catalog:
         rate_limits={},
         pinnable=(),
         source_sha256="",
-        tools={name: _tool(name) for name in names},
+        tools={**{name: _tool(name) for name in names}, "test_read": _reader()},
+        mcp_resources=RESOURCES,
         prompts={prompt.name: prompt for prompt in PROMPTS},
     )
 
@@ -292,6 +308,26 @@ def methods(settings: Settings, sender: Sender) -> Methods:
     fixture = catalog()
     return FixtureMethods(
         settings, sender, load_catalog=lambda name: fixture if name == INTEGRATION else compiled_file.load(name)
+    )
+
+
+class EchoSender(Sender):
+    """An upstream that answers with what it was asked for."""
+
+    async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+        """The answer to one request."""
+        body = json.dumps({"asked": request.url}).encode()
+        return UpstreamResponse(200, {"content-type": "application/json"}, body)
+
+
+def _reader() -> Tool:
+    """The tool behind the resources."""
+    identified = {"type": "object", "properties": {"id": {"type": "string"}}, "additionalProperties": False}
+    tool = _tool("test_read")
+    return replace(
+        tool,
+        definition={**tool.definition, "inputSchema": identified},
+        request=Request("GET", "/read", (Parameter("query", "id", "id"),)),
     )
 
 

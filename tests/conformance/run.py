@@ -105,7 +105,9 @@ def _run_all() -> list[Run]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        opened(Path(folder), settings=settings, clock=Clock(datetime.now(UTC))) as bench,
+        opened(
+            Path(folder), settings=settings, clock=Clock(datetime.now(UTC)), sender=fixture.EchoSender(settings)
+        ) as bench,
     ):
         endpoint = bench.endpoint(fixture.methods(settings, bench.sender))
         tokens = {
@@ -201,7 +203,7 @@ def _render(runs: list[Run]) -> str:
         "  answers (`tests/conformance/fixture.py`).",
         "- **mem0**: the shipped catalogue. It has none of the suite's own, so a scenario that needs one fails.",
         "",
-        "Postern is stateless, answers with JSON (no event streams) and serves tools and prompts, no resources. A cell",
+        "Postern is stateless, answers with JSON (no event streams) and serves tools, prompts and resources. A cell",
         "shows the passed checks of all checks. Each scenario that does not pass has its reason. The reasons, line by",
         "line, are the expected failures that CI holds the runs to: `tests/conformance/expected/`.",
         "",

@@ -197,8 +197,7 @@ def modern(method: str, params: Json = None, *, id: Json = 1, meta: Json = None)
         ("mcp-protocol-version", params["_meta"]["io.modelcontextprotocol/protocolVersion"]),
         ("mcp-method", method),
     ]
-    if isinstance(params.get("name"), str):
-        lines.append(("mcp-name", params["name"]))
+    lines += [("mcp-name", params[name]) for name in ("name", "uri") if isinstance(params.get(name), str)]
     return Request(lines, json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode())
 
 

@@ -210,7 +210,7 @@ def test_prompts_are_announced_only_by_a_server_that_has_some(bench: Bench, era:
         params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
         return visitor.ask("initialize", **params).json["result"]["capabilities"]
 
-    assert capabilities() == {"tools": {}, "prompts": {}, "completions": {}}
+    assert capabilities() == {"tools": {}, "prompts": {}, "completions": {}, "resources": {}}
     assert capabilities(tags=("webhooks",)) == {"tools": {}}
 
 

@@ -129,18 +129,19 @@ def test_a_progress_token_that_is_null_is_absent(request_: Request) -> None:
     assert isinstance(_read(Request(request_.lines, json.dumps(message).encode())), Call)
 
 
-@pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "resources/list", "nope", ""])
+@pytest.mark.parametrize("method", ["initialize", "ping", "logging/setLevel", "resources/subscribe", "nope", ""])
 def test_a_method_that_is_not_served_is_404_to_a_modern_client(method: str) -> None:
     """2026-07-28 transports: 404 and -32601 for a method the server does not implement, removed ones included."""
     refusal = _read(modern(method))
     assert isinstance(refusal, Refusal)
     assert (refusal.status, refusal.code, refusal.id) == (404, -32601, 1)
     assert refusal.message.endswith(
-        "this server has server/discover, tools/list, tools/call, prompts/list, prompts/get, completion/complete"
+        "this server has server/discover, tools/list, tools/call, prompts/list, prompts/get, completion/complete, "
+        "resources/list, resources/templates/list, resources/read"
     )
 
 
-@pytest.mark.parametrize("method", ["server/discover", "resources/list", "nope"])
+@pytest.mark.parametrize("method", ["server/discover", "resources/subscribe", "nope"])
 def test_a_method_that_is_not_served_is_200_to_a_legacy_client(method: str) -> None:
     """2025-11-25: a JSON-RPC error is an answer like any other."""
     refusal = _read(legacy(method))

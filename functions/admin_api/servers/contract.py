@@ -23,7 +23,7 @@ from functions.admin_api.labels import MAX_LABELS
 from functions.admin_api.labels import problem as label_problem
 from functions.gateway.call_limits import MAX_CALLS_PER_MINUTE
 from functions.gateway.errors import phrase
-from functions.gateway.grants import OutputSchemas, Profile
+from functions.gateway.grants import OutputSchemas, Profile, Views
 from functions.gateway.json_text import Json
 from functions.gateway.pins import ids
 
@@ -92,6 +92,11 @@ class Config(Body):
         default=None,
         description="How much of each tool's output schema is listed: `full`, its top level (`shallow`), or `none`. "
         "Results do not depend on it. Default `full`.",
+    )
+    views: Views | None = Field(
+        default=None,
+        description="Which clients are told of the pages that show results as cards: those that declare MCP Apps "
+        "(`declared`), all (`always`), or none (`never`). Default `declared`.",
     )
     require_api_token_auth: bool | None = Field(
         default=None, description="A call must also carry an API token with the scope `connect`."
@@ -201,6 +206,7 @@ class ServerConfigView(BaseModel):
     tags: list[str]
     profile: Profile
     output_schemas: OutputSchemas
+    views: Views
     require_api_token_auth: bool
     pins: dict[str, str]
     write_ids: dict[str, list[str]]

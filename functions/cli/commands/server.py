@@ -13,7 +13,7 @@ from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, p
 from functions.cli.tables import count, details, table
 from functions.cli.terminal import printable
 from functions.gateway import json_text
-from functions.gateway.grants import OutputSchemas, Profile
+from functions.gateway.grants import OutputSchemas, Profile, Views
 from functions.gateway.json_text import Json
 from functions.gateway.wording import one_of
 
@@ -122,6 +122,11 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
         help="how much of each output schema is listed (default: full)",
     )
     parser.add_argument(
+        "--views",
+        choices=get_args(Views),
+        help="which clients are told of the pages that show results (default: those that declare them)",
+    )
+    parser.add_argument(
         "--require-api-token",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -165,7 +170,7 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
         text = getattr(options, name)
         if text is not None:
             config[name] = [word.strip() for word in text.split(",") if word.strip()]
-    for name in ("profile", "output_schemas"):
+    for name in ("profile", "output_schemas", "views"):
         if getattr(options, name) is not None:
             config[name] = getattr(options, name)
     if options.require_api_token is not None:
