@@ -35,20 +35,30 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "new":
-            return _new(options, environment)
-        if options.command == "import":
-            return _import(options, environment)
-        chosen = _folders(options, environment)
-        homes = folders.homes(chosen)
-        if options.command == "show":
-            return _show(options, homes)
-        if options.command == "diff":
-            return _diff(options, chosen)
-        return _compile_or_check(options, chosen, homes)
+        code = _run(options, environment)
+        sys.stdout.flush()
+        return code
     except FolderError as problem:
         print(problem, file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # The reader went away, e.g. `tool-catalog show TOOL | head`. Without another target, Python reports it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    if options.command == "new":
+        return _new(options, environment)
+    if options.command == "import":
+        return _import(options, environment)
+    chosen = _folders(options, environment)
+    homes = folders.homes(chosen)
+    if options.command == "show":
+        return _show(options, homes)
+    if options.command == "diff":
+        return _diff(options, chosen)
+    return _compile_or_check(options, chosen, homes)
 
 
 def _folders(options: argparse.Namespace, environment: Mapping[str, str]) -> tuple[Folder, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,3 +145,14 @@ def test_names_that_leave_no_room_for_a_prefix_are_named_and_compiled(run: Run, 
         f"1 of 1 tool names have over 50 characters, e.g. {'a' * 51}; hosts that put a prefix before it "
         'may refuse them, so give such a method a "name" of its own\n'
     )
+
+
+@pytest.mark.parametrize("command", [["show", "mem_0_memories_search"], ["check"]], ids=["much", "little"])
+def test_a_reader_that_goes_away_is_no_error_to_report(command: list[str]) -> None:
+    program = [sys.executable, "-c", "import sys; from tool_catalog.cli import main; sys.exit(main())"]
+    with subprocess.Popen([*program, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()  # before anything is written: the write fails, and so does the flush at the end
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
