@@ -273,6 +273,24 @@ PIN_KINDS: Mapping[PinKind, type[Pin]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Touches:
+    """How to find out what a call would touch, before it is made.
+
+    `what`       the things in the singular and the plural, e.g. "memory/memories".
+    `count`      JMESPath to their number: over the arguments, or over the answer of `read`. None: the answer's total.
+    `read`       name of a tool that only reads; None: the arguments say it.
+    `arguments`  JMESPath over the arguments to those of `read`; where it finds null, the number is not known.
+    `show`       JMESPath over the answer of `read` to the one object; None: nothing is shown.
+    """
+
+    what: str
+    count: str | None = None
+    read: str | None = None
+    arguments: str | None = None
+    show: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """What the input schema cannot or should not say to a model: arguments that match `schema` are refused.
 
@@ -308,6 +326,7 @@ class Tool:
     """One of the few tools that the profile `core` shows."""
     tokens: int = 0
     """About what its name, description and input schema cost a model, as an unpinned server shows them."""
+    touches: Touches | None = field(default_factory=lambda: None)
 
     @property
     def wire(self) -> bytes | None:
@@ -353,7 +372,7 @@ class Tool:
         return bool(self.definition["annotations"]["destructiveHint"])
 
 
-PARTS = ("definition", "request", "pagination", "result", "checks", "example", "aliases")
+PARTS = ("definition", "request", "pagination", "result", "checks", "example", "aliases", "touches")
 """Parts of a tool that a compiled file holds and that are read when they are asked for."""
 
 

@@ -52,6 +52,7 @@ from tool_catalog.catalog import (
     Request,
     Result,
     Tool,
+    Touches,
 )
 
 FORMAT = 3
@@ -180,6 +181,7 @@ def _parts(shown: Mapping[str, Json], entry: Mapping[str, Json]) -> dict[str, An
         "checks": tuple(Check(**check) for check in entry["checks"]),
         "example": entry["example"],
         "aliases": tuple(entry["aliases"]),
+        "touches": Touches(**entry["touches"]) if "touches" in entry else None,
     }
 
 

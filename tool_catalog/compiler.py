@@ -72,7 +72,9 @@ def compile_catalog(records: Records, *, drafts: bool = False) -> tuple[Schema |
 
 INDEXED = ("resource", "method", "access", "tags", "pin", "core", "tokens")
 CALLED = ("request", "pagination", "result", "checks", "example", "aliases")
-"""Where the parts of a tool stand in the file: in its index, beside the name, and in a line of `calls`."""
+OPTIONAL = ("touches",)
+"""Where the parts of a tool stand in the file: in its index, beside the name, and in a line of `calls`, which holds the
+optional ones where a tool has them."""
 
 
 def to_bytes(document: Mapping[str, Json]) -> bytes:
@@ -80,7 +82,13 @@ def to_bytes(document: Mapping[str, Json]) -> bytes:
     tools = document["tools"]
     definitions = [json_text.encode({**tool["definition"], "inputSchema": tool["shown"]}) for tool in tools]
     calls = [
-        json_text.encode({"inputSchema": tool["definition"]["inputSchema"], **{part: tool[part] for part in CALLED}})
+        json_text.encode(
+            {
+                "inputSchema": tool["definition"]["inputSchema"],
+                **{part: tool[part] for part in CALLED},
+                **{part: tool[part] for part in OPTIONAL if part in tool},
+            }
+        )
         for tool in tools
     ]
     index = [
@@ -109,7 +117,7 @@ def from_bytes(content: bytes) -> Schema:
     document["tools"] = [
         dict(zip(INDEXED, entry[1:-2], strict=True))
         | {"definition": {**definition, "inputSchema": call["inputSchema"]}, "shown": definition["inputSchema"]}
-        | {part: call[part] for part in CALLED}
+        | {part: call[part] for part in (*CALLED, *OPTIONAL) if part in call}
         for entry, definition, call in zip(file["index"], file["definitions"], file["calls"], strict=True)
     ]
     return document
@@ -125,6 +133,7 @@ class _Compilation:
         self.named: dict[str, Place] = {}
         self.readers: set[str] = set()
         self.compiled: dict[tuple[str, str], Schema] = {}
+        self.reads: set[str] = set()
 
     def document(self) -> Schema:
         record = self.records.integration
@@ -280,6 +289,8 @@ class _Compilation:
             record, place, expander, context=integration.context, item=item, destroys=destroys, gate=gate
         )
         example = confirmed(record.example.arguments, input_schema)
+        if access == "read":
+            self.reads.add(name)
         if access == "read" and record.pin is not None and (record.pin.kind, record.pin.read) == ("object", name):
             self.readers.add(name)
         pagination = answers.pagination(record, place, gate)
@@ -325,7 +336,24 @@ class _Compilation:
             "checks": checks,
             "example": example,
             "aliases": record.aliases,
+            **({"touches": self._touches(record, access, place)} if record.touches is not None else {}),
         }
+
+    def _touches(self, record: MethodRecord, access: catalog.Access, place: Place) -> Schema:
+        """How a call's reach is found out before it is made."""
+        assert record.touches is not None
+        rules, where = record.touches, place.at("touches")
+        if access == "read":
+            self.gate.report(where, "is for tools that write; a read touches nothing")
+        if (rules.read is None) != (rules.arguments is None):
+            self.gate.report(where, "read and arguments belong together: the tool, and what it is called with")
+        if rules.read is None and (rules.count is None or rules.show is not None):
+            self.gate.report(where, "needs a tool to read, or a count over the arguments; only what is read is shown")
+        entry: Schema = rules.model_dump(exclude_none=True)
+        for key in ("count", "arguments", "show"):
+            if key in entry:
+                self.gate.jmespath(where.at(key), entry[key])
+        return entry
 
     def _name(self, name: str, place: Place) -> None:
         if len(name) > naming.MAX_NAME:
@@ -454,6 +482,10 @@ class _Compilation:
         for resource in self.records.resources:
             for method, record in resource.record.methods.items():
                 used |= set(record.checks)
+                reads = record.touches.read if record.touches is not None else None
+                if reads is not None and reads not in self.reads:
+                    place = Place(resource.source, ("methods", method, "touches", "read"))
+                    self.gate.report(place, f'"{reads}" is not a tool of this integration that only reads')
                 if record.pin and record.pin.read and record.pin.read not in self.readers:
                     place = Place(resource.source, ("methods", method, "pin", "read"))
                     self.gate.report(

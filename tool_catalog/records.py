@@ -42,6 +42,10 @@ BodyFormat = Annotated[str, pydantic.Field(pattern=BODY_FORMAT)]
 """The media type of a body, or a short word for one of the two usual ones."""
 
 
+TOUCHED = r"^[a-z][a-z ]*/[a-z][a-z ]*$"
+"""Things in the singular and the plural, e.g. "memory/memories"."""
+
+
 class Strict(pydantic.BaseModel):
     """Base of all records: unknown keys and implicit conversions are problems."""
 
@@ -289,6 +293,16 @@ class McpResourceRecord(Strict):
     blob: str | None = None
 
 
+class TouchesRecord(Strict):
+    """How to find out what a call would touch; see `catalog.Touches`."""
+
+    what: Annotated[str, pydantic.Field(pattern=TOUCHED)]
+    count: str | None = None
+    read: str | None = None
+    arguments: str | None = None
+    show: str | None = None
+
+
 class ExampleRecord(Strict):
     """A call that works. `response`: the upstream's documented answer to it, used by tests."""
 
@@ -329,6 +343,7 @@ class MethodRecord(Strict):
     checks: list[str] = []
     view: str | None = None
     mcp_resource: McpResourceRecord | None = None
+    touches: TouchesRecord | None = None
     example: ExampleRecord
 
 
@@ -482,6 +497,7 @@ _TYPE_WORDS = {
 
 _PATTERN_WORDS = {
     SLUG: "a lower-case name of letters, digits and single underscores, e.g. project_members",
+    TOUCHED: 'the singular and the plural in lower case, e.g. "memory/memories"',
     MEDIA_TYPE: 'a media type, e.g. "application/vnd.api+json"',
     BODY_FORMAT: 'json, form or a media type, e.g. "application/merge-patch+json"',
     URI_TEMPLATE: 'a URI whose variables stand in braces, e.g. "library://books/{id}"',

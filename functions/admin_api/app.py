@@ -28,6 +28,7 @@ from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.accounts.service import Accounts
 from functions.admin_api.api_tokens.operator import NOBODY, Operator
 from functions.admin_api.api_tokens.service import ApiTokens
+from functions.admin_api.approvals.service import Approvals
 from functions.admin_api.console import files
 from functions.admin_api.console.sign_in import SignInLinks
 from functions.admin_api.contract import Body, Several
@@ -132,6 +133,7 @@ def create_app(
             clock=clock,
         ),
         sign_in_links=SignInLinks(store, api_tokens, clock, random),
+        approvals=Approvals(store, lookup, finding, clock),
     )
     decisions = Decisions(store, retention, decision_lines, clock)
 

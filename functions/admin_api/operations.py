@@ -18,6 +18,8 @@ from functions.admin_api.accounts.service import Accounts
 from functions.admin_api.api_tokens.contract import ApiToken, ApiTokenCreate, Me, MintedApiToken, RemovedApiToken
 from functions.admin_api.api_tokens.operator import Operator
 from functions.admin_api.api_tokens.service import ApiTokens
+from functions.admin_api.approvals.contract import Approval, ApprovalCode
+from functions.admin_api.approvals.service import Approvals
 from functions.admin_api.console.contract import SignIn, SignInLink
 from functions.admin_api.console.sign_in import SignInLinks
 from functions.admin_api.contract import Body, Page
@@ -103,6 +105,7 @@ class Services:
     proxy: Proxy
     log: Log
     sign_in_links: SignInLinks
+    approvals: Approvals
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +384,20 @@ OPERATIONS: Sequence[Operation] = (
         ),
         body=Rotate, body_required=False, any_account=True, errors=(400, 404, 409, 413, 415), logs="decision",
         makes="server_id",
+    ),
+    Operation(
+        "post", f"{_SERVER}/approval", "showApproval", "Show a call that waits for the approval of a person",
+        RUN_TOOLS, Approval,
+        lambda services, asked: services.approvals.show(asked.account_id, asked.server_id, asked.body.code),
+        body=ApprovalCode, any_account=True, errors=(400, 404, 409, 413, 415),
+    ),
+    Operation(
+        "post", f"{_SERVER}/approval/approve", "approveCall", "Approve a call, so that it can be made once",
+        RUN_TOOLS, Approval,
+        lambda services, asked: services.approvals.approve(
+            asked.account_id, asked.server_id, asked.body.code, asked.operator
+        ),
+        body=ApprovalCode, any_account=True, errors=(400, 404, 409, 413, 415), logs="decision",
     ),
     Operation(
         "post", "/api-token", "createApiToken", "Make an API token", CHANGE, MintedApiToken,

@@ -43,6 +43,8 @@ OPTIONS = {
     "config.fixed": "--fixed",
     "config.defaults": "--default",
     "config.rate_limit": "--rate-limit",
+    "config.confirm_by": "--confirm-by",
+    "config.confirm": "--confirm",
     "credentials.": "--credential ",
     "context.": "--context ",
     "base_url": "--base-url",

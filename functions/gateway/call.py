@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 from functions.gateway import (
     answers,
     arguments,
+    confirmation,
     corrected,
     credentials,
     errors,
@@ -29,11 +30,21 @@ from functions.gateway import (
     results,
     selection,
     settle,
+    touched,
     wording,
 )
 from functions.gateway.answers import Answer
 from functions.gateway.collector import collector
-from functions.gateway.errors import CallLimited, LostResult, OutsidePins, ToolFailure, UpstreamRefused, WrongArguments
+from functions.gateway.confirmation import Confirmer
+from functions.gateway.errors import (
+    CallLimited,
+    LostResult,
+    OutsidePins,
+    ToolFailure,
+    Unconfirmable,
+    UpstreamRefused,
+    WrongArguments,
+)
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import Target
 from functions.gateway.json_text import Json
@@ -170,28 +181,36 @@ async def run(
     sender: Sender,
     settings: Settings,
     admit: Callable[[], None] = lambda: None,
+    confirmer: Confirmer | None = None,
 ) -> Done | Failed | UnknownTool:
     """Carry out one call. Nothing is raised for bad input or a bad upstream. `admit` raises CallLimited for a call that
-    has to wait."""
+    has to wait. `confirmer` is needed for a target whose config asks for confirmations."""
     try:
         prepared = selection.find(catalog, target.config, call.name)
     except errors.UnknownTool as unknown:
         return UnknownTool(unknown.message)
     with ExitStack() as until_the_end:
-        return await _outcome(prepared, _Upstream(call, target, catalog, sender, until_the_end), settings, admit)
+        upstream = _Upstream(call, target, catalog, sender, until_the_end)
+        return await _outcome(prepared, upstream, settings, admit, confirmer)
 
 
 async def _outcome(
-    prepared: PreparedTool, upstream: _Upstream, settings: Settings, admit: Callable[[], None]
+    prepared: PreparedTool,
+    upstream: _Upstream,
+    settings: Settings,
+    admit: Callable[[], None],
+    confirmer: Confirmer | None,
 ) -> Done | Failed:
     call, target = upstream.call, upstream.target
     try:
         admit()
         settled = settle.arguments(prepared, call.arguments)
-        pinned = _checked_and_pinned(upstream.catalog, prepared, target, settled.arguments)
-        position = _position(prepared, settled.arguments, pinned)
-        projection = _projection(prepared, settled.arguments, pinned)
+        given, code = _without_code(prepared, settled.arguments)
+        pinned = _checked_and_pinned(upstream.catalog, prepared, target, given)
+        position = _position(prepared, given, pinned)
+        projection = _projection(prepared, given, pinned)
         await _check_objects(upstream, prepared.tool, target, pinned)
+        await _confirm(upstream, prepared, pinned, code, confirmer)
         answer = await _answer(upstream, prepared.tool, pinned, position)
         answer = _within_pins(prepared.tool, target, answer)
         body = await in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
@@ -206,6 +225,28 @@ async def _outcome(
             raise
         return Failed(prepared.tool, _lost(prepared.tool, error, upstream.trace()), upstream.trace())
     return Done(prepared.tool, body, upstream.trace(), settled.notes)
+
+
+def _without_code(prepared: PreparedTool, given: Mapping[str, Json]) -> tuple[Mapping[str, Json], Json]:
+    """The arguments of the call itself, and the code that confirms it; None for no code."""
+    if not prepared.confirmed:
+        return given, None
+    name = confirmation.argument(prepared.tool)
+    return {argument: value for argument, value in given.items() if argument != name}, given.get(name)
+
+
+async def _confirm(
+    upstream: _Upstream, prepared: PreparedTool, given: Mapping[str, Json], code: Json, confirmer: Confirmer | None
+) -> None:
+    """Raises ConfirmationNeeded for a call that needs a confirmation and has none."""
+    if not prepared.confirmed:
+        return
+    if confirmer is None:
+        raise Unconfirmable("this server asks for a confirmation, which cannot be given here; nothing was sent")
+    reason = confirmer.take(prepared.tool, given, code) if code is not None else ""
+    if code is None or reason:
+        found = await touched.find(upstream, upstream.catalog, prepared.tool, given, upstream.target.base_url)
+        raise confirmer.ask(prepared.tool, given, found, reason)
 
 
 def _offers(catalog: Catalog, target: Target, name: str) -> bool:
@@ -405,8 +446,11 @@ class _Upstream:
 
     async def read_beforehand(self, reader: Tool, given: Mapping[str, Json]) -> Json:
         """An object that a pin must admit before the call."""
-        response = await self._exchange(reader, given, None, own=False)
-        return answers.mapped(reader, self.read(reader, response), self.target.base_url)
+        return answers.mapped(reader, await self.read_before(reader, given), self.target.base_url)
+
+    async def read_before(self, reader: Tool, given: Mapping[str, Json], position: Position | None = None) -> Json:
+        """What a read before the call finds, as the upstream wrote it."""
+        return self.read(reader, await self._exchange(reader, given, position, own=False))
 
     async def send(self, tool: Tool, given: Mapping[str, Json], position: Position | None = None) -> UpstreamResponse:
         """One request of the call itself. Raises a ToolFailure for anything but a 2xx answer."""

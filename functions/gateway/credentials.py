@@ -68,6 +68,12 @@ def token_key(token: str) -> bytes:
     return hmac.digest(extracted, b"postern token key v1\x01", "sha256")
 
 
+def signing_key(data_key: bytes) -> bytes:
+    """The key that signs and seals what a server gives to its callers and takes back: 32 bytes, made of the account's
+    data key. A caller has the token and not the table, and a copy of the table has no token; neither gives the key."""
+    return hmac.digest(data_key, b"postern signing key v1", "sha256")
+
+
 def seal(plain: bytes, key: bytes, account_id: str, random: Callable[[int], bytes]) -> bytes:
     """Nonce and ciphertext of `plain` under `key`, bound to the account."""
     from nacl.bindings import crypto_aead_xchacha20poly1305_ietf_encrypt
@@ -101,10 +107,13 @@ def open_credential(sealed: bytes, data_key: bytes, account_id: str) -> Credenti
     return Credential(json_text.decode_lenient(open_sealed(sealed, data_key, account_id)))
 
 
-def open_with_token(sealed_credential: bytes, sealed_data_key: bytes, token: str, account_id: str) -> Credential:
-    """The credential of a server, opened with nothing but the token of the request. Raises SealError."""
+def open_with_token(
+    sealed_credential: bytes, sealed_data_key: bytes, token: str, account_id: str
+) -> tuple[Credential, bytes]:
+    """The credential of a server and its signing key, opened with nothing but the token of the request. Raises
+    SealError."""
     data_key = open_sealed(sealed_data_key, token_key(token), account_id)
-    return open_credential(sealed_credential, data_key, account_id)
+    return open_credential(sealed_credential, data_key, account_id), signing_key(data_key)
 
 
 def attach(

@@ -14,6 +14,7 @@ from dataclasses import replace
 from functions.gateway import arguments, errors, model_tokens, offered_texts, selection, settle
 from functions.gateway import call as call_line
 from functions.gateway.call import Done, Failed, ToolCall, Trace, UnknownTool
+from functions.gateway.confirmation import Confirmer
 from functions.gateway.errors import CallLimited, WrongArguments
 from functions.gateway.grants import ServerConfig, Target
 from functions.gateway.json_text import Json, decode
@@ -145,11 +146,14 @@ async def run(
     sender: Sender,
     settings: Settings,
     admit: Callable[[], None] = lambda: None,
+    confirmer: Confirmer | None = None,
 ) -> Done | Failed | UnknownTool:
     """The call line: one of the three tools is answered here, and any other call takes the usual way."""
     tool = TOOLS.get(call.name)
     if tool is None:
-        outcome = await call_line.run(call, target, catalog, sender=sender, settings=settings, admit=admit)
+        outcome = await call_line.run(
+            call, target, catalog, sender=sender, settings=settings, admit=admit, confirmer=confirmer
+        )
         if isinstance(outcome, UnknownTool):
             return UnknownTool(f"{outcome.message}; {SEARCH} finds the tools of this server")
         return outcome

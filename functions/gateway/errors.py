@@ -20,6 +20,8 @@
         |-- WrongArguments     400  `problems` lists all of them
         |-- CallLimited        429  the server's own limit of calls; nothing was sent
         |-- OutsidePins         403  another entity than the pinned one
+        |-- ConfirmationNeeded  428  the server asks for a confirmation first; nothing was sent
+        |-- Unconfirmable       503  no confirmation can be kept at the moment; nothing was sent
         |-- UpstreamRefused         the upstream's own status and body
         |-- UpstreamUnreadable 502  an answer that is not what the API documents
         |-- UpstreamUnreachable 502 no answer at all
@@ -36,6 +38,7 @@ refusal. A message says what was wrong, where, what is valid and what to do; it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -219,6 +222,72 @@ class OutsidePins(ToolFailure):
     def lines(self) -> tuple[str, ...]:
         """The message, and the corrected arguments."""
         return (self.message,) if self.corrected is None else (self.message, f"corrected: {self.corrected}")
+
+
+class ConfirmationNeeded(ToolFailure):
+    """The server asks for a confirmation of this call; nothing was sent.
+
+    `reason`   why the code that was given does not count, "" where none was given. `touches`: e.g. "12 memories".
+    `code`     makes the repeat of the call count, as `argument`, until `ends`.
+    `person`   the code counts only once a person has approved it at `link` ("" where the address is not known).
+    """
+
+    status = HTTPStatus.PRECONDITION_REQUIRED
+
+    def __init__(
+        self,
+        *,
+        reason: str,
+        touches: str,
+        raw_response: Json,
+        argument: str,
+        code: str,
+        ends: datetime,
+        person: bool,
+        link: str,
+        server_id: str,
+    ) -> None:
+        self.server_id = server_id
+        self.touches = touches
+        self.argument = argument
+        self.code = code
+        self.ends = ends
+        self.person = person
+        self.link = link
+        why = "this server asks for a confirmation of this call" + (f", and {reason}" if reason else "")
+        super().__init__(f"{why}; nothing was sent", raw_response=raw_response, sent=False)
+
+    @property
+    def subject(self) -> str:
+        """What the call would touch, in a sentence; "" where that is not known."""
+        seen = " (raw_response shows it)" if self.raw_response is not None else ""
+        return f"The call would touch {self.touches}{seen}." if self.touches else ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The refusal, what the call would touch, and how it is confirmed."""
+        ends = f"{self.ends:%H:%M:%S} UTC"
+        code = f'"{self.argument}": "{self.code}"'
+        if self.person:
+            place = f"at {self.link}" if self.link else f"in the console (/console#/approve, server {self.server_id})"
+            ways = [
+                f"A person must approve the call until {ends} {place}",
+                f"Once it is approved, repeat the call with the same arguments and {code}; it works once",
+            ]
+        else:
+            ways = [
+                f"If the user agrees, repeat the call with the same arguments and {code}; it works once, until {ends}"
+            ]
+        return (self.message, *filter(None, [self.subject]), *ways)
+
+
+class Unconfirmable(ToolFailure):
+    """The server asks for a confirmation, and none can be kept. Nothing was sent."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, sent=False)
 
 
 class UpstreamRefused(ToolFailure):

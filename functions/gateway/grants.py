@@ -49,6 +49,9 @@ Profile = Literal["core", "full", "discovery"]
 OutputSchemas = Literal["full", "shallow", "none"]
 """How much of a tool's output schema a server lists (see output_schemas.py)."""
 
+ConfirmBy = Literal["code", "person"]
+"""What a server takes for a confirmation (see confirmation.py)."""
+
 
 Views = Literal["declared", "always", "never"]
 """Which clients are told of the pages that show results: those that declare MCP Apps, all, or none. Some hosts show
@@ -70,6 +73,8 @@ class ServerConfig:
     `defaults`  the same shape: used where the caller says nothing.
     `strict`    only tools that take every argument of `fixed["*"]` are shown.
     `rate_limit`  how many calls the server takes; None = the deployment's own limit.
+    `confirm`     whose calls need a confirmation: "destructive", or names of tools (see confirmation.py).
+    `confirm_by`  what counts as one: the repeat with a code, or the approval of a person in addition.
     """
 
     methods: tuple[str, ...] = ()
@@ -84,6 +89,8 @@ class ServerConfig:
     defaults: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
     strict: bool = False
     rate_limit: CallRate | None = None
+    confirm: tuple[str, ...] = ()
+    confirm_by: ConfirmBy = "code"
 
     def to_json(self) -> dict[str, Json]:
         """The `config` object of the management API."""
@@ -100,6 +107,8 @@ class ServerConfig:
             "defaults": {tool: dict(arguments) for tool, arguments in self.defaults.items()},
             "strict": self.strict,
             "rate_limit": self.rate_limit.to_json() if self.rate_limit else None,
+            "confirm": list(self.confirm),
+            "confirm_by": self.confirm_by,
         }
 
     @classmethod
@@ -118,6 +127,8 @@ class ServerConfig:
             defaults=value.get("defaults") or {},
             strict=bool(value.get("strict", False)),
             rate_limit=CallRate.from_json(value["rate_limit"]) if value.get("rate_limit") else None,
+            confirm=tuple(value.get("confirm") or ()),
+            confirm_by=value.get("confirm_by") or "code",
         )
 
 
@@ -126,6 +137,7 @@ class Target:
     """What a call needs of a grant or of an account: the upstream, the credential for it, and what holds for the call.
 
     `context`  the account's values for path parameters (`org_id`, `project_id`).
+    `signing_key`  signs and seals what a caller gets and gives back; b"" for a call that needs nothing of that kind.
     """
 
     account_id: str
@@ -134,6 +146,7 @@ class Target:
     context: Mapping[str, str]
     config: ServerConfig
     credential: Credential
+    signing_key: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +221,8 @@ class Grant:
     def target(self, token: str) -> Target:
         """What a call through this grant needs; the token opens the credential. Raises credentials.SealError."""
         account = self.account
-        opened = credentials.open_with_token(account.sealed_credential, self.sealed_data_key, token, account.id)
-        return Target(account.id, account.integration, account.base_url, account.context, self.config, opened)
+        opened, key = credentials.open_with_token(account.sealed_credential, self.sealed_data_key, token, account.id)
+        return Target(account.id, account.integration, account.base_url, account.context, self.config, opened, key)
 
     @classmethod
     def from_json(cls, body: Mapping[str, Json], account: Mapping[str, Json], revision: int = 0) -> Grant:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from functions.gateway import forced, output_schemas, pins
+from functions.gateway import confirmation, forced, output_schemas, pins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, canonical, decode, encode, spaced
 from functions.gateway.pins import refusals
@@ -31,12 +31,14 @@ class PreparedTool:
     `accepted`    the input schema that calls are checked against: the shown one, and the pinned ids. A caller may pass
                   a pinned id; the call is refused only if its value differs from the pin.
     `pins`        what the server pins, where it has an effect on this tool.
+    `confirmed`   the server asks for a confirmation of each call.
     """
 
     tool: Tool
     definition: Mapping[str, Json]
     accepted: Mapping[str, Json]
     pins: Mapping[str, str]
+    confirmed: bool = False
 
     @cached_property
     def wire(self) -> bytes:
@@ -97,14 +99,16 @@ def _form(value: Json) -> str:
 
 def prepare(tool: Tool, config: ServerConfig) -> PreparedTool:
     """The tool as this server shows it; prepared once per process for each set of forced arguments."""
+    confirmed = confirmation.needed(tool, config)
     if not config.pins and not config.fixed and not config.defaults:
-        return _prepare(_Identity(tool), (), (), b"{}", ())
+        return _prepare(_Identity(tool), (), (), b"{}", (), confirmed=confirmed)
     return _prepare(
         _Identity(tool),
         tuple(config.pins.items()) if tool.pin else (),
         tuple(sorted(forced.fixed(tool, config))),
         canonical(forced.defaults(tool, config)),
         tuple(config.write_ids.items()) if config.pins else (),
+        confirmed=confirmed,
     )
 
 
@@ -115,7 +119,8 @@ def wire(tool: Tool, config: ServerConfig) -> bytes:
     """
     if config.output_schemas != "full":
         return encode(output_schemas.listed(prepare(tool, config).definition, config.output_schemas))
-    if not (config.pins and tool.pin) and not config.fixed and not config.defaults:
+    changed = (config.pins and tool.pin) or config.fixed or config.defaults or confirmation.needed(tool, config)
+    if not changed:
         compiled = tool.wire
         if compiled is not None:
             return compiled
@@ -144,6 +149,8 @@ def _prepare(
     fixed: tuple[str, ...],
     defaults: bytes,
     write_ids: tuple[tuple[str, tuple[str, ...]], ...],
+    *,
+    confirmed: bool,
 ) -> PreparedTool:
     tool, supplied = key.tool, decode(defaults)
     schema: dict[str, Json] = tool.definition["inputSchema"]
@@ -161,13 +168,16 @@ def _prepare(
     }
     optional = {*fixed, *narrowed.filled, *supplied}
     required = [name for name in schema.get("required", ()) if name not in optional]
-    if listed == properties and required == list(schema.get("required", ())):
+    if listed == properties and required == list(schema.get("required", ())) and not confirmed:
         return PreparedTool(tool, displayed, schema, dict(pinned))
     accepted = dict(narrowed.accepted)
     if tool.destructive and not required and (pinned or not listed) and ALL not in accepted:
         whose = f"Everything of {refusals.listed(dict(pinned))}" if pinned else "Everything that this server fills in"
         text = f"{whose}. Needed where no other argument is given."
         accepted[ALL] = listed[ALL] = {"type": "boolean", "enum": [True], "description": text}
+    if confirmed:
+        code = confirmation.argument(tool)
+        accepted[code] = listed[code] = confirmation.schema()
     base = {name: value for name, value in schema.items() if name != "required"}
     if required:
         base["required"] = required
@@ -186,4 +196,5 @@ def _prepare(
         },
         {**base, "properties": accepted},
         dict(pinned),
+        confirmed=confirmed,
     )

@@ -44,6 +44,9 @@ class Settings:
     listen: str = _setting("127.0.0.1", "address that `postern serve` listens on; in a container, 0.0.0.0")
     catalogs: str = _setting("", "folders of your own catalogues, separated as in PATH; a deployment bundles them")
     public_url: str = _setting("", "https origin that minted URLs start with; empty: taken from the request")
+    management_url: str = _setting(
+        "", "https origin where people reach the management API, for links to its pages; empty: such a link is left out"
+    )
     kms_key_id: str = _setting("", "KMS key that wraps account data keys; empty: a key file in the state folder")
     root_api_token_secret: str = _setting("", "Secrets Manager id of the root API token; empty: made at first start")
     schedule_group: str = _setting("", "EventBridge Scheduler group for exact purges; empty: none are made")

@@ -172,6 +172,7 @@ def _start(
         settings,
         private_upstreams=True,
         public_url=public_url,
+        management_url=settings.management_url or public_url,
         allowed_hosts=settings.allowed_hosts or _own_hosts(public_url),
         allowed_origins=(*settings.allowed_origins, THIS_MACHINE, _origin(public_url)),
     )
@@ -249,7 +250,7 @@ def _compose(
     except SettingsError as error:
         raise LocalError(str(error)) from error
     audit = Audit(settings, log, log.stream)
-    methods = Methods(settings, sender, audit, load_catalog=catalogs.load)
+    methods = Methods(settings, sender, audit, load_catalog=catalogs.load, confirmations=store)
     data_plane = Endpoint(settings=settings, store=store, methods=methods, clock=clock)
     control_plane = create_admin_api(
         settings,

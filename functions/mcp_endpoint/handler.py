@@ -41,7 +41,7 @@ sender = Sender(settings)
 on_aws = settings.store == "dynamodb"
 log = Audit(settings, None if on_aws else store, sys.stdout)
 """On AWS the line is the entry: functions/log_subscriber puts it into the table, and no call waits for that."""
-methods = Methods(settings, sender, log, shared=store if on_aws else None)
+methods = Methods(settings, sender, log, shared=store if on_aws else None, confirmations=store)
 endpoint = Endpoint(settings=settings, store=store, methods=methods, count=Counter(settings.environment, sys.stdout))
 loop = asyncio.new_event_loop()
 """The one loop of the process, because a kept connection lives on the loop that opened it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 from functions.gateway import audit, offered_texts, prepared, prompts, selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.call_limits import CallLimits, CallRate, Marks
+from functions.gateway.confirmation import Confirmer, Kept
 from functions.gateway.credentials import SealError, token_key
 from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, PosternError
 from functions.gateway.grants import Grant, Target, digest, write_time
@@ -85,6 +87,8 @@ class Methods:
     `log`           takes an entry of each tool call; None = none is written.
     `load_catalog`  name of an integration -> its catalogue. Raises CatalogError.
     `shared`        the store where several processes count the calls of a server that sets a limit.
+    `confirmations` the store where servers that ask for confirmations keep which codes were used.
+    `random(n)`     n unpredictable bytes.
     """
 
     def __init__(
@@ -96,12 +100,16 @@ class Methods:
         load_catalog: Callable[[str], Catalog] = compiled_file.load,
         page_bytes: int = PAGE_BYTES,
         shared: Marks | None = None,
+        confirmations: Kept | None = None,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._settings = settings
         self._sender = sender
         self._log = log
         self._load_catalog = load_catalog
         self._listings = Listings(page_bytes)
+        self._confirmations = confirmations
+        self._random = random
         self._limits = CallLimits(CallRate(settings.calls_per_minute, settings.call_burst), shared)
 
     async def answer(self, call: Call, visit: Visit) -> MethodResult:
@@ -239,7 +247,15 @@ class Methods:
             from functions.gateway import discovery  # other servers need none of it
 
             asked, line = discovery.meant(asked), discovery.run
-        outcome = await line(asked, target, catalog, sender=self._sender, settings=self._settings, admit=admit)
+        outcome = await line(
+            asked,
+            target,
+            catalog,
+            sender=self._sender,
+            settings=self._settings,
+            admit=admit,
+            confirmer=self._confirmer(visit, target) if target.config.confirm else None,
+        )
         if isinstance(outcome, Failed):
             log_detail(outcome.failure, visit.request_id)
         written = _written(outcome)
@@ -249,6 +265,21 @@ class Methods:
             seconds, size, key = elapsed() - started, len(encoded), token_key(visit.token)
             self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
         return outcome, written, encoded
+
+    def _confirmer(self, visit: Visit, target: Target) -> Confirmer:
+        """What asks for the confirmations of this server and takes them."""
+        grant, origin = visit.grant, self._settings.management_url
+        return Confirmer(
+            server_id=grant.id,
+            server_name=grant.name,
+            account_id=grant.account.id,
+            key=target.signing_key,
+            by=grant.config.confirm_by,
+            store=self._confirmations,
+            now=visit.now,
+            random=self._random,
+            page=f"{origin.rstrip('/')}/console#/approve" if origin else "",
+        )
 
     def write_refusal(
         self, grant: Grant, refused: PosternError, now: datetime, request_id: str, user_agent: str

@@ -92,6 +92,11 @@ def call_mark(server_id: str) -> Key:
     return Key(f"CALLS#{server_id}")
 
 
+def confirmation(server_id: str, digest: str) -> Key:
+    """What is known of a confirmation code: that a person is asked, that one approved it, or that it was used."""
+    return Key(f"CONFIRM#{server_id}#{digest}")
+
+
 def account_state(account_id: str) -> Key:
     """What a call showed about an account, e.g. `needs_reauth` after a 401 from the upstream."""
     return Key(f"STATE#{account_id}")

@@ -74,7 +74,8 @@ def test_every_example_is_answered_with_success(plane: Plane, upstream: Scripted
     shown = {(verb, re.sub(r"\{\w+\}", "*", path)) for path, verbs in openapi.document("x")["paths"].items()
              for verb in map(str.upper, verbs)}  # fmt: skip
     proxies = {entry for entry in shown if entry[1].startswith("/proxy")}
-    assert shown - proxies - {("GET", "/openapi.json")} <= set(ran), "a route without an example"
+    waiting = {entry for entry in shown if "/approval" in entry[1]}  # needs a call that an agent has made
+    assert shown - proxies - waiting - {("GET", "/openapi.json")} <= set(ran), "a route without an example"
 
 
 def test_the_recipe_waits_out_a_429_and_tells_the_model_every_answer(plane: Plane, upstream: ScriptedUpstream) -> None:

@@ -46,6 +46,8 @@ ADMITTED = {
     "revokeApiToken": "manage",
     "listCalls": "read manage",
     "makeSnippets": "read call mint connect manage",
+    "showApproval": "call manage",
+    "approveCall": "call manage",
     "createSignInLink": "read call mint manage",
     "signIn": "",
     **{

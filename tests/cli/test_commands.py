@@ -122,6 +122,7 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         *("--fixed", "*.max_tokens=500", "--default", "mem_0_memories_search.top_k=3", "--expires-in", "15m"),
         *("--rate-limit", "60/10", "--profile", "core", "--output-schemas", "shallow"),
         *("--views", "always"),
+        *("--confirm", "destructive,mem_0_memories_remember", "--confirm-by", "person"),
     )
     assert minted["config"] == {
         "methods": ["read"],
@@ -136,6 +137,8 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         "defaults": {"mem_0_memories_search": {"top_k": 3}},
         "strict": False,
         "rate_limit": {"calls_per_minute": 60, "burst": 10},
+        "confirm": ["destructive", "mem_0_memories_remember"],
+        "confirm_by": "person",
     }
     life = read_time(minted["expires_at"]) - before
     assert timedelta(minutes=15) <= life < timedelta(minutes=15, seconds=30)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,17 @@ def made(kind: type[errors.PosternError]) -> errors.PosternError:
         return errors.WrongArguments(["one", "two"])
     if kind is errors.CallLimited:
         return errors.CallLimited("said", RateLimit(60, 0, 1, 1))
+    if kind is errors.ConfirmationNeeded:
+        ends = datetime(2026, 11, 21, 12, 10, tzinfo=UTC)
+        about: dict[str, Any] = {
+            "reason": "said",
+            "touches": "2 things",
+            "raw_response": None,
+            "argument": "confirmation_code",
+        }
+        return errors.ConfirmationNeeded(**about, code="c", ends=ends, person=False, link="", server_id="srv_1")
+    if kind is errors.Unconfirmable:
+        return errors.Unconfirmable("said")
     if issubclass(kind, errors.ToolFailure):
         return kind("said", upstream_status=418, raw_response={"a": 1}, detail="d")
     if issubclass(kind, errors.Refused):

@@ -83,6 +83,7 @@ EVERY_KEY = [
     layout.api_token_entry("tok_1"),
     layout.use("srv_1"),
     layout.call_mark("srv_1"),
+    layout.confirmation("srv_1", "d"),
     layout.account_state("acc_1"),
     Key(layout.log("acc_1", "2026-11-21")),
     layout.idempotency("acc_1", "d"),
@@ -109,25 +110,34 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
     audit = Audit(bench.settings, None, lines)
     for sender in (CannedSender(), CannedSender(401, {"detail": "Invalid token"})):
         bench.sender = sender
-        methods = Methods(bench.settings, sender, audit, shared=guarded)
+        methods = Methods(bench.settings, sender, audit, shared=guarded, confirmations=guarded)
         app = replace(bench, store=guarded).endpoint(methods)
-        token = bench.mint(require_api_token_auth=True, rate_limit=CallRate(60, 10))
+        token = bench.mint(
+            require_api_token_auth=True,
+            rate_limit=CallRate(60, 10),
+            confirm=("destructive",),
+            confirm_by="person",
+        )
         api_token = bench.issue_api_token()
         second = ("authorization", f"Bearer {api_token}")
         assert post(app, token, modern("tools/list").adding(second)).status == 200
         arguments = {"query": "tea", "filters": {"user_id": "usr_1"}}
         search = modern("tools/call", {"name": "mem_0_memories_search", "arguments": arguments})
         assert post(app, token, search.adding(second)).status == 200
+        bench.clock.move(seconds=1)
+        delete = {"id": "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"}
+        refused = modern("tools/call", {"name": "delete_a_mem_0_memory_by_id", "arguments": delete})
+        assert b"A person must approve" in post(app, token, refused.adding(second)).body
         bench.clock.move(minutes=2)
-    assert guarded.used == {"TOKEN#*", "ACCOUNT#*", "API_TOKEN#*", "CALLS#*"}
+    assert guarded.used == {"TOKEN#*", "ACCOUNT#*", "API_TOKEN#*", "CALLS#*", "CONFIRM#*"}
     subscriber = Guarded(store, "LogSubscriberRole")
-    assert kept(delivery(*lines.getvalue().splitlines()), KeptCalls(subscriber, 30)).stored == 2
+    assert kept(delivery(*lines.getvalue().splitlines()), KeptCalls(subscriber, 30)).stored == 4
     assert subscriber.used == {"USE#*", "STATE#*", "LOG#*"}
 
 
 def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
-    reads = {"TOKEN#d", "ACCOUNT#handle-1", "API_TOKEN#d", "CALLS#srv_1"}
-    writes = {"CALLS#srv_1"}
+    reads = {"TOKEN#d", "ACCOUNT#handle-1", "API_TOKEN#d", "CALLS#srv_1", "CONFIRM#srv_1#d"}
+    writes = {"CALLS#srv_1", "CONFIRM#srv_1#d"}
     assert allowed("McpEndpointRole", "dynamodb:GetItem") == reads
     assert allowed("McpEndpointRole", "dynamodb:BatchGetItem") == reads
     assert allowed("McpEndpointRole", "dynamodb:UpdateItem") == writes

@@ -120,7 +120,7 @@ class Bench:
         return Endpoint(
             settings=self.settings,
             store=self.store,
-            methods=methods or Methods(self.settings, self.sender, log),
+            methods=methods or Methods(self.settings, self.sender, log, confirmations=self.store),
             clock=self.clock,
             **{"new_id": lambda: "request-1", **seams},
         )

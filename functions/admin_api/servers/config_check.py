@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import forced, pins, selection
+from functions.gateway import confirmation, forced, pins, selection
 from functions.gateway.errors import Invalid, OutsidePins, invalid
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
@@ -31,6 +31,7 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
         *_unknown_arguments("fixed", config.fixed, catalog),
         *_unknown_arguments("defaults", config.defaults, catalog),
         *_strict_without_effect(config),
+        *_wrong_confirm(config, catalog),
     ]
     if problems:
         raise invalid(problems)
@@ -113,6 +114,16 @@ def _strict_without_effect(config: ServerConfig) -> list[str]:
             "argument fixed for every tool cannot reach"
         ]
     return []
+
+
+def _wrong_confirm(config: ServerConfig, catalog: Catalog) -> list[str]:
+    problems = _unknown("confirm", config.confirm, (confirmation.DESTRUCTIVE,), also=catalog.tools)
+    reads = [name for name in config.confirm if name in catalog.tools and catalog.tools[name].access == "read"]
+    problems += [f"config.confirm: {shown(name)} only reads; name tools that write" for name in reads]
+    if config.confirm_by != "code" and not config.confirm:
+        example = f'["{confirmation.DESTRUCTIVE}"]'
+        problems.append(f"config.confirm_by has no effect without config.confirm, e.g. {example}; null is its default")
+    return problems
 
 
 def _unknown_arguments(field: str, rules: Mapping[str, Mapping[str, Json]], catalog: Catalog) -> list[str]:

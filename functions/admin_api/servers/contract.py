@@ -23,7 +23,7 @@ from functions.admin_api.labels import MAX_LABELS
 from functions.admin_api.labels import problem as label_problem
 from functions.gateway.call_limits import MAX_CALLS_PER_MINUTE
 from functions.gateway.errors import phrase
-from functions.gateway.grants import OutputSchemas, Profile, Views
+from functions.gateway.grants import ConfirmBy, OutputSchemas, Profile, Views
 from functions.gateway.json_text import Json
 from functions.gateway.pins import ids
 
@@ -118,6 +118,15 @@ class Config(Body):
     )
     rate_limit: CallRate | None = Field(
         default=None, description="How many calls the server takes. Without it, the deployment's own limit holds."
+    )
+    confirm: Annotated[list[Word], Field(max_length=MAX_LISTED)] | None = Field(
+        default=None,
+        description="Whose calls are refused until they are confirmed: `destructive`, or names of tools that write.",
+    )
+    confirm_by: ConfirmBy | None = Field(
+        default=None,
+        description="What confirms a call. `code`: its repeat with the code of the refusal. `person`: in addition, the "
+        "approval of a person at /approve. Default `code`.",
     )
 
 
@@ -214,6 +223,8 @@ class ServerConfigView(BaseModel):
     defaults: dict[str, dict[str, Any]]
     strict: bool
     rate_limit: dict[str, int] | None
+    confirm: list[str]
+    confirm_by: ConfirmBy
 
 
 class McpServer(BaseModel):

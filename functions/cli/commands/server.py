@@ -13,7 +13,7 @@ from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, p
 from functions.cli.tables import count, details, table
 from functions.cli.terminal import printable
 from functions.gateway import json_text
-from functions.gateway.grants import OutputSchemas, Profile, Views
+from functions.gateway.grants import ConfirmBy, OutputSchemas, Profile, Views
 from functions.gateway.json_text import Json
 from functions.gateway.wording import one_of
 
@@ -68,7 +68,7 @@ def add(commands: Any, remote: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--clear",
         action="append",
-        choices=["pins", "write_ids", "fixed", "defaults", "rate_limit"],
+        choices=["pins", "write_ids", "fixed", "defaults", "rate_limit", "confirm"],
         help="remove every entry of this; repeatable",
     )
     add_expiry(one).add_argument(
@@ -161,6 +161,16 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
         metavar="CALLS[/BURST]",
         help="calls per minute, and calls at once (default: those of ten seconds)",
     )
+    parser.add_argument(
+        "--confirm",
+        metavar="TOOL,...",
+        help="refuse calls until they are confirmed: destructive, or names of tools",
+    )
+    parser.add_argument(
+        "--confirm-by",
+        choices=get_args(ConfirmBy),
+        help="code: the repeat with the code of the refusal; person: an approval in the console too (default: code)",
+    )
 
 
 def _config(options: argparse.Namespace) -> dict[str, Json]:
@@ -185,6 +195,10 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
         config["strict"] = options.strict
     if options.default:
         config["defaults"] = _by_tool("--default", options.default)
+    if options.confirm is not None:
+        config["confirm"] = [word.strip() for word in options.confirm.split(",") if word.strip()]
+    if options.confirm_by is not None:
+        config["confirm_by"] = options.confirm_by
     if options.rate_limit:
         config["rate_limit"] = _rate(options.rate_limit)
     return config
@@ -379,6 +393,8 @@ def _update(invocation: Invocation) -> None:
     if labels := {**labels, **pairs("--label", options.label or ())}:
         body["labels"] = labels
     cleared: dict[str, Json] = dict.fromkeys(options.clear or ())
+    if "confirm" in cleared:
+        cleared["confirm_by"] = None  # it has no effect alone, and the API says so
     if config := {**cleared, **_config(options)}:
         body["config"] = config
     expires_at = expiry(options, invocation.clock())

@@ -7,6 +7,9 @@ import { ask, path } from "./session.js";
 
 const ACCESS = ["read", "write", "custom"];
 
+/** In the config's `confirm`, the entry that stands for every tool that can remove or overwrite data. */
+const DESTRUCTIVE = "destructive";
+
 /** The values of the form for a config of the API, or for no config. */
 export function formOf(config = {}) {
   return {
@@ -17,6 +20,8 @@ export function formOf(config = {}) {
     fixed: Object.keys(config.fixed ?? {}).length ? JSON.stringify(config.fixed, null, 2) : "",
     defaults: Object.keys(config.defaults ?? {}).length ? JSON.stringify(config.defaults, null, 2) : "",
     apiToken: config.require_api_token_auth ?? false,
+    confirm: config.confirm ?? [],
+    byPerson: config.confirm_by === "person",
     perMinute: config.rate_limit ? String(config.rate_limit.calls_per_minute) : "",
   };
 }
@@ -54,6 +59,8 @@ function configOf(form, { profiles }) {
     pins: Object.fromEntries(Object.entries(form.pins).filter(([, value]) => value !== "")),
     fixed: readObject(form.fixed, "Fixed arguments"),
     defaults: readObject(form.defaults, "Default arguments"),
+    confirm: form.confirm,
+    confirm_by: form.confirm.length && form.byPerson ? "person" : "code",
     rate_limit: form.perMinute ? { calls_per_minute: Number(form.perMinute) } : null,
   };
   if (profiles) config.profile = form.profile;
@@ -87,6 +94,12 @@ export function ConfigFields({ form, onForm, integration }) {
     </fieldset>`}
     <${Check} label="Calls also need an API token" note="with the scope connect; not for clients that cannot send a header"
       checked=${form.apiToken} onChecked=${(apiToken) => set({ apiToken })} />
+    <${Check} label="Destructive calls need a confirmation" note="the call is refused with a code, and its repeat with the code is made"
+      checked=${form.confirm.includes(DESTRUCTIVE)}
+      onChecked=${(on) => set({ confirm: [...form.confirm.filter((one) => one !== DESTRUCTIVE), ...(on ? [DESTRUCTIVE] : [])] })} />
+    ${form.confirm.length > 0 &&
+    html`<${Check} label="A person must approve them" note="in this console, at the link of the refusal"
+      checked=${form.byPerson} onChecked=${(byPerson) => set({ byPerson })} />`}
     <details open=${Boolean(form.fixed || form.defaults || form.perMinute)}>
       <summary>Fixed arguments, defaults and a limit</summary>
       <${AreaField} label="Fixed arguments (JSON)" help='Sent on every call and hidden from the model: {"TOOL or *": {"ARGUMENT": VALUE}}.'

@@ -4,6 +4,7 @@ import { html, render, useEffect, useRef, useState } from "./vendor/htm-preact-3
 import { About } from "./screens/about.js";
 import { Account } from "./screens/account.js";
 import { Accounts } from "./screens/accounts.js";
+import { Approve } from "./screens/approve.js";
 import { ApiTokens } from "./screens/api_tokens.js";
 import { CreateServer } from "./screens/create_server.js";
 import { Integrations } from "./screens/integrations.js";
@@ -39,6 +40,8 @@ function screen({ parts: [name = first(), ...rest], query }) {
       return html`<${CreateServer} query=${query} />`;
     case "memory":
       return html`<${Memory} query=${query} />`;
+    case "approve":
+      return html`<${Approve} key=${rest.join()} serverId=${rest[0] ?? ""} code=${rest[1] ?? ""} />`;
     case "try":
       return html`<${TryTool} query=${query} />`;
     case "log":
