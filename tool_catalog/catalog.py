@@ -7,6 +7,7 @@ compiled_file.py reads them from the files that the compiler writes. This file i
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import field
@@ -504,6 +505,11 @@ class Catalog:
         return tuple(sorted({tool.method for tool in self.tools.values()}))
 
 
+MEDIA_TYPES_KEPT = 64
+"""Media types whose kind is kept; each call asks for three."""
+
+
+@functools.lru_cache(maxsize=MEDIA_TYPES_KEPT)
 def media_kind(media_type: str) -> MediaKind | None:
     """How a body of `media_type` is made of arguments and read back; None for a type that only bytes can hold."""
     name = media_type.partition(";")[0].strip().lower()

@@ -7,7 +7,6 @@ from it. The line holds the metrics of the call, too (metrics.py).
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import logging
 from collections.abc import Mapping
@@ -185,4 +184,4 @@ def argument_hash(arguments: Mapping[str, Json], key: bytes) -> str:
         written = canonical(arguments)
     except RecursionError:
         return ""
-    return hmac.new(key, written, hashlib.sha256).hexdigest()[:16]
+    return hmac.digest(key, written, "sha256").hex()[:16]

@@ -12,7 +12,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from urllib.parse import urlsplit
 
 from functions.gateway.addresses import resolve
@@ -28,6 +28,9 @@ that crosses that closing is lost, so we close first."""
 ADDRESS_SECONDS = 5.0
 """How long one address of a name may take to connect while there are others to try."""
 
+ORIGINS_KEPT = 256
+"""Origins that are kept once they were read: more than one process has upstreams."""
+
 
 class NotConnected(Exception):
     """No connection was made, so nothing was sent. The message is a short reason without any value of the request."""
@@ -41,11 +44,12 @@ class Origin:
     host: str
     port: int
 
-    @classmethod
-    def of(cls, url: str) -> Origin:
+    @staticmethod
+    @lru_cache(maxsize=ORIGINS_KEPT)
+    def of(url: str) -> Origin:
         """The origin of a URL such as https://api.example.com:8443."""
         parts = urlsplit(url)
-        return cls(parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        return Origin(parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,12 +108,12 @@ def open_credential(sealed: bytes, data_key: bytes, account_id: str) -> Credenti
 
 
 def open_with_token(
-    sealed_credential: bytes, sealed_data_key: bytes, token: str, account_id: str
+    sealed_credential: bytes, sealed_data_key: bytes, key: bytes, account_id: str
 ) -> tuple[Credential, bytes]:
-    """The credential of a server and its signing key, opened with nothing but the token of the request. Raises
-    SealError."""
-    data_key = open_sealed(sealed_data_key, token_key(token), account_id)
-    return open_credential(sealed_credential, data_key, account_id), signing_key(data_key)
+    """The credential of a server and its account's data key, opened with nothing but the request's token, whose token
+    key is `key`. Raises SealError."""
+    data_key = open_sealed(sealed_data_key, key, account_id)
+    return open_credential(sealed_credential, data_key, account_id), data_key
 
 
 def attach(
@@ -167,7 +167,7 @@ def _attached(request: UpstreamRequest, auth: Auth, credential: Mapping[str, str
             cookies = [value for name, value in request.headers if name == "Cookie"]
             cookies.append(f"{auth.name}={quote(filled(auth.value, credential), safe='')}")
             others = tuple(header for header in request.headers if header[0] != "Cookie")
-            return replace(request, headers=(*others, ("Cookie", "; ".join(cookies))))
+            return request.with_headers((*others, ("Cookie", "; ".join(cookies))))
         case "none":
             return request
-    return replace(request, headers=(*request.headers, (header[0], header[1].strip(" \t"))))
+    return request.with_headers((*request.headers, (header[0], header[1].strip(" \t"))))

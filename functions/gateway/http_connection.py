@@ -33,6 +33,9 @@ BODILESS = (204, 304)
 READ_AHEAD = 262_144
 """Bytes that are received before anybody reads them; beyond, the sender of them has to wait."""
 
+BUFFER_BYTES = 65_536
+"""Bytes that are received at once. A connection holds as many for as long as it is open."""
+
 
 class Broken(Exception):
     """The connection ended, or stopped being HTTP, before the answer was complete.
@@ -76,12 +79,17 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-class Wire(asyncio.Protocol):
-    """The bytes of one connection, received up to READ_AHEAD ahead of their reader."""
+class Wire(asyncio.BufferedProtocol):
+    """The bytes of one connection, received up to READ_AHEAD ahead of their reader.
+
+    They come into one buffer. For the other kind of protocol, asyncio maps 256 kB of memory for each piece that comes
+    and gives it back at once, which took a third of the CPU time of a warm call and none of its instructions.
+    """
 
     transport: asyncio.Transport
 
     def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._received = bytearray()
         self._arrival: asyncio.Future[None] | None = None
         self.ended = False
@@ -89,9 +97,15 @@ class Wire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # that of a stream, as create_connection makes it
+        self._poll = select.poll()
+        socket = transport.get_extra_info("socket")
+        self._poll.register(socket.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio names it
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received += self._buffer[:nbytes]
         if len(self._received) > READ_AHEAD:
             self.transport.pause_reading()
         self._wake()
@@ -130,9 +144,7 @@ class Wire(asyncio.Protocol):
         not even ones that the event loop has not seen yet because it was not running."""
         if self.ended or self._received or self.transport.is_closing():
             return False
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-        return not poll.poll(0)
+        return not self._poll.poll(0)
 
     def _wake(self) -> None:
         if self._arrival is not None and not self._arrival.done():

@@ -30,8 +30,8 @@ _HEAD = re.compile(rb"HTTP/([0-9]\.[0-9]) ([0-9]{3})(?: %b)?\r?\n(%b)\r?\n" % (_
 _TRAILERS = re.compile(_FIELDS)
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]*)?[ \t]*\r\n")
 _CONTINUED = re.compile(r"\r?\n[ \t]+")
-_REQUEST_LINE = re.compile(rb"%b [\x21-\x7e]++ HTTP/1\.1" % _TOKEN)
-_SENT_FIELD = re.compile(rb"%b: (?:[^\x00\s]++(?:[ \t]++[^\x00\s]++)*+)?" % _TOKEN)
+_SENT_FIELD = rb"%b: (?:[^\x00\s]++(?:[ \t]++[^\x00\s]++)*+)?\r\n" % _TOKEN
+_REQUEST = re.compile(rb"%b [\x21-\x7e]++ HTTP/1\.1\r\n(?:%b)*+" % (_TOKEN, _SENT_FIELD))
 
 
 class Unsendable(Exception):
@@ -69,17 +69,18 @@ class Head:
 
 def request(outgoing: Outgoing) -> bytes:
     """The request as bytes. Raises Unsendable."""
+    lines = [f"{outgoing.verb} {outgoing.target} HTTP/1.1\r\n", *map("%s: %s\r\n".__mod__, outgoing.headers)]
     try:
-        line = f"{outgoing.verb} {outgoing.target} HTTP/1.1".encode("ascii")
-        fields = [b"%b: %b" % (name.encode("ascii"), value.encode()) for name, value in outgoing.headers]
+        content = "".join(lines).encode()
     except UnicodeError:
         # Its text quotes what could not be sent, a credential maybe: not to be shown by a traceback either.
         raise Unsendable from None
     names = [name.lower() for name, _ in outgoing.headers]
     framed_once = names.count("host") == 1 and names.count("content-length") < 2 and "transfer-encoding" not in names
-    if not framed_once or not _REQUEST_LINE.fullmatch(line) or not all(map(_SENT_FIELD.fullmatch, fields)):
+    # As many line ends as lines: a value that holds one would be another header.
+    if not framed_once or content.count(b"\n") != len(lines) or not _REQUEST.fullmatch(content):
         raise Unsendable
-    return b"\r\n".join([line, *fields, b"", outgoing.body])
+    return b"%b\r\n%b" % (content, outgoing.body)
 
 
 def head(content: bytes) -> Head:

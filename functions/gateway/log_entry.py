@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from operator import attrgetter
 from typing import Literal, Protocol
 
 from functions.gateway.grants import write_time
@@ -72,8 +73,8 @@ class LogEntry:
 
     def to_json(self) -> dict[str, Json]:
         """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
-        values = {name: getattr(self, name) for name in self.__slots__}  # `asdict` would copy each value deeply
-        body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in values.items()}
+        values = zip(self.__slots__, _values(self), strict=True)  # `asdict` would copy each value deeply
+        body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in values}
         body["kind"] = "call"
         body["time"] = log_time(self.time)
         if not self.labels:
@@ -83,6 +84,8 @@ class LogEntry:
         body["own_ms"] = round(max(0.0, self.duration_ms - self.upstream_ms), 2)
         return body
 
+
+_values = attrgetter(*LogEntry.__slots__)
 
 MEMBERS = (*LogEntry.__slots__, "kind", "own_ms")
 """The members of an entry as it is kept; `labels` is there where the server has some."""

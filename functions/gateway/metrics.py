@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from functions.gateway.json_text import Json, canonical
@@ -51,16 +52,18 @@ class Stream(Protocol):
 
 def members(environment: str, moment: datetime, values: Mapping[str, float]) -> dict[str, Json]:
     """The members that make these values metrics of this environment."""
-    directive = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [["environment"]],
-        "Metrics": [{"Name": name, "Unit": UNITS[name]} for name in values],
-    }
     return {
         **values,
         "environment": environment,
-        "_aws": {"Timestamp": int(moment.timestamp() * 1000), "CloudWatchMetrics": [directive]},
+        "_aws": {"Timestamp": int(moment.timestamp() * 1000), "CloudWatchMetrics": _directives(tuple(values))},
     }
+
+
+@lru_cache(maxsize=len(UNITS))
+def _directives(names: tuple[str, ...]) -> list[Json]:
+    """What CloudWatch counts of a line that holds these metrics."""
+    metrics = [{"Name": name, "Unit": UNITS[name]} for name in names]
+    return [{"Namespace": NAMESPACE, "Dimensions": [["environment"]], "Metrics": metrics}]
 
 
 class Counter:

@@ -13,6 +13,7 @@ from functions.gateway.json_text import Json, canonical, decode, encode, spaced
 from functions.gateway.pins import refusals
 from functions.gateway.pins.narrowed import Narrowed
 from functions.gateway.portable_schema import portable
+from functions.gateway.value_classes import Identity
 from functions.gateway.wording import shown
 from tool_catalog.catalog import Tool
 
@@ -101,9 +102,9 @@ def prepare(tool: Tool, config: ServerConfig) -> PreparedTool:
     """The tool as this server shows it; prepared once per process for each set of forced arguments."""
     confirmed = confirmation.needed(tool, config)
     if not config.pins and not config.fixed and not config.defaults:
-        return _prepare(_Identity(tool), (), (), b"{}", (), confirmed=confirmed)
+        return _prepare(Identity(tool), (), (), b"{}", (), confirmed=confirmed)
     return _prepare(
-        _Identity(tool),
+        Identity(tool),
         tuple(config.pins.items()) if tool.pin else (),
         tuple(sorted(forced.fixed(tool, config))),
         canonical(forced.defaults(tool, config)),
@@ -127,24 +128,9 @@ def wire(tool: Tool, config: ServerConfig) -> bytes:
     return prepare(tool, config).wire
 
 
-class _Identity:
-    """A tool as a cache key: by identity, because compiled tools live as long as the process."""
-
-    __slots__ = ("tool",)
-
-    def __init__(self, tool: Tool) -> None:
-        self.tool = tool
-
-    def __hash__(self) -> int:
-        return id(self.tool)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and self.tool is other.tool
-
-
 @lru_cache(maxsize=TOOLS_KEPT)
 def _prepare(
-    key: _Identity,
+    key: Identity,
     pinned: tuple[tuple[str, str], ...],
     fixed: tuple[str, ...],
     defaults: bytes,
@@ -152,7 +138,7 @@ def _prepare(
     *,
     confirmed: bool,
 ) -> PreparedTool:
-    tool, supplied = key.tool, decode(defaults)
+    [tool], supplied = key.values, decode(defaults)
     schema: dict[str, Json] = tool.definition["inputSchema"]
     displayed = tool.listed
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from math import ceil
 
@@ -57,7 +56,12 @@ class RateLimit:
 
     def to_json(self) -> dict[str, int | None]:
         """The object under `_meta["postern/rate-limit"]` and in error envelopes."""
-        return asdict(self)
+        return {
+            "limit": self.limit,
+            "remaining": self.remaining,
+            "reset_seconds": self.reset_seconds,
+            "retry_after_seconds": self.retry_after_seconds,
+        }
 
     def headers(self) -> dict[str, str]:
         """As HTTP headers `ratelimit-limit`, `ratelimit-remaining`, `ratelimit-reset` and `retry-after`."""
@@ -98,13 +102,16 @@ def read(headers: Mapping[str, str], names: Mapping[str, str], status: int, now:
         retry_after = _seconds(headers.get("retry-after"), now)
     if status == 429 and retry_after is None:
         retry_after = reset
-    found = RateLimit(limit, remaining, reset, retry_after)
-    return None if found == RateLimit() else found
+    if limit is None and remaining is None and reset is None and retry_after is None:
+        return None
+    return RateLimit(limit, remaining, reset, retry_after)
 
 
 def _drafted(headers: Mapping[str, str]) -> RateLimit:
     """The IETF drafts' own fields: `limit=10, remaining=0, reset=42` up to draft 7, later `"name";r=0;t=42` beside a
     `RateLimit-Policy` of `"name";q=10;w=60`. Of several policies, the one with the least left and the longest wait."""
+    if "ratelimit" not in headers and "ratelimit-policy" not in headers:
+        return RateLimit()
     text = headers.get("ratelimit", "")[:MAX_VALUE_CHARS]
     if members := dict(_MEMBER.findall(text)):
         return RateLimit(_count(members.get("limit")), _count(members.get("remaining")), _bounded(members.get("reset")))

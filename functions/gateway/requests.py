@@ -54,6 +54,12 @@ class UpstreamRequest:
     safe: bool = False
     account_id: str = ""
 
+    def with_headers(self, headers: tuple[tuple[str, str], ...]) -> UpstreamRequest:
+        """The request with these headers in place of its own."""
+        return UpstreamRequest(
+            self.verb, self.origin, self.path, self.query, headers, self.body, self.safe, self.account_id
+        )
+
     @property
     def changes_nothing(self) -> bool:
         """True where the upstream is as before even if the answer is lost."""

@@ -61,10 +61,7 @@ class Sender:
 
         Raises UpstreamBusy, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
         """
-        from functions.gateway.connections import NotConnected, Origin
-        from functions.gateway.http_connection import Broken, Progress
-        from functions.gateway.http_framing import Outgoing, Unsendable
-        from functions.gateway.places import Full
+        from functions.gateway import connections, http_connection, http_framing, places
 
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -72,13 +69,13 @@ class Sender:
         if started >= deadline:
             raise UpstreamTimeout(f"no time was left to ask {host}; nothing was done, try again", sent=False)
         origin, pool, progress, limit = (
-            Origin.of(request.origin),
+            connections.Origin.of(request.origin),
             self._pool_of_this_loop(),
-            Progress(),
+            http_connection.Progress(),
             self._settings.max_upstream_bytes,
         )
         lost = effect(changes_nothing=request.changes_nothing)
-        outgoing = Outgoing(request.verb, request.target, _headers(request, host), request.body or b"")
+        outgoing = http_framing.Outgoing(request.verb, request.target, _headers(request, host), request.body or b"")
         try:
             async with asyncio.timeout_at(deadline):
                 answer = await pool.exchange(
@@ -89,7 +86,7 @@ class Sender:
                     repeatable=request.changes_nothing,
                     limit=limit,
                 )
-        except Full as error:
+        except places.Full as error:
             raise UpstreamBusy(
                 f"too many calls of this account wait for {host}; nothing was sent, try again later", sent=False
             ) from error
@@ -109,17 +106,17 @@ class Sender:
                     detail=detail,
                 ) from error
             raise UpstreamTimeout(f"{host} did not answer within {waited} s; {lost}", detail=detail) from error
-        except NotConnected as error:
+        except connections.NotConnected as error:
             raise UpstreamUnreachable(
                 f"no connection to {host} ({error}); nothing was done",
                 sent=False,
                 detail=type(error.__cause__ or error).__name__,
             ) from error
-        except Unsendable:
+        except http_framing.Unsendable:
             raise UpstreamUnreachable(
                 f"the request to {host} has no valid form in HTTP; nothing was sent", sent=False, detail="Unsendable"
             ) from None
-        except Broken as error:
+        except http_connection.Broken as error:
             raise UpstreamUnreachable(
                 f"the connection to {host} broke before the answer was complete; {lost}",
                 upstream_status=progress.status,
@@ -144,10 +141,10 @@ class Sender:
             await asyncio.sleep(0)  # a transport closes its socket in the next round of the event loop
 
     def _pool_of_this_loop(self) -> Pool:
-        from functions.gateway.connections import Pool
-
         loop = asyncio.get_running_loop()
         if self._pool is None or self._loop is not loop:
+            from functions.gateway.connections import Pool
+
             self._pool, self._loop = Pool(private=self._settings.private_upstreams), loop
         return self._pool
 

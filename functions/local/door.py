@@ -37,5 +37,5 @@ def refusal(scope: Scope, refused: errors.Refused) -> Response:
     if scope["path"].split("/")[1:2] == ["mcp"]:
         content = protocol.error(errors.rpc_code(refused), refused.message)
     else:
-        content = json_text.encode({**body, "details": None})
+        content = json_text.sendable({**body, "details": None})
     return dressed(Response(content, status, headers, media_type="application/json"))

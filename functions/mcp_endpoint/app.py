@@ -100,13 +100,13 @@ class Endpoint:
             case ["mcp"]:
                 return self._page("") if _is_for_people(request) else await self._post(request, None)
             case ["health"]:
-                return _json(200, b'{"status":"ok"}')
+                return _json(200, '{"status":"ok"}')
             case [".well-known", "openai-apps-challenge"] if self.settings.openai_apps_challenge:
-                challenge = self.settings.openai_apps_challenge.encode()
+                challenge = self.settings.openai_apps_challenge
                 return Response(200, challenge, {"content-type": "text/plain; charset=utf-8"})
         # Not as JSON-RPC: clients look for OAuth metadata here.
         status, body, _ = errors.http(errors.NotFound("There is nothing here; the endpoint is POST /mcp/{token}"))
-        return _json(status, json_text.encode(body))
+        return _json(status, json_text.sendable(body))
 
     def _page(self, token: str) -> Response:
         """The page of a token. Raises Unavailable while the store cannot be read."""
@@ -191,5 +191,5 @@ def _refuse(error: errors.PosternError, asker: Asker = NOBODY) -> Response:
     return _json(asker.status(status), protocol.error(errors.rpc_code(error), error.message, asker.id), headers)
 
 
-def _json(status: int, content: bytes, headers: Mapping[str, str] | None = None) -> Response:
+def _json(status: int, content: str, headers: Mapping[str, str] | None = None) -> Response:
     return Response(status, content, {**(headers or {}), "content-type": JSON})

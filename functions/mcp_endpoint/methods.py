@@ -18,7 +18,7 @@ from functions.gateway.credentials import SealError, token_key
 from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, PosternError
 from functions.gateway.grants import Grant, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
-from functions.gateway.json_text import Json, decode, encode, text
+from functions.gateway.json_text import Json, decode, encode, sendable
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.value_classes import dataclass
@@ -69,7 +69,7 @@ class MethodResult:
     """Members of a JSON-RPC result. `frozen` holds further ones as JSON already; `headers` are HTTP's."""
 
     members: dict[str, Json]
-    frozen: Mapping[str, bytes] = field(default_factory=dict)
+    frozen: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,7 +77,7 @@ class MethodResult:
 class Page:
     """One page of a listing: an array as JSON; `next_cursor` is "" on the last one."""
 
-    tools: bytes
+    tools: str
     next_cursor: str
 
 
@@ -206,12 +206,12 @@ class Methods:
     async def call_tool(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
         """A tool's result, its failure reported to the model. Raises RpcError."""
         arguments = call.params.get("arguments") or {}
-        outcome, written, encoded = await self._carried_out(call, visit, catalog, call.params["name"], arguments)
+        outcome, written = await self._carried_out(call, visit, catalog, call.params["name"], arguments)
         if isinstance(outcome, UnknownTool):
             raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
         # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
         # its own complaint in place of what went wrong.
-        frozen = {"structuredContent": encoded} if isinstance(outcome, Done) else {}
+        frozen = {"structuredContent": written} if isinstance(outcome, Done) else {}
         return MethodResult(_members(outcome, written, visit), frozen, _limit_headers(outcome))
 
     async def read_resource(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
@@ -220,7 +220,7 @@ class Methods:
         if (page := resources.page(uri, config, catalog)) is not None:
             return _listed(call, visit, "contents", [page])
         found = resources.find(uri, config, catalog)
-        outcome, written, _ = await self._carried_out(call, visit, catalog, found.resource.tool, found.arguments)
+        outcome, written = await self._carried_out(call, visit, catalog, found.resource.tool, found.arguments)
         contents = resources.contents(uri, found.resource, outcome, written)
         # What a tool returns may change with the next call.
         fresh = protocol.cacheable(0) if call.modern else {}
@@ -228,11 +228,12 @@ class Methods:
 
     async def _carried_out(
         self, call: Call, visit: Visit, catalog: Catalog, name: str, arguments: Mapping[str, Json]
-    ) -> tuple[Done | Failed | UnknownTool, str, bytes]:
+    ) -> tuple[Done | Failed | UnknownTool, str]:
         """The call line of the gateway, and one log entry of how it ended. With the outcome comes the text that its
-        result holds, as JSON and as bytes."""
+        result holds, as JSON."""
         await asyncio.sleep(0)  # from here on there is an event loop: on Lambda the handler runs one for calls alone
-        target = _target(visit)
+        key = token_key(visit.token)
+        target = _target(visit.grant, key)
         elapsed = asyncio.get_running_loop().time
         started = elapsed()
         deadline = started + visit.seconds_left
@@ -259,12 +260,11 @@ class Methods:
         if isinstance(outcome, Failed):
             log_detail(outcome.failure, visit.request_id)
         written = _written(outcome)
-        encoded = written.encode("utf-8", "replace")
         if self._log is not None:
             caller = _caller(call, visit)
-            seconds, size, key = elapsed() - started, len(encoded), token_key(visit.token)
+            seconds, size = elapsed() - started, len(written.encode())
             self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
-        return outcome, written, encoded
+        return outcome, written
 
     def _confirmer(self, visit: Visit, target: Target) -> Confirmer:
         """What asks for the confirmations of this server and takes them."""
@@ -299,12 +299,12 @@ class Methods:
 
 
 class Listings:
-    """The content of `tools` for every server seen, frozen as bytes and split into pages."""
+    """The content of `tools` for every server seen, frozen as JSON and split into pages."""
 
     def __init__(self, page_bytes: int = PAGE_BYTES, kept: int = LISTINGS_KEPT) -> None:
         self._page_bytes = page_bytes
         self._kept = kept
-        self._pages: dict[tuple[str, int, str, bool], tuple[bytes, ...]] = {}
+        self._pages: dict[tuple[str, int, str, bool], tuple[str, ...]] = {}
 
     def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None, views: bool = False) -> Page:
         """One page, the first where `cursor` is None or "". `views`: each tool names its page, if it has one. Raises
@@ -323,7 +323,7 @@ class Listings:
         number = cursors.index(cursor or "")
         return Page(pages[number], cursors[number + 1])
 
-    def _split(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[bytes, ...]:
+    def _split(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[str, ...]:
         pages: list[list[bytes]] = [[]]
         size = 0
         for wire in _wires(grant, catalog, views):
@@ -332,7 +332,7 @@ class Listings:
                 size = 0
             pages[-1].append(wire)
             size += len(wire) + 1
-        return tuple(b"[%b]" % b",".join(page) for page in pages)
+        return tuple((b"[%b]" % b",".join(page)).decode() for page in pages)
 
 
 def _wires(grant: Grant, catalog: Catalog, views: bool = False) -> Iterable[bytes]:
@@ -386,12 +386,12 @@ def instructions(grant: Grant, catalog: Catalog) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _target(visit: Visit) -> Target:
-    """What the call needs of the grant, its credential opened. Raises RpcError."""
+def _target(grant: Grant, key: bytes) -> Target:
+    """What the call needs of the grant, its credential opened with the token's key. Raises RpcError."""
     try:
-        return visit.grant.target(visit.token)
+        return grant.target(key)
     except SealError:
-        logger.error("the sealed credential of server %s does not open with its token", visit.grant.id)
+        logger.error("the sealed credential of server %s does not open with its token", grant.id)
         raise RpcError(
             INTERNAL_ERROR, "This server's stored credential does not open; its operator should mint a new URL"
         ) from None
@@ -406,9 +406,9 @@ def _written(outcome: Done | Failed | UnknownTool) -> str:
     """The text that a result holds, as JSON; "" where the answer is not a result."""
     match outcome:
         case Done():
-            return text(outcome.body)
+            return sendable(outcome.body)
         case Failed():
-            return text(outcome.envelope())
+            return sendable(outcome.envelope())
         case UnknownTool():
             return ""
 

@@ -79,4 +79,4 @@ def _html(status: int, title: str, body: str) -> Response:
         "content-security-policy": _POLICY,
         "x-robots-tag": "noindex",
     }
-    return Response(status, document.encode(), headers)
+    return Response(status, document, headers)

@@ -1,4 +1,4 @@
-"""The Model Context Protocol over HTTP, without input or output: bytes and headers in, bytes and a status out.
+"""The Model Context Protocol over HTTP, without input or output: bytes and headers in, text and a status out.
 
 Two eras at one URL. *Modern* is revision 2026-07-28: every request carries its own envelope in `params._meta`, mirrored
 into headers. *Legacy* is the `initialize` handshake of the revisions before it, here without a session.
@@ -124,18 +124,19 @@ class Call:
     def meta(self) -> Mapping[str, Json]:
         """`params._meta`, {} where there is none."""
         meta = self.params.get("_meta")
-        return meta if isinstance(meta, Mapping) else {}
+        return meta if isinstance(meta, dict) else {}
 
     @property
     def client(self) -> tuple[str, str] | None:
         """Name and version that the client gives itself, None where it gives none. Not verified."""
         info = self.meta.get(CLIENT_KEY) if self.modern else self.params.get("clientInfo")
-        return (info["name"], info["version"]) if isinstance(info, Mapping) else None
+        return (info["name"], info["version"]) if isinstance(info, dict) else None
 
     @property
     def trace(self) -> dict[str, str]:
         """W3C trace context of the request: traceparent, tracestate and baggage, as far as they are there."""
-        return {key: self.meta[key] for key in TRACE_KEYS if isinstance(self.meta.get(key), str)}
+        meta = self.meta
+        return {key: meta[key] for key in TRACE_KEYS if isinstance(meta.get(key), str)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,31 +225,31 @@ def asker(headers: Headers, body: bytes) -> Asker:
 
 
 def result(
-    call: Call, members: Mapping[str, Json], *, title: str, frozen: Mapping[str, bytes] = MappingProxyType({})
-) -> bytes:
+    call: Call, members: Mapping[str, Json], *, title: str, frozen: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """The answer to a call. `frozen` holds members whose values are JSON already; `title` names the server."""
     if call.modern:
         meta = {SERVER_KEY: server_info(title), **members.get("_meta", {})}
         members = {"resultType": "complete", **members, "_meta": meta}
-    pieces = [b'{"jsonrpc":"2.0","id":', json_text.encode(call.id), b',"result":']
-    between = b"{"
+    pieces = ['{"jsonrpc":"2.0","id":', json_text.sendable(call.id), ',"result":']
+    between = "{"
     for name, value in frozen.items():
-        pieces += (between, json_text.encode(name), b":", value)
-        between = b","
+        pieces += (between, json_text.sendable(name), ":", value)
+        between = ","
     if members:
-        pieces += (between, json_text.encode(members)[1:])
+        pieces += (between, json_text.sendable(members)[1:])
     else:
-        pieces.append(b"}" if frozen else b"{}")
-    return b"".join((*pieces, b"}"))
+        pieces.append("}" if frozen else "{}")
+    return "".join((*pieces, "}"))
 
 
-def error(code: int, message: str, id: RequestId | None = None, data: Json = None) -> bytes:
+def error(code: int, message: str, id: RequestId | None = None, data: Json = None) -> str:
     """A JSON-RPC error. An id that could not be read is null, as in JSON-RPC 2.0 and the official SDK: some clients
     show the message only where the member is there."""
     content: dict[str, Json] = {"code": code, "message": message}
     if data is not None:
         content["data"] = data
-    return json_text.encode({"jsonrpc": "2.0", "id": id, "error": content})
+    return json_text.sendable({"jsonrpc": "2.0", "id": id, "error": content})
 
 
 def status(call: Call, code: int) -> int:

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,6 +33,13 @@ from functions.stores.store import (
 
 IDLE_SECONDS = 50.0
 """A connection that was idle for longer is replaced: the other side may have dropped it unnoticed."""
+
+RESPONSES_KEPT = 128
+"""Responses whose items are kept. One with the very bytes of an earlier one makes the very same items, for 0.12 million
+instructions less of each request. Nobody changes the body of an item that was read."""
+
+KEPT_BYTES = 16_384
+"""Bytes of the largest response whose items are kept: a grant and its account take some 3 kB."""
 
 
 class LightDynamoStore:
@@ -78,21 +86,14 @@ class LightDynamoStore:
         wanted = list(dict.fromkeys(keys))
         if not wanted:
             return []
-        found: dict[Key, Item] = {}
         if len(wanted) == 1:
             request = {"TableName": self._table, "Key": key_attributes(wanted[0]), "ConsistentRead": True}
-            answer = self._send("GetItem", request, again=True)
-            with well_shaped():
-                if "Item" in answer:
-                    found[wanted[0]] = to_item(answer["Item"])
+            items = _items(self._send("GetItem", request, again=True), None)
         else:
             of_table = {"Keys": [key_attributes(key) for key in wanted], "ConsistentRead": True}
-            answer = self._send("BatchGetItem", {"RequestItems": {self._table: of_table}}, again=True)
-            if answer.get("UnprocessedKeys"):
-                raise StoreUnavailable("DynamoDB store: throttled (unprocessed keys)")
-            with well_shaped():
-                items = [to_item(attributes) for attributes in answer["Responses"].get(self._table, ())]
-            found = {item.key: item for item in items}
+            request = {"RequestItems": {self._table: of_table}}
+            items = _items(self._send("BatchGetItem", request, again=True), self._table)
+        found = {item.key: item for item in items}
         return [found.get(key) for key in keys]
 
     def write(self, changes: Sequence[Change]) -> None:
@@ -100,7 +101,7 @@ class LightDynamoStore:
         StoreUnavailable, the item may or may not have been written."""
         match changes:
             case [Put() as put]:
-                self._send("UpdateItem", {"TableName": self._table, **update(put)}, again=False)
+                _decoded(self._send("UpdateItem", {"TableName": self._table, **update(put)}, again=False))
             case _:
                 raise StoreError("DynamoDB store: the data plane can write one Put at a time and nothing else")
 
@@ -110,8 +111,9 @@ class LightDynamoStore:
             self._connection.close()
             self._connection = None
 
-    def _send(self, operation: str, request: dict[str, Any], *, again: bool) -> dict[str, Any]:
-        """One operation. With `again`, it may be sent twice: a kept connection that has died is replaced once."""
+    def _send(self, operation: str, request: dict[str, Any], *, again: bool) -> bytes:
+        """The response to one operation. With `again`, it may be sent twice: a kept connection that has died is
+        replaced once."""
         body = json_text.encode(request)
         headers = self._signer.headers(self._endpoint.netloc, f"DynamoDB_20120810.{operation}", body, self._utc_now())
         kept = self._is_alive()
@@ -129,9 +131,7 @@ class LightDynamoStore:
                 f"DynamoDB store: no answer from {self._endpoint.netloc} ({type(error).__name__})"
             ) from error
         if status == 200:
-            with well_shaped():
-                decoded: dict[str, Any] = {**json_text.decode_lenient(answer)}
-            return decoded
+            return answer
         raise failure(*_read_error(status, answer), status=status)
 
     def _is_alive(self) -> bool:
@@ -158,6 +158,30 @@ class LightDynamoStore:
         if not again:
             self.close()
         return status, answer
+
+
+def _items(answer: bytes, table: str | None) -> tuple[Item, ...]:
+    """The items of a response to a GetItem, or to a BatchGetItem of `table`. Raises StoreUnavailable."""
+    return _kept(answer, table) if len(answer) <= KEPT_BYTES else _read(answer, table)
+
+
+def _read(answer: bytes, table: str | None) -> tuple[Item, ...]:
+    decoded = _decoded(answer)
+    if decoded.get("UnprocessedKeys"):
+        raise StoreUnavailable("DynamoDB store: throttled (unprocessed keys)")
+    with well_shaped():
+        if table is not None:
+            return tuple(map(to_item, decoded["Responses"].get(table, ())))
+        return (to_item(decoded["Item"]),) if "Item" in decoded else ()
+
+
+_kept = lru_cache(maxsize=RESPONSES_KEPT)(_read)
+
+
+def _decoded(answer: bytes) -> dict[str, Any]:
+    with well_shaped():
+        decoded: dict[str, Any] = {**json_text.decode_lenient(answer)}
+    return decoded
 
 
 def _tls_context(host: str) -> ssl.SSLContext:

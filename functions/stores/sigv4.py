@@ -30,8 +30,8 @@ class Signer:
         """All headers of the request except its length. `host` includes the port unless it is the default port.
         `target` is the operation, e.g. "DynamoDB_20120810.GetItem". `now` is in UTC. Raises StoreUnavailable."""
         keys = self._keys(now)
-        stamp = now.strftime("%Y%m%dT%H%M%SZ")
-        day = stamp[:8]
+        day = f"{now.year:04}{now.month:02}{now.day:02}"
+        stamp = f"{day}T{now.hour:02}{now.minute:02}{now.second:02}Z"
         signed = {"content-type": CONTENT_TYPE, "host": host, "x-amz-date": stamp}
         if keys.session_token:
             signed["x-amz-security-token"] = keys.session_token

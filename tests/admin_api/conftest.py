@@ -23,7 +23,7 @@ from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app
 from functions.gateway.audit import Audit
-from functions.gateway.credentials import Credential
+from functions.gateway.credentials import Credential, token_key
 from functions.gateway.grants import Grant, digest, handle
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
@@ -180,7 +180,7 @@ class Plane:
         """The credential as the data plane would open it."""
         server = self.behind(token)
         assert server is not None
-        return server.target(token).credential
+        return server.target(token_key(token)).credential
 
 
 @pytest.fixture

@@ -332,14 +332,14 @@ def test_a_modern_result_says_its_type_and_who_answered() -> None:
 def test_a_legacy_result_has_nothing_modern_in_it() -> None:
     call = _read(legacy("tools/list", id="x"))
     assert isinstance(call, Call)
-    assert protocol.result(call, {}, title="T") == b'{"jsonrpc":"2.0","id":"x","result":{}}'
+    assert protocol.result(call, {}, title="T") == '{"jsonrpc":"2.0","id":"x","result":{}}'
 
 
 @pytest.mark.parametrize("members", [{}, {"nextCursor": "2"}])
 def test_frozen_tools_are_put_into_the_result_as_they_are(members: Json) -> None:
     call = _read(legacy("tools/list"))
     assert isinstance(call, Call)
-    answer = json.loads(protocol.result(call, members, title="T", frozen={"tools": b'[{"name":"a"},{"name":"b"}]'}))
+    answer = json.loads(protocol.result(call, members, title="T", frozen={"tools": '[{"name":"a"},{"name":"b"}]'}))
     assert answer["result"] == {"tools": [{"name": "a"}, {"name": "b"}], **members}
 
 
