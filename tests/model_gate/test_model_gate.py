@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -61,21 +61,23 @@ def test_the_answers_to_wrong_calls_are_worth_at_least_what_they_were(upstream: 
     misled = []
     for label, file in SETS.items():
         points: dict[str, list[int]] = defaultdict(list)
+        settled: Counter[str] = Counter()
         for case in cases(file):
             found = verdict(case, upstream)
             points[case.on].append(found.score)
+            settled[case.on] += found.score == 2 and len(found.answers) == 1
             if found.score == 0:
                 misled.append(f"{case.on}: {case.label}: {found.why}")
         for integration, scores in points.items():
             share = f"{50 * sum(scores) / len(scores):.1f} %"
-            rows.append(
-                (f"{integration}, {label}", str(len(scores)), str(scores.count(2)), str(scores.count(1)), share)
-            )
+            counts = len(scores), scores.count(2), settled[integration], scores.count(1)
+            rows.append((f"{integration}, {label}", *map(str, counts), share))
     assert not misled
     before = kept("scores", rows)
-    for name, number, right, *_ in rows:
+    for name, number, right, at_once, *_ in rows:
         assert int(number) >= int(before[name][0]), f"{name} has lost cases"
         assert int(right) >= int(before[name][1]), f"{name}: {right} calls lead to what was meant; the page says more"
+        assert int(at_once) >= int(before[name][2]), f"{name}: {at_once} calls were put right; the page says more"
 
 
 def test_the_jobs_take_no_more_calls_and_tokens_than_they_did() -> None:
@@ -89,12 +91,6 @@ def test_the_jobs_take_no_more_calls_and_tokens_than_they_did() -> None:
         assert job.tokens <= tokens * SLACK, f"{job.job} takes {job.tokens} tokens; the page says {tokens}"
 
 
-def test_a_refusal_with_a_correction_costs_at_most_120_tokens(upstream: Upstream) -> None:
-    """Without a correction the names that are valid are the point of the answer, and may take more."""
-    long = []
-    for file in SETS.values():
-        for case in cases(file):
-            refusal = verdict(case, upstream).answers[0]
-            if "corrected: " in refusal and about(refusal) > REFUSAL_TOKENS:
-                long.append(f"{about(refusal)}: {refusal}")
-    assert not long
+def test_a_refusal_costs_at_most_120_tokens(upstream: Upstream) -> None:
+    refusals = [verdict(case, upstream).answers[0] for file in SETS.values() for case in cases(file)]
+    assert not [f"{about(refusal)}: {refusal}" for refusal in refusals if about(refusal) > REFUSAL_TOKENS]
