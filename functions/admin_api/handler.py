@@ -1,7 +1,8 @@
-"""Lambda entry of the control plane: API Gateway HTTP API (payload 2.0) and Function URL events."""
+"""Lambda entry of the control plane."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -9,11 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from mangum import Mangum
-
 from functions.admin_api.accounts.keys import Keys, KmsKeys, LocalKeys
 from functions.admin_api.api_tokens.root import SecretsManagerRoot
 from functions.admin_api.app import create_app
+from functions.admin_api.lambda_events import LambdaHandler
 from functions.admin_api.servers.schedules import EventBridgeSchedules, NoSchedules, Scheduler
 from functions.gateway.audit import Audit
 from functions.gateway.metrics import Counter
@@ -22,7 +22,7 @@ from functions.gateway.upstream import Sender
 from functions.stores.store import Store
 from tool_catalog import compiled_file
 
-QUIET = ("mangum", "botocore", "boto3", "urllib3")
+QUIET = ("botocore", "boto3", "urllib3")
 """Loggers that write whole URLs, bodies or headers below WARNING, which hold tokens and credentials."""
 
 
@@ -69,4 +69,5 @@ app = create_app(
     count=count,
     root=SecretsManagerRoot(root_secret, time.monotonic) if root_secret else lambda: None,
 )
-handler = Mangum(app, lifespan="off")
+loop = asyncio.new_event_loop()
+handler = LambdaHandler(app, settings.mounted_at, loop)

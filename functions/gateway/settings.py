@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from functions.gateway.doorway import origin_problem
 from functions.gateway.value_classes import dataclass
@@ -43,7 +44,8 @@ class Settings:
     state_dir: str = _setting(".postern", "folder of the SQLite files and the local key (`postern`: see below)")
     listen: str = _setting("127.0.0.1", "address that `postern serve` listens on; in a container, 0.0.0.0")
     catalogs: str = _setting("", "folders of your own catalogues, separated as in PATH; a deployment bundles them")
-    public_url: str = _setting("", "https origin that minted URLs start with; empty: taken from the request")
+    public_url: str = _setting("", "https address that minted URLs start with; empty: taken from the request")
+    base_path: str = _setting("", "path that this is mounted at, e.g. /tools; empty: the path of the public URL")
     management_url: str = _setting(
         "", "https origin where people reach the management API, for links to its pages; empty: such a link is left out"
     )
@@ -84,6 +86,12 @@ class Settings:
     max_array_items: int = _setting(1_000, "entries of one array in a result", least=1, most=100_000)
     log_retention_days: int = _setting(30, "days that the call log is kept", least=1, most=3_650)
     log_level: str = _setting("INFO", "least severe lines that are logged", valid=("DEBUG", "INFO", "WARNING", "ERROR"))
+
+    @property
+    def mounted_at(self) -> str:
+        """The base path without a slash at its end, "" for none."""
+        path = (self.base_path or urlsplit(self.public_url).path).strip("/")
+        return f"/{path}" if path else ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

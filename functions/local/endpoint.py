@@ -30,7 +30,7 @@ from functions.local.call_file import CallFile
 from functions.local.door import door
 from functions.local.errors import LocalError
 from functions.local.log_queue import Lines, LogQueue, SettledStore
-from functions.local.planes import one_app
+from functions.local.planes import mounted, one_app
 from functions.local.state_file import StateFile
 from functions.local.state_folder import occupied
 from functions.local.turns import Turns, in_turn
@@ -167,7 +167,7 @@ def _start(
     engine_settings = _engine_settings(environment, folder, state, clock)
     listener = stack.enter_context(listen(port, settings.listen))
     base_url = f"http://{HOST}:{listener.getsockname()[1]}"
-    public_url = settings.public_url or base_url
+    public_url = settings.public_url.rstrip("/") or base_url + settings.mounted_at
     settings = replace(
         settings,
         private_upstreams=True,
@@ -191,7 +191,7 @@ def _start(
         settings, engine_settings, store=store, clock=clock, log=log, folder=folder, catalogs=catalogs, tell=tell
     )
     doorway = Doorway(settings.allowed_hosts, settings.allowed_origins)
-    stack.enter_context(serving(door(app, doorway), listener))
+    stack.enter_context(serving(door(mounted(app, settings.mounted_at), doorway), listener))
     with httpx.Client(
         base_url=base_url,
         headers={"Authorization": f"Bearer {state.api_token}"},

@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from functions.gateway.events import within
+
 DATA_PLANE = ("mcp", ".well-known", "health")
 MEMORY = "memory"
 
@@ -28,15 +30,31 @@ def one_app(*, data_plane: ASGIApp, control_plane: ASGIApp, memory: ASGIApp, lif
         if scope["type"] == "lifespan":
             await _live(lifespan, receive, send)
             return
-        first = scope["path"].split("/")[1] if "/" in scope["path"] else ""
+        root_path = scope.get("root_path", "")
+        path = within(scope["path"], root_path) or scope["path"]
+        first = path.split("/")[1] if "/" in path else ""
         if first == MEMORY:
-            await memory({**scope, "root_path": f"{scope.get('root_path', '')}/{MEMORY}"}, receive, send)
+            await memory({**scope, "root_path": f"{root_path}/{MEMORY}"}, receive, send)
         elif first in DATA_PLANE:
             await data_plane(scope, receive, send)
         else:
             await control_plane(scope, receive, send)
 
     return app
+
+
+def mounted(app: ASGIApp, base_path: str) -> ASGIApp:
+    """The app below a base path. A path without it is served, too: some proxies take it off, and some do not."""
+
+    async def below(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and base_path:
+            scope = {**scope, "root_path": base_path}
+            if within(scope["path"], base_path) is None:
+                scope["path"] = base_path + scope["path"]
+                scope["raw_path"] = base_path.encode() + scope["raw_path"]
+        await app(scope, receive, send)
+
+    return below
 
 
 async def _live(lifespan: Lifespan, receive: Receive, send: Send) -> None:

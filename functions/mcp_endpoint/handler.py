@@ -1,4 +1,4 @@
-"""Lambda entry of the data plane: API Gateway HTTP API (payload 2.0) and Function URL events."""
+"""Lambda entry of the data plane."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from functions.gateway import events
 from functions.gateway.audit import Audit
 from functions.gateway.metrics import Counter
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import snapshot
 from functions.mcp_endpoint.app import Endpoint
-from functions.mcp_endpoint.http import Event, of_event, to_event
+from functions.mcp_endpoint.http import of_event, to_event
 from functions.mcp_endpoint.methods import Methods
 
 if TYPE_CHECKING:
@@ -47,18 +48,21 @@ loop = asyncio.new_event_loop()
 """The one loop of the process, because a kept connection lives on the loop that opened it."""
 
 
-def handler(event: Event, context: Any) -> dict[str, Any]:
-    """The answer to one event.
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """The answer to one event, of whatever kind.
 
     Only a tools/call waits for anything, and its first wait is before it needs the loop. Everything else ends here
     without a turn of the loop, which would take a fifth of a warm listing.
     """
-    answering = endpoint.answer(of_event(event, context))
+    arrived = events.read(event, settings.mounted_at)
+    if arrived is None:
+        return dict(events.NO_REQUEST)
+    answering = endpoint.answer(of_event(arrived, context))
     try:
         answering.send(None)
     except StopIteration as ended:
-        return to_event(ended.value)
-    return to_event(loop.run_until_complete(answering))
+        return to_event(ended.value, arrived)
+    return to_event(loop.run_until_complete(answering), arrived)
 
 
 def _close() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import importlib
 import json
@@ -16,9 +15,11 @@ from typing import Any
 import pytest
 
 from functions.admin_api.api_tokens.root import bootstrap
+from functions.gateway import events
 from functions.gateway.settings import Settings, SettingsError
 from functions.stores.sqlite import SqliteStore
 from tests.admin_api.conftest import API_KEY, START, ScriptedUpstream
+from tests.gateway.front_doors import DOORS, NO_REQUESTS
 
 ROOT = "pst_" + "h" * 43
 CONTEXT = SimpleNamespace(
@@ -80,22 +81,21 @@ def function_url(verb: str, path: str, body: Any = None, query: str = "", token:
 
 
 @pytest.fixture
-def handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def handler(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The module, as Lambda imports it. A parameter is its base path."""
+    monkeypatch.setenv("POSTERN_BASE_PATH", getattr(request, "param", ""))
     store = SqliteStore(tmp_path / "postern.sqlite")
     bootstrap(store, START, lambda n: bytes(n), ROOT)
     store.close()
     monkeypatch.setenv("POSTERN_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("POSTERN_PRIVATE_UPSTREAMS", "true")
     monkeypatch.setenv("POSTERN_LOG_LEVEL", "DEBUG")
-    levels = {name: logging.getLogger(name).level for name in ("", "mangum", "httpx", "httpcore", "botocore")}
+    levels = {name: logging.getLogger(name).level for name in ("", "httpx", "httpcore", "botocore")}
     monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
-    loop = asyncio.new_event_loop()  # the one that Mangum finds, as Lambda's bootstrap has it
-    asyncio.set_event_loop(loop)
     module = importlib.import_module("functions.admin_api.handler")
     yield module
     module.store.close()
-    asyncio.set_event_loop(None)
-    loop.close()
+    module.loop.close()
     monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
@@ -140,6 +140,39 @@ def test_a_process_answers_one_event_after_the_other(
     assert call("GET", "/nowhere")[0] == 404
     for secret in (API_KEY, ROOT, server["token"]):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("handler", ["/tools"], indirect=True)
+@pytest.mark.parametrize(("door", "public"), DOORS.values(), ids=DOORS)
+def test_every_front_door_and_base_path_is_served_and_minted_urls_carry_it(
+    handler: Any, upstream: ScriptedUpstream, door: Any, public: str
+) -> None:
+    lines = {"authorization": f"Bearer {ROOT}", "content-type": "application/json"}
+
+    def call(verb: str, path: str, body: Any = None) -> Any:
+        event = door(verb, path, lines, "" if body is None else json.dumps(body))
+        unasked = {"rawQueryString", "queryStringParameters", "multiValueQueryStringParameters"}
+        answer = handler.handler({name: value for name, value in event.items() if name not in unasked}, CONTEXT)
+        assert answer["statusCode"] < 300, answer
+        return json.loads(answer["body"])
+
+    body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url}
+    account = call("POST", "/integrated-account", body)
+    server = call("POST", f"/integrated-account/{account['id']}/mcp", {"name": "s", "config": {"methods": ["read"]}})
+    assert server["url"] == f"https://{public}/mcp/{server['token']}"
+    assert call("GET", "/openapi.json")["servers"] == [{"url": f"https://{public}"}]
+
+
+def test_an_event_that_is_no_request_is_answered(handler: Any) -> None:
+    for other in NO_REQUESTS.values():
+        assert handler.handler(other, CONTEXT) == dict(events.NO_REQUEST)
+    assert handler.handler(http_api("GET", "/openapi.json"), CONTEXT)["statusCode"] == 200
+
+
+def test_bytes_come_as_base64(handler: Any) -> None:
+    answer = handler.handler(http_api("GET", "/extension.zip"), CONTEXT)
+    assert (answer["statusCode"], answer["isBase64Encoded"]) == (200, True)
+    assert base64.b64decode(answer["body"]).startswith(b"PK")
 
 
 def test_the_log_names_the_platforms_request(handler: Any, upstream: ScriptedUpstream) -> None:

@@ -292,6 +292,6 @@ def test_a_function_without_its_packages_says_so_instead_of_finding_others(built
 
     folder = tmp_path / "broken"
     shutil.copytree(built.function("admin_api"), folder)
-    shutil.rmtree(folder / "mangum")
+    shutil.rmtree(folder / "starlette")
     with running(folder, "functions.admin_api.handler.handler", 5) as function:
         assert function.invoke({})["errorType"] == "Runtime.ImportModuleError"

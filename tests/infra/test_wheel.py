@@ -107,13 +107,13 @@ def test_a_wheel_takes_one_name_and_is_small(wheel: Path) -> None:
 
 
 def test_a_laptop_needs_nothing_of_aws(wheel: Path) -> None:
-    assert not required(wheel) & {"boto3", "botocore", "mangum", "numpy", "pytest", "setuptools"}
+    assert not required(wheel) & {"boto3", "botocore", "numpy", "pytest", "setuptools"}
 
 
 def test_every_module_of_the_laptop_is_imported_under_its_name_and_no_other(installed: Path, tmp_path: Path) -> None:
     program = """
 import importlib, importlib.util, pkgutil, postern
-taken = [name for name in ("functions", "tool_catalog", "infra", "boto3", "mangum") if importlib.util.find_spec(name)]
+taken = [name for name in ("functions", "tool_catalog", "infra", "boto3") if importlib.util.find_spec(name)]
 assert not taken, taken
 left = []
 for module in pkgutil.walk_packages(postern.__path__, "postern."):

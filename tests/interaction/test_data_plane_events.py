@@ -20,10 +20,12 @@ from typing import Any
 
 import pytest
 
+from functions.gateway import events
 from functions.gateway.json_text import Json
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from functions.stores.sqlite import SqliteStore
+from tests.gateway.front_doors import DOORS, NO_REQUESTS
 from tests.mcp_endpoint.endpoint import META, Bench, Clock, served
 
 EVENTS = Path(__file__).parent / "events"
@@ -61,8 +63,10 @@ API_KEY = "m0-of-the-upstream"
 
 
 @pytest.fixture
-def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
-    for name, value in {"STATE_DIR": str(tmp_path), "PRIVATE_UPSTREAMS": "true", "LOG_LEVEL": "DEBUG"}.items():
+def deployed(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    base_path: str = getattr(request, "param", "")
+    variables = {"STATE_DIR": str(tmp_path), "PRIVATE_UPSTREAMS": "true", "LOG_LEVEL": "DEBUG", "BASE_PATH": base_path}
+    for name, value in variables.items():
         monkeypatch.setenv(f"POSTERN_{name}", value)
     level = logging.getLogger().level
     with served(create_app(EngineSettings(path=tmp_path / "memory.sqlite", api_keys=(API_KEY,)))) as upstream:
@@ -183,6 +187,31 @@ def test_the_host_that_the_platform_says_is_the_one_that_is_served(deployed: Dep
     for host, status in ((event["headers"]["host"], 200), ("evil.example", 421), (event["headers"]["host"], 200)):
         answer = deployed.handler({**event, "headers": {**event["headers"], "host": host}}, Context())
         assert answer["statusCode"] == status
+
+
+@pytest.mark.parametrize("door", [door for door, _ in DOORS.values()], ids=DOORS)
+@pytest.mark.parametrize("deployed", ["/tools"], indirect=True)
+def test_every_front_door_and_base_path_is_served(deployed: Deployed, door: Callable[..., Json]) -> None:
+    """Payloads 2.0 and 1.0, load balancers, stages, custom domains; several events in one process."""
+    token = deployed.mint(api_key=API_KEY)
+    lines = {"content-type": "application/json", "mcp-protocol-version": "2025-11-25"}
+    listing = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    call = json.dumps(_call("list_all_mem_0_memories", {"filters": {"user_id": "usr_1"}}))
+    for _ in range(3):
+        assert json.loads(deployed.handler(door("POST", f"/mcp/{token}", lines, listing), Context())["body"])["result"]
+        answer = deployed.handler(door("POST", f"/mcp/{token}", lines, call), Context())
+        assert (answer["statusCode"], json.loads(answer["body"])["result"]["isError"]) == (200, False)
+        assert deployed.handler(door("GET", "/health", {}, ""), Context())["statusCode"] == 200
+        assert deployed.handler(door("GET", "/nowhere", {}, ""), Context())["statusCode"] == 404
+
+
+def test_an_event_that_is_no_request_is_answered(deployed: Deployed, event: Json) -> None:
+    """Warm-ups, schedules, the console's test: an exception would count as a failure of the function."""
+    token = deployed.mint(api_key=API_KEY)
+    for other in NO_REQUESTS.values():
+        assert deployed.handler(other, Context()) == dict(events.NO_REQUEST)
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    assert deployed.handler(_event(event, token, listing), Context())["statusCode"] == 200
 
 
 def test_a_body_that_is_missing_or_garbled_is_a_parse_error(deployed: Deployed, event: Json) -> None:

@@ -245,3 +245,38 @@ def test_a_memory_that_is_longer_than_a_result_is_read_by_part(tmp_path: Path) -
             kept = part["memory"].rindex("…[cut: ")
             read, place = read + part["memory"][:kept], place + kept
         assert read + part["memory"] == long_text
+
+
+@pytest.mark.parametrize(
+    ("public_url", "base_path", "below"),
+    [
+        ("https://tunnel.example/tools", "", "https://tunnel.example/tools"),
+        ("https://tunnel.example/tools/", "", "https://tunnel.example/tools"),
+        ("https://tunnel.example", "tools", "https://tunnel.example"),
+        ("", "/tools", "/tools"),
+    ],
+)
+def test_a_laptop_behind_a_proxy_is_served_below_a_base_path(
+    tmp_path: Path, public_url: str, base_path: str, below: str
+) -> None:
+    """A proxy takes the base path off, or leaves it; both are served, and minted URLs have it."""
+    settings = Settings(state_dir=str(tmp_path), public_url=public_url, base_path=base_path)
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    with local.start(settings, {}) as ready:
+        public = below if public_url else ready.base_url + below
+        assert ready.mcp_url.startswith(f"{public}/mcp/")
+        token = ready.mcp_url.rpartition("/")[2]
+        bearer = {"Authorization": f"Bearer {ready.api_token}"}
+        for base in ("", "/tools"):
+            url = f"{ready.base_url}{base}"
+            assert "result" in httpx.post(f"{url}/mcp/{token}", json=listing).json()
+            accounts = httpx.get(f"{url}/integrated-account", headers=bearer).json()["result"]
+            assert [account["id"] for account in accounts] == [ready.account_id]
+            key = {"Authorization": f"Token {ready.memory_api_key}"}
+            assert httpx.get(f"{url}/memory/v1/ping/", headers=key).status_code == 200
+            assert httpx.get(f"{url}/console").status_code == 200
+        minted = httpx.post(
+            f"{ready.base_url}/tools/integrated-account/{ready.account_id}/mcp", json={"name": "x"}, headers=bearer
+        )
+        assert minted.json()["url"].startswith(f"{public}/mcp/")
+        assert httpx.get(f"{ready.base_url}/toolsmith/health").status_code == 404
