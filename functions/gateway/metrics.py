@@ -25,6 +25,7 @@ UNITS = {
     "upstream_errors": "Count",
     "server_errors": "Count",
     "refused_admissions": "Count",
+    "dead_urls": "Count",
     "kms_denials": "Count",
     "purge_failures": "Count",
     "duration_ms": "Milliseconds",
@@ -38,8 +39,12 @@ UNITS = {
 
 logger = logging.getLogger(__name__)
 
+BATCH_SIZE = 100
+"""Requests that `Batch` adds up before it writes a line: in a flood, a line for each would cost more than an answer."""
+
 Count = Callable[..., None]
-"""`count(metric, **about)` adds one to a metric; `about` holds members that explain it, e.g. the class of an error."""
+"""`count(metric, number=1, **about)` adds to a metric; `about` holds members that explain it, e.g. the class of an
+error."""
 
 
 class Stream(Protocol):
@@ -76,15 +81,32 @@ class Counter:
         self._stream = stream
         self._clock = clock
 
-    def __call__(self, metric: str, **about: str) -> None:
+    def __call__(self, metric: str, number: int = 1, **about: str) -> None:
         """Write one line. It never raises: what it counts has happened, and a request waits for its answer."""
         try:
-            line = {**about, **members(self._environment, self._clock(), {metric: 1})}
+            line = {**about, **members(self._environment, self._clock(), {metric: number})}
             self._stream.write(canonical(line).decode() + "\n")
             self._stream.flush()
         except Exception as error:
             logger.error("a metric could not be written: %s", type(error).__name__)
 
 
-def uncounted(_metric: str, **_about: str) -> None:
+class Batch:
+    """Counts what may come in a flood, with one line for many. What a process has not written when it ends is lost."""
+
+    def __init__(self, count: Count, metric: str, size: int = BATCH_SIZE) -> None:
+        self._count = count
+        self._metric = metric
+        self._size = size
+        self._pending = 0
+
+    def add(self) -> None:
+        """One more."""
+        self._pending += 1
+        if self._pending == self._size:
+            self._pending = 0
+            self._count(self._metric, self._size)
+
+
+def uncounted(_metric: str, _number: int = 1, **_about: str) -> None:
     """The `Count` of a laptop, which has no alarms."""

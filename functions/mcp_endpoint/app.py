@@ -21,12 +21,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import UTC, datetime
+from http import HTTPStatus
 
 from functions.gateway import errors, json_text
 from functions.gateway.call import in_turn
 from functions.gateway.doorway import ANY, Doorway
 from functions.gateway.http_frame import Frame, bearer
-from functions.gateway.metrics import Count, uncounted
+from functions.gateway.metrics import Batch, Count, uncounted
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import admission, protocol
@@ -68,8 +69,10 @@ class Endpoint:
     count: Count = uncounted
     frame: Frame[Response] = field(init=False)
     doorway: Doorway = field(init=False)
+    dead: Batch = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "dead", Batch(self.count, "dead_urls"))
         object.__setattr__(self, "doorway", Doorway(self.settings.allowed_hosts, self.settings.allowed_origins))
         object.__setattr__(self, "frame", Frame(self.settings, _refuse, Departed, self.new_id, self.count))
 
@@ -141,7 +144,10 @@ class Endpoint:
                     refused.grant, refused, now, self.frame.request_id(request), request.headers.get("user-agent", "")
                 )
             self.frame.note(refused, refused.__cause__, request)
-            return _refuse(refused, await in_turn(len(body), protocol.asker, request.lines, body))
+            asker = await in_turn(len(body), protocol.asker, request.lines, body)
+            if asker.status(refused.status) == HTTPStatus.OK:
+                self.dead.add()  # AWS counts answers of 4xx only
+            return _refuse(refused, asker)
         message = await in_turn(len(body), protocol.read, request.lines, body)
         if isinstance(message, Notification):
             return Response(202)

@@ -25,7 +25,7 @@ from tests.gateway.test_audit import CALL
 from tests.hostile_store.hostile_dynamodb import FAILED, PASSING, hostile
 from tests.infra import template
 from tests.log_subscriber.test_subscriber import delivery, line
-from tests.mcp_endpoint.endpoint import Bench, Clock, Request, legacy
+from tests.mcp_endpoint.endpoint import Bench, Clock, Request, legacy, modern
 
 pytestmark = pytest.mark.aws
 
@@ -269,11 +269,17 @@ def test_callers_without_their_api_token_ring_when_there_are_many(start: Callabl
 
 
 def test_a_flood_of_unknown_urls_rings(start: Callable[..., Any]) -> None:
+    modern_ping = http_event("function_url", "POST", f"/mcp/{'t' * 43}", modern("ping"))
     with start("McpEndpoint") as function:
-        points = counted("McpEndpoint", function.invoke(PING))
+        points = counted("McpEndpoint", function.invoke(modern_ping))
+        assert [counted("McpEndpoint", function.invoke(PING)) for _ in range(99)] == [[]] * 99
         assert written(function) == [], "a line for each would make a flood dearer"
-    assert rings(points) == set()
+        function.invoke(PING)
+        dead = written(function)
+    assert [(point.metric, point.value) for point in dead] == [("dead_urls", 100)]
+    assert rings([*points, *dead]) == set()
     assert rings(points * 1_000) == {"RefusedRequests"}
+    assert rings(dead * 10) == {"DeadUrls"}
 
 
 def test_a_purge_that_fails_rings(start: Callable[..., Any]) -> None:
@@ -322,7 +328,7 @@ def test_every_alarm_is_tried_or_watches_what_aws_documents() -> None:
     tried = {
         *("ServerErrors", "McpEndpoint5xx", "AdminApi5xx", "TableReadsThrottled", "TableWritesThrottled"),
         *("McpEndpointErrors", "AdminApiErrors", "LogSubscriberErrors", "KmsDenials", "RefusedAdmissions"),
-        *("RefusedRequests", "PurgeFailures", "LogEntriesLate"),
+        *("RefusedRequests", "DeadUrls", "PurgeFailures", "LogEntriesLate"),
     }
     assert tried | BY_AWS_ALONE == set(ALARMS)
     for alarm in ALARMS.values():

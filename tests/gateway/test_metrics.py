@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.metrics import UNITS, Counter, members
+from functions.gateway.metrics import UNITS, Batch, Counter, members
 from tests.mcp_endpoint.endpoint import NOON, Clock
 
 
@@ -43,6 +43,15 @@ def test_each_count_is_one_line_that_says_what_it_is_about() -> None:
         (1, "StoreUnavailable", f"req_{number}") for number in (1, 2, 3)
     ]
     assert stream.getvalue().startswith('{"_aws"')
+
+
+def test_a_batch_writes_one_line_for_many() -> None:
+    stream = io.StringIO()
+    batch = Batch(Counter("prod", stream, Clock(NOON)), "dead_urls", 3)
+    for lines in (0, 0, 1, 1, 1, 2):
+        batch.add()
+        assert stream.getvalue().count("\n") == lines
+    assert [json.loads(line)["dead_urls"] for line in stream.getvalue().splitlines()] == [3, 3]
 
 
 def test_a_stream_that_is_full_fails_nothing(caplog: pytest.LogCaptureFixture) -> None:

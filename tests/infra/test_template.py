@@ -162,6 +162,7 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
         ("AWS/DynamoDB", "WriteThrottleEvents"),
         ("Postern", "server_errors"),
         ("Postern", "refused_admissions"),
+        ("Postern", "dead_urls"),
         ("Postern", "kms_denials"),
         ("Postern", "purge_failures"),
     }

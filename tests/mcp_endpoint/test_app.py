@@ -137,6 +137,20 @@ def test_a_dead_url_answers_a_legacy_request_in_the_form_of_its_era(bench: Bench
     )
 
 
+def test_dead_urls_that_are_answered_with_200_are_counted_by_the_hundred(bench: Bench) -> None:
+    """AWS counts answers of 4xx, and an alarm watches both."""
+    counted: list[tuple[str, int]] = []
+    endpoint = bench.endpoint(count=lambda metric, number=1, **_: counted.append((metric, number)))
+    token = bench.mint()
+    for _ in range(99):
+        post(endpoint, "A" * 43, LIST)
+        post(endpoint, "A" * 43, modern("tools/list"))
+        post(endpoint, token, LIST)
+    assert counted == []
+    post(endpoint, "A" * 43, LIST)
+    assert counted == [("dead_urls", 100)]
+
+
 @pytest.mark.parametrize(
     ("request_", "id"),
     [
