@@ -93,11 +93,8 @@ def read(event: Any, base_path: str = "") -> Arrived | None:
 
 def response(form: Form, status: int, phrase: str, lines: Lines, body: str | bytes) -> dict[str, Any]:
     """A response in the form that the platform of the request takes. Bytes that are not text go as base64."""
-    answer: dict[str, Any] = {"statusCode": status, "isBase64Encoded": False}
-    try:
-        answer["body"] = body if isinstance(body, str) else body.decode()
-    except UnicodeDecodeError:
-        answer |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    content, is_base64 = (body, False) if isinstance(body, str) else _content(body)
+    answer: dict[str, Any] = {"statusCode": status, "body": content, "isBase64Encoded": is_base64}
     cookies = [value for name, value in lines if name == "set-cookie"]
     if form == "2.0":
         answer["headers"] = {name: value for name, value in lines if name != "set-cookie"}
@@ -237,6 +234,13 @@ def _query(event: Event, *, decoded: bool) -> str:
 
 def _kept(part: str) -> str:
     return quote(part, safe="%+-._~!$'()*,;:@/?")
+
+
+def _content(body: bytes) -> tuple[str, bool]:
+    try:
+        return body.decode(), False
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), True
 
 
 def _text(value: Any) -> str:
