@@ -136,6 +136,13 @@ def create_app(
         approvals=Approvals(store, lookup, finding, clock),
     )
     decisions = Decisions(store, retention, decision_lines, clock)
+    authorization = None
+    if settings.management_url:
+        from functions.admin_api.oauth.app import AuthorizationServer  # late: a deployment may have none
+
+        authorization = AuthorizationServer(
+            settings, store, api_tokens=api_tokens, decisions=decisions, clock=clock, random=random
+        )
 
     frame = Frame(settings, _error, ClientDisconnect, lambda: random(8).hex(), count)
 
@@ -233,6 +240,7 @@ def create_app(
     routes = [
         Route("/openapi.json", framed(describe), methods=["GET"]),
         *(route(operation) for operation in OPERATIONS),
+        *(authorization.routes() if authorization is not None else ()),
         Route("/extension.zip", framed(archive.serve), methods=["GET"]),
         Route("/console", framed(files.serve), methods=["GET"]),
         Route("/console/{file:path}", framed(files.serve), methods=["GET"]),

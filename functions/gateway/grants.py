@@ -42,6 +42,8 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 API_TOKEN_PREFIX = "pst_"  # noqa: S105 - a public prefix, not a secret
 """Marks an operator's API token, so that secret scanners and people can tell it from an MCP token."""
 
+ACCESS_TOKEN_PREFIX = "psa_"  # noqa: S105 - a public prefix, not a secret
+"""Marks an access token of OAuth, which stands for an API token (see consents.py)."""
 
 Profile = Literal["core", "full", "discovery"]
 """How a server shows its tools: those marked as core, all of them, or three tools that find and call the others."""
@@ -67,6 +69,7 @@ class ServerConfig:
     `output_schemas`  how much of each tool's output schema is listed.
     `views`     which clients are told of the pages that show results.
     `require_api_token_auth`  a call must also carry a valid API token.
+    `oauth`     where one is required, a client that has none may let its person sign in.
     `pins`      ids of entities forced on every call, e.g. {"owner_id": "o-1"} (see pins/).
     `write_ids` on a pinned server, the other ids that writes may name: {id: values}, "*" for every value.
     `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
@@ -83,6 +86,7 @@ class ServerConfig:
     output_schemas: OutputSchemas = "full"
     views: Views = "declared"
     require_api_token_auth: bool = False
+    oauth: bool = True
     pins: Mapping[str, str] = field(default_factory=dict)
     write_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     fixed: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
@@ -101,6 +105,7 @@ class ServerConfig:
             "output_schemas": self.output_schemas,
             "views": self.views,
             "require_api_token_auth": self.require_api_token_auth,
+            "oauth": self.oauth,
             "pins": dict(self.pins),
             "write_ids": {name: list(values) for name, values in self.write_ids.items()},
             "fixed": {tool: dict(arguments) for tool, arguments in self.fixed.items()},
@@ -121,6 +126,7 @@ class ServerConfig:
             output_schemas=value.get("output_schemas") or "full",
             views=value.get("views") or "declared",
             require_api_token_auth=bool(value.get("require_api_token_auth", False)),
+            oauth=value.get("oauth") is not False,
             pins=value.get("pins") or {},
             write_ids={name: tuple(values) for name, values in (value.get("write_ids") or {}).items()},
             fixed=value.get("fixed") or {},
@@ -292,10 +298,14 @@ class ApiToken:
 
     def covers(self, server: Grant) -> bool:
         """True when this token opens `server`, which requires one."""
+        return self.covers_server(server.account_id, server.id)
+
+    def covers_server(self, account_id: str, server_id: str) -> bool:
+        """True when this token opens the server of these ids."""
         return (
             "connect" in self.scopes
-            and (not self.account_ids or server.account.id in self.account_ids)
-            and (not self.server_ids or server.id in self.server_ids)
+            and (not self.account_ids or account_id in self.account_ids)
+            and (not self.server_ids or server_id in self.server_ids)
         )
 
 

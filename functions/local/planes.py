@@ -3,6 +3,7 @@
 ::
 
     /mcp...  /.well-known...  /health      the data plane
+    /.well-known/oauth-authorization-server/...  the management API, which has the authorization server
     /memory/...                            the embedded memory, a Mem0-compatible upstream
     everything else                        the management API
 """
@@ -17,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from functions.gateway.events import within
 
 DATA_PLANE = ("mcp", ".well-known", "health")
+AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server/"
 MEMORY = "memory"
 
 Lifespan = Callable[[], contextlib.AbstractAsyncContextManager[None]]
@@ -35,7 +37,7 @@ def one_app(*, data_plane: ASGIApp, control_plane: ASGIApp, memory: ASGIApp, lif
         first = path.split("/")[1] if "/" in path else ""
         if first == MEMORY:
             await memory({**scope, "root_path": f"{root_path}/{MEMORY}"}, receive, send)
-        elif first in DATA_PLANE:
+        elif first in DATA_PLANE and not path.startswith(AUTHORIZATION_SERVER):
             await data_plane(scope, receive, send)
         else:
             await control_plane(scope, receive, send)

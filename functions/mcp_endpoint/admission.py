@@ -4,10 +4,13 @@ A request has three places for a secret: the path, `Authorization: Bearer` and `
 
 - The **token** is the secret in the path. If the path has none, it is the first header that looks like a token; if none
   looks like one, it is the first header that is not an API token, and opens nothing.
-- The **API token** is the first other header that begins with `pst_`.
+- The **API token** is the first other header that begins with `pst_`, or an access token of OAuth in its place, which
+  begins with `psa_`.
 
 A token opens its grant until the second of its expiry, while its account exists. A grant may require an API token in
-addition. One read of the store serves all of this, and a secret that does not look like a token costs none.
+addition. One read of the store serves all of this, and a secret that does not look like a token costs none. The read
+has two keys for a token, three with an API token, and four with an access token: the consent behind it and the API
+token behind that.
 """
 
 from __future__ import annotations
@@ -17,10 +20,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from datetime import datetime
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Protocol
 
 from functions.gateway.errors import Forbidden, NotFound, Unavailable
-from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, Grant, digest, handle, is_live
+from functions.gateway.grants import (
+    ACCESS_TOKEN_PREFIX,
+    API_TOKEN_PREFIX,
+    TOKEN,
+    ApiToken,
+    Expiring,
+    Grant,
+    digest,
+    handle,
+    is_live,
+)
 from functions.gateway.value_classes import Identity, dataclass
 from functions.stores import layout
 from functions.stores.store import Item, Key, StoreUnavailable
@@ -33,6 +47,14 @@ REQUIRED = (
 )
 NOT_ACCEPTED = (
     "The API token was not accepted: it is unknown, revoked, expired or not for this server. Its operator can issue one"
+)
+SIGN_IN = (
+    "This MCP server requires an API token; send one as Authorization: Bearer pst_... or sign in with it: a client "
+    "that has OAuth opens a browser for that. Its operator can issue one"
+)
+SIGN_IN_AGAIN = (
+    "The access token was not accepted: it has expired, was revoked or is not for this server. Refresh it, or sign in "
+    "again"
 )
 
 GRANTS_KEPT = 128
@@ -56,12 +78,36 @@ class NotAdmitted(Forbidden):
         self.grant = grant
 
 
+class SignInNeeded(NotAdmitted):
+    """NotAdmitted, and its person can sign in. `again` is True where an access token was not accepted."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self, grant: Grant, *, detail: str, again: bool) -> None:
+        super().__init__(SIGN_IN_AGAIN if again else SIGN_IN, grant, detail=detail)
+        self.again = again
+
+
+class Second(Expiring, Protocol):
+    """What a grant may require in addition to its token: an API token, or an access token that stands for one."""
+
+    @property
+    def id(self) -> str: ...
+
+    def covers(self, server: Grant) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Presented:
     """The secrets of one request, "" for one that is not there."""
 
     token: str = field(repr=False)
     api_token: str = field(repr=False)
+
+    @property
+    def has_access_token(self) -> bool:
+        """True where the API token is an access token of OAuth."""
+        return self.api_token.startswith(ACCESS_TOKEN_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +129,14 @@ def presented(path_token: str | None, bearer: str, x_api_key: str) -> Presented:
     return Presented(token, api_token)
 
 
-def admit(secrets: Presented, store: Reads, now: datetime) -> Admitted:
+def admit(secrets: Presented, store: Reads, now: datetime, *, sign_in: bool = False) -> Admitted:
     """Raises NotFound for a token that opens nothing, NotAdmitted for an API token that is missing or not accepted,
-    and Unavailable while the store cannot be read."""
+    and Unavailable while the store cannot be read. With `sign_in`, the caller may be asked to sign in: SignInNeeded."""
     if not secrets.token:
         raise NotFound(MISSING)
     if not _looks_like_token(secrets.token):
         raise NotFound(DEAD)
-    grant, api_token = _read(secrets, store)
+    grant, api_token = _read(secrets, store, now)
     if grant is None:
         raise NotFound(DEAD)
     if not is_live(grant, now):
@@ -100,18 +146,25 @@ def admit(secrets: Presented, store: Reads, now: datetime) -> Admitted:
         return Admitted(grant, principal=api_token.id)
     if not grant.config.require_api_token_auth:
         return Admitted(grant, principal=grant.id)
+    if sign_in and grant.config.oauth:
+        why = _why_not(api_token, now) if secrets.api_token else "no API token"
+        raise SignInNeeded(grant, detail=why, again=secrets.has_access_token)
     if not secrets.api_token:
         raise NotAdmitted(REQUIRED, grant, detail="no API token")
     raise NotAdmitted(NOT_ACCEPTED, grant, detail=_why_not(api_token, now))
 
 
-def _read(secrets: Presented, store: Reads) -> tuple[Grant | None, ApiToken | None]:
+def _read(secrets: Presented, store: Reads, now: datetime) -> tuple[Grant | None, Second | None]:
     """What the store holds under the secrets, live or not, in one read. Raises Unavailable."""
     keys = [layout.token(digest(secrets.token)), layout.granted_account(handle(secrets.token))]
-    if secrets.api_token:
+    if secrets.has_access_token:
+        from functions.gateway import consents  # late: most calls have none
+
+        keys += consents.keys(secrets.api_token)
+    elif secrets.api_token:
         keys.append(layout.api_token(digest(secrets.api_token)))
     try:
-        grant, account, api_token, *_ = [*store.get(keys), None]
+        grant, account, *second = store.get(keys)
     except StoreUnavailable as outage:
         logger.warning("the store is unavailable: %s", outage)
         raise Unavailable(
@@ -119,6 +172,9 @@ def _read(secrets: Presented, store: Reads) -> tuple[Grant | None, ApiToken | No
             retry_after=outage.retry_after,
         ) from outage
     whole = _grant(Identity(grant, account)) if grant is not None and account is not None else None
+    if secrets.has_access_token:
+        return whole, consents.read(secrets.api_token, second, now)
+    [api_token] = second or [None]
     return whole, ApiToken.from_json(api_token.body) if api_token is not None else None
 
 
@@ -130,7 +186,7 @@ def _grant(read: Identity) -> Grant | None:
     return Grant.from_json(grant.body, account.body, grant.version) if same else None
 
 
-def _why_not(api_token: ApiToken | None, now: datetime) -> str:
+def _why_not(api_token: Second | None, now: datetime) -> str:
     """Why an API token was not accepted, for the log."""
     if api_token is None:
         return "unknown API token"
@@ -142,7 +198,7 @@ def _looks_like_token(secret: str) -> bool:
 
 
 def _looks_like_api_token(secret: str) -> bool:
-    return secret.startswith(API_TOKEN_PREFIX)
+    return secret.startswith((API_TOKEN_PREFIX, ACCESS_TOKEN_PREFIX))
 
 
 def _is_no_api_token(secret: str) -> bool:

@@ -7,12 +7,13 @@
 `OPTIONS` of any path                      204 with CORS headers
 `GET /health`                              200 while the process answers
 `GET /.well-known/openai-apps-challenge`   the text of settings.openai_apps_challenge
+`GET /.well-known/oauth-protected-resource/mcp/{token}`, and the same behind `/mcp/{token}`: see sign_in.py
 anything else                              404; clients look for OAuth metadata and must find plainly none
 =========================================  ============================================================================
 
 A dead token of any kind gets one fixed JSON-RPC error: with HTTP 200 in answer to a legacy request, otherwise with 404
-(`protocol.Asker` has the reason). There is never a 401 and never a WWW-Authenticate: both make clients start an OAuth
-sign-in that does not exist. Every answer, refusals included, carries CORS headers.
+(`protocol.Asker` has the reason). Only a live server that offers OAuth answers 401 with WWW-Authenticate: elsewhere,
+both would make clients start a sign-in that does not exist. Every answer, refusals included, carries CORS headers.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from functions.gateway.http_frame import Frame, bearer
 from functions.gateway.metrics import Batch, Count, uncounted
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
-from functions.mcp_endpoint import admission, protocol
-from functions.mcp_endpoint.admission import NotAdmitted, Reads
+from functions.mcp_endpoint import admission, protocol, sign_in
+from functions.mcp_endpoint.admission import NotAdmitted, Reads, SignInNeeded
 from functions.mcp_endpoint.http import Departed, Receive, Request, Response, Scope, Send, of_asgi, send_asgi
 from functions.mcp_endpoint.methods import Methods, Visit
 from functions.mcp_endpoint.protocol import Asker, Notification, Refusal, RpcError
@@ -90,7 +91,8 @@ class Endpoint:
             response.headers["vary"] = "Origin"
             if origin is not None and self.doorway.admits(origin):
                 response.headers["access-control-allow-origin"] = origin
-        response.headers["access-control-expose-headers"] = EXPOSED_HEADERS
+        also = response.headers.get("access-control-expose-headers")
+        response.headers["access-control-expose-headers"] = f"{EXPOSED_HEADERS}, {also}" if also else EXPOSED_HEADERS
         return response
 
     async def _routed(self, request: Request) -> Response:
@@ -102,6 +104,13 @@ class Endpoint:
                 return self._page(token) if _is_for_people(request) else await self._post(request, token)
             case ["mcp"]:
                 return self._page("") if _is_for_people(request) else await self._post(request, None)
+            case [".well-known", "oauth-protected-resource", "mcp", token] | [
+                "mcp",
+                token,
+                ".well-known",
+                "oauth-protected-resource",
+            ] if described := sign_in.metadata(request, self.settings, self.store, token, self.clock()):
+                return _json(200, described)
             case ["health"]:
                 return _json(200, '{"status":"ok"}')
             case [".well-known", "openai-apps-challenge"] if self.settings.openai_apps_challenge:
@@ -137,7 +146,8 @@ class Endpoint:
             path_token, bearer(request.headers.get("authorization")), request.headers.get("x-api-key", "").strip()
         )
         try:
-            admitted = admission.admit(secrets, self.store, now)
+            may_sign_in = sign_in.may_sign_in(request, self.settings, path_token, access_token=secrets.has_access_token)
+            admitted = admission.admit(secrets, self.store, now, sign_in=may_sign_in)
         except errors.Refused as refused:
             if isinstance(refused, NotAdmitted):
                 self.methods.write_refusal(
@@ -147,7 +157,10 @@ class Endpoint:
             asker = await in_turn(len(body), protocol.asker, request.lines, body)
             if asker.status(refused.status) == HTTPStatus.OK:
                 self.dead.add()  # AWS counts answers of 4xx only
-            return _refuse(refused, asker)
+            refusal = _refuse(refused, asker)
+            if isinstance(refused, SignInNeeded):
+                refusal.headers.update(sign_in.challenge(request, self.settings, secrets.token, refused))
+            return refusal
         message = await in_turn(len(body), protocol.read, request.lines, body)
         if isinstance(message, Notification):
             return Response(202)

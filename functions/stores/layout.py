@@ -82,6 +82,31 @@ def sign_in(digest: str) -> Key:
     return Key(f"SIGN_IN#{digest}")
 
 
+def consent(principal: str, consent_id: str) -> Key:
+    """What a person allowed an OAuth client; those of one principal are listed together."""
+    return Key(f"CONSENT#{principal}", consent_id)
+
+
+def oauth_client(client_id: str) -> Key:
+    """An OAuth client that registered itself."""
+    return Key(f"OAUTH_CLIENT#{client_id}")
+
+
+def oauth_code(digest: str) -> Key:
+    """An authorization code, found by its digest."""
+    return Key(f"OAUTH_CODE#{digest}")
+
+
+def oauth_request(digest: str) -> Key:
+    """The request of a person who is at the identity provider, found by the digest of its state."""
+    return Key(f"OAUTH_REQUEST#{digest}")
+
+
+def oauth_mark(endpoint: str) -> Key:
+    """How far the requests of an open endpoint are ahead of the clock."""
+    return Key(f"OAUTH_MARK#{endpoint}")
+
+
 def use(server_id: str) -> Key:
     """When a server was last used; at most one write a minute."""
     return Key(f"USE#{server_id}")

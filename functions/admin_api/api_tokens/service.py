@@ -61,15 +61,21 @@ class ApiTokens:
         secret = bearer(authorization)
         if not secret:
             raise Unauthenticated("send an API token in the header: Authorization: Bearer pst_...")
-        if FORMAT.fullmatch(secret):
-            [item] = self._store.get([layout.api_token(digest(secret))])
-            token = ApiToken.from_json(item.body) if item is not None else None
-            if token is not None and is_live(token, self._clock()):
-                return _operator(token)
+        token = self.behind(secret)
+        if token is not None:
+            return _operator(token)
         root = self._root()
         if root is not None and hmac.compare_digest(_sha256(root), _sha256(secret)):
             return Operator(ROOT_ID, ("manage",), name="root")
         raise Unauthenticated("this API token is unknown, revoked or expired; make one with POST /api-token")
+
+    def behind(self, secret: str) -> ApiToken | None:
+        """The live API token with this secret; None for one that is not in the store."""
+        if not FORMAT.fullmatch(secret):
+            return None
+        [item] = self._store.get([layout.api_token(digest(secret))])
+        token = ApiToken.from_json(item.body) if item is not None else None
+        return token if token is not None and is_live(token, self._clock()) else None
 
     def create(self, body: contract.ApiTokenCreate) -> contract.MintedApiToken:
         """Make an API token. Raises Invalid."""
