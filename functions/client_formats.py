@@ -201,8 +201,9 @@ def _chatgpt(url: str, name: str, env: str | None) -> Snippet:
         )
     if env is not None:
         notes.append(
-            "ChatGPT cannot send the API token: a server with require_api_token_auth does not work there. "
-            "Mint a server without it that expires soon."
+            "ChatGPT cannot send the API token in a header. Choose OAuth as its authentication: it opens a page where "
+            "you give the API token. Where the deployment has no OAuth, a server with require_api_token_auth does not "
+            "work there: mint one without it that expires soon."
         )
     text = "\n".join(
         [

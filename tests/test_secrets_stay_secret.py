@@ -98,7 +98,11 @@ def told(run: Run, answer: httpx.Response, *, fresh: str = "") -> Json:
     if fresh:
         run.keep(fresh, body["token"])
         body = {name: value for name, value in body.items() if name not in SHOWN_ONCE}
-    run.answers += [json.dumps(body, ensure_ascii=False), repr(answer.headers)]
+    # The address of the metadata is for the caller alone, who has just sent the token in it.
+    headers = [line for line in answer.headers.multi_items() if line[0] != "www-authenticate"]
+    challenge = answer.headers.get("www-authenticate", "Bearer")
+    assert challenge == "Bearer" or answer.request.url.path.rstrip("/") in challenge
+    run.answers += [json.dumps(body, ensure_ascii=False), repr(headers)]
     return answer.json() if answer.content else {}
 
 

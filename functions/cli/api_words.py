@@ -36,6 +36,7 @@ OPTIONS = {
     "created_at[lt]": "--until",
     "query: ": "--",
     "config.require_api_token_auth": "--require-api-token",
+    "config.oauth": "--oauth",
     "config.methods": "--methods",
     "config.tags": "--tags",
     "config.pins": "--pin",

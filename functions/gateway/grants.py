@@ -298,7 +298,7 @@ class ApiToken:
 
     def covers(self, server: Grant) -> bool:
         """True when this token opens `server`, which requires one."""
-        return self.covers_server(server.account_id, server.id)
+        return self.covers_server(server.account.id, server.id)
 
     def covers_server(self, account_id: str, server_id: str) -> bool:
         """True when this token opens the server of these ids."""

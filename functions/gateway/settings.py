@@ -47,8 +47,9 @@ class Settings:
     public_url: str = _setting("", "https address that minted URLs start with; empty: taken from the request")
     base_path: str = _setting("", "path that this is mounted at, e.g. /tools; empty: the path of the public URL")
     management_url: str = _setting(
-        "", "https origin where people reach the management API, for links to its pages and for OAuth; empty: no such "
-        "link, and no OAuth"
+        "",
+        "https origin where people reach the management API, for links to its pages and for OAuth; empty: no such "
+        "link, and no OAuth",
     )
     kms_key_id: str = _setting("", "KMS key that wraps account data keys; empty: a key file in the state folder")
     root_api_token_secret: str = _setting("", "Secrets Manager id of the root API token; empty: made at first start")

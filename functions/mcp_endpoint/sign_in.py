@@ -33,7 +33,7 @@ def may_sign_in(request: Request, settings: Settings, path_token: str | None, *,
     return access_token or not (request.headers.get("authorization") or request.headers.get("x-api-key"))
 
 
-def metadata(request: Request, settings: Settings, store: Reads, token: str, now: datetime) -> bytes | None:
+def metadata(request: Request, settings: Settings, store: Reads, token: str, now: datetime) -> str | None:
     """The metadata of a protected resource; None where the token opens none. Raises Unavailable."""
     if request.method != "GET" or not settings.management_url or TOKEN.fullmatch(token) is None:
         return None
@@ -41,7 +41,7 @@ def metadata(request: Request, settings: Settings, store: Reads, token: str, now
         admission.admit(admission.presented(token, "", ""), store, now)
     except NotAdmitted as refused:
         if refused.grant.config.oauth:
-            return json_text.encode(_described(refused.grant, _origin(request, settings), settings, token))
+            return json_text.text(_described(refused.grant, _origin(request, settings), settings, token))
     except errors.NotFound:
         return None
     return None
@@ -60,7 +60,7 @@ def challenge(request: Request, settings: Settings, token: str, needed: SignInNe
 def _described(grant: Grant, origin: str, settings: Settings, token: str) -> dict[str, json_text.Json]:
     return {
         "resource": f"{origin}/mcp/{token}",
-        "authorization_servers": [f"{settings.management_url}{ISSUER_PATH}"],
+        "authorization_servers": [f"{settings.management_url.rstrip('/')}{ISSUER_PATH}"],
         "scopes_supported": [SCOPE],
         "bearer_methods_supported": ["header"],
         "resource_name": grant.name,

@@ -58,6 +58,7 @@ def test_a_minted_server_shows_its_token_and_url_once(plane: Plane, account: str
             "output_schemas": "full",
             "views": "declared",
             "require_api_token_auth": False,
+            "oauth": True,
             "pins": {},
             "write_ids": {},
             "fixed": {},
@@ -141,7 +142,7 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
         ({"name": "s", "config": {"metods": []}},
          'config.metods: unknown key; did you mean "methods"? '
          "valid: methods, tags, profile, output_schemas, "
-         "views, require_api_token_auth, pins, write_ids, fixed, defaults, strict, rate_limit, "
+         "views, require_api_token_auth, oauth, pins, write_ids, fixed, defaults, strict, rate_limit, "
          "confirm, confirm_by"),
         ({"name": "s", "config": {"methods": "read"}}, 'config.methods is "read"; it must be a list'),
         ({"name": "s", "config": {"methods": [1]}}, "config.methods.0 is 1; it must be a string"),
@@ -157,7 +158,7 @@ NOT_A_TIME = "write it in UTC, e.g. 2026-12-31T23:59:59Z, or null for never"
          f'config.pins.user_id is "{"x" * 80}..."; it has 257 characters; a pin is the id of one entity: '
          '1 to 256 printable characters, not the wildcard "*"'),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": "x" * 20_000}}}},
-         "config has 20,248 bytes as JSON; at most 16,384 are allowed"),
+         "config has 20,261 bytes as JSON; at most 16,384 are allowed"),
         ({"name": "s", "config": {"fixed": {"*": {"rerank": True}}, "defaults": {"*": {"rerank": False}}}},
          'config: "rerank" of * is both in fixed and in defaults; a fixed argument needs no default'),
     ],

@@ -131,6 +131,7 @@ def test_a_minted_server_is_what_was_asked_for(local: Local) -> None:
         "output_schemas": "shallow",
         "views": "always",
         "require_api_token_auth": False,
+        "oauth": True,
         "pins": {"user_id": "usr_1"},
         "write_ids": {"run_id": ["run_1", "run_2"], "app_id": ["*"]},
         "fixed": {"*": {"max_tokens": 500}},
@@ -165,6 +166,8 @@ def test_a_server_is_changed_in_place_and_can_live_on(local: Local) -> None:
     assert (changed["name"], changed["config"]["methods"], changed["expires_at"]) == ("Renamed", [], None)
     assert changed["tool_count"] > minted["tool_count"]
     assert local("server", "update", minted["id"], "--require-api-token").code == 0
+    assert _status(minted["url"]) == 40101
+    assert local("server", "update", minted["id"], "--no-oauth").code == 0
     assert _status(minted["url"]) == 40301
     assert local("server", "update", minted["id"], "--no-require-api-token").code == 0
     assert _status(minted["url"]) == 200

@@ -81,6 +81,11 @@ EVERY_KEY = [
     layout.granted_account("handle-1"),
     layout.api_token("d"),
     layout.api_token_entry("tok_1"),
+    layout.consent("tok_1", "c"),
+    layout.oauth_client("c"),
+    layout.oauth_code("d"),
+    layout.oauth_request("d"),
+    layout.oauth_mark("register"),
     layout.use("srv_1"),
     layout.call_mark("srv_1"),
     layout.confirmation("srv_1", "d"),
@@ -129,14 +134,26 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
         refused = modern("tools/call", {"name": "delete_a_mem_0_memory_by_id", "arguments": delete})
         assert b"A person must approve" in post(app, token, refused.adding(second)).body
         bench.clock.move(minutes=2)
-    assert guarded.used == {"TOKEN#*", "ACCOUNT#*", "API_TOKEN#*", "CALLS#*", "CONFIRM#*"}
+    last = replace(bench, store=guarded).endpoint()
+    token = bench.mint(require_api_token_auth=True)
+    access = ("authorization", f"Bearer {bench.issue_access_token()}")
+    assert post(last, token, modern("tools/list").adding(access)).status == 200
+    assert guarded.used == {"TOKEN#*", "ACCOUNT#*", "API_TOKEN#*", "CALLS#*", "CONFIRM#*", "CONSENT#*", "API_TOKENS"}
     subscriber = Guarded(store, "LogSubscriberRole")
     assert kept(delivery(*lines.getvalue().splitlines()), KeptCalls(subscriber, 30)).stored == 4
     assert subscriber.used == {"USE#*", "STATE#*", "LOG#*"}
 
 
 def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
-    reads = {"TOKEN#d", "ACCOUNT#handle-1", "API_TOKEN#d", "CALLS#srv_1", "CONFIRM#srv_1#d"}
+    reads = {
+        "TOKEN#d",
+        "ACCOUNT#handle-1",
+        "API_TOKEN#d",
+        "CALLS#srv_1",
+        "CONFIRM#srv_1#d",
+        "CONSENT#tok_1",
+        "API_TOKENS",
+    }
     writes = {"CALLS#srv_1", "CONFIRM#srv_1#d"}
     assert allowed("McpEndpointRole", "dynamodb:GetItem") == reads
     assert allowed("McpEndpointRole", "dynamodb:BatchGetItem") == reads

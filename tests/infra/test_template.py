@@ -34,7 +34,6 @@ def test_every_variable_is_a_setting_and_the_data_plane_knows_of_no_key_secret_o
     for function in FUNCTIONS:
         assert set(variables(function)) <= VARIABLES
     assert set(variables("AdminApi")) - set(variables("McpEndpoint")) == {
-        "POSTERN_PUBLIC_URL",
         "POSTERN_KMS_KEY_ID",
         "POSTERN_ROOT_API_TOKEN_SECRET",
         "POSTERN_SCHEDULE_GROUP",

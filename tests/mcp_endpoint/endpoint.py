@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 
 from functions.gateway.audit import Audit
+from functions.gateway.consents import Consent, Issued
 from functions.gateway.credentials import KEY_BYTES, seal, seal_credential, token_key
 from functions.gateway.grants import (
     ApiToken,
@@ -165,6 +166,37 @@ class Bench:
         )
         self.store.write([Put(layout.api_token(digest(api_token)), record.to_json())])
         return api_token
+
+    def issue_access_token(
+        self, *, id: str = "tok_2", server_id: str = "srv_1", lives: timedelta = timedelta(minutes=10), **limits: Any
+    ) -> str:
+        """Store an API token and the consent of its holder, and give an access token."""
+        principal = ApiToken(
+            id=id,
+            name="person",
+            created_at=self.clock.now,
+            **{"scopes": ("connect",), "account_ids": (), "server_ids": (), "expires_at": None, **limits},
+        )
+        secret, ends = mint_secret(secrets.token_bytes), self.clock.now + lives
+        consent = Consent(
+            id=mint_secret(secrets.token_bytes)[:22],
+            principal=id,
+            person="person",
+            client_id="pcl_1",
+            client_name="a client",
+            account_id="acc_1",
+            server_id=server_id,
+            resource="",
+            family="",
+            refresh="",
+            access=(Issued(digest(secret), ends),),
+            created_at=self.clock.now,
+            expires_at=self.clock.now + timedelta(days=30),
+        )
+        self.store.write(
+            [Put(layout.api_token_entry(id), principal.to_json()), Put(consent.key, consent.to_json())],
+        )
+        return f"psa_{id}.{consent.id}.{secret}"
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class AuthorizationServer:
         self._api_tokens = api_tokens
         self._decisions = decisions
         self._limits = Limits(store)
-        self._issuer = Issuer(settings.management_url)
+        self._issuer = Issuer(settings.management_url.rstrip("/"))
         self._registrations = Registrations(store, self._limits, clock)
         self._documents = documents or ClientDocuments(_careful(settings), self._limits, clock)
         origins = resources.origins(settings.public_url or settings.management_url, settings.allowed_hosts)
@@ -147,12 +147,12 @@ class AuthorizationServer:
             return self._about(error, asked, client)
         server = wanted.resource.server
         if decision == "deny":
-            await self._write(request, Ended("refuseClient", "", server.account_id, server.id))
+            await self._write(request, Ended("refuseClient", "", server.account.id, server.id))
             return self._back(wanted, {"error": "access_denied", "error_description": "the person refused"})
         try:
             person = await run_in_threadpool(people.by_api_token, self._api_tokens, secret, server)
         except NotSignedIn as error:
-            await self._write(request, Ended("signIn", "", server.account_id, server.id), refused=True)
+            await self._write(request, Ended("signIn", "", server.account.id, server.id), refused=True)
             return page.consent(wanted, problem=error.message, status=403)
         return await self._allow(wanted, person)
 
@@ -167,7 +167,7 @@ class AuthorizationServer:
             client_name=client.name,
             redirect_uri=wanted.asked.redirect_uri,
             code_challenge=wanted.asked.code_challenge,
-            account_id=server.account_id,
+            account_id=server.account.id,
             server_id=server.id,
             resource=wanted.resource.digest,
             ends_at=person.ends_at,
@@ -286,10 +286,13 @@ def _json(body: Json, status: int = 200, headers: Mapping[str, str] | None = Non
 
 
 def _oauth_error(error: PosternError) -> Response:
-    """An error as a client reads it (RFC 6749, 5.2). What is not ours to tell is not in it."""
+    """An error as a client reads it (RFC 6749, 5.2), which has the status 400 unless the RFC says otherwise. What is
+    not ours to tell is not in it."""
     status, _, headers = errors.http(error)
     if isinstance(error, OAuthError):
         status = error.http_status
+    elif status < 500:
+        status = 400
     message = error.message if isinstance(error, Refused) else "unexpected error"
     return _json({"error": code_of(error), "error_description": message}, status, headers)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-from functions.gateway.grants import digest, epoch, mint_token, read_time, write_time
+from functions.gateway.grants import digest, epoch, mint_secret, read_time, write_time
 from functions.stores import layout
 from functions.stores.store import Item, Put, Store
 
@@ -70,7 +70,7 @@ class Codes:
 
     def make(self, permission: Permission) -> str:
         """A new code."""
-        code, ends = mint_token(self._random), self._clock() + CODE_LIVES
+        code, ends = mint_secret(self._random), self._clock() + CODE_LIVES
         body = {
             **asdict(permission),
             "ends_at": write_time(permission.ends_at) if permission.ends_at else None,

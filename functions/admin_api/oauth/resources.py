@@ -9,7 +9,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from functions.admin_api.oauth.errors import BadRequest
-from functions.gateway.grants import TOKEN, Grant, digest, is_live
+from functions.gateway.grants import TOKEN, Grant, digest, handle, is_live
 from functions.stores import layout
 from functions.stores.store import Store
 
@@ -45,8 +45,9 @@ class Resources:
                 code=INVALID_TARGET,
             )
         token = self._token(resource)
-        [item] = self._store.get([layout.token(digest(token))]) if token else [None]
-        server = Grant.from_json(item.body, item.version) if item is not None else None
+        keys = [layout.token(digest(token)), layout.granted_account(handle(token))] if token else []
+        items = [item for item in self._store.get(keys) if item is not None]
+        server = Grant.from_json(items[0].body, items[1].body, items[0].version) if len(items) == 2 else None
         if server is None or not is_live(server, self._clock()):
             raise BadRequest(
                 "The MCP server that the client named is not one of this deployment, or it was revoked or has expired",

@@ -20,7 +20,7 @@ from functions.admin_api.oauth.errors import OAuthError
 from functions.admin_api.oauth.metadata import SCOPE
 from functions.admin_api.servers.item import ServerItem
 from functions.gateway.consents import ACCESS_TOKEN, API_TOKEN_PRINCIPAL, REFRESH_TOKEN, Consent, Issued
-from functions.gateway.grants import ACCESS_TOKEN_PREFIX, ApiToken, digest, epoch, is_live, mint_token
+from functions.gateway.grants import ACCESS_TOKEN_PREFIX, ApiToken, digest, epoch, is_live, mint_secret
 from functions.gateway.json_text import Json
 from functions.stores import layout
 from functions.stores.store import Delete, Put, Store, StoreConflict
@@ -112,7 +112,7 @@ class Tokens:
 
     def _first_tokens(self, code: Code, now: datetime) -> Answer:
         permission = code.permission
-        access, refresh, family = (mint_token(self._random) for _ in range(3))
+        access, refresh, family = (mint_secret(self._random) for _ in range(3))
         ends = _earlier(now + CONSENT_LIVES, permission.ends_at)
         consent = Consent(
             id=permission.consent_id,
@@ -157,7 +157,7 @@ class Tokens:
         if "resource" in form and resources.of(form["resource"]) != consent.resource:
             raise OAuthError("invalid_target", "the refresh token was issued for another resource")
         ends_at = self._check_rights(principal, consent.account_id, consent.server_id, now)
-        access, refresh = (mint_token(self._random) for _ in range(2))
+        access, refresh = (mint_secret(self._random) for _ in range(2))
         live = [one for one in consent.access if is_live(one, now)][-(MAX_ACCESS_TOKENS - 1) :]
         ends = _earlier(now + CONSENT_LIVES, ends_at)
         after = replace(

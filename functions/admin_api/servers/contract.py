@@ -101,6 +101,11 @@ class Config(Body):
     require_api_token_auth: bool | None = Field(
         default=None, description="A call must also carry an API token with the scope `connect`."
     )
+    oauth: bool | None = Field(
+        default=None,
+        description="Where an API token is required, a client that was given none may open a page where its person "
+        "signs in with one. Default true. With false, the API token comes in a header only.",
+    )
     pins: dict[str, Pin] | None = Field(default=None, description='Ids forced on every call, e.g. {"user_id": "u_1"}.')
     write_ids: dict[str, list[str]] | None = Field(
         default=None,
@@ -217,6 +222,7 @@ class ServerConfigView(BaseModel):
     output_schemas: OutputSchemas
     views: Views
     require_api_token_auth: bool
+    oauth: bool
     pins: dict[str, str]
     write_ids: dict[str, list[str]]
     fixed: dict[str, dict[str, Any]]

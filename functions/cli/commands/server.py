@@ -133,6 +133,12 @@ def _config_options(parser: argparse.ArgumentParser) -> None:
         help="require an API token with the scope connect on every call",
     )
     parser.add_argument(
+        "--oauth",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let people sign in with that API token in a browser (default: yes)",
+    )
+    parser.add_argument(
         "--pin", action="append", metavar="NAME=ID", help="force this id on every call, e.g. user_id=usr_98765"
     )
     parser.add_argument(
@@ -185,6 +191,8 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
             config[name] = getattr(options, name)
     if options.require_api_token is not None:
         config["require_api_token_auth"] = options.require_api_token
+    if options.oauth is not None:
+        config["oauth"] = options.oauth
     if options.pin:
         config["pins"] = pairs("--pin", options.pin)
     if options.write_id:
