@@ -68,7 +68,7 @@ def _described(grant: Grant, origin: str, settings: Settings, token: str) -> dic
 
 
 def _origin(request: Request, settings: Settings) -> str:
-    """Where the caller reaches this endpoint: clients compare it with the URL that they were given.
+    """The address below which the caller reaches this endpoint: clients compare it with the URL that they were given.
 
     The host name of the request counts where the settings name the hosts that are served. Otherwise it may be that of
     a proxy's origin, and the public URL counts, if there is one.
@@ -78,4 +78,4 @@ def _origin(request: Request, settings: Settings) -> str:
     public = settings.public_url.rstrip("/")
     if public and (name == urlsplit(public).hostname or name not in settings.allowed_hosts):
         return public
-    return f"{request.scope.get('scheme', 'https')}://{host}"
+    return f"{request.scope.get('scheme', 'https')}://{host}{settings.mounted_at}"
