@@ -143,7 +143,7 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
     "functions.memory_engine.work": ("httpx",),
     "functions.memory_engine.resources": ("httpx",),
     "functions.local": ("httpx", "starlette", "uvicorn"),
-    "functions.cli": ("httpx",),
+    "functions.cli": ("cyclopts", "httpx"),
     "functions.client_formats": (),
     "tool_catalog": ("jmespath", "jsonschema_rs", "mcp_types", "pydantic", "yaml"),
     "tool_catalog.catalog": (),
@@ -178,7 +178,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     ),
     "yaml": ("tool_catalog", "functions.cli.commands.apply"),
     "mcp": ("functions.cli",),
-    "shtab": ("functions.cli.commands.completion",),
+    "cyclopts": ("functions.cli",),
+    "rich": ("functions.cli.help", "functions.cli.tables", "functions.cli.terminal"),
 }
 """Package -> the places that may import it at all: one decision, one file."""
 

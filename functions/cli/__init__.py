@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
-from functions.cli.invocation import Failed, Invocation, UsageError
-from functions.cli.parser import build_parser, parse
+from functions.cli.invocation import Failed, Invocation, Misuse, UsageError
+from functions.cli.parser import Call, parse
 from functions.cli.terminal import Declined, Terminal
 
 logger = logging.getLogger(__name__)
@@ -35,14 +35,20 @@ def main(
     stderr: TextIO | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int:
-    """Run one command and return the exit code. As in argparse, a usage error and `--help` raise SystemExit."""
-    if not (sys.argv[1:] if arguments is None else arguments):
-        print(build_parser().format_help(), file=stdout or sys.stdout)
-        return 0
-    options = parse(arguments)
-    terminal = Terminal(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr, options.json)
+    """Run one command and return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
+    is_plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
+    terminal = Terminal(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr, as_json, is_plain)
     try:
-        return int(options.run(Invocation(options, environment, terminal, clock)) or 0)
+        call = parse(words, terminal)
+        if not isinstance(call, Call):
+            call()
+            return 0
+        return int(call.command.run(Invocation(call.options, environment, terminal, clock)) or 0)
+    except Misuse as error:
+        terminal.failure(str(error), usage=error.usage)
+        return 2
     except UsageError as error:
         terminal.failure(str(error))
         return 2

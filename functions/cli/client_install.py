@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from functions.cli.client_files import replace, with_json_entry, with_toml_table
+from functions.cli.command import Shared, flag, option
 from functions.cli.connection import read_local
 from functions.cli.invocation import Invocation, UsageError
 from functions.client_formats import SnippetError, snippet
@@ -26,6 +27,18 @@ class Client:
     file: Callable[[Path, str], Path]
     container: str
     restart: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry(Shared):
+    """The words that say what the entry of a client is."""
+
+    url: str | None = option("the MCP URL (default: POSTERN_MCP_URL, then the local one)", "MCP_URL")
+    name: str = option("the name of the server in the client", default="postern")
+    file: str | None = option("another file than the client's own, e.g. of a project", "FILE")
+    api_token_env: str | None = option("the variable that holds the API token, for a server that needs one", "VARIABLE")
+    remove: bool = flag("take it out again; with --capture, what has not been sent too")
+    yes: bool = flag("with --client: do not ask before the file is written", "-y")
 
 
 def _settings(linux: str, mac: str, windows: str) -> Callable[[Path, str], Path]:
@@ -69,15 +82,15 @@ CLIENTS: Mapping[str, Client] = {
 """Clients by the name that --client accepts. The places were checked in November 2026."""
 
 
-def install(invocation: Invocation) -> None:
+def install(invocation: Invocation[Entry], name: str) -> None:
     """Put the URL into the settings of the client, or take it out, after showing what changes."""
     options, terminal = invocation.options, invocation.terminal
-    client = CLIENTS[options.client]
+    client = CLIENTS[name]
     home = Path(invocation.environment.get("HOME") or Path.home())
     file = Path(options.file) if options.file else client.file(home, sys.platform)
     before = file.read_text(encoding="utf-8") if file.exists() else ""
     try:
-        after = _changed(invocation, client, before)
+        after = _changed(invocation, name, before)
     except SnippetError as error:
         raise UsageError(str(error)) from None
     if after == before:
@@ -93,22 +106,22 @@ def install(invocation: Invocation) -> None:
         terminal.note("The URL in it is a secret: anyone who has it can use its tools.")
 
 
-def _changed(invocation: Invocation, client: Client, before: str) -> str:
+def _changed(invocation: Invocation[Entry], name: str, before: str) -> str:
     """The text of the file with or without the entry."""
-    options = invocation.options
+    options, client = invocation.options, CLIENTS[name]
     if options.remove:
-        if options.client == "codex":
+        if name == "codex":
             return with_toml_table(before, f"{client.container}.{options.name}", None)
         return with_json_entry(before, client.container, options.name, None)
     url = _url(invocation)
-    if options.client == "codex":
+    if name == "codex":
         made = snippet("codex", url, options.name, options.api_token_env)
         return with_toml_table(before, f"{client.container}.{options.name}", made.text)
-    entry, others = _entry(options.client, client.container, url, options.name, options.api_token_env)
+    entry, others = _entry(name, client.container, url, options.name, options.api_token_env)
     return with_json_entry(before, client.container, options.name, entry, others)
 
 
-def _url(invocation: Invocation) -> str:
+def _url(invocation: Invocation[Entry]) -> str:
     url = invocation.options.url or invocation.environment.get("POSTERN_MCP_URL")
     if not url and (local := read_local(invocation.environment)) is not None:
         url = local.mcp_url

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from functions.cli import endpoints
-from functions.cli.invocation import Failed, Invocation, UsageError
+from functions.cli.invocation import Failed, Invocation, UsageError, Where
 from functions.cli.state_dir import state_dir
 from functions.gateway import json_text
 
@@ -34,7 +34,7 @@ class Connection:
     mcp_url: str | None = field(default=None, repr=False)
 
 
-def connection(invocation: Invocation) -> Connection:
+def connection(invocation: Invocation[Where]) -> Connection:
     """The endpoint to use. Raises UsageError for an invalid address, Failed when no endpoint is known."""
     options, environment = invocation.options, invocation.environment
     address = options.endpoint or environment.get("POSTERN_ENDPOINT", "")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from functions.cli.command import Shared, option
 from functions.cli.invocation import UsageError
 from functions.gateway import durations
 from functions.gateway.grants import read_time, write_time
@@ -18,7 +19,15 @@ def duration(text: str) -> timedelta:
         raise UsageError(f'"{text}" is {error}') from None
 
 
-def expiry(options: argparse.Namespace, now: datetime) -> str | None:
+@dataclass(frozen=True, kw_only=True)
+class Expiry(Shared):
+    """When something expires."""
+
+    expires_in: str | None = option("expire after this time, e.g. 90s, 15m, 2h, 7d", "DURATION", either="expiry")
+    expires_at: str | None = option("expire at this time, e.g. 2026-12-31T23:59:59Z", "TIME", either="expiry")
+
+
+def expiry(options: Expiry, now: datetime) -> str | None:
     """`--expires-in` or `--expires-at` in the format of the API; None when neither was given. Raises UsageError."""
     if options.expires_in is not None:
         return write_time(whole_second(now + duration(options.expires_in)))

@@ -1,27 +1,56 @@
-"""How the command line explains itself: commands in groups, examples, and the nearest word for one that is unknown.
+"""How the command line explains itself: commands in groups, examples, and plain text where there is no terminal.
 
-argparse parses. It is part of Python, the completion scripts are made from it (shtab), and it starts in no time. What
-it lacks in comparison with newer libraries is here, through its public methods only.
+On a terminal the help is the library's own, in panels and colours. Elsewhere it is plain text in aligned columns.
 """
 
 from __future__ import annotations
 
-import argparse
-import re
-from collections.abc import Iterable
-from typing import Any, NoReturn
+import textwrap
+from typing import TYPE_CHECKING, Any
 
-from functions.gateway.wording import closest, did_you_mean
+if TYPE_CHECKING:
+    from cyclopts.help import HelpEntry, HelpPanel
+    from rich.console import Console, ConsoleOptions
 
-GROUPS: dict[str, tuple[str, ...]] = {
-    "Run it here": ("run", "service", "serve", "demo", "status", "doctor"),
-    "MCP URLs": ("server", "apply", "export"),
-    "Put a URL into a client": ("install", "snippet"),
-    "Upstreams and operators": ("account", "integrations", "api-token", "whoami", "endpoint", "console"),
-    "Tools and calls": ("tools", "call", "log", "memory", "capture"),
-    "This program": ("completion",),
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "Run it here": {
+        "run": ("run:RUN", "a memory for your agents on this machine; Ctrl-C stops it"),
+        "service": ("service:SERVICE", "start `postern run` whenever you sign in"),
+        "serve": ("serve:SERVE", "run the whole endpoint on this machine; Ctrl-C stops it"),
+        "demo": ("demo:DEMO", "run the main job once, through the official MCP client"),
+        "status": ("status:STATUS", "show the endpoint in use and what it holds"),
+        "doctor": ("status:DOCTOR", "look for what is wrong, and say what to do"),
+    },
+    "MCP URLs": {
+        "server": ("server:SERVER", "manage MCP servers, i.e. the URLs that agents use"),
+        "apply": ("apply:APPLY", "make the servers those of a YAML file"),
+        "export": ("apply:EXPORT", "print the servers as a file for apply; no secrets"),
+    },
+    "Put a URL into a client": {
+        "install": ("install:INSTALL", "put an MCP URL into a client, or let an agent fill the memory"),
+        "snippet": ("snippet:SNIPPET", "print the lines to paste into a client"),
+    },
+    "Upstreams and operators": {
+        "account": ("account:ACCOUNT", "manage integrated accounts, i.e. connected upstreams"),
+        "integrations": ("whoami:INTEGRATIONS", "list the integrations, or show the fields that connect one"),
+        "api-token": ("api_token:API_TOKEN", "manage API tokens, for operators and for servers that require one"),
+        "whoami": ("whoami:WHOAMI", "show the API token in use and what it may do"),
+        "endpoint": ("endpoint:ENDPOINT", "give endpoints names, for --endpoint"),
+        "console": ("console:CONSOLE", "open the web console in the browser, signed in"),
+    },
+    "Tools and calls": {
+        "tools": ("tools:TOOLS", "list the tools of a server or an account"),
+        "call": ("tools:CALL", "call a tool"),
+        "log": ("log:LOG", "list recent calls and decisions, oldest first"),
+        "memory": ("memory:MEMORY", "export or import the embedded memory"),
+        "capture": ("capture:CAPTURE", "what an agent runs after each turn (see install)"),
+    },
+    "This program": {
+        "completion": ("completion:COMPLETION", "print a completion script for your shell"),
+    },
 }
-"""Heading -> its commands, in the order of the help. Every command is in one group."""
+"""Heading -> its commands, in the order of the help. A command is the declaration that is loaded when the command is
+used, and one line about it. Every command is in one group."""
 
 EXAMPLES: dict[str, str] = {
     "server": """\
@@ -54,69 +83,70 @@ postern status --endpoint prod""",
 }
 """Command -> examples under its help."""
 
-_CHOICE = re.compile(r"^argument (?P<what>.+?): invalid choice: '(?P<word>.*?)' \(choose from (?P<valid>.*)\)$", re.S)
+ANY_WIDTH = 10_000
+"""Columns of a line that is not broken."""
+
+NAME_COLUMNS = 30
+"""The widest column of names in plain text. A longer name has its text on the next line."""
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors suggest the nearest word."""
-
-    def error(self, message: str) -> NoReturn:
-        """See ArgumentParser. Exit code 2."""
-        if found := _CHOICE.match(message):
-            valid = [word.strip().strip("'") for word in found["valid"].split(",")]
-            message = f'argument {found["what"]}: "{found["word"]}" is unknown{did_you_mean(found["word"], valid)}'
-        super().error(message)
+def epilogue(name: str, more: str) -> str:
+    """What stands under the help of a command; empty where it has nothing of its own."""
+    parts = [more.rstrip()] if more else []
+    if name in EXAMPLES:
+        parts.append("examples:\n" + textwrap.indent(EXAMPLES[name], "  "))
+    return "\n\n".join(parts)
 
 
-class Program(Parser):
-    """The parser of the whole command line."""
+class Plain:
+    """Help as plain text. See cyclopts.help.protocols.HelpFormatter."""
 
-    def __init__(self, *, description: str, epilog: str) -> None:
-        super().__init__(prog="postern", description=description, epilog=epilog)
-        self.commands = Commands(self)
+    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
+        """Print one part: a heading, then names and texts in two columns."""
+        rows = [(_label(entry), _text(console, entry)) for entry in panel.entries]
+        if not rows:
+            return
+        width = min(max(len(label) for label, _ in rows), NAME_COLUMNS)
+        indent = " " * (width + 4)
+        lines = [f"{panel.title}:"]
+        for label, text in rows:
+            wrapped = textwrap.wrap(text, max(options.max_width - len(indent), NAME_COLUMNS)) or [""]
+            if len(label) > width:
+                lines += [f"  {label}", *(indent + line for line in wrapped)]
+            else:
+                lines += [f"  {label.ljust(width)}  {wrapped[0]}".rstrip(), *(indent + line for line in wrapped[1:])]
+        _print(console, "\n" + "\n".join(lines))
 
-    def format_help(self) -> str:
-        """See ArgumentParser."""
-        return overview(self.description or "", self.commands.lines, self.epilog or "")
+    def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:
+        """Print the first line."""
+        _print(console, f"usage: {_plain(console, usage)}")
 
-
-class Commands:
-    """The commands of the program, with what their help says in one line."""
-
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._added = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=Parser)
-        self.lines: dict[str, str] = {}
-
-    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser:
-        """As in argparse, with the examples of the command under its help."""
-        if name in EXAMPLES and "epilog" not in options:
-            options |= {"epilog": _examples(EXAMPLES[name]), "formatter_class": argparse.RawDescriptionHelpFormatter}
-        self.lines[name] = options["help"]
-        parser: argparse.ArgumentParser = self._added.add_parser(name, **{"description": options["help"], **options})
-        return parser
-
-
-def overview(description: str, lines: dict[str, str], epilog: str) -> str:
-    """The help of the whole program: every command in its group."""
-    width = max(map(len, lines))
-    parts = [f"usage: postern COMMAND [OPTIONS]\n\n{description.rstrip()}\n"]
-    for heading, names in GROUPS.items():
-        shown = [f"  {name.ljust(width)}  {lines[name]}" for name in names if name in lines]
-        parts.append("\n".join([f"{heading}:", *shown]) + "\n")
-    parts.append("`postern COMMAND --help` shows the options and examples of a command.\n")
-    parts.append(epilog.rstrip() + "\n")
-    return "\n".join(parts)
+    def render_description(self, console: Console, options: ConsoleOptions, description: Any) -> None:
+        """Print what the program or the command is for."""
+        if text := _plain(console, description):
+            _print(console, "\n" + text)
 
 
-def unknown_options(left: Iterable[str], known: Iterable[str]) -> str:
-    """The message for words that no option takes, each with the nearest option of the command."""
-    options = sorted(known)
-    shown = []
-    for word in left:
-        near = closest(word.partition("=")[0], options) if word.startswith("-") else None
-        shown.append(f"{word} (did you mean {near}?)" if near else word)
-    return f"unrecognized arguments: {' '.join(shown)}"
+def _print(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _examples(text: str) -> str:
-    return "examples:\n" + "\n".join(f"  {line}" for line in text.splitlines())
+def _label(entry: HelpEntry) -> str:
+    if entry.positional_label:
+        return entry.positional_label
+    names = [*entry.positive_shorts, *entry.positive_names]
+    return ", ".join([*names[:-1], f"{names[-1]} {entry.metavar or ''}".strip(), *entry.negative_names])
+
+
+def _text(console: Console, entry: HelpEntry) -> str:
+    text = _plain(console, entry.description)
+    return f"{text} [{', '.join(entry.choices)}]".strip() if entry.choices else text
+
+
+def _plain(console: Console, value: Any) -> str:
+    """What the library would draw, as text on lines of any length."""
+    if value is None or isinstance(value, str):
+        return (value or "").strip()
+    unbroken = console.options.update(width=ANY_WIDTH, max_width=ANY_WIDTH)
+    lines = "".join(segment.text for segment in console.render(value, unbroken)).splitlines()
+    return "\n".join(line.rstrip() for line in lines).strip()

@@ -11,7 +11,7 @@ import httpx
 
 from functions.cli.api_words import in_cli_words
 from functions.cli.connection import Connection, connection
-from functions.cli.invocation import Failed, Invocation
+from functions.cli.invocation import Failed, Invocation, Where
 from functions.cli.terminal import Terminal, printable
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
@@ -49,7 +49,7 @@ class ManagementApi:
         response = self._send(verb, path, query, body)
         return _document(response, self.connection.base_url), response.headers
 
-    def text(self, path: str, query: Mapping[str, str]) -> tuple[str, httpx.Headers]:
+    def text(self, path: str, query: Query) -> tuple[str, httpx.Headers]:
         """The text at a path that does not return JSON, and the headers of the response."""
         response = self._send("GET", path, query, None)
         return response.text, response.headers
@@ -126,12 +126,12 @@ def _document(response: httpx.Response, url: str) -> Json:
 
 
 @contextmanager
-def open_api(invocation: Invocation) -> Iterator[ManagementApi]:
+def open_api(invocation: Invocation[Where], timeout: float | httpx.Timeout = TIMEOUT) -> Iterator[ManagementApi]:
     """The management API that this run uses."""
     where = connection(invocation)
     headers = {"authorization": f"Bearer {where.api_token}", "user-agent": f"{CLIENT_NAME}/{version()}"}
     with httpx.Client(
-        base_url=where.base_url, headers=headers, timeout=TIMEOUT, trust_env=not is_loopback(where.base_url)
+        base_url=where.base_url, headers=headers, timeout=timeout, trust_env=not is_loopback(where.base_url)
     ) as http:
         yield ManagementApi(where, http, invocation.terminal)
 

@@ -1,8 +1,10 @@
-"""Rows as aligned columns for people. Scripts use --json."""
+"""Rows as columns for people: drawn on a terminal, aligned text elsewhere. Scripts use --json."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from functions.cli.terminal import printable
 from functions.gateway.json_text import Json
@@ -10,13 +12,52 @@ from functions.gateway.json_text import Json
 GAP = "  "
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Json]]) -> str:
-    """Headings and rows, each column as wide as its widest cell; no trailing blanks."""
-    cells = [[heading.upper() for heading in columns], *([cell(value) for value in row] for row in rows)]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
-    return "\n".join(
-        GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    )
+@dataclass(frozen=True)
+class Table:
+    """Headings and rows. As text, each column is as wide as its widest cell, without trailing blanks."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Json]]
+
+    def __str__(self) -> str:
+        cells = [[heading.upper() for heading in self.columns], *([cell(value) for value in row] for row in self.rows)]
+        widths = [max(len(row[place]) for row in cells) for place in range(len(self.columns))]
+        return "\n".join(
+            GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells
+        )
+
+    def __rich__(self) -> Any:
+        from rich.table import Table as Drawn
+        from rich.text import Text
+
+        drawn = Drawn(box=None, header_style="bold", pad_edge=False)
+        for column in self.columns:
+            drawn.add_column(column.upper(), overflow="fold")
+        for row in self.rows:
+            drawn.add_row(*(Text(cell(value)) for value in row))
+        return drawn
+
+
+@dataclass(frozen=True)
+class Details:
+    """Names and values, one per line."""
+
+    pairs: Sequence[tuple[str, Json]]
+
+    def __str__(self) -> str:
+        width = max(len(name) for name, _ in self.pairs)
+        return "\n".join(f"{name.ljust(width)}{GAP}{cell(value)}".rstrip() for name, value in self.pairs)
+
+    def __rich__(self) -> Any:
+        from rich.table import Table as Drawn
+        from rich.text import Text
+
+        drawn = Drawn.grid(padding=(0, len(GAP)))
+        drawn.add_column(style="bold", no_wrap=True)
+        drawn.add_column(overflow="fold")
+        for name, value in self.pairs:
+            drawn.add_row(name, Text(cell(value)))
+        return drawn
 
 
 def count(number: int, noun: str) -> str:
@@ -24,12 +65,6 @@ def count(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     return f"{number} {noun.removesuffix('y')}ies" if noun.endswith("y") else f"{number} {noun}s"
-
-
-def details(pairs: Sequence[tuple[str, Json]]) -> str:
-    """Names and values, one per line."""
-    width = max(len(name) for name, _ in pairs)
-    return "\n".join(f"{name.ljust(width)}{GAP}{cell(value)}".rstrip() for name, value in pairs)
 
 
 def cell(value: Json) -> str:

@@ -1,19 +1,26 @@
-"""What a command prints: its result on standard output, every remark about the result on standard error."""
+"""What a command prints: its result on standard output, every remark about the result on standard error.
+
+For people the result is text. Only on a terminal it is drawn with the library rich, unless NO_COLOR is set; where it is
+piped it is plain. With --json it is a JSON document.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
-BAR_CHARS = 30
-"""Characters of a progress bar."""
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH = 120
+"""Columns of a text that no terminal shows: as many as the longest line of an example."""
 
 PATIENCE = 2.0
 """Seconds after which a waiting command says what it is waiting for."""
@@ -25,16 +32,40 @@ class Declined(Exception):
 
 @dataclass(frozen=True)
 class Terminal:
-    """`as_json`: print results and errors as JSON documents."""
+    """`as_json`: print results and errors as JSON documents. `is_plain`: use no colour and draw nothing."""
 
     stdin: TextIO
     out: TextIO
     err: TextIO
     as_json: bool = False
+    is_plain: bool = False
 
-    def result(self, document: Json, text: str) -> None:
-        """Print the result: `document` as JSON with `--json`, else `text`."""
-        print(json_text.readable(document) if self.as_json else text, file=self.out, flush=True)
+    @property
+    def is_rich(self) -> bool:
+        """True where the result is drawn for a person."""
+        return not self.is_plain and not self.as_json and self.out.isatty()
+
+    def console(self, file: TextIO | None = None) -> Console:
+        """Where the library draws."""
+        from rich.console import Console  # late: a script that reads JSON never needs it
+
+        shown = file or self.out
+        width = None if shown.isatty() else WIDTH
+        return Console(file=shown, no_color=self.is_plain, highlight=False, markup=False, width=width)
+
+    def result(self, document: Json, *parts: object) -> None:
+        """Print the result: `document` as JSON with `--json`, else the parts, which are texts, tables and details."""
+        if self.as_json:
+            print(json_text.readable(document), file=self.out, flush=True)
+        elif self.is_rich:
+            console = self.console()
+            for part in parts:
+                if isinstance(part, str):
+                    print(part, file=self.out, flush=True)
+                else:
+                    console.print(part)
+        else:
+            print("\n".join(map(str, parts)), file=self.out, flush=True)
 
     def line(self, text: str) -> None:
         """Print one line of a result that has several parts."""
@@ -45,20 +76,24 @@ class Terminal:
         if not self.as_json:
             print(text, file=self.err, flush=True)
 
-    def progress(self, done: int, of: int) -> None:
-        """Show a bar on standard error, where that is a terminal; it is drawn over until `done` is `of`."""
-        if self.as_json or not self.err.isatty():
+    @contextlib.contextmanager
+    def progress(self, what: str, of: int) -> Iterator[Callable[[], object]]:
+        """Show a bar on standard error, where that is a terminal. Calling the yielded function moves it by one."""
+        if self.as_json or self.is_plain or not self.err.isatty():
+            yield lambda: None
             return
-        filled = BAR_CHARS * done // of
-        bar = "#" * filled + "." * (BAR_CHARS - filled)
-        print(f"\r[{bar}] {done} of {of}", file=self.err, end="\n" if done == of else "", flush=True)
+        from rich.progress import Progress  # late: few commands take long
 
-    def failure(self, message: str, body: Json = None) -> None:
+        with Progress(console=self.console(self.err)) as bar:
+            task = bar.add_task(what, total=of)
+            yield lambda: bar.advance(task)
+
+    def failure(self, message: str, body: Json = None, usage: str = "") -> None:
         """Print why the command failed. With `--json` this is the error object of the endpoint, if there is one."""
         if self.as_json:
             print(json_text.readable(body or {"message": message}), file=self.err, flush=True)
         else:
-            print(f"postern: {message}", file=self.err, flush=True)
+            print(f"usage: {usage}\npostern: {message}" if usage else f"postern: {message}", file=self.err, flush=True)
 
     def confirm(self, question: str, option: str) -> None:
         """Ask before something that cannot be undone. Raises Declined unless a person answers y or yes."""

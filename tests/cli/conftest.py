@@ -38,13 +38,10 @@ def run(
     stdin: str = "",
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Ran:
-    """Run one command. Wrong usage that argparse finds is the exit code, too."""
+    """Run one command."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = main(arguments, environment=environment or {}, stdin=io.StringIO(stdin), clock=clock)
-        except SystemExit as left:
-            code = int(left.code or 0)
+        code = main(arguments, environment=environment or {}, stdin=io.StringIO(stdin), clock=clock)
     return Ran(code, out.getvalue(), err.getvalue())
 
 

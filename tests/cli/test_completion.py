@@ -7,14 +7,18 @@ import pty
 import shlex
 import shutil
 import subprocess
+import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from functions.cli.commands.completion import SHELLS
 from functions.client_formats import CLIENTS
-from tests.cli.conftest import run
+from tests.cli.conftest import Local, run
+
+ROOT = Path(__file__).parents[2]
 
 STUCK_SECONDS = 60.0
 """A shell that takes longer waits for input that never comes; each takes well under one second."""
@@ -41,17 +45,61 @@ def _script(shell: str, folder: Path) -> Path:
     ],
 )
 def test_bash_offers_what_may_follow(line: str, offered: list[str], tmp_path: Path) -> None:
+    assert _bash(line, tmp_path, {}) == offered
+
+
+def _bash(line: str, tmp_path: Path, variables: Mapping[str, str]) -> list[str]:
+    """What bash offers at the end of a line, sorted. `postern` is the program under test."""
     bash = shutil.which("bash")
     assert bash is not None
+    (tmp_path / "postern").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m functions.cli "$@"\n')
+    (tmp_path / "postern").chmod(0o755)
     words = line.split(" ")
     program = (
         f"source {shlex.quote(str(_script('bash', tmp_path)))}\n"
         f"COMP_WORDS=({' '.join(shlex.quote(word) for word in words)}); COMP_CWORD={len(words) - 1}\n"
-        'found=$(complete -p postern); found=${found##*-F }; "${found%% *}"\n'
+        'found=$(complete -p postern); found=${found##*-F }; "${found%% *}" postern\n'
         "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
     )
-    done = subprocess.run([bash, "-c", program], capture_output=True, text=True, timeout=STUCK_SECONDS, check=True)
-    assert sorted(done.stdout.split()) == offered
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), **variables}
+    done = subprocess.run(
+        [bash, "-c", program], capture_output=True, text=True, timeout=STUCK_SECONDS, check=True, env=environment
+    )
+    assert done.stderr == ""
+    return sorted(shlex.split(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("postern server get tab-", ["tab-one", "tab-two"]),
+        ("postern server revoke tab-one tab-", ["tab-one", "tab-two"]),
+        ("postern server list --label tab=", ["tab=t"]),
+        ("postern server create --tags memories,ent", ["memories,entities"]),
+        ("postern call search_", []),
+        ("postern call get_single_mem_0_mem", ["get_single_mem_0_memory_by_id"]),
+        ("postern integrations mem0_", ["mem0_oss"]),
+    ],
+)
+def test_bash_offers_what_the_endpoint_holds(line: str, offered: list[str], tmp_path: Path, tabbed: Local) -> None:
+    assert _bash(line, tmp_path, tabbed.environment) == offered
+
+
+def test_bash_offers_the_ids_of_accounts(tmp_path: Path, tabbed: Local) -> None:
+    account = tabbed.ready.account_id
+    assert account in _bash(f"postern account get {account[:6]}", tmp_path, tabbed.environment)
+
+
+@pytest.fixture(name="tabbed", scope="module")
+def _tabbed(local: Local) -> Local:
+    """The endpoint with two servers."""
+    for name in ("tab-one", "tab-two"):
+        assert local("server", "create", "--name", name, "--label", "tab=t").code == 0
+    return local
+
+
+def test_without_an_endpoint_nothing_is_offered_and_nothing_is_said(tmp_path: Path, empty: dict[str, str]) -> None:
+    assert _bash("postern server get ", tmp_path, empty) == []
 
 
 @pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")

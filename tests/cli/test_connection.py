@@ -191,7 +191,7 @@ def test_whatever_happens_a_command_ends_in_one_line_without_a_value(
     def fail(_: object) -> None:
         raise raised
 
-    monkeypatch.setattr("functions.cli.commands.snippet._snippet", fail)
+    monkeypatch.setattr("functions.cli.commands.snippet.read_local", fail)
     ran = run("snippet", "--client", "cursor", environment=empty)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith(f"postern: {line}")

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from functions.cli.invocation import UsageError
 from functions.cli.parser import parse
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
@@ -50,8 +51,8 @@ def test_every_command_on_a_page_is_one_that_the_program_takes(page: str) -> Non
     for words in commands:
         try:
             parse(words[1:])
-        except SystemExit:
-            pytest.fail(f"{page}: {shlex.join(words)}")
+        except UsageError as error:
+            pytest.fail(f"{page}: {shlex.join(words)}: {error}")
 
 
 def test_the_recipe_without_mcp_answers_both_models_and_waits_out_a_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:

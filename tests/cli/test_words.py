@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 from functions.cli import durations, tool_arguments
 from functions.cli.invocation import UsageError
-from functions.cli.tables import count, details, table
+from functions.cli.tables import Details, Table, count
 from functions.cli.terminal import printable
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -55,7 +54,7 @@ def test_no_time_at_all_is_no_life() -> None:
 
 
 def _expiry(expires_in: str | None = None, expires_at: str | None = None) -> str | None:
-    return durations.expiry(argparse.Namespace(expires_in=expires_in, expires_at=expires_at), NOW)
+    return durations.expiry(durations.Expiry(expires_in=expires_in, expires_at=expires_at), NOW)
 
 
 def test_a_life_ends_on_a_whole_second_and_never_early() -> None:
@@ -155,13 +154,13 @@ def test_words_that_cannot_be_read_are_refused(words: list[str], whole: str | No
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
     rows: list[list[Any]] = [["a", ["x", "y"], {"user_id": "u1"}, None], ["long name", [], {}, True]]
-    assert table(("name", "tags", "pins", "on"), rows) == (
+    assert str(Table(("name", "tags", "pins", "on"), rows)) == (
         "NAME       TAGS  PINS        ON\na          x,y   user_id=u1  -\nlong name  -     -           yes"
     )
 
 
 def test_details_are_one_a_line() -> None:
-    assert details([("id", "srv_1"), ("expires", None)]) == "id       srv_1\nexpires  -"
+    assert str(Details([("id", "srv_1"), ("expires", None)])) == "id       srv_1\nexpires  -"
 
 
 def test_counts_agree_with_their_noun() -> None:

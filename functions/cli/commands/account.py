@@ -2,60 +2,66 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from functions.cli import completers
+from functions.cli.command import Remote, Shared, argument, declaration, option, repeated
 from functions.cli.invocation import Invocation, UsageError
 from functions.cli.management_api import open_api, path
-from functions.cli.tables import count, details, table
+from functions.cli.tables import Details, Table, count
 from functions.gateway.json_text import Json
 
-CREDENTIAL = """a field of the credential: api_key=env:MEM0_API_KEY reads a variable, api_key=@FILE a file, api_key=-
-standard input; api_key=VALUE works too, but `ps` and the shell history show it"""
+CREDENTIAL = (
+    "a field of the credential: api_key=env:MEM0_API_KEY reads a variable, api_key=@FILE a file, api_key=- "
+    "standard input; api_key=VALUE works too, but `ps` and the shell history show it"
+)
 
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the command and its verbs."""
-    verbs = commands.add_parser("account", help="manage integrated accounts, i.e. connected upstreams").add_subparsers(
-        metavar="VERB", required=True
-    )
-    one = verbs.add_parser("add", parents=[remote], help="connect an account; its credential is tested immediately")
-    one.add_argument("--integration", default="mem0", help="mem0 (default), mem0_oss, ...")
-    one.add_argument("--id", help="an id that you choose")
-    _fields(one)
-    one.set_defaults(run=_add)
-    one = verbs.add_parser("list", parents=[remote], help="list every account")
-    one.set_defaults(run=_list)
-    one = verbs.add_parser("get", parents=[remote], help="show one account; without an id, the default account")
-    one.add_argument("id", nargs="?", metavar="ACCOUNT")
-    one.set_defaults(run=_get)
-    one = verbs.add_parser("update", parents=[remote], help="change an account; its servers use the change immediately")
-    one.add_argument("id", metavar="ACCOUNT")
-    _fields(one)
-    one.set_defaults(run=_update)
-    one = verbs.add_parser(
-        "remove", parents=[remote], help="remove an account and its servers; their URLs stop working"
-    )
-    one.add_argument("id", metavar="ACCOUNT")
-    one.set_defaults(run=_remove)
+ACCOUNT = declaration("account")
 
 
-def _fields(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--name", help="any text, for people")
-    parser.add_argument("--credential", action="append", default=[], metavar="FIELD=SOURCE", help=CREDENTIAL)
-    parser.add_argument(
-        "--context",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an id in the paths of the upstream, e.g. org_id=...",
-    )
-    parser.add_argument("--base-url", help="another base URL of the upstream")
+@dataclass(frozen=True, kw_only=True)
+class Fields(Remote):
+    """What an account is made of."""
+
+    name: str | None = option("any text, for people")
+    credential: tuple[str, ...] = repeated(CREDENTIAL, "FIELD=SOURCE")
+    context: tuple[str, ...] = repeated("an id in the paths of the upstream, e.g. org_id=...", "NAME=VALUE")
+    base_url: str | None = option("another base URL of the upstream")
 
 
-def _body(invocation: Invocation) -> dict[str, Json]:
+@dataclass(frozen=True, kw_only=True)
+class Add(Fields):
+    """The words of `account add`."""
+
+    integration: str = option("mem0 (default), mem0_oss, ...", default="mem0", completer=completers.integrations)
+    id: str | None = option("an id that you choose")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Get(Remote):
+    """The words of `account get`."""
+
+    id: str | None = argument("ACCOUNT", optional=True, completer=completers.accounts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update(Fields):
+    """The words of `account update`."""
+
+    id: str = argument("ACCOUNT", completer=completers.accounts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remove(Remote):
+    """The words of `account remove`."""
+
+    id: str = argument("ACCOUNT", completer=completers.accounts)
+
+
+def _body(invocation: Invocation[Fields]) -> dict[str, Json]:
     options = invocation.options
     body: dict[str, Json] = {}
     if options.name:
@@ -85,7 +91,7 @@ def pairs(option: str, words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def secret(where: str, source: str, invocation: Invocation) -> str:
+def secret(where: str, source: str, invocation: Invocation[Shared]) -> str:
     """The value that a source refers to. Raises UsageError."""
     if source == "-":
         return invocation.terminal.stdin.read().strip()
@@ -102,11 +108,12 @@ def secret(where: str, source: str, invocation: Invocation) -> str:
     return source
 
 
-def _show(invocation: Invocation, account: Json) -> None:
-    invocation.terminal.result(account, details([(name, value) for name, value in account.items()]))
+def _show(invocation: Invocation[Remote], account: Json) -> None:
+    invocation.terminal.result(account, Details([(name, value) for name, value in account.items()]))
 
 
-def _add(invocation: Invocation) -> None:
+@ACCOUNT.verb("add", Add, "connect an account; its credential is tested immediately")
+def _add(invocation: Invocation[Add]) -> None:
     options = invocation.options
     body = {"integration": options.integration, "credentials": {}, **_body(invocation)}
     if options.id:
@@ -117,20 +124,23 @@ def _add(invocation: Invocation) -> None:
     invocation.terminal.note(f"Connected. Mint an MCP URL with: postern server create --account {account['id']}")
 
 
-def _list(invocation: Invocation) -> None:
+@ACCOUNT.verb("list", Remote, "list every account")
+def _list(invocation: Invocation[Remote]) -> None:
     with open_api(invocation) as api:
         accounts = api.all("/integrated-account")
     shown = ("id", "integration", "name", "status", "base_url")
-    text = table(shown, [[account[name] for name in shown] for account in accounts])
+    text = Table(shown, [[account[name] for name in shown] for account in accounts])
     invocation.terminal.result(accounts, text if accounts else "no accounts; connect one with: postern account add")
 
 
-def _get(invocation: Invocation) -> None:
+@ACCOUNT.verb("get", Get, "show one account; without an id, the default account")
+def _get(invocation: Invocation[Get]) -> None:
     with open_api(invocation) as api:
         _show(invocation, api.get(path("integrated-account", api.account_id(invocation.options.id))))
 
 
-def _update(invocation: Invocation) -> None:
+@ACCOUNT.verb("update", Update, "change an account; its servers use the change immediately")
+def _update(invocation: Invocation[Update]) -> None:
     body = _body(invocation)
     if not body:
         raise UsageError("nothing to change; give --name, --credential, --context or --base-url")
@@ -138,7 +148,8 @@ def _update(invocation: Invocation) -> None:
         _show(invocation, api.patch(path("integrated-account", invocation.options.id), body))
 
 
-def _remove(invocation: Invocation) -> None:
+@ACCOUNT.verb("remove", Remove, "remove an account and its servers; their URLs stop working")
+def _remove(invocation: Invocation[Remove]) -> None:
     with open_api(invocation) as api:
         gone = api.delete(path("integrated-account", invocation.options.id))
         removed = gone["removed"]

@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from dataclasses import dataclass
 
+from functions.cli import completers
+from functions.cli.command import Remote, argument, declaration, flag, option, repeated
 from functions.cli.commands.account import pairs
-from functions.cli.commands.server import add_expiry
-from functions.cli.durations import duration, expiry, until
+from functions.cli.durations import Expiry, duration, expiry, until
 from functions.cli.invocation import Invocation, UsageError
 from functions.cli.management_api import open_api, path
-from functions.cli.tables import details, table
+from functions.cli.tables import Details, Table
 from functions.gateway.json_text import Json
 
+API_TOKEN = declaration("api-token")
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the command and its verbs."""
-    verbs = commands.add_parser(
-        "api-token", help="manage API tokens, for operators and for servers that require one"
-    ).add_subparsers(metavar="VERB", required=True)
-    one = verbs.add_parser("create", parents=[remote], help="create an API token; it is shown once")
-    one.add_argument("--name", required=True, help="any text, for people")
-    one.add_argument(
-        "--scopes",
+
+@dataclass(frozen=True, kw_only=True)
+class Create(Expiry, Remote):
+    """The words of `api-token create`."""
+
+    name: str = option("any text, for people", required=True)
+    scopes: str = option(
+        "connect (default: opens servers that require an API token), read, call, mint, manage (all)",
+        "S,...",
         default="connect",
-        metavar="S,...",
-        help="connect (default: opens servers that require an API token), read, call, mint, manage (all)",
     )
-    one.add_argument("--accounts", default="", metavar="ID,...", help="limit the token to these accounts")
-    one.add_argument("--servers", default="", metavar="ID,...", help="limit the token to these servers")
-    one.add_argument("--mint-methods", default="", metavar="M,...", help="with mint: at most these methods")
-    one.add_argument("--mint-tags", default="", metavar="T,...", help="with mint: at most tools with these tags")
-    one.add_argument("--mint-pin", action="append", default=[], metavar="ID=VALUE", help="with mint: always this pin")
-    one.add_argument("--mint-for", metavar="DURATION", help="with mint: the longest life of a server, e.g. 1h")
-    add_expiry(one)
-    one.add_argument("--quiet", "-q", action="store_true", help="print only the token")
-    one.set_defaults(run=_create)
-    one = verbs.add_parser("list", parents=[remote], help="list every live API token, without its secret")
-    one.set_defaults(run=_list)
-    one = verbs.add_parser("revoke", parents=[remote], help="revoke an API token; it stops working immediately")
-    one.add_argument("id", metavar="API_TOKEN_ID")
-    one.set_defaults(run=_revoke)
+    accounts: str = option("limit the token to these accounts", "ID,...", default="", completer=completers.accounts)
+    servers: str = option("limit the token to these servers", "ID,...", default="", completer=completers.servers)
+    mint_methods: str = option("with mint: at most these methods", "M,...", default="")
+    mint_tags: str = option("with mint: at most tools with these tags", "T,...", default="", completer=completers.tags)
+    mint_pin: tuple[str, ...] = repeated("with mint: always this pin", "ID=VALUE")
+    mint_for: str | None = option("with mint: the longest life of a server, e.g. 1h", "DURATION")
+    quiet: bool = flag("print only the token", "-q")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Revoke(Remote):
+    """The words of `api-token revoke`."""
+
+    id: str = argument("API_TOKEN_ID", completer=completers.api_tokens)
 
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _create(invocation: Invocation) -> None:
+@API_TOKEN.verb("create", Create, "create an API token; it is shown once")
+def _create(invocation: Invocation[Create]) -> None:
     options, terminal = invocation.options, invocation.terminal
     body: dict[str, Json] = {
         "name": options.name,
@@ -73,20 +73,22 @@ def _create(invocation: Invocation) -> None:
         return
     shown = {**minted, "expires_at": until(minted["expires_at"], invocation.clock())}
     del shown["token"]
-    terminal.result(minted, details([*shown.items(), ("token", minted["token"])]))
+    terminal.result(minted, Details([*shown.items(), ("token", minted["token"])]))
     terminal.note("The token is a secret and is shown only once.")
 
 
-def _list(invocation: Invocation) -> None:
+@API_TOKEN.verb("list", Remote, "list every live API token, without its secret")
+def _list(invocation: Invocation[Remote]) -> None:
     with open_api(invocation) as api:
         tokens = api.all("/api-token")
     now = invocation.clock()
     shown = ("id", "name", "scopes", "account_ids", "server_ids")
     rows = [[*(token[name] for name in shown), until(token["expires_at"], now)] for token in tokens]
-    invocation.terminal.result(tokens, table(("id", "name", "scopes", "accounts", "servers", "expires"), rows))
+    invocation.terminal.result(tokens, Table(("id", "name", "scopes", "accounts", "servers", "expires"), rows))
 
 
-def _revoke(invocation: Invocation) -> None:
+@API_TOKEN.verb("revoke", Revoke, "revoke an API token; it stops working immediately")
+def _revoke(invocation: Invocation[Revoke]) -> None:
     with open_api(invocation) as api:
         gone = api.delete(path("api-token", invocation.options.id))
     invocation.terminal.result(gone, f"API token {gone['id']} is revoked")

@@ -6,7 +6,6 @@ time. It can be repeated; what is as the file says stays untouched.
 
 from __future__ import annotations
 
-import argparse
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
+from functions.cli import completers
+from functions.cli.command import Remote, argument, declaration, flag, option, repeated
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, path
 from functions.cli.tables import count
@@ -60,24 +61,31 @@ class Step:
     body: Json = None
 
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the commands."""
-    one = commands.add_parser("apply", parents=[remote], help="make the servers those of a YAML file")
-    one.add_argument("file", metavar="FILE", help="e.g. servers.yaml; - reads standard input")
-    one.add_argument("--dry-run", action="store_true", help="show the changes and make none")
-    one.add_argument("--prune", action="store_true", help="revoke the other servers of the accounts in the file")
-    one.add_argument(
-        "--secrets", metavar="FILE", help="where the URLs of new servers go, one JSON object per line, mode 0600"
-    )
-    one.add_argument("--yes", "-y", action="store_true", help="do not ask before changes are made")
-    one.set_defaults(run=_apply)
-    one = commands.add_parser("export", parents=[remote], help="print the servers as a file for apply; no secrets")
-    one.add_argument("--account", metavar="ACCOUNT", help="only servers of this account")
-    one.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="only servers with this label")
-    one.set_defaults(run=_export)
+APPLY = declaration("apply")
+EXPORT = declaration("export")
 
 
-def _apply(invocation: Invocation) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Apply(Remote):
+    """The words of `apply`."""
+
+    file: str = argument("FILE", "e.g. servers.yaml; - reads standard input")
+    dry_run: bool = flag("show the changes and make none")
+    prune: bool = flag("revoke the other servers of the accounts in the file")
+    secrets: str | None = option("where the URLs of new servers go, one JSON object per line, mode 0600", "FILE")
+    yes: bool = flag("do not ask before changes are made", "-y")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export(Remote):
+    """The words of `export`."""
+
+    account: str | None = option("only servers of this account", "ACCOUNT", completer=completers.accounts)
+    label: tuple[str, ...] = repeated("only servers with this label", "KEY[=VALUE]", completer=completers.labels)
+
+
+@APPLY.alone(Apply)
+def _apply(invocation: Invocation[Apply]) -> None:
     options, terminal = invocation.options, invocation.terminal
     entries = _read(invocation)
     with open_api(invocation) as api:
@@ -135,7 +143,7 @@ def _secrets(name: str | None) -> Iterator[TextIO | None]:
         yield file
 
 
-def _read(invocation: Invocation) -> list[dict[str, Json]]:
+def _read(invocation: Invocation[Apply]) -> list[dict[str, Json]]:
     """The entries of the file. Raises UsageError with every problem."""
     import yaml  # late: no other command needs it
 
@@ -287,14 +295,15 @@ def _shown(value: Json) -> str:
     return "-" if value is None else printable(json_text.spaced(value))
 
 
-def _export(invocation: Invocation) -> None:
+@EXPORT.alone(Export)
+def _export(invocation: Invocation[Export]) -> None:
     import yaml  # late: no other command needs it
 
     options = invocation.options
     with open_api(invocation) as api:
         names = {account["id"]: account["name"] for account in api.all("/integrated-account")}
         where = path("integrated-account", options.account or ANY_ACCOUNT, "mcp")
-        servers = api.all(where, {"label": options.label or []})
+        servers = api.all(where, {"label": list(options.label)})
     entries = []
     for server in sorted(servers, key=lambda one: (one["integrated_account_id"], one["name"])):
         entry = {"name": server["name"], "account": names.get(server["integrated_account_id"])}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from functions.cli.capture.agents import AGENTS
 from functions.cli.capture.outbox import Outbox
+from functions.cli.command import Remote, argument, declaration, flag, option
 from functions.cli.commands.memory import ADDERS
 from functions.cli.invocation import Failed, Invocation
 from functions.gateway import json_text
@@ -19,14 +19,17 @@ MODULE = __name__.rpartition(".commands.")[0]
 """The package of the command line, as Python runs it from any folder."""
 
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    one = commands.add_parser("capture", parents=[remote], help="what an agent runs after each turn (see install)")
-    one.add_argument("agent", choices=list(AGENTS), metavar="AGENT", help=", ".join(AGENTS))
-    one.add_argument("payload", nargs="?", metavar="JSON", help="what the agent passes; default: standard input")
-    one.add_argument("--state", required=True, type=Path, metavar="DIR", help="the state folder of the endpoint")
-    one.add_argument("--send", action="store_true", help="send what waits, and read no payload")
-    one.set_defaults(run=_capture)
+CAPTURE = declaration("capture")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capture(Remote):
+    """The words of `capture`."""
+
+    agent: str = argument("AGENT", ", ".join(AGENTS), choices=tuple(AGENTS))
+    payload: str | None = argument("JSON", "what the agent passes; default: standard input", optional=True)
+    state: Path = option("the state folder of the endpoint", "DIR", required=True)
+    send: bool = flag("send what waits, and read no payload")
 
 
 def command(agent: str, state: Path) -> list[str]:
@@ -34,7 +37,8 @@ def command(agent: str, state: Path) -> list[str]:
     return [sys.executable, "-m", MODULE, "capture", agent, "--state", str(state.resolve())]
 
 
-def _capture(invocation: Invocation) -> None:
+@CAPTURE.alone(Capture)
+def _capture(invocation: Invocation[Capture]) -> None:
     """Never fails: an agent takes a failed hook for a problem of the turn."""
     options = invocation.options
     agent, outbox = AGENTS[options.agent], Outbox(options.state)
@@ -50,7 +54,7 @@ def _capture(invocation: Invocation) -> None:
         invocation.terminal.line(agent.answer)
 
 
-def _keep(invocation: Invocation, outbox: Outbox) -> bool:
+def _keep(invocation: Invocation[Capture], outbox: Outbox) -> bool:
     """Keep the turn of the payload. Returns whether there is anything to send."""
     name = invocation.options.agent
     settings = outbox.settings(name)
@@ -78,7 +82,7 @@ def _send_later(agent: str, state: Path) -> None:
     )
 
 
-def _send(invocation: Invocation, outbox: Outbox) -> None:
+def _send(invocation: Invocation[Capture], outbox: Outbox) -> None:
     from functions.cli.management_api import open_api
     from functions.cli.tool_clients import account_tools, proxied_call
 

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-import argparse
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal, get_args
 
+from functions.cli.command import Shared, argument, declaration
 from functions.cli.invocation import Invocation
+from functions.cli.program import NAME
 
-SHELLS = ("bash", "zsh", "fish", "tcsh")
+Shell = Literal["bash", "zsh", "fish"]
+SHELLS: tuple[Shell, ...] = get_args(Shell)
 """The shells that run on the platforms Postern runs on, in the order the help lists them."""
 
-EPILOG = """\
+INSTALL = """\
 bash  eval "$(postern completion bash)"
 zsh   postern completion zsh > ~/.zfunc/_postern     (~/.zfunc must be in $fpath)
 fish  postern completion fish > ~/.config/fish/completions/postern.fish
-tcsh  postern completion tcsh > ~/.postern.tcsh      (then `source` it in ~/.tcshrc)
+
+The script asks the endpoint in use for the names of servers, accounts, tags and tools.
 """
 
+ZSH_END = f"""
+if [[ "$funcstack[1]" == "_{NAME}" ]]; then
+  _cyclopts_{NAME} "$@"
+else
+  compdef _cyclopts_{NAME} {NAME}
+fi
+"""
+"""Makes the script work as a file of $fpath under the usual name, which zsh runs, and when it is sourced."""
 
-def add(commands: Any, shaped: argparse.ArgumentParser, whole: argparse.ArgumentParser) -> None:
-    """Add the command. `whole` is the parser of the whole command line, which the script describes."""
-    one = commands.add_parser(
-        "completion",
-        parents=[shaped],
-        help="print a completion script for your shell",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    one.add_argument("shell", choices=SHELLS)
-    one.set_defaults(run=partial(_completion, whole))
+COMPLETION = declaration("completion", more=INSTALL)
 
 
-def _completion(whole: argparse.ArgumentParser, invocation: Invocation) -> None:
-    import shtab  # late: no other command needs it
+@dataclass(frozen=True, kw_only=True)
+class Completion(Shared):
+    """The words of `completion`."""
+
+    shell: Shell = argument("SHELL", ", ".join(SHELLS))
+
+
+@COMPLETION.alone(Completion)
+def _completion(invocation: Invocation[Completion]) -> None:
+    from functions.cli.parser import build_parser  # late: the parser loads this file
 
     shell = invocation.options.shell
-    script = shtab.complete(whole, shell)
+    script = build_parser().generate_completion(prog_name=NAME, shell=shell) + (ZSH_END if shell == "zsh" else "")
     invocation.terminal.result({"shell": shell, "script": script}, script)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import webbrowser
-from typing import Any
+from dataclasses import dataclass
 
+from functions.cli.command import Remote, declaration, flag
 from functions.cli.invocation import Invocation
 from functions.cli.management_api import open_api
 
-
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    one = commands.add_parser("console", parents=[remote], help="open the web console in the browser, signed in")
-    one.add_argument("--print", action="store_true", dest="only_print", help="print the link and open nothing")
-    one.set_defaults(run=_console)
+CONSOLE = declaration("console")
 
 
-def _console(invocation: Invocation) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Console(Remote):
+    """The words of `console`."""
+
+    only_print: bool = flag("print the link and open nothing", name="--print")
+
+
+@CONSOLE.alone(Console)
+def _console(invocation: Invocation[Console]) -> None:
     terminal = invocation.terminal
     with open_api(invocation) as api:
         made = api.post("/console/sign-in-link", {})

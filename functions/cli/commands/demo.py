@@ -6,7 +6,6 @@ runs against a deployed endpoint and an account there. It uses a new user id and
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import secrets
@@ -15,11 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
-from functions.cli import tool_clients
+from functions.cli import completers, tool_clients
+from functions.cli.command import Remote, declaration, option
 from functions.cli.commands.serve import settings_from
 from functions.cli.connection import Connection, connection
 from functions.cli.durations import until, whole_second
@@ -95,14 +95,18 @@ class Steps:
         return time.perf_counter() - self.started
 
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    one = commands.add_parser("demo", parents=[remote], help="run the main job once, through the official MCP client")
-    one.add_argument("--account", metavar="ID", help="with --endpoint: the Mem0 account to use")
-    one.set_defaults(run=_demo)
+DEMO = declaration("demo")
 
 
-def _demo(invocation: Invocation) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Demo(Remote):
+    """The words of `demo`."""
+
+    account: str | None = option("with --endpoint: the Mem0 account to use", "ID", completer=completers.accounts)
+
+
+@DEMO.alone(Demo)
+def _demo(invocation: Invocation[Demo]) -> int:
     steps = Steps(invocation.terminal)
     try:
         with contextlib.ExitStack() as stack:
@@ -125,7 +129,7 @@ def _demo(invocation: Invocation) -> int:
     return 0 if passed else 1
 
 
-def _start(invocation: Invocation, steps: Steps, stack: contextlib.ExitStack) -> Connection:
+def _start(invocation: Invocation[Demo], steps: Steps, stack: contextlib.ExitStack) -> Connection:
     settings = settings_from(invocation)
     with steps.step("start") as report:
         from functions import local  # late: the planes and the memory take a while to import
@@ -140,11 +144,11 @@ def _start(invocation: Invocation, steps: Steps, stack: contextlib.ExitStack) ->
     return Connection(ready.base_url, ready.api_token, ready.account_id)
 
 
-async def _story(invocation: Invocation, steps: Steps, where: Connection) -> None:
+async def _story(invocation: Invocation[Demo], steps: Steps, where: Connection) -> None:
     user_id = f"demo_{secrets.token_hex(4)}"
     clock = invocation.clock
-    options = argparse.Namespace(endpoint=where.base_url, api_token=where.api_token)
-    with open_api(replace(invocation, options=options)) as api:
+    options = Remote(endpoint=where.base_url, api_token=where.api_token)
+    with open_api(Invocation(options, invocation.environment, invocation.terminal, clock)) as api:
         account_id = api.account_id(invocation.options.account or where.account_id)
         servers: list[str] = []
 

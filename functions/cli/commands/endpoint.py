@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from dataclasses import dataclass
 
-from functions.cli import endpoints
+from functions.cli import completers, endpoints
+from functions.cli.command import Shared, argument, declaration, option
 from functions.cli.commands.account import secret
 from functions.cli.connection import origin
 from functions.cli.invocation import Invocation, UsageError
-from functions.cli.tables import table
+from functions.cli.tables import Table
+
+ENDPOINT = declaration("endpoint")
 
 
-def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
-    """Add the command and its verbs."""
-    verbs = commands.add_parser("endpoint", help="give endpoints names, for --endpoint").add_subparsers(
-        metavar="VERB", required=True
-    )
-    one = verbs.add_parser("add", parents=[shaped], help="name an endpoint, or change what a name stands for")
-    one.add_argument("name", metavar="NAME")
-    one.add_argument("--url", required=True, metavar="URL", help="its address, e.g. https://postern.example.com")
-    one.add_argument(
-        "--api-token",
+@dataclass(frozen=True, kw_only=True)
+class Add(Shared):
+    """The words of `endpoint add`."""
+
+    name: str = argument("NAME")
+    url: str = option("its address, e.g. https://postern.example.com", "URL", required=True)
+    api_token: str = option(
+        "env:NAME reads a variable, @FILE a file, - standard input; the token itself works too, but `ps` shows it",
+        "SOURCE",
         required=True,
-        metavar="SOURCE",
-        help="env:NAME reads a variable, @FILE a file, - standard input; the token itself works too, but `ps` shows it",
     )
-    one.set_defaults(run=_add)
-    one = verbs.add_parser("list", parents=[shaped], help="list the named endpoints, without their API tokens")
-    one.set_defaults(run=_list)
-    one = verbs.add_parser("remove", parents=[shaped], help="forget a name; the endpoint stays as it is")
-    one.add_argument("name", metavar="NAME")
-    one.set_defaults(run=_remove)
 
 
-def _add(invocation: Invocation) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Remove(Shared):
+    """The words of `endpoint remove`."""
+
+    name: str = argument("NAME", completer=completers.endpoints)
+
+
+@ENDPOINT.verb("add", Add, "name an endpoint, or change what a name stands for")
+def _add(invocation: Invocation[Add]) -> None:
     options, environment = invocation.options, invocation.environment
     if not endpoints.NAME.fullmatch(options.name):
         raise UsageError(f'the name is "{options.name}"; it must be 1 to 64 letters, digits, - and _')
@@ -47,14 +48,16 @@ def _add(invocation: Invocation) -> None:
     invocation.terminal.result(shown, f"{options.name} is {made.endpoint}; use it with --endpoint {options.name}")
 
 
-def _list(invocation: Invocation) -> None:
+@ENDPOINT.verb("list", Shared, "list the named endpoints, without their API tokens")
+def _list(invocation: Invocation[Shared]) -> None:
     known = endpoints.read(invocation.environment)
     rows = [{"name": name, "endpoint": one.endpoint} for name, one in sorted(known.items())]
-    text = table(("name", "endpoint"), [list(row.values()) for row in rows])
+    text = Table(("name", "endpoint"), [list(row.values()) for row in rows])
     invocation.terminal.result(rows, text if rows else "no names; add one with: postern endpoint add")
 
 
-def _remove(invocation: Invocation) -> None:
+@ENDPOINT.verb("remove", Remove, "forget a name; the endpoint stays as it is")
+def _remove(invocation: Invocation[Remove]) -> None:
     name, environment = invocation.options.name, invocation.environment
     endpoints.one(environment, name)
     left = {known: one for known, one in endpoints.read(environment).items() if known != name}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import threading
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from functions.cli import completers
+from functions.cli.command import Remote, declaration, flag, number, option, repeated
 from functions.cli.durations import duration
 from functions.cli.invocation import Invocation, UsageError
 from functions.cli.management_api import ManagementApi, open_api
-from functions.cli.tables import cell, table
+from functions.cli.tables import Table, cell
 from functions.gateway import json_text
 from functions.gateway.grants import read_time, write_time
 from functions.gateway.json_text import Json
+
+Asked = dict[str, str | list[str]]
+"""Parameters of a request."""
 
 POLL = 1.0
 """Seconds between two reads of the log with --follow."""
@@ -32,7 +37,7 @@ COLUMNS = {
 FILTERS = {
     "tool": "tool_name",
     "server": "mcp_server_id",
-    "token-id": "api_token_id",
+    "token_id": "api_token_id",
     "who": "principal",
     "action": "action",
     "status": "status",
@@ -40,47 +45,55 @@ FILTERS = {
     "error": "error",
     "client": "client_name",
 }
-"""Option -> query parameter of the API."""
+"""Field of Log -> query parameter of the API."""
 
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    one = commands.add_parser("log", parents=[remote], help="list recent calls and decisions, oldest first")
-    one.add_argument(
-        "--follow", "-f", action="store_true", help="keep printing new entries until stopped; with --json, one per line"
+LOG = declaration("log")
+
+
+def _filter(parameter: str, **more: Any) -> Any:
+    return option(f"only entries with this {parameter}", **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log(Remote):
+    """The words of `log`."""
+
+    follow: bool = flag("keep printing new entries until stopped; with --json, one per line", "-f")
+    limit: int = option("the number of recent entries, 0 to 100 (default: 25)", "N", default=25, read=number(0, 100))
+    kind: str = option(
+        "tool calls (default), decisions of operators, or both",
+        default="call",
+        choices=tuple(COLUMNS),
+        show_choices=True,
     )
-    one.add_argument(
-        "--limit", type=_count, default=25, metavar="N", help="the number of recent entries, 0 to 100 (default: 25)"
+    since: str | None = option("only entries after this time, or of the last 90s, 15m, 2h or 7d", "TIME")
+    until: str | None = option("only entries before this time", "TIME")
+    export: str | None = option("print every entry, newest first, as jsonl or csv", "FORMAT", choices=("jsonl", "csv"))
+    account: str | None = option("only entries of this account", "ID", completer=completers.accounts)
+    label: tuple[str, ...] = repeated(
+        "only entries of servers with this label", "KEY[=VALUE]", completer=completers.labels
     )
-    one.add_argument(
-        "--kind", choices=COLUMNS, default="call", help="tool calls (default), decisions of operators, or both"
-    )
-    one.add_argument("--since", metavar="TIME", help="only entries after this time, or of the last 90s, 15m, 2h or 7d")
-    one.add_argument("--until", metavar="TIME", help="only entries before this time")
-    one.add_argument(
-        "--export", choices=("jsonl", "csv"), metavar="FORMAT", help="print every entry, newest first, as jsonl or csv"
-    )
-    one.add_argument("--account", metavar="ID", help="only entries of this account")
-    one.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="only entries of servers with this label")
-    for option, parameter in FILTERS.items():
-        one.add_argument(f"--{option}", help=f"only entries with this {parameter}")
-    one.set_defaults(run=_log)
+    tool: str | None = _filter("tool_name", completer=completers.tools)
+    server: str | None = _filter("mcp_server_id", completer=completers.servers)
+    token_id: str | None = _filter("api_token_id", completer=completers.api_tokens)
+    who: str | None = _filter("principal")
+    action: str | None = _filter("action")
+    status: str | None = _filter("status")
+    outcome: str | None = _filter("outcome")
+    error: str | None = _filter("error")
+    client: str | None = _filter("client_name")
 
 
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) > 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 100")
-    return int(text)
-
-
-def _log(invocation: Invocation) -> None:
+@LOG.alone(Log)
+def _log(invocation: Invocation[Log]) -> None:
     options, terminal = invocation.options, invocation.terminal
     if options.export and options.follow:
         raise UsageError("--export prints what the log holds and ends; leave out --follow")
-    given = {parameter: getattr(options, option.replace("-", "_")) for option, parameter in FILTERS.items()}
-    query: dict[str, str | list[str]] = {parameter: value for parameter, value in given.items() if value}
+    given = {parameter: getattr(options, field) for field, parameter in FILTERS.items()}
+    query: Asked = {parameter: value for parameter, value in given.items() if value}
     if options.label:
-        query["label"] = options.label
+        query["label"] = list(options.label)
     query |= _range(options, invocation.clock())
     if options.kind != "call":
         query["kind"] = options.kind
@@ -88,18 +101,18 @@ def _log(invocation: Invocation) -> None:
         query["integrated_account_id"] = options.account
     with open_api(invocation) as api:
         if options.export:
-            _export(invocation, api, query)
+            _export(invocation, api, query, options.export)
             return
         recent = _newest(api, query, options.limit)
         if not options.follow:
-            text = table(COLUMNS[options.kind], [_row(options.kind, entry) for entry in recent])
+            text = Table(COLUMNS[options.kind], [_row(options.kind, entry) for entry in recent])
             what = {"call": "calls", "decision": "decisions", "all": "entries"}[options.kind]
             terminal.result(recent, text if recent else f"no matching {what} in the log")
             return
         _follow(invocation, api, query, recent)
 
 
-def _range(options: argparse.Namespace, now: datetime) -> dict[str, str]:
+def _range(options: Log, now: datetime) -> dict[str, str]:
     """`--since` and `--until` as parameters of the API. Raises UsageError."""
     found = {}
     if options.since:
@@ -118,13 +131,13 @@ def _range(options: argparse.Namespace, now: datetime) -> dict[str, str]:
     return found
 
 
-def _export(invocation: Invocation, api: ManagementApi, query: dict[str, str | list[str]]) -> None:
+def _export(invocation: Invocation[Log], api: ManagementApi, query: Asked, form: str) -> None:
     """Every entry of the range, newest first."""
-    asked = {**query, "format": invocation.options.export, "limit": "100"}
+    asked = {**query, "format": form, "limit": "100"}
     first = True
     while True:
         text, headers = api.text("/log", asked)
-        if invocation.options.export == "csv" and not first:
+        if form == "csv" and not first:
             text = text.partition("\n")[2]  # every page begins with the names of the columns
         if text:
             invocation.terminal.line(text.removesuffix("\n"))
@@ -134,7 +147,7 @@ def _export(invocation: Invocation, api: ManagementApi, query: dict[str, str | l
         asked["next_cursor"] = headers["next-cursor"]
 
 
-def _newest(api: ManagementApi, query: dict[str, str | list[str]], limit: int) -> list[Json]:
+def _newest(api: ManagementApi, query: Asked, limit: int) -> list[Json]:
     """The `limit` newest entries, oldest first."""
     found: list[Json] = []
     cursor: str | None = None
@@ -148,7 +161,7 @@ def _newest(api: ManagementApi, query: dict[str, str | list[str]], limit: int) -
     return found[::-1]
 
 
-def _follow(invocation: Invocation, api: ManagementApi, query: dict[str, str | list[str]], recent: list[Json]) -> None:
+def _follow(invocation: Invocation[Log], api: ManagementApi, query: Asked, recent: list[Json]) -> None:
     """Print entries as they arrive, until the process is stopped, like `tail -f`."""
     terminal, kind = invocation.terminal, invocation.options.kind
     pause = threading.Event()
@@ -169,7 +182,7 @@ def _key(entry: Json) -> tuple[str, str]:
     return entry["time"], entry["request_id"]
 
 
-def _since(api: ManagementApi, query: dict[str, str | list[str]], since: datetime) -> list[Json]:
+def _since(api: ManagementApi, query: Asked, since: datetime) -> list[Json]:
     """Entries later than `since`, oldest first."""
     found: list[Json] = []
     asked = {**query, "created_at[gt]": write_time(since), "limit": "100"}

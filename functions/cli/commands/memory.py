@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
+from functions.cli import completers
+from functions.cli.command import Remote, Shared, argument, declaration, flag, option
 from functions.cli.connection import local_file
 from functions.cli.invocation import Failed, Invocation
 from functions.cli.state_dir import state_dir
-from functions.cli.tables import count, details
+from functions.cli.tables import Details, count
 from functions.cli.terminal import printable
 from functions.gateway.json_text import Json
 
@@ -34,37 +36,32 @@ ADDERS = ("create_a_mem_0_memory", "create_a_mem_0_oss_memory")
 """The tools that take messages to remember."""
 
 
-def add(commands: Any, shaped: argparse.ArgumentParser, remote: argparse.ArgumentParser) -> None:
-    """Add the command and its verbs."""
-    verbs = commands.add_parser("memory", help="export or import the embedded memory").add_subparsers(
-        metavar="VERB", required=True
-    )
-    of_file = argparse.ArgumentParser(add_help=False, parents=[shaped])
-    of_file.add_argument(
-        "--memory",
-        metavar="PATH",
-        help="the file of the memory (default: POSTERN_MEMORY_PATH, then memory.sqlite in the state folder)",
-    )
-    one = verbs.add_parser("export", parents=[of_file], help="write a full copy; the memory may be in use")
-    one.add_argument("file", nargs="?", default=STANDARD, metavar="FILE", help="default: standard output")
-    one.set_defaults(run=_export)
-    one = verbs.add_parser(
-        "import",
-        parents=[remote],
-        help="import a copy into a new memory, or a download of ChatGPT, Claude, Gemini or Mem0 into any memory",
-    )
-    one.add_argument(
-        "file", nargs="?", default=STANDARD, metavar="FILE", help="a file; default: a copy on standard input"
-    )
-    one.add_argument("--memory", metavar="PATH", help="the new file for a copy; stop the endpoint first")
-    one.add_argument("--user-id", default="me", metavar="ID", help="whose memories they become (default: me)")
-    one.add_argument("--account", metavar="ID", help="the integrated account to store them in")
-    one.add_argument("--verbatim", action="store_true", help="store each message as it is, instead of its facts")
-    one.add_argument("--dry-run", action="store_true", help="show what would be imported, and send nothing")
-    one.set_defaults(run=_import)
+MEMORY = declaration("memory")
 
 
-def _memory_file(invocation: Invocation) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Export(Shared):
+    """The words of `memory export`."""
+
+    file: str = argument("FILE", "default: standard output", optional=True, default=STANDARD)
+    memory: str | None = option(
+        "the file of the memory (default: POSTERN_MEMORY_PATH, then memory.sqlite in the state folder)", "PATH"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import(Remote):
+    """The words of `memory import`."""
+
+    file: str = argument("FILE", "a file; default: a copy on standard input", optional=True, default=STANDARD)
+    memory: str | None = option("the new file for a copy; stop the endpoint first", "PATH")
+    user_id: str = option("whose memories they become (default: me)", "ID", default="me")
+    account: str | None = option("the integrated account to store them in", "ID", completer=completers.accounts)
+    verbatim: bool = flag("store each message as it is, instead of its facts")
+    dry_run: bool = flag("show what would be imported, and send nothing")
+
+
+def _memory_file(invocation: Invocation[Export | Import]) -> Path:
     environment = invocation.environment
     named = invocation.options.memory or environment.get("POSTERN_MEMORY_PATH")
     return Path(named or Path(state_dir(environment), "memory.sqlite"))
@@ -85,7 +82,8 @@ def _readable_failures() -> Iterator[None]:
         raise Failed(f"{getattr(error, 'filename', None) or 'the copy'}: {getattr(error, 'strerror', error)}") from None
 
 
-def _export(invocation: Invocation) -> None:
+@MEMORY.verb("export", Export, "write a full copy; the memory may be in use")
+def _export(invocation: Invocation[Export]) -> None:
     from functions.memory_engine.storage.jsonl import export_jsonl
 
     terminal, target = invocation.terminal, invocation.options.file
@@ -97,7 +95,7 @@ def _export(invocation: Invocation) -> None:
             return
         with _whole_file(Path(target)) as out:
             rows = export_jsonl(source, out)
-    terminal.result(rows, details(list(rows.items())))
+    terminal.result(rows, Details(list(rows.items())))
 
 
 @contextlib.contextmanager
@@ -112,7 +110,12 @@ def _whole_file(path: Path) -> Iterator[IO[str]]:
         aside.unlink(missing_ok=True)
 
 
-def _import(invocation: Invocation) -> None:
+@MEMORY.verb(
+    "import",
+    Import,
+    "import a copy into a new memory, or a download of ChatGPT, Claude, Gemini or Mem0 into any memory",
+)
+def _import(invocation: Invocation[Import]) -> None:
     source = invocation.options.file
     if source == STANDARD or _is_copy(Path(source)):
         _import_copy(invocation)
@@ -127,7 +130,7 @@ def _is_copy(path: Path) -> bool:
         return f'"{FORMAT}"'.encode() in file.readline(200)
 
 
-def _import_copy(invocation: Invocation) -> None:
+def _import_copy(invocation: Invocation[Import]) -> None:
     from functions.memory_engine.storage.jsonl import import_jsonl
 
     terminal, source = invocation.terminal, invocation.options.file
@@ -138,10 +141,10 @@ def _import_copy(invocation: Invocation) -> None:
         else:
             with open(source, encoding="utf-8") as lines:
                 rows = import_jsonl(target, lines)
-    terminal.result(rows, details(list(rows.items())))
+    terminal.result(rows, Details(list(rows.items())))
 
 
-def _import_download(invocation: Invocation, path: Path) -> None:
+def _import_download(invocation: Invocation[Import], path: Path) -> None:
     from functions.cli.chat_exports import adds
     from functions.cli.chat_exports.reading import read
 
@@ -162,18 +165,18 @@ def _import_download(invocation: Invocation, path: Path) -> None:
         summary |= {"requests": len(planned), "samples": [" ".join(text.split())[:SAMPLE_CHARS] for text in samples]}
     else:
         summary |= _send(invocation, planned)
-    terminal.result(summary, _told(summary))
+    terminal.result(summary, *_told(summary))
 
 
-def _told(summary: dict[str, Json]) -> str:
+def _told(summary: dict[str, Json]) -> list[object]:
     left_out = [f"{number} {reason}" for reason, number in summary["left_out"].items()]
     samples = [printable(text) for text in summary.get("samples", [])]
     rows = [(name, value) for name, value in summary.items() if name not in ("left_out", "samples")]
     rows.append(("left out", ", ".join(left_out) or "nothing"))
-    return "\n".join([details(rows), *(f"  e.g. {text}" for text in samples)])
+    return [Details(rows), *(f"  e.g. {text}" for text in samples)]
 
 
-def _send(invocation: Invocation, planned: list[Add]) -> dict[str, Json]:
+def _send(invocation: Invocation[Import], planned: list[Add]) -> dict[str, Json]:
     """Make the adds that no earlier import made. Raises Failed with how far it came."""
     from functions.cli.chat_exports.adds import Accepted
     from functions.cli.management_api import open_api
@@ -181,7 +184,6 @@ def _send(invocation: Invocation, planned: list[Add]) -> dict[str, Json]:
 
     options, terminal = invocation.options, invocation.terminal
     accepted = Accepted(local_file(invocation.environment).with_name(ACCEPTED))
-    sent = 0
     with open_api(invocation) as api:
         account_id = api.account_id(options.account)
         tools = {tool["name"]: tool for tool in account_tools(api, account_id)}
@@ -190,16 +192,16 @@ def _send(invocation: Invocation, planned: list[Add]) -> dict[str, Json]:
             raise Failed(f"account {account_id} has no tool that remembers messages; name an account of Mem0")
         known = set(tools[name]["input_schema"]["properties"])
         due = [add for add in planned if add.key(account_id) not in accepted]
-        for place, one in enumerate(due, 1):
-            arguments = {argument: value for argument, value in one.arguments.items() if argument in known}
-            try:
-                proxied_call(api, account_id, tools[name], arguments)
-            except Failed as error:
-                done = f"{sent} of {len(due)} requests were accepted; the same command continues with the next"
-                raise Failed(f"{error}\n{done}", error.body) from None
-            accepted.note(one.key(account_id))
-            sent += 1
-            terminal.progress(place, len(due))
+        with terminal.progress("importing", len(due)) as advance:
+            for sent, one in enumerate(due):
+                arguments = {argument: value for argument, value in one.arguments.items() if argument in known}
+                try:
+                    proxied_call(api, account_id, tools[name], arguments)
+                except Failed as error:
+                    done = f"{sent} of {len(due)} requests were accepted; the same command continues with the next"
+                    raise Failed(f"{error}\n{done}", error.body) from None
+                accepted.note(one.key(account_id))
+                advance()
     queued = sum(one.arguments.get("infer") is not False for one in due)
     return {
         "requests": len(due),

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import shlex
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from functions.cli import stdio_bridge
-from functions.cli.commands.serve import port, settings_from
+from functions.cli.command import declaration, flag
+from functions.cli.commands.serve import Serve, settings_from
 from functions.cli.connection import read_local
 from functions.cli.invocation import Failed, Invocation
 from functions.cli.program import program
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
     from functions.local import Ready
 
 
-def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    one = commands.add_parser("run", parents=[shaped], help="a memory for your agents on this machine; Ctrl-C stops it")
-    one.add_argument("--port", type=port, metavar="N", help="the port on 127.0.0.1 (default: 8765; 0: any free port)")
-    one.add_argument(
-        "--stdio", action="store_true", help="speak MCP on standard input and output, for a client that starts it"
-    )
-    one.set_defaults(run=_run)
+RUN = declaration("run")
 
 
-def _run(invocation: Invocation) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Run(Serve):
+    """The words of `run`."""
+
+    stdio: bool = flag("speak MCP on standard input and output, for a client that starts it")
+
+
+@RUN.alone(Run)
+def _run(invocation: Invocation[Run]) -> None:
     settings = replace(settings_from(invocation), state_dir=state_dir(invocation.environment))
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
     if invocation.options.stdio:
@@ -56,7 +57,7 @@ def _run(invocation: Invocation) -> None:
     terminal.note("Stopped. The memories are kept, and the URL works again after the next start.")
 
 
-def _run_stdio(invocation: Invocation, settings: Any) -> None:
+def _run_stdio(invocation: Invocation[Run], settings: Any) -> None:
     """Serve one client. An endpoint that runs already is used, so that several clients share one memory."""
     from functions import local
     from functions.memory_engine.settings import SettingsError as MemorySettingsError

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import logging
 import shlex
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
+from functions.cli.command import Shared, declaration, number, option
 from functions.cli.invocation import Failed, Invocation
 from functions.cli.state_dir import state_dir
 from functions.client_formats import CLIENTS, is_public, snippet
@@ -19,21 +19,17 @@ if TYPE_CHECKING:
     from functions.local import Ready
 
 
-def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    one = commands.add_parser("serve", parents=[shaped], help="run the whole endpoint on this machine; Ctrl-C stops it")
-    one.add_argument("--port", type=port, metavar="N", help="the port on 127.0.0.1 (default: 8765; 0: any free port)")
-    one.set_defaults(run=_serve)
+SERVE = declaration("serve")
 
 
-def port(text: str) -> int:
-    """A port of a command line. Raises ArgumentTypeError."""
-    if not text.isdigit() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to 65535")
-    return int(text)
+@dataclass(frozen=True, kw_only=True)
+class Serve(Shared):
+    """The words of `serve`."""
+
+    port: int | None = option("the port on 127.0.0.1 (default: 8765; 0: any free port)", "N", read=number(0, 65_535))
 
 
-def settings_from(invocation: Invocation) -> Settings:
+def settings_from(invocation: Invocation[Shared]) -> Settings:
     """The settings of this process. Raises Failed, naming every invalid variable."""
     try:
         return Settings.from_environment(invocation.environment)
@@ -41,7 +37,8 @@ def settings_from(invocation: Invocation) -> Settings:
         raise Failed(str(error)) from None
 
 
-def _serve(invocation: Invocation) -> None:
+@SERVE.alone(Serve)
+def _serve(invocation: Invocation[Serve]) -> None:
     options, terminal = invocation.options, invocation.terminal
     settings = replace(settings_from(invocation), state_dir=state_dir(invocation.environment))
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")

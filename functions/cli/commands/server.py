@@ -2,184 +2,170 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any, get_args
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+from functions.cli import completers
 from functions.cli.api_words import in_cli_words
+from functions.cli.command import (
+    Remote,
+    Shared,
+    argument,
+    declaration,
+    flag,
+    number,
+    option,
+    remaining,
+    repeated,
+    switch,
+)
 from functions.cli.commands.account import pairs
-from functions.cli.durations import duration, expiry, until
+from functions.cli.durations import Expiry, duration, expiry, until
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, path
-from functions.cli.tables import count, details, table
-from functions.cli.terminal import printable
+from functions.cli.tables import Details, Table, count
+from functions.cli.terminal import Terminal, printable
 from functions.gateway import json_text
 from functions.gateway.grants import ConfirmBy, OutputSchemas, Profile, Views
 from functions.gateway.json_text import Json
 from functions.gateway.wording import one_of
 
+Clearable = Literal["pins", "write_ids", "fixed", "defaults", "rate_limit", "confirm"]
+"""Members of a config that can be emptied."""
+
 MAX_COUNT = 1_000
 """Servers of one `create --count`: more than a fleet of agents, and a typo stays cheap."""
 
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the command and its verbs."""
-    verbs = commands.add_parser("server", help="manage MCP servers, i.e. the URLs that agents use").add_subparsers(
-        metavar="VERB", required=True
-    )
-    of_account = argparse.ArgumentParser(add_help=False, parents=[remote])
-    of_account.add_argument(
-        "--account", metavar="ACCOUNT", help="the account, by id or name (default: any; to mint, the local or only one)"
-    )
-    selecting = argparse.ArgumentParser(add_help=False, parents=[of_account])
-    selecting.add_argument("ids", metavar="SERVER", nargs="*", help="an id or a name")
-    selecting.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="every server with this label")
-    selecting.add_argument("--all", action="store_true", help="every live server")
-    selecting.add_argument("--yes", "-y", action="store_true", help="do not ask before several servers are changed")
-
-    one = verbs.add_parser("create", parents=[of_account], help="mint an MCP URL; it is shown once")
-    one.add_argument("--name", help="a name that no other server of the account has (default: the id)")
-    one.add_argument(
-        "--count",
-        type=_count,
-        metavar="N",
-        help=f"mint the servers NAME-1 to NAME-N, at most {MAX_COUNT}; a name that a live server has is left out",
-    )
-    one.add_argument("--label", action="append", metavar="KEY=VALUE", help="a label, e.g. team=support; repeatable")
-    _config_options(one)
-    add_expiry(one)
-    one.add_argument("--quiet", "-q", action="store_true", help="print only the URL")
-    one.set_defaults(run=_create)
-
-    one = verbs.add_parser("list", parents=[of_account], help="list the live servers")
-    one.add_argument("--label", action="append", metavar="KEY[=VALUE]", help="only servers with this label; repeatable")
-    one.add_argument("--expires-within", metavar="DURATION", help="only servers that expire within this time, e.g. 24h")
-    one.set_defaults(run=_list)
-
-    one = verbs.add_parser("get", parents=[of_account], help="show one server")
-    one.add_argument("id", metavar="SERVER")
-    one.set_defaults(run=_get)
-
-    one = verbs.add_parser("update", parents=[of_account], help="change a server; its URL stays the same")
-    one.add_argument("id", metavar="SERVER")
-    one.add_argument("--name")
-    one.add_argument("--label", action="append", metavar="KEY=VALUE", help="set a label; repeatable")
-    one.add_argument("--unlabel", action="append", metavar="KEY", help="remove a label; repeatable")
-    _config_options(one)
-    one.add_argument(
-        "--clear",
-        action="append",
-        choices=["pins", "write_ids", "fixed", "defaults", "rate_limit", "confirm"],
-        help="remove every entry of this; repeatable",
-    )
-    add_expiry(one).add_argument(
-        "--never", action="store_true", help="remove the expiry; the server works until it is revoked"
-    )
-    one.set_defaults(run=_update)
-
-    one = verbs.add_parser("rotate", parents=[selecting], help="give servers new URLs; the old ones stop working")
-    one.add_argument(
-        "--grace", metavar="DURATION", help="how long the old URL still works, e.g. 10m (default: not at all)"
-    )
-    one.add_argument(
-        "--made-before", metavar="TIME", help="leave servers alone whose URL is newer; goes on after an interruption"
-    )
-    one.add_argument("--quiet", "-q", action="store_true", help="print only the URL")
-    one.set_defaults(run=_rotate)
-
-    one = verbs.add_parser("extend", parents=[selecting], help="move the expiry of servers; no life gets shorter")
-    add_expiry(one)
-    one.set_defaults(run=_extend)
-
-    one = verbs.add_parser("revoke", parents=[selecting], help="remove servers; their URLs stop working immediately")
-    one.set_defaults(run=_revoke)
-
-    one = verbs.add_parser(
-        "preview", parents=[of_account], help="list the tools that a config would show, without minting"
-    )
-    _config_options(one)
-    one.set_defaults(run=_preview)
+SERVER = declaration("server")
 
 
-def add_expiry(parser: argparse.ArgumentParser) -> Any:
-    """Add `--expires-in` and `--expires-at`, and return their mutually exclusive group."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument("--expires-in", metavar="DURATION", help="expire after this time, e.g. 90s, 15m, 2h, 7d")
-    group.add_argument("--expires-at", metavar="TIME", help="expire at this time, e.g. 2026-12-31T23:59:59Z")
-    return group
+@dataclass(frozen=True, kw_only=True)
+class OfAccount(Remote):
+    """In which account."""
 
-
-def _config_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--methods", metavar="M,...", help="read, write, custom, or exact method names")
-    parser.add_argument("--tags", metavar="T,...", help="show only tools with one of these tags")
-    parser.add_argument(
-        "--profile",
-        choices=get_args(Profile),
-        help="core: the few tools marked as such; discovery: three tools that find and call the others (default: full)",
-    )
-    parser.add_argument(
-        "--output-schemas",
-        choices=get_args(OutputSchemas),
-        help="how much of each output schema is listed (default: full)",
-    )
-    parser.add_argument(
-        "--views",
-        choices=get_args(Views),
-        help="which clients are told of the pages that show results (default: those that declare them)",
-    )
-    parser.add_argument(
-        "--require-api-token",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="require an API token with the scope connect on every call",
-    )
-    parser.add_argument(
-        "--oauth",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="let people sign in with that API token in a browser (default: yes)",
-    )
-    parser.add_argument(
-        "--pin", action="append", metavar="NAME=ID", help="force this id on every call, e.g. user_id=usr_98765"
-    )
-    parser.add_argument(
-        "--write-id",
-        action="append",
-        metavar="NAME=ID",
-        help="let writes of a pinned server name this other id too, e.g. run_id=run_1; * means every id",
-    )
-    parser.add_argument(
-        "--fixed",
-        action="append",
-        metavar="TOOL.ARGUMENT=VALUE",
-        help="force an argument; TOOL may be *, VALUE may be JSON",
-    )
-    parser.add_argument(
-        "--strict",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help='hide the tools that an argument fixed with "*" cannot reach',
-    )
-    parser.add_argument(
-        "--default", action="append", metavar="TOOL.ARGUMENT=VALUE", help="set an argument that the caller leaves out"
-    )
-    parser.add_argument(
-        "--rate-limit",
-        metavar="CALLS[/BURST]",
-        help="calls per minute, and calls at once (default: those of ten seconds)",
-    )
-    parser.add_argument(
-        "--confirm",
-        metavar="TOOL,...",
-        help="refuse calls until they are confirmed: destructive, or names of tools",
-    )
-    parser.add_argument(
-        "--confirm-by",
-        choices=get_args(ConfirmBy),
-        help="code: the repeat with the code of the refusal; person: an approval in the console too (default: code)",
+    account: str | None = option(
+        "the account, by id or name (default: any; to mint, the local or only one)",
+        "ACCOUNT",
+        completer=completers.accounts,
     )
 
 
-def _config(options: argparse.Namespace) -> dict[str, Json]:
+@dataclass(frozen=True, kw_only=True)
+class Selecting(OfAccount):
+    """Which servers are changed."""
+
+    ids: tuple[str, ...] = remaining("SERVER", "an id or a name", completer=completers.servers)
+    label: tuple[str, ...] = repeated("every server with this label", "KEY[=VALUE]", completer=completers.labels)
+    all: bool = flag("every live server")
+    yes: bool = flag("do not ask before several servers are changed", "-y")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(OfAccount):
+    """The config of a server."""
+
+    methods: str | None = option("read, write, custom, or exact method names", "M,...", completer=completers.methods)
+    tags: str | None = option("show only tools with one of these tags", "T,...", completer=completers.tags)
+    profile: Profile | None = option(
+        "core: the few tools marked as such; discovery: three tools that find and call the others (default: full)",
+        show_choices=True,
+    )
+    output_schemas: OutputSchemas | None = option(
+        "how much of each output schema is listed (default: full)", show_choices=True
+    )
+    views: Views | None = option(
+        "which clients are told of the pages that show results (default: those that declare them)", show_choices=True
+    )
+    require_api_token: bool | None = switch(
+        "require an API token with the scope connect on every call", "--no-require-api-token"
+    )
+    oauth: bool | None = switch("let people sign in with that API token in a browser (default: yes)", "--no-oauth")
+    pin: tuple[str, ...] = repeated("force this id on every call, e.g. user_id=usr_98765", "NAME=ID")
+    write_id: tuple[str, ...] = repeated(
+        "let writes of a pinned server name this other id too, e.g. run_id=run_1; * means every id", "NAME=ID"
+    )
+    fixed: tuple[str, ...] = repeated("force an argument; TOOL may be *, VALUE may be JSON", "TOOL.ARGUMENT=VALUE")
+    strict: bool | None = switch('hide the tools that an argument fixed with "*" cannot reach', "--no-strict")
+    default: tuple[str, ...] = repeated("set an argument that the caller leaves out", "TOOL.ARGUMENT=VALUE")
+    rate_limit: str | None = option(
+        "calls per minute, and calls at once (default: those of ten seconds)", "CALLS[/BURST]"
+    )
+    confirm: str | None = option(
+        "refuse calls until they are confirmed: destructive, or names of tools",
+        "TOOL,...",
+        completer=completers.tool_list,
+    )
+    confirm_by: ConfirmBy | None = option(
+        "code: the repeat with the code of the refusal; person: an approval in the console too (default: code)",
+        show_choices=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quiet(Shared):
+    """A command that prints URLs."""
+
+    quiet: bool = flag("print only the URL", "-q")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Create(Config, Expiry, Quiet):
+    """The words of `server create`."""
+
+    name: str | None = option("a name that no other server of the account has (default: the id)")
+    count: int | None = option(
+        f"mint the servers NAME-1 to NAME-N, at most {MAX_COUNT}; a name that a live server has is left out",
+        "N",
+        read=number(1, MAX_COUNT),
+    )
+    label: tuple[str, ...] = repeated("a label, e.g. team=support; repeatable", "KEY=VALUE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class List(OfAccount):
+    """The words of `server list`."""
+
+    label: tuple[str, ...] = repeated(
+        "only servers with this label; repeatable", "KEY[=VALUE]", completer=completers.labels
+    )
+    expires_within: str | None = option("only servers that expire within this time, e.g. 24h", "DURATION")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Get(OfAccount):
+    """The words of `server get`."""
+
+    id: str = argument("SERVER", completer=completers.servers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update(Config, Expiry):
+    """The words of `server update`."""
+
+    id: str = argument("SERVER", completer=completers.servers)
+    name: str | None = option("another name")
+    label: tuple[str, ...] = repeated("set a label; repeatable", "KEY=VALUE")
+    unlabel: tuple[str, ...] = repeated("remove a label; repeatable", "KEY")
+    clear: tuple[Clearable, ...] = repeated("remove every entry of this; repeatable", show_choices=True)
+    never: bool = flag("remove the expiry; the server works until it is revoked", either="expiry")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotate(Selecting, Quiet):
+    """The words of `server rotate`."""
+
+    grace: str | None = option("how long the old URL still works, e.g. 10m (default: not at all)", "DURATION")
+    made_before: str | None = option("leave servers alone whose URL is newer; goes on after an interruption", "TIME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extend(Selecting, Expiry):
+    """The words of `server extend`."""
+
+
+def _config(options: Config) -> dict[str, Json]:
     """The keys that were given. An empty list removes the selection. Raises UsageError."""
     config: dict[str, Json] = {}
     for name in ("methods", "tags"):
@@ -203,12 +189,12 @@ def _config(options: argparse.Namespace) -> dict[str, Json]:
         config["strict"] = options.strict
     if options.default:
         config["defaults"] = _by_tool("--default", options.default)
+    if options.rate_limit:
+        config["rate_limit"] = _rate(options.rate_limit)
     if options.confirm is not None:
         config["confirm"] = [word.strip() for word in options.confirm.split(",") if word.strip()]
     if options.confirm_by is not None:
         config["confirm_by"] = options.confirm_by
-    if options.rate_limit:
-        config["rate_limit"] = _rate(options.rate_limit)
     return config
 
 
@@ -220,7 +206,7 @@ def _rate(text: str) -> dict[str, int]:
     return {"calls_per_minute": int(calls)} | ({"burst": int(burst)} if slash else {})
 
 
-def _lists(option: str, words: list[str]) -> dict[str, list[str]]:
+def _lists(option: str, words: Sequence[str]) -> dict[str, list[str]]:
     """`name=value` words as {name: [value, ...]}."""
     listed: dict[str, list[str]] = {}
     for word in words:
@@ -229,7 +215,7 @@ def _lists(option: str, words: list[str]) -> dict[str, list[str]]:
     return listed
 
 
-def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:
+def _by_tool(option: str, words: Sequence[str]) -> dict[str, dict[str, Json]]:
     """`tool.argument=value` words as {tool: {argument: value}}. A value is read as JSON if it is JSON, else as text."""
     found: dict[str, dict[str, Json]] = {}
     for place, text in pairs(option, words).items():
@@ -244,23 +230,18 @@ def _by_tool(option: str, words: list[str]) -> dict[str, dict[str, Json]]:
     return found
 
 
-def _account_path(api: ManagementApi, invocation: Invocation, *more: str) -> str:
+def _account_path(api: ManagementApi, invocation: Invocation[OfAccount], *more: str) -> str:
     """Of the one account in which something is made or tried."""
     return path("integrated-account", api.account_id(invocation.options.account), "mcp", *more)
 
 
-def _servers_path(invocation: Invocation, *more: str) -> str:
+def _servers_path(invocation: Invocation[OfAccount], *more: str) -> str:
     """Of the servers of the account that was named, or of every account."""
     return path("integrated-account", invocation.options.account or ANY_ACCOUNT, "mcp", *more)
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_COUNT):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MAX_COUNT}")
-    return int(text)
-
-
-def _create(invocation: Invocation) -> None:
+@SERVER.verb("create", Create, "mint an MCP URL; it is shown once")
+def _create(invocation: Invocation[Create]) -> None:
     options = invocation.options
     config = _config(options)
     for name in ("methods", "tags"):
@@ -279,7 +260,7 @@ def _create(invocation: Invocation) -> None:
     _show_minted(invocation, minted)
 
 
-def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, Json]) -> None:
+def _create_several(invocation: Invocation[Create], api: ManagementApi, body: dict[str, Json]) -> None:
     """Mint NAME-1 to NAME-N, some fifty with each request, and print each at once, so that a failure loses no URL.
 
     A repeated command mints only what is missing: a name that a live server has is left out.
@@ -296,7 +277,7 @@ def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, 
                 raise
             raise Failed(f"{problem}\n{count(minted, 'server')} were minted before; repeat the command") from None
         minted, kept, number = minted + answer["minted"], kept + answer["kept"], answer["next_number"]
-        _show_urls(invocation, [entry for entry in answer["result"] if entry["outcome"] == "minted"])
+        _show_urls(terminal, [entry for entry in answer["result"] if entry["outcome"] == "minted"], quiet=options.quiet)
     _note_not_fixed(invocation, answer["not_fixed"])
     terminal.note(
         f"Minted {count(minted, 'server')}"
@@ -306,28 +287,27 @@ def _create_several(invocation: Invocation, api: ManagementApi, body: dict[str, 
     )
 
 
-def _show_urls(invocation: Invocation, entries: list[Json]) -> None:
+def _show_urls(terminal: Terminal, entries: list[Json], *, quiet: bool) -> None:
     """One line for each new URL."""
-    terminal = invocation.terminal
     for entry in entries:
         if terminal.as_json:
             terminal.line(json_text.text(entry))
-        elif invocation.options.quiet:
+        elif quiet:
             terminal.line(entry["url"])
         else:
             terminal.line(f"{entry['id']}  {printable(entry['name'])}  {entry['url']}")
 
 
-def _note_not_fixed(invocation: Invocation, not_fixed: dict[str, list[str]]) -> None:
+def _note_not_fixed(invocation: Invocation[Shared], not_fixed: dict[str, list[str]]) -> None:
     """Say which tools are called without an argument that was fixed for every tool."""
-    for argument, tools in not_fixed.items():
+    for name, tools in not_fixed.items():
         invocation.terminal.note(
-            f"*.{argument} is not fixed for {count(len(tools), 'tool')} without that argument: {one_of(tools)}. "
+            f"*.{name} is not fixed for {count(len(tools), 'tool')} without that argument: {one_of(tools)}. "
             "--strict hides them."
         )
 
 
-def _show_minted(invocation: Invocation, minted: Json) -> None:
+def _show_minted(invocation: Invocation[Quiet], minted: Json) -> None:
     terminal = invocation.terminal
     if invocation.options.quiet:
         terminal.line(minted["url"])
@@ -343,14 +323,15 @@ def _show_minted(invocation: Invocation, minted: Json) -> None:
     ]
     if minted["previous_token_expires_at"] is not None:
         shown.append(("old URL", until(minted["previous_token_expires_at"], invocation.clock())))
-    terminal.result(minted, details([*shown, ("url", minted["url"])]))
+    terminal.result(minted, Details([*shown, ("url", minted["url"])]))
     _note_not_fixed(invocation, minted["not_fixed"])
     terminal.note(
         "The URL is a secret and is shown only once. For lines to paste: postern snippet --client cursor --url URL"
     )
 
 
-def _list(invocation: Invocation) -> None:
+@SERVER.verb("list", List, "list the live servers")
+def _list(invocation: Invocation[List]) -> None:
     with open_api(invocation) as api:
         servers = api.all(_servers_path(invocation), _filters(invocation))
     now = invocation.clock()
@@ -369,38 +350,40 @@ def _list(invocation: Invocation) -> None:
         ]
         for server in servers
     ]
-    text = table(("id", "name", "account", "labels", "tools", "methods", "tags", "pins", "expires", "last used"), rows)
+    text = Table(("id", "name", "account", "labels", "tools", "methods", "tags", "pins", "expires", "last used"), rows)
     invocation.terminal.result(servers, text if servers else "no servers; mint one with: postern server create")
 
 
-def _filters(invocation: Invocation) -> dict[str, str | list[str]]:
+def _filters(invocation: Invocation[List]) -> dict[str, str | list[str]]:
     options = invocation.options
     within = {"expires_within": options.expires_within} if options.expires_within else {}
-    return {"label": options.label or [], **within}
+    return {"label": list(options.label), **within}
 
 
-def _show(invocation: Invocation, server: Json) -> None:
+def _show(invocation: Invocation[Shared], server: Json) -> None:
     shown = {**server, **server["config"], "expires_at": until(server["expires_at"], invocation.clock())}
     not_fixed = shown.pop("not_fixed", {})
     del shown["config"]
-    invocation.terminal.result(server, details(list(shown.items())))
+    invocation.terminal.result(server, Details(list(shown.items())))
     _note_not_fixed(invocation, not_fixed)
 
 
-def _get(invocation: Invocation) -> None:
+@SERVER.verb("get", Get, "show one server")
+def _get(invocation: Invocation[Get]) -> None:
     with open_api(invocation) as api:
         _show(invocation, api.get(api.server(invocation.options.account, invocation.options.id)))
 
 
-def _update(invocation: Invocation) -> None:
+@SERVER.verb("update", Update, "change a server; its URL stays the same")
+def _update(invocation: Invocation[Update]) -> None:
     options = invocation.options
     body: dict[str, Json] = {}
     if options.name:
         body["name"] = options.name
-    labels: dict[str, Json] = dict.fromkeys(options.unlabel or ())
-    if labels := {**labels, **pairs("--label", options.label or ())}:
+    labels: dict[str, Json] = dict.fromkeys(options.unlabel)
+    if labels := {**labels, **pairs("--label", options.label)}:
         body["labels"] = labels
-    cleared: dict[str, Json] = dict.fromkeys(options.clear or ())
+    cleared: dict[str, Json] = dict.fromkeys(options.clear)
     if "confirm" in cleared:
         cleared["confirm_by"] = None  # it has no effect alone, and the API says so
     if config := {**cleared, **_config(options)}:
@@ -417,7 +400,8 @@ def _update(invocation: Invocation) -> None:
         _show(invocation, api.patch(api.server(options.account, options.id), body))
 
 
-def _rotate(invocation: Invocation) -> None:
+@SERVER.verb("rotate", Rotate, "give servers new URLs; the old ones stop working")
+def _rotate(invocation: Invocation[Rotate]) -> None:
     options = invocation.options
     grace = int(duration(options.grace).total_seconds()) if options.grace else 0
     if len(_one_way(invocation)) == 1 and options.made_before is None:
@@ -429,10 +413,11 @@ def _rotate(invocation: Invocation) -> None:
     if options.made_before is not None:
         body["tokens_before"] = options.made_before
     with open_api(invocation) as api:
-        _change_several(invocation, api, body, "rotated")
+        _change_several(invocation, api, body, "rotated", quiet=options.quiet)
 
 
-def _extend(invocation: Invocation) -> None:
+@SERVER.verb("extend", Extend, "move the expiry of servers; no life gets shorter")
+def _extend(invocation: Invocation[Extend]) -> None:
     _one_way(invocation)
     expires_at = expiry(invocation.options, invocation.clock())
     if expires_at is None:
@@ -441,7 +426,7 @@ def _extend(invocation: Invocation) -> None:
         _change_several(invocation, api, {"action": "extend", "expires_at": expires_at}, "extended")
 
 
-def _one_way(invocation: Invocation) -> list[str]:
+def _one_way(invocation: Invocation[Selecting]) -> list[str]:
     """The servers that were named. Raises UsageError unless they are given in exactly one way."""
     options = invocation.options
     if sum(map(bool, (options.ids, options.label, options.all))) != 1:
@@ -449,12 +434,14 @@ def _one_way(invocation: Invocation) -> list[str]:
     return list(dict.fromkeys(options.ids))
 
 
-def _change_several(invocation: Invocation, api: ManagementApi, body: dict[str, Json], done: str) -> None:
+def _change_several(
+    invocation: Invocation[Selecting], api: ManagementApi, body: dict[str, Json], done: str, *, quiet: bool = False
+) -> None:
     """Change the named or selected servers, some fifty with each request, and print what became of each."""
     options, terminal = invocation.options, invocation.terminal
-    body |= {"servers": _one_way(invocation)} if options.ids else {"labels": options.label or [], "all": options.all}
+    body |= {"servers": _one_way(invocation)} if options.ids else {"labels": list(options.label), "all": options.all}
     if not options.ids and not options.yes:
-        found = api.all(_servers_path(invocation), {"label": options.label or []})
+        found = api.all(_servers_path(invocation), {"label": list(options.label)})
         terminal.confirm(f"{count(len(found), 'server')} will be {done}. Go on?", "--yes")
     counts = {"done": 0, "unchanged": 0, "failed": 0}
     problems = []
@@ -468,7 +455,7 @@ def _change_several(invocation: Invocation, api: ManagementApi, body: dict[str, 
             counts[outcome] += answer[outcome]
         if body["action"] == "rotate":
             body["tokens_before"] = answer["tokens_before"]
-            _show_urls(invocation, [entry for entry in answer["result"] if entry["url"]])
+            _show_urls(terminal, [entry for entry in answer["result"] if entry["url"]], quiet=quiet)
         else:
             _show_outcomes(invocation, answer["result"], done)
         problems += [entry for entry in answer["result"] if entry["outcome"] == "failed"]
@@ -481,7 +468,7 @@ def _change_several(invocation: Invocation, api: ManagementApi, body: dict[str, 
         raise Failed(f"{len(problems)} of {sum(counts.values())} servers were not {done}:{reasons}")
 
 
-def _show_outcomes(invocation: Invocation, entries: list[Json], done: str) -> None:
+def _show_outcomes(invocation: Invocation[Shared], entries: list[Json], done: str) -> None:
     for entry in entries:
         if invocation.terminal.as_json:
             invocation.terminal.line(json_text.text(entry))
@@ -491,7 +478,8 @@ def _show_outcomes(invocation: Invocation, entries: list[Json], done: str) -> No
             invocation.terminal.line(f"{entry['id']}  {printable(entry['name'])}  {word}{ends}")
 
 
-def _revoke(invocation: Invocation) -> None:
+@SERVER.verb("revoke", Selecting, "remove servers; their URLs stop working immediately")
+def _revoke(invocation: Invocation[Selecting]) -> None:
     terminal = invocation.terminal
     named = _one_way(invocation)
     problems: list[Failed] = []
@@ -517,11 +505,12 @@ def _revoke(invocation: Invocation) -> None:
         raise Failed(f"{len(problems)} of {len(named)} servers were not revoked:{reasons}")
 
 
-def _preview(invocation: Invocation) -> None:
+@SERVER.verb("preview", Config, "list the tools that a config would show, without minting")
+def _preview(invocation: Invocation[Config]) -> None:
     with open_api(invocation) as api:
         found = api.post(_account_path(api, invocation, "preview"), {"config": _config(invocation.options)})
     shown = ("name", "method", "access", "destructive", "tags", "tokens")
     rows = [[tool[name] for name in shown] for tool in found["tools"]]
     total = f"{count(found['tool_count'], 'tool')}; the listing costs a model about {found['tokens']:,} tokens"
-    invocation.terminal.result(found, f"{table(shown, rows)}\n{total}")
+    invocation.terminal.result(found, Table(shown, rows), total)
     _note_not_fixed(invocation, found["not_fixed"])

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import plistlib
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from functions.cli.command import Shared, declaration
 from functions.cli.invocation import Failed, Invocation
 from functions.cli.program import NAME, program
 from functions.cli.state_dir import state_dir
+
+SERVICE = declaration("service")
 
 LABEL = "dev.postern.memory"
 """Name of the launchd agent."""
 
 KEPT = ("MEM0_API_KEY", "MEM0_BASE_URL")
 """Variables that a service would need, and that it does not get: their values are secrets or belong to one shell."""
-
-
-def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
-    """Add the command and its verbs."""
-    verbs = commands.add_parser("service", help="start `postern run` whenever you sign in").add_subparsers(
-        metavar="VERB", required=True
-    )
-    one = verbs.add_parser("install", parents=[shaped], help="write the unit of systemd, or the agent of launchd")
-    one.set_defaults(run=_install)
-    one = verbs.add_parser("uninstall", parents=[shaped], help="remove it again")
-    one.set_defaults(run=_uninstall)
 
 
 def unit(words: Sequence[str], folder: str) -> str:
@@ -87,7 +77,8 @@ def place(environment: Mapping[str, str], platform: str = sys.platform) -> Path:
     raise Failed(f"services of {platform} are not supported; start `postern run` yourself")
 
 
-def _install(invocation: Invocation) -> None:
+@SERVICE.verb("install", Shared, "write the unit of systemd, or the agent of launchd")
+def _install(invocation: Invocation[Shared]) -> None:
     environment, terminal = invocation.environment, invocation.terminal
     path = place(environment)
     found = program(environment)
@@ -121,7 +112,8 @@ def _on_path(environment: Mapping[str, str]) -> Path:
     return Path(found).absolute()
 
 
-def _uninstall(invocation: Invocation) -> None:
+@SERVICE.verb("uninstall", Shared, "remove it again")
+def _uninstall(invocation: Invocation[Shared]) -> None:
     path = place(invocation.environment)
     stop = (
         f"launchctl bootout gui/$(id -u)/{LABEL}"

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
 
+from functions.cli.command import Shared, declaration, option
 from functions.cli.connection import read_local
 from functions.cli.invocation import Invocation, UsageError
 from functions.client_formats import CLIENTS, SnippetError, snippet
 
+SNIPPET = declaration("snippet")
 
-def add(commands: Any, shaped: argparse.ArgumentParser) -> None:
-    """Add the command."""
-    one = commands.add_parser("snippet", parents=[shaped], help="print the lines to paste into a client")
-    one.add_argument("--client", required=True, choices=list(CLIENTS), metavar="CLIENT", help=", ".join(CLIENTS))
-    one.add_argument("--url", metavar="MCP_URL", help="the MCP URL (default: POSTERN_MCP_URL, then the local one)")
-    one.add_argument("--name", default="postern", help="the name of the server in the client")
-    one.add_argument(
-        "--api-token-env",
-        metavar="VARIABLE",
-        help="the variable that holds the API token, for a server that requires one",
+
+@dataclass(frozen=True, kw_only=True)
+class Snippet(Shared):
+    """The words of `snippet`."""
+
+    client: str = option(", ".join(CLIENTS), "CLIENT", choices=tuple(CLIENTS), required=True)
+    url: str | None = option("the MCP URL (default: POSTERN_MCP_URL, then the local one)", "MCP_URL")
+    name: str = option("the name of the server in the client", default="postern")
+    api_token_env: str | None = option(
+        "the variable that holds the API token, for a server that requires one", "VARIABLE"
     )
-    one.set_defaults(run=_snippet)
 
 
-def _snippet(invocation: Invocation) -> None:
+@SNIPPET.alone(Snippet)
+def _snippet(invocation: Invocation[Snippet]) -> None:
     options, terminal = invocation.options, invocation.terminal
     url = options.url or invocation.environment.get("POSTERN_MCP_URL")
     if not url:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from functions.cli.command import Remote, declaration
 from functions.cli.connection import local_file
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.management_api import ANY_ACCOUNT, open_api, path
-from functions.cli.tables import count, details
+from functions.cli.tables import Details, count
 from functions.cli.terminal import printable
+
+STATUS = declaration("status")
+DOCTOR = declaration("doctor")
 
 SOON = "24h"
 """Servers that expire within this time are counted apart."""
@@ -28,15 +31,8 @@ class Finding:
     text: str
 
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the commands."""
-    one = commands.add_parser("status", parents=[remote], help="show the endpoint in use and what it holds")
-    one.set_defaults(run=_status)
-    one = commands.add_parser("doctor", parents=[remote], help="look for what is wrong, and say what to do")
-    one.set_defaults(run=_doctor)
-
-
-def _status(invocation: Invocation) -> None:
+@STATUS.alone(Remote)
+def _status(invocation: Invocation[Remote]) -> None:
     with open_api(invocation) as api:
         me = api.get("/me")
         shown: dict[str, Any] = {"endpoint": api.connection.base_url, "API token": me["name"], "scopes": me["scopes"]}
@@ -49,10 +45,11 @@ def _status(invocation: Invocation) -> None:
                 "servers": len(servers),
                 f"expire within {SOON}": len(soon),
             }
-    invocation.terminal.result(shown, details(list(shown.items())))
+    invocation.terminal.result(shown, Details(list(shown.items())))
 
 
-def _doctor(invocation: Invocation) -> int:
+@DOCTOR.alone(Remote)
+def _doctor(invocation: Invocation[Remote]) -> int:
     terminal = invocation.terminal
     found = list(_findings(invocation))
     signs = {"ok": "ok", "look": "look", "wrong": "WRONG"}
@@ -64,7 +61,7 @@ def _doctor(invocation: Invocation) -> int:
     return 1 if wrong else 0
 
 
-def _findings(invocation: Invocation) -> Iterator[Finding]:
+def _findings(invocation: Invocation[Remote]) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("ok" if sys.version_info >= (3, 11) else "wrong", "Python", f"{version}; 3.11 or newer is needed")
     local = local_file(invocation.environment)

@@ -2,54 +2,62 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-from typing import Any
+from dataclasses import dataclass
 
-from functions.cli import tool_arguments, tool_clients
+from functions.cli import completers, tool_arguments, tool_clients
+from functions.cli.command import Remote, argument, declaration, option, remaining
 from functions.cli.connection import read_local
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.management_api import open_api
-from functions.cli.tables import count, table
+from functions.cli.tables import Table, count
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
+TOOLS = declaration("tools")
+CALL = declaration("call", more=tool_arguments.__doc__)
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add both commands."""
-    reach = argparse.ArgumentParser(add_help=False, parents=[remote])
-    either = reach.add_mutually_exclusive_group()
-    either.add_argument("--url", metavar="MCP_URL", help="use this MCP URL, like an agent (default: POSTERN_MCP_URL)")
-    either.add_argument("--account", metavar="ID", help="use the proxy on this account, with the API token")
-    reach.add_argument(
-        "--second-api-token",
-        metavar="TOKEN",
-        help="an API token with the scope connect, for a server that requires one (default: POSTERN_SECOND_API_TOKEN)",
+
+@dataclass(frozen=True, kw_only=True)
+class Reach(Remote):
+    """How the tools are reached."""
+
+    url: str | None = option("use this MCP URL, like an agent (default: POSTERN_MCP_URL)", "MCP_URL", either="reach")
+    account: str | None = option(
+        "use the proxy on this account, with the API token", "ID", either="reach", completer=completers.accounts
     )
-    one = commands.add_parser("tools", parents=[reach], help="list the tools of a server or an account")
-    one.add_argument("--methods", default="", metavar="M,...", help="with --account: only tools of these methods")
-    one.add_argument("--tags", default="", metavar="T,...", help="with --account: only tools with one of these tags")
-    one.add_argument(
-        "--format",
+    second_api_token: str | None = option(
+        "an API token with the scope connect, for a server that requires one (default: POSTERN_SECOND_API_TOKEN)",
+        "TOKEN",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools(Reach):
+    """The words of `tools`."""
+
+    methods: str = option("with --account: only tools of these methods", "M,...", default="")
+    tags: str = option(
+        "with --account: only tools with one of these tags", "T,...", default="", completer=completers.tags
+    )
+    format: str = option(
+        "with --account: JSON in the format of a model API",
         default="",
-        choices=["openai", "anthropic"],
-        help="with --account: JSON in the format of a model API",
+        choices=("openai", "anthropic"),
+        show_choices=True,
     )
-    one.set_defaults(run=_tools)
-    one = commands.add_parser(
-        "call",
-        parents=[reach],
-        help="call a tool",
-        epilog=tool_arguments.__doc__,
-        formatter_class=argparse.RawTextHelpFormatter,
-    )
-    one.add_argument("tool", metavar="TOOL")
-    one.add_argument("words", nargs="*", metavar="KEY=VALUE", help="arguments of the tool; see below")
-    one.add_argument("--arguments", metavar="JSON", help="arguments as a JSON object; KEY=VALUE words are added to it")
-    one.set_defaults(run=_call)
 
 
-def mcp_url(invocation: Invocation) -> str | None:
+@dataclass(frozen=True, kw_only=True)
+class Call(Reach):
+    """The words of `call`."""
+
+    tool: str = argument("TOOL", completer=completers.tools)
+    words: tuple[str, ...] = remaining("KEY=VALUE", "arguments of the tool; see below")
+    arguments: str | None = option("arguments as a JSON object; KEY=VALUE words are added to it", "JSON")
+
+
+def mcp_url(invocation: Invocation[Reach]) -> str | None:
     """The MCP URL that was given, else the URL of the local endpoint unless the options name another place."""
     options, environment = invocation.options, invocation.environment
     given: str | None = options.url or environment.get("POSTERN_MCP_URL") or None
@@ -59,11 +67,12 @@ def mcp_url(invocation: Invocation) -> str | None:
     return local.mcp_url if local else None
 
 
-def _second_api_token(invocation: Invocation) -> str:
+def _second_api_token(invocation: Invocation[Reach]) -> str:
     return invocation.options.second_api_token or invocation.environment.get("POSTERN_SECOND_API_TOKEN", "")
 
 
-def _tools(invocation: Invocation) -> None:
+@TOOLS.alone(Tools)
+def _tools(invocation: Invocation[Tools]) -> None:
     options = invocation.options
     shaped = options.methods or options.tags or options.format
     if options.url and shaped:
@@ -74,7 +83,7 @@ def _tools(invocation: Invocation) -> None:
     if url:
         tools = asyncio.run(_list_through_mcp(invocation, url))
         rows = [[tool["name"], tool.get("title")] for tool in tools]
-        invocation.terminal.result(tools, f"{table(('name', 'title'), rows)}\n{count(len(tools), 'tool')}")
+        invocation.terminal.result(tools, Table(("name", "title"), rows), count(len(tools), "tool"))
         return
     with open_api(invocation) as api:
         account_id = api.account_id(options.account)
@@ -85,16 +94,17 @@ def _tools(invocation: Invocation) -> None:
         return
     shown = ("name", "method", "access", "tags", "call")
     rows = [[tool[name] for name in shown] for tool in tools]
-    invocation.terminal.result(tools, f"{table(shown, rows)}\n{count(len(tools), 'tool')}")
+    invocation.terminal.result(tools, Table(shown, rows), count(len(tools), "tool"))
 
 
-async def _list_through_mcp(invocation: Invocation, url: str) -> list[dict[str, Json]]:
+async def _list_through_mcp(invocation: Invocation[Tools], url: str) -> list[dict[str, Json]]:
     with invocation.terminal.waiting("waiting for the MCP server"):
         async with tool_clients.connect(url, _second_api_token(invocation)) as client:
             return await tool_clients.list_tools(client)
 
 
-def _call(invocation: Invocation) -> int:
+@CALL.alone(Call)
+def _call(invocation: Invocation[Call]) -> int:
     url = mcp_url(invocation)
     answer = asyncio.run(_call_through_mcp(invocation, url)) if url else _call_through_proxy(invocation)
     text = answer.body if isinstance(answer.body, str) else json_text.readable(answer.body)
@@ -105,7 +115,7 @@ def _call(invocation: Invocation) -> int:
     return 1 if answer.failed else 0
 
 
-async def _call_through_mcp(invocation: Invocation, url: str) -> tool_clients.ToolResult:
+async def _call_through_mcp(invocation: Invocation[Call], url: str) -> tool_clients.ToolResult:
     options = invocation.options
     with invocation.terminal.waiting(f"waiting for {options.tool}"):
         async with tool_clients.connect(url, _second_api_token(invocation)) as client:
@@ -117,7 +127,7 @@ async def _call_through_mcp(invocation: Invocation, url: str) -> tool_clients.To
             return await tool_clients.call_tool(client, options.tool, arguments)
 
 
-def _call_through_proxy(invocation: Invocation) -> tool_clients.ToolResult:
+def _call_through_proxy(invocation: Invocation[Call]) -> tool_clients.ToolResult:
     options = invocation.options
     with open_api(invocation) as api:
         account_id = api.account_id(options.account)

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+from dataclasses import dataclass
 
+from functions.cli import completers
+from functions.cli.command import Remote, argument, declaration
 from functions.cli.invocation import Invocation
 from functions.cli.management_api import open_api, path
-from functions.cli.tables import details, table
+from functions.cli.tables import Details, Table
+
+WHOAMI = declaration("whoami")
+INTEGRATIONS = declaration("integrations")
 
 
-def add(commands: Any, remote: argparse.ArgumentParser) -> None:
-    """Add the commands."""
-    one = commands.add_parser("whoami", parents=[remote], help="show the API token in use and what it may do")
-    one.set_defaults(run=_whoami)
-    one = commands.add_parser(
-        "integrations", parents=[remote], help="list the integrations, or show the fields that connect one"
-    )
-    one.add_argument("name", nargs="?", metavar="INTEGRATION")
-    one.set_defaults(run=_integrations)
+@dataclass(frozen=True, kw_only=True)
+class Integrations(Remote):
+    """The words of `integrations`."""
+
+    name: str | None = argument("INTEGRATION", optional=True, completer=completers.integrations)
 
 
-def _whoami(invocation: Invocation) -> None:
+@WHOAMI.alone(Remote)
+def _whoami(invocation: Invocation[Remote]) -> None:
     with open_api(invocation) as api:
         me = api.get("/me")
     shown = {
@@ -32,16 +33,17 @@ def _whoami(invocation: Invocation) -> None:
         "expires_at": me["expires_at"] or "never",
         "operations": ", ".join(me["operations"]),
     }
-    invocation.terminal.result(me, details(list(shown.items())))
+    invocation.terminal.result(me, Details(list(shown.items())))
 
 
-def _integrations(invocation: Invocation) -> None:
+@INTEGRATIONS.alone(Integrations)
+def _integrations(invocation: Invocation[Integrations]) -> None:
     name = invocation.options.name
     with open_api(invocation) as api:
         if name is None:
             found = api.get("/integration")["result"]
             columns = ("name", "label", "tool_count", "base_url")
-            text = table(columns, [[entry[column] for column in columns] for entry in found])
+            text = Table(columns, [[entry[column] for column in columns] for entry in found])
             invocation.terminal.result(found, text)
             return
         one = api.get(path("integration", name))
@@ -50,5 +52,5 @@ def _integrations(invocation: Invocation) -> None:
         for option, listed in (("--credential", one["credentials"]), ("--context", one["context"]))
         for field in listed
     ]
-    about = details([(name, one[name]) for name in ("name", "label", "base_url", "methods", "tags", "pinnable")])
-    invocation.terminal.result(one, f"{about}\n\n{table(('option', 'field', 'description'), fields)}")
+    about = Details([(name, one[name]) for name in ("name", "label", "base_url", "methods", "tags", "pinnable")])
+    invocation.terminal.result(one, about, "", Table(("option", "field", "description"), fields))
