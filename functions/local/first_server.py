@@ -46,6 +46,12 @@ def upstream(environment: Mapping[str, str], base_url: str, engine_settings: Eng
     return Upstream(mem0_url, f"Mem0 at {mem0_url}", mem0_url, api_key)
 
 
+def account_name(label: str) -> str:
+    """The label as a name that the management API takes: a path in it may hold any character, and end anywhere."""
+    printable = "".join(char if char.isprintable() else "?" for char in label)
+    return printable[:MAX_NAME_CHARS].strip()
+
+
 def connect(management: httpx.Client, state: StateFile, upstream: Upstream) -> dict[str, str]:
     """The account and the MCP server of this upstream: those of an earlier start if they still exist, else new ones.
 
@@ -65,7 +71,7 @@ def connect(management: httpx.Client, state: StateFile, upstream: Upstream) -> d
             return kept
     if not account_id:
         body = {"integration": "mem0", **account}
-        account_id = _add(management, "/integrated-account", upstream.label[:MAX_NAME_CHARS], body)["id"]
+        account_id = _add(management, "/integrated-account", account_name(upstream.label), body)["id"]
     server = _add(management, f"/integrated-account/{account_id}/mcp", "My memory", {})
     made = {"account_id": account_id, "server_id": server["id"], "token": server["token"], "seen": seen}
     state.servers[upstream.key] = made
