@@ -274,6 +274,55 @@ PIN_KINDS: Mapping[PinKind, type[Pin]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """What a write queues at the upstream in place of an outcome.
+
+    `id`        JMESPath over the tool's result to the event's id; where it finds null, the write is done.
+    `read`      name of the tool that reads the event, and has `states`. `argument`: its argument that takes the id.
+    `required`  the outcome is of use only to a client that can follow a task; others are refused.
+    """
+
+    id: str
+    read: str
+    argument: str = "id"
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventStates:
+    """How the states of an event are told apart: JMESPath over the reader's mapped answer, each true or false.
+
+    `running`    it has not ended; `failed`, `cancelled`: how it ended. Anything else is a success.
+    `asks`       the input that a running event waits for, as a map of MCP input requests; null for none.
+    `answer`     name of the tool that takes such input: the id under the reader's argument, the answers under
+                 `answers`. `cancel`: name of the tool that ends an event; it takes the id.
+    """
+
+    running: str
+    failed: str | None = None
+    cancelled: str | None = None
+    asks: str | None = None
+    answer: str | None = None
+    answers: str = "answers"
+    cancel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One thing that the client's side is asked before the call, where the caller did not give the argument.
+
+    `method`, `params`  the MCP input request: elicitation/create, sampling/createMessage or roots/list.
+    `take`              JMESPath over the response to the value of `argument`.
+    """
+
+    key: str
+    method: str
+    params: Mapping[str, Json]
+    argument: str
+    take: str
+
+
+@dataclass(frozen=True, slots=True)
 class Touches:
     """How to find out what a call would touch, before it is made.
 
@@ -328,6 +377,10 @@ class Tool:
     tokens: int = 0
     """About what its name, description and input schema cost a model, as an unpinned server shows them."""
     touches: Touches | None = field(default_factory=lambda: None)
+    asks: tuple[tuple[Question, ...], ...] = field(default_factory=tuple)
+    """What the client's side is asked before a call, round by round."""
+    event: Event | None = field(default_factory=lambda: None)
+    states: EventStates | None = field(default_factory=lambda: None)
 
     @property
     def wire(self) -> bytes | None:
@@ -373,7 +426,19 @@ class Tool:
         return bool(self.definition["annotations"]["destructiveHint"])
 
 
-PARTS = ("definition", "request", "pagination", "result", "checks", "example", "aliases", "touches")
+PARTS = (
+    "definition",
+    "request",
+    "pagination",
+    "result",
+    "checks",
+    "example",
+    "aliases",
+    "touches",
+    "asks",
+    "event",
+    "states",
+)
 """Parts of a tool that a compiled file holds and that are read when they are asked for."""
 
 
@@ -388,6 +453,9 @@ class Stored(Protocol):
 
     def parts(self) -> dict[str, Any]: ...
 
+
+WAIT = "wait_seconds"
+"""The argument of a tool with an event that says how long the caller waits for its outcome. It is never sent."""
 
 STANDARD_METHODS = ("list", "get", "create", "update", "delete")
 """Methods with a name pattern of their own; `read` = list and get, `write` = create, update and delete."""

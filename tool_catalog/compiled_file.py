@@ -40,6 +40,8 @@ from tool_catalog.catalog import (
     Auth,
     Catalog,
     Check,
+    Event,
+    EventStates,
     Hint,
     Json,
     McpResource,
@@ -49,6 +51,7 @@ from tool_catalog.catalog import (
     Probe,
     Prompt,
     PromptArgument,
+    Question,
     Request,
     Result,
     Tool,
@@ -182,6 +185,9 @@ def _parts(shown: Mapping[str, Json], entry: Mapping[str, Json]) -> dict[str, An
         "example": entry["example"],
         "aliases": tuple(entry["aliases"]),
         "touches": Touches(**entry["touches"]) if "touches" in entry else None,
+        "asks": tuple(tuple(Question(**question) for question in asked) for asked in entry.get("asks", ())),
+        "event": Event(**entry["event"]) if "event" in entry else None,
+        "states": EventStates(**entry["states"]) if "states" in entry else None,
     }
 
 

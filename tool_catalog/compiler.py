@@ -72,7 +72,7 @@ def compile_catalog(records: Records, *, drafts: bool = False) -> tuple[Schema |
 
 INDEXED = ("resource", "method", "access", "tags", "pin", "core", "tokens")
 CALLED = ("request", "pagination", "result", "checks", "example", "aliases")
-OPTIONAL = ("touches",)
+OPTIONAL = ("touches", "asks", "event", "states")
 """Where the parts of a tool stand in the file: in its index, beside the name, and in a line of `calls`, which holds the
 optional ones where a tool has them."""
 
@@ -134,6 +134,7 @@ class _Compilation:
         self.readers: set[str] = set()
         self.compiled: dict[tuple[str, str], Schema] = {}
         self.reads: set[str] = set()
+        self.event_readers: set[str] = set()
 
     def document(self) -> Schema:
         record = self.records.integration
@@ -291,6 +292,8 @@ class _Compilation:
         example = confirmed(record.example.arguments, input_schema)
         if access == "read":
             self.reads.add(name)
+            if record.states is not None:
+                self.event_readers.add(name)
         if access == "read" and record.pin is not None and (record.pin.kind, record.pin.read) == ("object", name):
             self.readers.add(name)
         pagination = answers.pagination(record, place, gate)
@@ -337,7 +340,47 @@ class _Compilation:
             "example": example,
             "aliases": record.aliases,
             **({"touches": self._touches(record, access, place)} if record.touches is not None else {}),
+            **self._event(record, access, place),
+            **self._asks(record, input_schema, place),
         }
+
+    def _asks(self, record: MethodRecord, input_schema: Schema, place: Place) -> Schema:
+        """What the client's side is asked before a call."""
+        rounds: list[list[Schema]] = []
+        keys: set[str] = set()
+        for index, asked in enumerate(record.asks):
+            rounds.append([])
+            for key, question in asked.items():
+                where = place.at("asks", index, key)
+                self.gate.jmespath(where.at("take"), question.take)
+                if question.argument not in input_schema["properties"]:
+                    self.gate.report(where.at("argument"), f'"{question.argument}" is not an argument of the tool')
+                elif question.argument in input_schema.get("required", ()):
+                    self.gate.report(
+                        where.at("argument"), f'"{question.argument}" is required, so that clients never leave it out'
+                    )
+                if key in keys or key == "confirmation":
+                    self.gate.report(where, f'"{key}" is asked already; each question has a key of its own')
+                keys.add(key)
+                rounds[-1].append({"key": key, **question.model_dump()})
+        return {"asks": rounds} if rounds else {}
+
+    def _event(self, record: MethodRecord, access: catalog.Access, place: Place) -> Schema:
+        """What a write queues, and how a reader tells the states of an event apart."""
+        found: Schema = {}
+        if record.event is not None:
+            if access == "read":
+                self.gate.report(place.at("event"), "is for tools that write; a read queues nothing")
+            self.gate.jmespath(place.at("event", "id"), record.event.id)
+            found["event"] = record.event.model_dump(exclude_defaults=True)
+        if record.states is not None:
+            if access != "read":
+                self.gate.report(place.at("states"), "is for the tool that reads an event")
+            for key in ("running", "failed", "cancelled", "asks"):
+                if (expression := getattr(record.states, key)) is not None:
+                    self.gate.jmespath(place.at("states", key), expression)
+            found["states"] = record.states.model_dump(exclude_defaults=True)
+        return found
 
     def _touches(self, record: MethodRecord, access: catalog.Access, place: Place) -> Schema:
         """How a call's reach is found out before it is made."""
@@ -482,6 +525,7 @@ class _Compilation:
         for resource in self.records.resources:
             for method, record in resource.record.methods.items():
                 used |= set(record.checks)
+                self._event_references(resource, method, record)
                 reads = record.touches.read if record.touches is not None else None
                 if reads is not None and reads not in self.reads:
                     place = Place(resource.source, ("methods", method, "touches", "read"))
@@ -504,6 +548,17 @@ class _Compilation:
                 self.gate.report(Place(resource.source, ("checks", name)), "is used by no method")
         for name in set(self.records.integration.checks) - used:
             self.gate.report(self.root.at("checks", name), "is used by no method")
+
+    def _event_references(self, resource: Resource, method: str, record: MethodRecord) -> None:
+        """The tool that reads an event must have `states`, and the tools that act on one must exist."""
+        if record.event is not None and record.event.read not in self.event_readers:
+            place = Place(resource.source, ("methods", method, "event", "read"))
+            self.gate.report(place, f'"{record.event.read}" is not a tool of this integration with states')
+        for key in ("answer", "cancel"):
+            named = getattr(record.states, key, None)
+            if named is not None and named not in self.named:
+                place = Place(resource.source, ("methods", method, "states", key))
+                self.gate.report(place, f'"{named}" is not a tool of this integration')
 
     def _official_models(self, tools: list[Schema]) -> None:
         """Each definition must pass the official models of every revision we serve, with nothing lost on the way."""

@@ -39,6 +39,9 @@ FORBIDDEN_HEADERS = (
 MAX_TOKENS = (100, 100_000)
 """Least and most a caller may ask for with `max_tokens`; above it hosts cut the result themselves."""
 
+MAX_WAIT_SECONDS = 20
+"""Longest wait for an outcome, in seconds: a platform ends a request after 30, and hosts wait for 60."""
+
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 """A path parameter in a request line."""
 
@@ -47,6 +50,7 @@ ALL = "all"
 
 _ALL = "Confirms that everything named in the description is meant."
 _LIMIT = "Items per page."
+_WAIT = "Wait for the outcome."
 _NEXT_CURSOR = "next_cursor of the previous result, unchanged."
 _FIELDS = "JMESPath applied to each item, e.g. {example}."
 _FROM_CHARACTER = "Where to go on in a long {text}: the number of characters read so far."
@@ -105,6 +109,13 @@ def compile_input(
         properties[ALL] = {"type": "boolean", "enum": [True], "description": _ALL}
         required.append(ALL)
         parameters.append(_compact(location="result", name=ALL, argument=ALL))
+    if record.event is not None:
+        if catalog.WAIT in properties:
+            gate.report(
+                place, f'argument "{catalog.WAIT}" is ours on this tool; leave the upstream one out, or {_RENAME}'
+            )
+        properties[catalog.WAIT] = {"type": "integer", "minimum": 0, "maximum": MAX_WAIT_SECONDS, "description": _WAIT}
+        parameters.append(_compact(location="result", name=catalog.WAIT, argument=catalog.WAIT))
     root: Schema = {"type": "object", "properties": properties}
     if required:
         root["required"] = required

@@ -303,6 +303,36 @@ class TouchesRecord(Strict):
     show: str | None = None
 
 
+class QuestionRecord(Strict):
+    """What the client's side is asked for one argument; see `catalog.Question`."""
+
+    method: Literal["elicitation/create", "sampling/createMessage", "roots/list"]
+    params: dict[str, Json] = {}
+    argument: str
+    take: str
+
+
+class EventRecord(Strict):
+    """What a write queues; see `catalog.Event`."""
+
+    id: str
+    read: str
+    argument: str = "id"
+    required: bool = False
+
+
+class StatesRecord(Strict):
+    """How the states of an event are told apart; see `catalog.EventStates`."""
+
+    running: str
+    failed: str | None = None
+    cancelled: str | None = None
+    asks: str | None = None
+    answer: str | None = None
+    answers: str = "answers"
+    cancel: str | None = None
+
+
 class ExampleRecord(Strict):
     """A call that works. `response`: the upstream's documented answer to it, used by tests."""
 
@@ -344,6 +374,9 @@ class MethodRecord(Strict):
     view: str | None = None
     mcp_resource: McpResourceRecord | None = None
     touches: TouchesRecord | None = None
+    asks: list[dict[Slug, QuestionRecord]] = []
+    event: EventRecord | None = None
+    states: StatesRecord | None = None
     example: ExampleRecord
 
 

@@ -16,7 +16,7 @@ from functions.gateway.json_text import MAX_DEPTH, Json, encode_strictly, is_dee
 from functions.gateway.prepared import PreparedTool, prepare
 from functions.gateway.settle import own_name
 from functions.gateway.wording import MAX_PROBLEMS, did_you_mean, listed, one_of, shown
-from tool_catalog.catalog import Tool
+from tool_catalog.catalog import WAIT, Tool
 
 LARGE_BYTES = 100_000
 """For arguments of more bytes than this only the first problem is reported: collecting 300,000 problems of 1 MB of
@@ -26,8 +26,9 @@ arguments takes seconds."""
 def check(prepared: PreparedTool, arguments: Mapping[str, Json]) -> list[str]:
     """Problems of the arguments against what the prepared tool accepts; empty when there are none."""
     problems = _problems(prepared.validator, prepared.accepted, prepared, arguments)
-    if not problems and prepared.tool.destructive and not says_something(arguments):
-        names = [shown(name) for name in prepared.definition["inputSchema"]["properties"]]
+    meant = {name: value for name, value in arguments.items() if name != WAIT}
+    if not problems and prepared.tool.destructive and not says_something(meant):
+        names = [shown(name) for name in prepared.definition["inputSchema"]["properties"] if name != WAIT]
         return [f"this tool removes or overwrites data, so a call must give an argument: one of {one_of(names)}"]
     return problems
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import field, replace
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from functions.gateway import (
     answers,
     arguments,
-    confirmation,
     corrected,
     credentials,
     errors,
@@ -30,14 +30,13 @@ from functions.gateway import (
     results,
     selection,
     settle,
-    touched,
     wording,
 )
 from functions.gateway.answers import Answer
 from functions.gateway.collector import collector
-from functions.gateway.confirmation import Confirmer
 from functions.gateway.errors import (
     CallLimited,
+    EventFailed,
     LostResult,
     OutsidePins,
     ToolFailure,
@@ -56,6 +55,10 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.gateway.value_classes import dataclass
 from tool_catalog.catalog import Catalog, Tool
+
+if TYPE_CHECKING:
+    from functions.gateway import waiting
+    from functions.gateway.confirmation import Confirmer
 
 TRACE_CHARS = 8_192
 """Longest trace header passed upstream: the limit of W3C Baggage; traceparent and tracestate are shorter."""
@@ -105,12 +108,14 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The call succeeded; `body` is its result, and `settled` says what was put right in its arguments."""
+    """The call succeeded; `body` is its result, and `settled` says what was put right in its arguments. `event_id` is
+    that of an event which has not ended yet."""
 
     tool: Tool
     body: dict[str, Json] = field(repr=False)
     trace: Trace
     settled: tuple[str, ...] = ()
+    event_id: str | None = None
     may_have_acted = True
 
     @property
@@ -144,7 +149,10 @@ class Failed:
         status = self.trace.status
         if self.tool.access == "read" or not self.trace.sent or status is None or status >= HTTPStatus.MULTIPLE_CHOICES:
             return ()
-        spoken_of = isinstance(self.failure, LostResult) or errors.effect(changes_nothing=False) in self.failure.message
+        spoken_of = (
+            isinstance(self.failure, LostResult | EventFailed)
+            or errors.effect(changes_nothing=False) in self.failure.message
+        )
         return () if spoken_of else (_carried_out(status),)
 
     @property
@@ -214,7 +222,8 @@ async def _outcome(
         answer = await _answer(upstream, prepared.tool, pinned, position)
         answer = _within_pins(prepared.tool, target, answer)
         body = await in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
-        body = results.with_hints(prepared.tool, body, lambda name: _offers(upstream.catalog, target, name))
+        body, hinting, event_id = await _outcome_of_event(upstream, prepared, body, pinned, settings)
+        body = results.with_hints(hinting, body, lambda name: _offers(upstream.catalog, target, name))
     except CallLimited as failure:
         return Failed(prepared.tool, failure, Trace(rate_limit=failure.rate_limit))
     except ToolFailure as failure:
@@ -224,13 +233,75 @@ async def _outcome(
         if not upstream.trace().sent:
             raise
         return Failed(prepared.tool, _lost(prepared.tool, error, upstream.trace()), upstream.trace())
-    return Done(prepared.tool, body, upstream.trace(), settled.notes)
+    return Done(prepared.tool, body, upstream.trace(), settled.notes, event_id)
+
+
+async def _outcome_of_event(
+    upstream: _Upstream, prepared: PreparedTool, body: dict[str, Json], given: Mapping[str, Json], settings: Settings
+) -> tuple[dict[str, Json], Tool, str | None]:
+    """The result after the caller's wait for what the call queued, the tool whose hints fit it, and the id of what has
+    not ended. Raises EventFailed."""
+    tool = prepared.tool
+    if tool.event is None:
+        return body, tool, None
+    from functions.gateway import waiting  # other tools need none of it
+
+    wanted = waiting.seconds(given)
+    queued = waiting.queued(tool, body, upstream.catalog, upstream.target.base_url, settings)
+    if queued is None or wanted <= 0:
+        return body, tool, queued.event_id if queued is not None else None
+    now = asyncio.get_running_loop().time()
+    state = await waiting.wait(upstream, queued, min(now + wanted, upstream.call.deadline - waiting.MARGIN_SECONDS))
+    if state.kind == "failed":
+        raise event_failed(state, queued.event_id)
+    body = waiting.told(prepared, body, queued.event_id, state, wanted)
+    if state.kind in ("done", "cancelled"):
+        return body, queued.reader.tool, None
+    return body, tool, None if state.kind == "gone" else queued.event_id
+
+
+def event_failed(state: waiting.State, event_id: str) -> EventFailed:
+    """What a caller must know of a call that was accepted and then failed."""
+    return EventFailed(
+        f"the upstream accepted the call and then failed to carry it out; raw_response is its event {event_id}",
+        raw_response=dict(state.body),
+    )
+
+
+async def follow(
+    queued: waiting.Queued, call: ToolCall, target: Target, catalog: Catalog, *, sender: Sender
+) -> tuple[waiting.State, Trace]:
+    """The present state of an event that an earlier call queued, and what reading it did upstream."""
+    from functions.gateway import waiting
+
+    with ExitStack() as until_the_end:
+        upstream = _Upstream(call, target, catalog, sender, until_the_end)
+        state = await waiting.look(upstream, queued, call.deadline)
+        if state.kind == "done":
+            offered = partial(_offers, catalog, target)
+            state = replace(state, body=results.with_hints(queued.reader.tool, dict(state.body), offered))
+        return state, upstream.trace()
+
+
+async def act_on_event(
+    tool: Tool, call: ToolCall, target: Target, catalog: Catalog, *, sender: Sender
+) -> Done | Failed:
+    """Carry out a tool that acts on an event of an earlier call, e.g. ends it. Its answer is not looked at."""
+    with ExitStack() as until_the_end:
+        upstream = _Upstream(call, target, catalog, sender, until_the_end)
+        try:
+            await upstream.send(tool, call.arguments)
+        except ToolFailure as failure:
+            return Failed(tool, failure, upstream.trace())
+        return Done(tool, {}, upstream.trace())
 
 
 def _without_code(prepared: PreparedTool, given: Mapping[str, Json]) -> tuple[Mapping[str, Json], Json]:
     """The arguments of the call itself, and the code that confirms it; None for no code."""
     if not prepared.confirmed:
         return given, None
+    from functions.gateway import confirmation  # other servers need none of it
+
     name = confirmation.argument(prepared.tool)
     return {argument: value for argument, value in given.items() if argument != name}, given.get(name)
 
@@ -245,6 +316,8 @@ async def _confirm(
         raise Unconfirmable("this server asks for a confirmation, which cannot be given here; nothing was sent")
     reason = confirmer.take(prepared.tool, given, code) if code is not None else ""
     if code is None or reason:
+        from functions.gateway import touched
+
         found = await touched.find(upstream, upstream.catalog, prepared.tool, given, upstream.target.base_url)
         raise confirmer.ask(prepared.tool, given, found, reason)
 
@@ -452,6 +525,10 @@ class _Upstream:
         """What a read before the call finds, as the upstream wrote it."""
         return self.read(reader, await self._exchange(reader, given, position, own=False))
 
+    async def read_after(self, tool: Tool, given: Mapping[str, Json], deadline: float) -> UpstreamResponse:
+        """An answer about what the call queued, asked for after the call's own request."""
+        return await self._exchange(tool, given, None, own=False, deadline=deadline)
+
     async def send(self, tool: Tool, given: Mapping[str, Json], position: Position | None = None) -> UpstreamResponse:
         """One request of the call itself. Raises a ToolFailure for anything but a 2xx answer."""
         return await self._exchange(tool, given, position, own=True)
@@ -465,9 +542,16 @@ class _Upstream:
         return Secrets(self.target.credential, self.catalog.credentials, *auths)
 
     async def _exchange(
-        self, tool: Tool, given: Mapping[str, Json], position: Position | None, *, own: bool
+        self,
+        tool: Tool,
+        given: Mapping[str, Json],
+        position: Position | None,
+        *,
+        own: bool,
+        deadline: float | None = None,
     ) -> UpstreamResponse:
-        """One request and its answer; `own`: it is the call's own, not one that reads an object beforehand."""
+        """One request and its answer; `own`: it is the call's own, not one that reads an object before or after it.
+        What is read after it leaves the call's own status as it is."""
         request = requests.build(
             tool,
             given,
@@ -482,7 +566,7 @@ class _Upstream:
         started = clock()
         status, rate_limit, sent = None, self._trace.rate_limit, True
         try:
-            response = await self._sender.send(request, self.call.deadline)
+            response = await self._sender.send(request, self.call.deadline if deadline is None else deadline)
             status = response.status
             if len(response.body) > LARGE_BYTES and not self._large:
                 self._large = True
@@ -495,7 +579,7 @@ class _Upstream:
             self._trace = Trace(
                 requests=self._trace.requests + 1,
                 seconds=self._trace.seconds + clock() - started,
-                status=status,
+                status=self._trace.status if self._trace.sent and not own else status,
                 rate_limit=rate_limit,
                 sent=self._trace.sent or (own and sent),
             )

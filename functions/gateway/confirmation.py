@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from functions.gateway.credentials import seal
-from functions.gateway.errors import ConfirmationNeeded, ToolFailure, Unconfirmable
+from functions.gateway.errors import ConfirmationNeeded, Declined, ToolFailure, Unconfirmable
 from functions.gateway.grants import ConfirmBy, ServerConfig, digest, write_time
 from functions.gateway.json_text import Json, canonical, encode, spaced
 from functions.gateway.touched import Touched
@@ -86,6 +86,7 @@ class Confirmer:
     `key`     signs the codes; neither the token nor a copy of the table gives it.
     `store`   keeps which codes were used; None where this endpoint has none, so that nothing can be confirmed.
     `random(n)`  n unpredictable bytes. `page`: the address of the approve page, "" for an unknown one.
+    `declined`  a person was asked through the client, and declined.
     """
 
     server_id: str
@@ -97,6 +98,7 @@ class Confirmer:
     now: datetime
     random: Callable[[int], bytes] = field(repr=False)
     page: str = ""
+    declined: bool = False
 
     def ask(self, tool: Tool, given: Mapping[str, Json], touched: Touched, reason: str = "") -> ConfirmationNeeded:
         """The refusal of a call with a new code for it. `reason` says why the code that was given does not count.
@@ -109,8 +111,8 @@ class Confirmer:
         return self._refusal(tool, code, touched, reason, ends)
 
     def take(self, tool: Tool, given: Mapping[str, Json], code: Json) -> str:
-        """Use a code up. "" when the call may be carried out, else why it may not. Raises Unconfirmable, and
-        ConfirmationNeeded for a code that no person has approved yet: the code stays as it is."""
+        """Use a code up. "" when the call may be carried out, else why it may not. Raises Unconfirmable,
+        Declined, and ConfirmationNeeded for a code that no person has approved yet: the code stays as it is."""
         try:
             raw = base64.b64decode(code, altchars=b"-_", validate=True) if isinstance(code, str) else b""
         except ValueError:
@@ -119,6 +121,8 @@ class Confirmer:
         if not hmac.compare_digest(signature, self._signature(head, tool, given)):
             return "the code is not one for this call: codes are for one server, one tool and the exact arguments"
         ends = datetime.fromtimestamp(int.from_bytes(head[:END_BYTES], "big"), UTC)
+        if self.declined:
+            raise Declined
         if self.now >= ends:
             return "the code has expired"
         version = 0

@@ -10,11 +10,11 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from functions.gateway import arguments, errors, model_tokens, offered_texts, selection, settle
 from functions.gateway import call as call_line
 from functions.gateway.call import Done, Failed, ToolCall, Trace, UnknownTool
-from functions.gateway.confirmation import Confirmer
 from functions.gateway.errors import CallLimited, WrongArguments
 from functions.gateway.grants import ServerConfig, Target
 from functions.gateway.json_text import Json, decode
@@ -25,6 +25,9 @@ from functions.gateway.tool_words import terms
 from functions.gateway.upstream import Sender
 from functions.gateway.wording import shown
 from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Request, Result, Tool
+
+if TYPE_CHECKING:
+    from functions.gateway.confirmation import Confirmer
 
 SEARCH, DESCRIBE, CALL = DISCOVERY_NAMES
 

@@ -21,11 +21,13 @@
         |-- CallLimited        429  the server's own limit of calls; nothing was sent
         |-- OutsidePins         403  another entity than the pinned one
         |-- ConfirmationNeeded  428  the server asks for a confirmation first; nothing was sent
+        |-- Declined            403  a person was asked for a confirmation and declined; nothing was sent
         |-- Unconfirmable       503  no confirmation can be kept at the moment; nothing was sent
         |-- UpstreamRefused         the upstream's own status and body
         |-- UpstreamUnreadable 502  an answer that is not what the API documents
         |-- UpstreamUnreachable 502 no answer at all
         |-- UpstreamBusy       503  every connection of this account is taken; nothing was sent
+        |-- EventFailed        502  the upstream accepted the call and reported later that it failed
         |-- UpstreamTimeout    504  no answer in time; whether it acted is unknown
         |-- TooLargeAnswer     502  more bytes than we read
         `-- LostResult         500  a fault of ours after the request was sent
@@ -260,8 +262,7 @@ class ConfirmationNeeded(ToolFailure):
     @property
     def subject(self) -> str:
         """What the call would touch, in a sentence; "" where that is not known."""
-        seen = " (raw_response shows it)" if self.raw_response is not None else ""
-        return f"The call would touch {self.touches}{seen}." if self.touches else ""
+        return f"The call would touch {self.touches}." if self.touches else ""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -278,7 +279,17 @@ class ConfirmationNeeded(ToolFailure):
             ways = [
                 f"If the user agrees, repeat the call with the same arguments and {code}; it works once, until {ends}"
             ]
-        return (self.message, *filter(None, [self.subject]), *ways)
+        seen = [] if self.raw_response is None else ["raw_response shows what is there now"]
+        return (self.message, *filter(None, [self.subject]), *seen, *ways)
+
+
+class Declined(ToolFailure):
+    """A person was asked for a confirmation and declined. Nothing was sent."""
+
+    status = HTTPStatus.FORBIDDEN
+
+    def __init__(self) -> None:
+        super().__init__("the person who was asked declined this call; nothing was sent", sent=False)
 
 
 class Unconfirmable(ToolFailure):
@@ -322,6 +333,13 @@ class UpstreamBusy(ToolFailure):
     """Every connection that the account may use to this upstream was taken. Nothing was sent."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class EventFailed(ToolFailure):
+    """The upstream accepted the call, and its event says that it failed; `raw_response` holds the event."""
+
+    status = HTTPStatus.BAD_GATEWAY
+    is_remote = True
 
 
 class UpstreamTimeout(ToolFailure):

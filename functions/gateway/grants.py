@@ -143,7 +143,7 @@ class Target:
     """What a call needs of a grant or of an account: the upstream, the credential for it, and what holds for the call.
 
     `context`  the account's values for path parameters (`org_id`, `project_id`).
-    `signing_key`  signs and seals what a caller gets and gives back; b"" for a call that needs nothing of that kind.
+    `data_key` the account's, b"" where nothing is sealed for the caller.
     """
 
     account_id: str
@@ -152,7 +152,12 @@ class Target:
     context: Mapping[str, str]
     config: ServerConfig
     credential: Credential
-    signing_key: bytes = field(default=b"", repr=False)
+    data_key: bytes = field(default=b"", repr=False)
+
+    @property
+    def signing_key(self) -> bytes:
+        """The key that signs and seals what a caller gets and gives back. Most calls need none, so it is made late."""
+        return credentials.signing_key(self.data_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,10 +234,7 @@ class Grant:
         account = self.account
         found = credentials.open_with_token(account.sealed_credential, self.sealed_data_key, key, account.id)
         opened, data_key = found
-        signing_key = credentials.signing_key(data_key) if self.config.confirm else b""  # 0.05 million instructions
-        return Target(
-            account.id, account.integration, account.base_url, account.context, self.config, opened, signing_key
-        )
+        return Target(account.id, account.integration, account.base_url, account.context, self.config, opened, data_key)
 
     @classmethod
     def from_json(cls, body: Mapping[str, Json], account: Mapping[str, Json], revision: int = 0) -> Grant:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from functions.gateway import confirmation, forced, output_schemas, pins
+from functions.gateway import forced, output_schemas, pins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, canonical, decode, encode, spaced
 from functions.gateway.pins import refusals
@@ -15,7 +15,7 @@ from functions.gateway.pins.narrowed import Narrowed
 from functions.gateway.portable_schema import portable
 from functions.gateway.value_classes import Identity
 from functions.gateway.wording import shown
-from tool_catalog.catalog import Tool
+from tool_catalog.catalog import WAIT, Tool
 
 ALL = "all"
 """The argument of a destructive tool that says: everything, e.g. of the pinned entity. It is never sent upstream."""
@@ -100,7 +100,7 @@ def _form(value: Json) -> str:
 
 def prepare(tool: Tool, config: ServerConfig) -> PreparedTool:
     """The tool as this server shows it; prepared once per process for each set of forced arguments."""
-    confirmed = confirmation.needed(tool, config)
+    confirmed = _is_confirmed(tool, config)
     if not config.pins and not config.fixed and not config.defaults:
         return _prepare(Identity(tool), (), (), b"{}", (), confirmed=confirmed)
     return _prepare(
@@ -120,12 +120,21 @@ def wire(tool: Tool, config: ServerConfig) -> bytes:
     """
     if config.output_schemas != "full":
         return encode(output_schemas.listed(prepare(tool, config).definition, config.output_schemas))
-    changed = (config.pins and tool.pin) or config.fixed or config.defaults or confirmation.needed(tool, config)
+    changed = (config.pins and tool.pin) or config.fixed or config.defaults or _is_confirmed(tool, config)
     if not changed:
         compiled = tool.wire
         if compiled is not None:
             return compiled
     return prepare(tool, config).wire
+
+
+def _is_confirmed(tool: Tool, config: ServerConfig) -> bool:
+    """True when the server asks for a confirmation of this tool's calls."""
+    if not config.confirm:
+        return False
+    from functions.gateway import confirmation  # other servers need none of it
+
+    return confirmation.needed(tool, config)
 
 
 @lru_cache(maxsize=TOOLS_KEPT)
@@ -157,11 +166,13 @@ def _prepare(
     if listed == properties and required == list(schema.get("required", ())) and not confirmed:
         return PreparedTool(tool, displayed, schema, dict(pinned))
     accepted = dict(narrowed.accepted)
-    if tool.destructive and not required and (pinned or not listed) and ALL not in accepted:
+    if tool.destructive and not required and (pinned or not listed.keys() - {WAIT}) and ALL not in accepted:
         whose = f"Everything of {refusals.listed(dict(pinned))}" if pinned else "Everything that this server fills in"
         text = f"{whose}. Needed where no other argument is given."
         accepted[ALL] = listed[ALL] = {"type": "boolean", "enum": [True], "description": text}
     if confirmed:
+        from functions.gateway import confirmation
+
         code = confirmation.argument(tool)
         accepted[code] = listed[code] = confirmation.schema()
     base = {name: value for name, value in schema.items() if name != "required"}

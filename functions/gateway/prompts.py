@@ -55,6 +55,15 @@ def find(prompts: list[Prompt], name: str) -> Prompt:
     raise WrongPrompt(f"no prompt {shown(name)} on this server{hint}")
 
 
+def missing(prompt: Prompt, config: ServerConfig, given: Mapping[str, str]) -> dict[str, str]:
+    """The arguments that must be given and are not, name -> description."""
+    return {
+        argument.name: argument.description
+        for argument in _asked(prompt, config)
+        if argument.default is None and not given.get(argument.name)
+    }
+
+
 def text(prompt: Prompt, config: ServerConfig, given: Mapping[str, str]) -> str:
     """The text of the prompt with the arguments in it. Raises WrongPrompt."""
     asked = _asked(prompt, config)
@@ -66,11 +75,8 @@ def text(prompt: Prompt, config: ServerConfig, given: Mapping[str, str]) -> str:
         for name, value in given.items()
         if name not in names and config.pins.get(name) != value
     ]
-    problems += [
-        f"missing argument {shown(argument.name)}: {argument.description}"
-        for argument in asked
-        if argument.default is None and not given.get(argument.name)
-    ]
+    lacking = missing(prompt, config, given)
+    problems += [f"missing argument {shown(name)}: {description}" for name, description in lacking.items()]
     if problems:
         raise WrongPrompt("; ".join(problems))
     values = {argument.name: given.get(argument.name) or argument.default or "" for argument in prompt.arguments}

@@ -8,15 +8,21 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from functions.gateway import audit, offered_texts, prepared, prompts, selection
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, act_on_event, follow, run
 from functions.gateway.call_limits import CallLimits, CallRate, Marks
-from functions.gateway.confirmation import Confirmer, Kept
 from functions.gateway.credentials import SealError, token_key
-from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, PosternError
-from functions.gateway.grants import Grant, Target, digest, write_time
+from functions.gateway.errors import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallLimited,
+    ConfirmationNeeded,
+    PosternError,
+    ToolFailure,
+)
+from functions.gateway.grants import Grant, ServerConfig, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, decode, encode, sendable
 from functions.gateway.settings import Settings
@@ -25,7 +31,10 @@ from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import protocol, resources
 from functions.mcp_endpoint.protocol import Call, RpcError
 from tool_catalog import compiled_file
-from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Prompt
+from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Prompt, Tool
+
+if TYPE_CHECKING:
+    from functions.gateway.confirmation import Confirmer, Kept
 
 LISTING_TTL_MS = 60_000
 """How long a client may keep a listing, in ms. A changed selection holds for calls at once."""
@@ -149,6 +158,8 @@ class Methods:
                 return _listed(call, visit, "resourceTemplates", resources.templates(visit.grant.config, catalog))
             case "resources/read":
                 return await self.read_resource(call, visit, catalog)
+            case "tasks/get" | "tasks/update" | "tasks/cancel":
+                return await self._task(call, visit, catalog)
         raise AssertionError("protocol.read lets no other method through")
 
     def _introduction(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Any]:
@@ -164,6 +175,8 @@ class Methods:
                 resources=bool(resources.offered(visit.grant.config, catalog)),
                 views=resources.shows_views(call, visit.grant.config)
                 and resources.has_views(visit.grant.config, catalog),
+                tasks=call.follows_tasks
+                and any(tool.event is not None for tool in selection.visible(catalog, visit.grant.config)),
             ),
             "about": about,
         }
@@ -177,7 +190,15 @@ class Methods:
         """The messages of one prompt. Raises RpcError."""
         try:
             prompt = prompts.find(self.prompts(visit, catalog), call.params["name"])
-            written = prompts.text(prompt, visit.grant.config, call.params.get("arguments") or {})
+            given: dict[str, str] = call.params.get("arguments") or {}
+            if call.modern and (prompts.missing(prompt, visit.grant.config, given) or "inputResponses" in call.params):
+                from functions.mcp_endpoint import asking  # other clients need none of it
+
+                given = asking.answered_arguments(call) | given
+                asked = asking.prompt_arguments(call, prompts.missing(prompt, visit.grant.config, given))
+                if asked is not None:
+                    return asked
+            written = prompts.text(prompt, visit.grant.config, given)
         except prompts.WrongPrompt as wrong:
             raise RpcError(INVALID_PARAMS, f"Invalid params: {wrong}") from None
         message = {"role": "user", "content": {"type": "text", "text": written}}
@@ -205,14 +226,36 @@ class Methods:
 
     async def call_tool(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
         """A tool's result, its failure reported to the model. Raises RpcError."""
+        tool = catalog.tools.get(call.params["name"])
+        if tool is not None and _has_more(call, tool, visit.grant.config) and selection.shows(tool, visit.grant.config):
+            return await self._call_in_rounds(call, visit, catalog, tool)
         arguments = call.params.get("arguments") or {}
         outcome, written = await self._carried_out(call, visit, catalog, call.params["name"], arguments)
-        if isinstance(outcome, UnknownTool):
-            raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
-        # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws
-        # its own complaint in place of what went wrong.
-        frozen = {"structuredContent": written} if isinstance(outcome, Done) else {}
-        return MethodResult(_members(outcome, written, visit), frozen, _limit_headers(outcome))
+        return _tool_result(outcome, written, visit)
+
+    async def _call_in_rounds(self, call: Call, visit: Visit, catalog: Catalog, tool: Tool) -> MethodResult:
+        """A call that may ask the client's side for something, or whose outcome may be a task. Raises RpcError."""
+        from functions.mcp_endpoint import asking, tasks  # other calls need none of it
+
+        tasks.check_tool(call, tool)
+        target = _target(visit.grant, token_key(visit.token))
+        rounds = asking.Rounds(call, tool, visit.grant, target, visit.now, self._random)
+        round = rounds.resumed()
+        if (asked := rounds.question(round)) is not None:
+            return MethodResult(asked)
+        outcome, written = await self._carried_out(
+            call, visit, catalog, tool.name, round.arguments, declined=round.declined
+        )
+        if (
+            isinstance(outcome, Failed)
+            and isinstance(outcome.failure, ConfirmationNeeded)
+            and (asked := rounds.confirmation(round, outcome.failure)) is not None
+        ):
+            return MethodResult(asked)
+        if isinstance(outcome, Done) and outcome.event_id is not None and call.follows_tasks:
+            members = tasks.created(visit.grant, target, tool, outcome.event_id, now=visit.now, random=self._random)
+            return MethodResult(members, headers=_limit_headers(outcome))
+        return _tool_result(outcome, written, visit)
 
     async def read_resource(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
         """The page of a tool, or the result of the tool that a URI stands for. Raises RpcError."""
@@ -226,8 +269,54 @@ class Methods:
         fresh = protocol.cacheable(0) if call.modern else {}
         return MethodResult({"contents": contents, **fresh}, headers=_limit_headers(outcome))
 
+    async def _task(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
+        """What became of a task, or what a client says about it. Raises RpcError."""
+        from functions.mcp_endpoint import tasks  # other clients need none of it
+
+        tasks.check_declared(call)
+        await asyncio.sleep(0)  # from here on there is an event loop, as for a call
+        grant, key = visit.grant, token_key(visit.token)
+        target = _target(grant, key)
+        task = tasks.opened(call.params["taskId"], grant, target, catalog, self._settings)
+        elapsed = asyncio.get_running_loop().time
+        started = elapsed()
+        try:
+            self._limits.take(grant.id, grant.config.rate_limit, elapsed, visit.now.timestamp())
+        except CallLimited as limited:
+            raise RpcError(int(limited.status) * 100 + 1, limited.message) from None
+        deadline = started + visit.seconds_left
+        members: dict[str, Json] = {}
+        outcome: Done | Failed
+        if call.method == "tasks/get":
+            reader, given = task.queued.reader.tool, {task.queued.event.argument: task.queued.event_id}
+            asked = ToolCall(reader.name, given, visit.now, deadline, call.trace)
+            state, trace = await follow(task.queued, asked, target, catalog, sender=self._sender)
+            members = tasks.detailed(task, state, trace, grant, visit.now)
+            lost = state.kind in ("unknown", "gone")
+            outcome = Failed(reader, ToolFailure(state.why), trace) if lost else Done(reader, {}, trace)
+        else:
+            name, given = tasks.action(task, call)
+            tool = catalog.tools.get(name or "")
+            if tool is None:
+                return MethodResult({})  # the upstream cannot be told
+            asked = ToolCall(tool.name, given, visit.now, deadline, call.trace)
+            outcome = await act_on_event(tool, asked, target, catalog, sender=self._sender)
+        if self._log is not None:
+            caller, size, seconds = _caller(call, visit), len(encode(members)), elapsed() - started
+            self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
+        if isinstance(outcome, Failed) and not members and not outcome.failure.is_remote:
+            raise RpcError(INTERNAL_ERROR, outcome.message)
+        return MethodResult(members)
+
     async def _carried_out(
-        self, call: Call, visit: Visit, catalog: Catalog, name: str, arguments: Mapping[str, Json]
+        self,
+        call: Call,
+        visit: Visit,
+        catalog: Catalog,
+        name: str,
+        arguments: Mapping[str, Json],
+        *,
+        declined: bool = False,
     ) -> tuple[Done | Failed | UnknownTool, str]:
         """The call line of the gateway, and one log entry of how it ended. With the outcome comes the text that its
         result holds, as JSON."""
@@ -255,7 +344,7 @@ class Methods:
             sender=self._sender,
             settings=self._settings,
             admit=admit,
-            confirmer=self._confirmer(visit, target) if target.config.confirm else None,
+            confirmer=self._confirmer(visit, target, declined=declined) if target.config.confirm else None,
         )
         if isinstance(outcome, Failed):
             log_detail(outcome.failure, visit.request_id)
@@ -266,8 +355,10 @@ class Methods:
             self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
         return outcome, written
 
-    def _confirmer(self, visit: Visit, target: Target) -> Confirmer:
+    def _confirmer(self, visit: Visit, target: Target, *, declined: bool) -> Confirmer:
         """What asks for the confirmations of this server and takes them."""
+        from functions.gateway.confirmation import Confirmer  # other servers need none of it
+
         grant, origin = visit.grant, self._settings.management_url
         return Confirmer(
             server_id=grant.id,
@@ -278,6 +369,7 @@ class Methods:
             store=self._confirmations,
             now=visit.now,
             random=self._random,
+            declined=declined,
             page=f"{origin.rstrip('/')}/console#/approve" if origin else "",
         )
 
@@ -357,6 +449,24 @@ def _listed(call: Call, visit: Visit, name: str, entries: list[dict[str, Json]])
     if call.params.get("cursor"):
         raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
     return MethodResult({name: entries, **(protocol.cacheable(ttl_ms(visit.grant, visit.now)) if call.modern else {})})
+
+
+def _has_more(call: Call, tool: Tool, config: ServerConfig) -> bool:
+    """True for a call that may take more than one request: one that asks, is confirmed, or queues something."""
+    if not call.modern:
+        return tool.event is not None and tool.event.required
+    asks = bool(tool.asks) or bool(config.confirm) or "inputResponses" in call.params or "requestState" in call.params
+    return asks or tool.event is not None
+
+
+def _tool_result(outcome: Done | Failed | UnknownTool, written: str, visit: Visit) -> MethodResult:
+    """The result of a call that was carried out. Raises RpcError for a tool that this server does not have."""
+    if isinstance(outcome, UnknownTool):
+        raise RpcError(INVALID_PARAMS, f"Unknown tool: {outcome.message}")
+    # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws its
+    # own complaint in place of what went wrong.
+    frozen = {"structuredContent": written} if isinstance(outcome, Done) else {}
+    return MethodResult(_members(outcome, written, visit), frozen, _limit_headers(outcome))
 
 
 def _limit_headers(outcome: Done | Failed | UnknownTool) -> Mapping[str, str]:

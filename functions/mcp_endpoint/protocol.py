@@ -39,7 +39,8 @@ LISTED_METHODS = (
     *("resources/list", "resources/templates/list", "resources/read"),
 )
 LEGACY_METHODS = ("initialize", "ping", *LISTED_METHODS)
-MODERN_METHODS = ("server/discover", *LISTED_METHODS)
+TASK_METHODS = ("tasks/get", "tasks/update", "tasks/cancel")
+MODERN_METHODS = ("server/discover", *LISTED_METHODS, *TASK_METHODS)
 """What is served in each era; `Methods.answer` has a case for each."""
 
 WITH_ICONS = "2025-11-25"
@@ -75,6 +76,7 @@ CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_KEY = "io.modelcontextprotocol/clientInfo"
 LOG_LEVEL_KEY = "io.modelcontextprotocol/logLevel"
 SERVER_KEY = "io.modelcontextprotocol/serverInfo"
+TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 UI_EXTENSION = "io.modelcontextprotocol/ui"
 UI_MEDIA_TYPE = "text/html;profile=mcp-app"
 """The extension MCP Apps (2026-01-26), and the one media type of its pages."""
@@ -93,7 +95,10 @@ TRACE_KEYS = ("traceparent", "tracestate", "baggage")
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
-NAME_PARAMETERS = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAME_PARAMETERS = {
+    **{"tools/call": "name", "prompts/get": "name", "resources/read": "uri"},
+    **dict.fromkeys(TASK_METHODS, "taskId"),
+}
 """Method -> the parameter mirrored as `Mcp-Name`."""
 
 ROUTING_HEADERS = ("mcp-protocol-version", "mcp-method", "mcp-name")
@@ -119,6 +124,13 @@ class Call:
         for step in ("extensions", UI_EXTENSION, "mimeTypes"):
             declared = declared.get(step) if isinstance(declared, Mapping) else None
         return isinstance(declared, list) and UI_MEDIA_TYPE in declared
+
+    @property
+    def follows_tasks(self) -> bool:
+        """True for a client that declared the tasks extension, which is one of the modern era."""
+        able = self.meta.get(CAPABILITIES_KEY) if self.modern else None
+        extensions = able.get("extensions") if isinstance(able, Mapping) else None
+        return isinstance(extensions, Mapping) and isinstance(extensions.get(TASKS_EXTENSION), Mapping)
 
     @property
     def meta(self) -> Mapping[str, Json]:
@@ -295,13 +307,19 @@ def discover(
     }
 
 
-def capabilities(*, prompts: bool = False, resources: bool = False, views: bool = False) -> dict[str, Json]:
-    """What a server with tools can do. `views`: it has pages for a client that declared them."""
+def capabilities(
+    *, prompts: bool = False, resources: bool = False, views: bool = False, tasks: bool = False
+) -> dict[str, Json]:
+    """What a server with tools can do. `views`: it has pages for a client that declared them. `tasks`: a tool of it may
+    become a task."""
+    extensions: dict[str, Json] = {UI_EXTENSION: {"mimeTypes": [UI_MEDIA_TYPE]}} if views else {}
+    if tasks:
+        extensions[TASKS_EXTENSION] = {}
     return {
         **TOOLS_ALONE,
         **({"prompts": {}, "completions": {}} if prompts else {}),
         **({"resources": {}} if resources or views else {}),
-        **({"extensions": {UI_EXTENSION: {"mimeTypes": [UI_MEDIA_TYPE]}}} if views else {}),
+        **({"extensions": extensions} if extensions else {}),
     }
 
 
@@ -416,7 +434,7 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
         return _unsupported(version, id)
     if method not in MODERN_METHODS:
         return Refusal(404, METHOD_NOT_FOUND, _unknown(method, MODERN_METHODS), id)
-    if problem := _meta_problem(meta) or _params_problem(method, params):
+    if problem := _meta_problem(meta) or _rounds_problem(params) or _params_problem(method, params):
         return Refusal(400, INVALID_PARAMS, problem, id)
     return Call(id, method, params, True, version)
 
@@ -440,6 +458,15 @@ def _meta_problem(meta: Mapping[str, Json]) -> str:
         return f'Invalid params: {CLIENT_KEY} must be an object with the strings "name" and "version"'
     if level is not None and level not in LOG_LEVELS:
         return f"Invalid params: {LOG_LEVEL_KEY} must be one of {', '.join(LOG_LEVELS)}"
+    return ""
+
+
+def _rounds_problem(params: Mapping[str, Json]) -> str:
+    """Types of what a client sends with the repeat of a request (2026-07-28, MRTR)."""
+    if not isinstance(params.get("inputResponses", {}), dict):
+        return 'Invalid params: "inputResponses" must be an object'
+    if not isinstance(params.get("requestState", ""), str):
+        return 'Invalid params: "requestState" must be a string'
     return ""
 
 
@@ -473,6 +500,11 @@ def _params_problem(method: str, params: Mapping[str, Json]) -> str:
     elif method == "resources/read":
         if not isinstance(params.get("uri"), str):
             return 'Invalid params: "uri" must be a string'
+    elif method in TASK_METHODS:
+        if not isinstance(params.get("taskId"), str):
+            return 'Invalid params: "taskId" must be a string'
+        if method == "tasks/update" and not isinstance(params.get("inputResponses"), dict):
+            return 'Invalid params: "inputResponses" must be an object'
     elif method == "completion/complete":
         reference, argument = params.get("ref"), params.get("argument")
         if not (isinstance(reference, dict) and isinstance(reference.get("type"), str)):

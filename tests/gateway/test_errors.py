@@ -27,6 +27,8 @@ def made(kind: type[errors.PosternError]) -> errors.PosternError:
             "argument": "confirmation_code",
         }
         return errors.ConfirmationNeeded(**about, code="c", ends=ends, person=False, link="", server_id="srv_1")
+    if kind is errors.Declined:
+        return errors.Declined()
     if kind is errors.Unconfirmable:
         return errors.Unconfirmable("said")
     if issubclass(kind, errors.ToolFailure):

@@ -97,7 +97,7 @@ def test_a_call_is_refused_with_a_code_and_its_repeat_is_made_once(bench: Bench,
 def test_the_refusal_says_what_would_be_touched(bench: Bench) -> None:
     token = bench.mint(confirm=("destructive",))
     one = refusal(call(bench, token, DELETE, id=MEMORY))
-    assert "The call would touch 1 memory (raw_response shows it)." in one["message"]
+    assert "The call would touch 1 memory." in one["message"]
     assert one["raw_response"] == {"memory": "Prefers window seats."}
     many = refusal(call(bench, token, DELETE_ALL, filters={"user_id": "usr_1"}))
     assert "The call would touch 12 memories." in many["message"]

@@ -137,7 +137,7 @@ def test_a_method_that_is_not_served_is_404_to_a_modern_client(method: str) -> N
     assert (refusal.status, refusal.code, refusal.id) == (404, -32601, 1)
     assert refusal.message.endswith(
         "this server has server/discover, tools/list, tools/call, prompts/list, prompts/get, completion/complete, "
-        "resources/list, resources/templates/list, resources/read"
+        "resources/list, resources/templates/list, resources/read, tasks/get, tasks/update, tasks/cancel"
     )
 
 
