@@ -270,7 +270,7 @@ def _decision(
     return Decision(
         time=now,
         request_id=request_id,
-        principal=getattr(request.state, "principal", ""),
+        principal=getattr(request.state, "principal", "") or (ids["api_token_id"] if not operation.scopes else ""),
         action=operation.name,
         **ids,
         changed=getattr(request.state, "changed", ()),

@@ -160,7 +160,8 @@ class Operation:
     `free_query`  names that are not in `query` are allowed: they are arguments of a tool.
     `logs`       when the log has an entry: `decision` = always, `refusal` = when it was refused, `token` = when the API
                  token was refused.
-    `makes`      the member of a log entry that the `id` in the answer is; the path may hold a name instead.
+    `makes`      the member of a log entry that the `id` in the answer is; the path may hold a name instead. An API
+                 token that is made without another one is the principal of the entry.
     `also`       further media types of the answer.
     `relays`     the answer has the upstream's own status.
     `run`        a coroutine function runs on the event loop; any other function may block and runs in a thread.

@@ -37,6 +37,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "whoami": ("whoami:WHOAMI", "show the API token in use and what it may do"),
         "endpoint": ("endpoint:ENDPOINT", "give endpoints names, for --endpoint"),
         "console": ("console:CONSOLE", "open the web console in the browser, signed in"),
+        "open": ("console:OPEN", "open the page of a server in the web console, signed in"),
     },
     "Tools and calls": {
         "tools": ("tools:TOOLS", "list the tools of a server or an account"),
@@ -77,6 +78,7 @@ postern install --client cursor
 postern install --client vscode --url https://postern.example.com/mcp/TOKEN --name crm
 postern install --client codex --remove""",
     "call": "postern call mem_0_memories_search query=coffee filters.user_id=usr_98765",
+    "open": "postern open agent-7",
     "endpoint": """\
 postern endpoint add prod --url https://postern.example.com --api-token env:PROD_TOKEN
 postern status --endpoint prod""",

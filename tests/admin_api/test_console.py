@@ -36,6 +36,15 @@ def test_a_link_signs_in_once_with_the_rights_of_its_maker(plane: Plane, account
         assert refused["message"].startswith("this sign-in link was used, has expired or was never made")
 
 
+def test_the_log_says_who_signed_in(plane: Plane) -> None:
+    sessions = [plane.ok("POST", "/console/sign-in", {"code": code_of(plane)}, token="") for _ in range(3)]
+    plane.refused("POST", "/console/sign-in", {"code": "x" * 43}, status=401, token="")
+    entries = plane.ok("GET", "/log?kind=decision&action=signIn")["result"]
+    shown = [(entry["principal"], entry["api_token_id"], entry["outcome"]) for entry in entries]
+    ids = [session["id"] for session in sessions]
+    assert sorted(shown) == sorted([("", "", "refused"), *((one, one, "ok") for one in ids)])
+
+
 def test_a_session_does_not_outlive_the_token_behind_it(plane: Plane) -> None:
     short = plane.ok(
         "POST", "/api-token", {"name": "short", "scopes": ["manage"], "expires_at": "2026-11-21T13:00:00Z"}

@@ -25,6 +25,13 @@ def test_a_change_shows_its_difference_before_it_is_saved(console: Console) -> N
     assert server["config"]["methods"] == ["read"]
 
 
+def test_a_link_to_a_server_opens_its_page(console: Console) -> None:
+    link = console.api("POST", "/console/sign-in-link")["url"]
+    console.page.goto(f"{link}/servers/{console.ready.account_id}/{console.ready.server_id}")
+    console.page.get_by_role("heading", name="My memory").wait_for()
+    assert "sign-in" not in console.page.url
+
+
 def test_a_wrong_config_is_refused_beside_the_form(console: Console) -> None:
     console.sign_in()
     console.page.get_by_role("link", name="New MCP server").click()

@@ -644,6 +644,21 @@ def test_the_console_opens_by_a_link_with_the_rights_of_the_token_in_use(local: 
     assert local("console", "--print", "--json").json["url"] != link
 
 
+def test_the_page_of_a_server_opens_by_its_name(local: Local) -> None:
+    made = local("server", "create", "--name", "paged", "--json").json
+    ran = local("open", "paged", "--print")
+    assert ran.code == 0, ran.err
+    link, _, place = ran.out.strip().partition("#sign-in=")[2].partition("/")
+    assert place == f"servers/{made['integrated_account_id']}/{made['id']}"
+    signed_in = httpx.post(
+        f"{local.ready.base_url}/console/sign-in", json={"code": link}, timeout=30.0, trust_env=False
+    )
+    assert signed_in.status_code == 201
+    assert "/" not in local("open", "--print").out.partition("#sign-in=")[2]
+    unknown = local("open", "none-such", "--print")
+    assert (unknown.code, unknown.out) == (1, "")
+
+
 def test_the_console_is_opened_in_the_browser(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 

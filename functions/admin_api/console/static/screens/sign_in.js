@@ -7,11 +7,14 @@ import { signIn, signInWithCode, whyEnded } from "../session.js";
 
 const CODE = "#sign-in=";
 
-/** The code of the link in the address bar, which is taken away from there before anything else reads the address. */
+/**
+ * The code of the link in the address bar, which is taken away from there before anything else reads the address. What
+ * follows the code is the screen to show: `#sign-in=CODE/servers/acc_1/srv_2`.
+ */
 function takeCode() {
   if (!location.hash.startsWith(CODE)) return "";
-  const code = location.hash.slice(CODE.length);
-  history.replaceState(null, "", location.pathname + location.search);
+  const [code, ...place] = location.hash.slice(CODE.length).split("/");
+  history.replaceState(null, "", location.pathname + location.search + (place.length ? `#/${place.join("/")}` : ""));
   return code;
 }
 
