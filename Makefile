@@ -6,7 +6,7 @@ LOCKS  := infra/requirements
 # The suite starts many processes, so bytecode is written even where a machine forbids it.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest
 
-.PHONY: help wheel run embedder demo test test-fast check check-fast fix coverage audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients documents conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help wheel run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients documents conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,14 @@ fix: $(VENV)/.dev ## Format, compile the catalogues, write docs/openapi.json aga
 
 coverage: $(VENV)/.dev ## Lines and branches that the suite reaches, by room; fails below the bounds
 	@$(RUN) -m tests.coverage_bounds $(ARGS)
+
+.cache/mutants/tools/.ready: $(LOCKS)/mutants.txt $(VENV)/.dev
+	@$(RUN) -m venv .cache/mutants/tools
+	@.cache/mutants/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/mutants.txt
+	@touch $@
+
+mutants: .cache/mutants/tools/.ready ## Plant faults into pins, admission, settling and requests; ARGS="--each 10" for fewer
+	@$(RUN) -m tests.mutants $(ARGS)
 
 audit: $(VENV)/.ready ## Advisories for every lock, and licences
 	@infra/audit.sh
