@@ -176,9 +176,13 @@ class UnknownTool:
     """This server has no tool of that name; nothing was sent."""
 
     message: str
-    trace = Trace()
     status = 404
     may_have_acted = False
+
+    @property
+    def trace(self) -> Trace:
+        """Nothing was done."""
+        return Trace()
 
 
 async def run(
