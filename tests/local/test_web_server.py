@@ -1,0 +1,70 @@
+"""The laptop's web server bounds what it holds of a request before an application sees it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from functions.local.web_server import HOST, MAX_HEAD_BYTES, listen, serving
+
+
+async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that returns how many bytes of body came."""
+    if scope["type"] == "lifespan":
+        for word in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{word}.complete"})
+        return
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    body = str(size).encode()
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+@contextmanager
+def connected() -> Iterator[socket.socket]:
+    """A connection to the application."""
+    with (
+        listen(0) as listener,
+        serving(counted, listener),
+        socket.create_connection((HOST, listener.getsockname()[1]), timeout=60) as client,
+    ):
+        yield client
+
+
+def received(client: socket.socket, end: bytes) -> bytes:
+    """What comes until `end`, or until the server closes."""
+    content = b""
+    while not content.endswith(end) and (data := client.recv(65_536)):
+        content += data
+    return content
+
+
+@pytest.mark.parametrize("line", [b"x: " + b"a" * 8_000 + b"\r\n", b"a" * 8_000])
+def test_a_head_without_an_end_is_refused(line: bytes) -> None:
+    with connected() as client:
+        sent = client.send(b"GET / HTTP/1.1\r\nhost: a\r\n" + (b"" if line.startswith(b"x: ") else b"x: "))
+        try:
+            while sent < 100 * MAX_HEAD_BYTES:
+                sent += client.send(line)
+        except OSError:
+            pass  # the server closed while we were sending
+        assert sent < 100 * MAX_HEAD_BYTES
+
+
+def test_a_head_counts_alone_and_anew_for_each_request() -> None:
+    head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 200000\r\nx: " + b"a" * 40_000 + b"\r\n\r\n"
+    with connected() as client:
+        for _ in range(3):
+            client.sendall(head + b"b" * 200_000)
+            assert received(client, b"200000").startswith(b"HTTP/1.1 200 ")
