@@ -416,15 +416,15 @@ class Listings:
         return Page(pages[number], cursors[number + 1])
 
     def _split(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[str, ...]:
-        pages: list[list[bytes]] = [[]]
+        pages: list[list[str]] = [[]]
         size = 0
         for wire in _wires(grant, catalog, views):
             if pages[-1] and size + len(wire) > self._page_bytes:
                 pages.append([])
                 size = 0
-            pages[-1].append(wire)
+            pages[-1].append(wire.decode())
             size += len(wire) + 1
-        return tuple((b"[%b]" % b",".join(page)).decode() for page in pages)
+        return tuple(f"[{','.join(page)}]" for page in pages)
 
 
 def _wires(grant: Grant, catalog: Catalog, views: bool = False) -> Iterable[bytes]:
