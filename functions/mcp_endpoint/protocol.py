@@ -101,6 +101,9 @@ NAME_PARAMETERS = {
 }
 """Method -> the parameter mirrored as `Mcp-Name`."""
 
+IN_ROUNDS = ("tools/call", "prompts/get", "resources/read")
+"""Methods whose result may be that input is required first."""
+
 ROUTING_HEADERS = ("mcp-protocol-version", "mcp-method", "mcp-name")
 
 
@@ -434,7 +437,7 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
         return _unsupported(version, id)
     if method not in MODERN_METHODS:
         return Refusal(404, METHOD_NOT_FOUND, _unknown(method, MODERN_METHODS), id)
-    if problem := _meta_problem(meta) or _rounds_problem(params) or _params_problem(method, params):
+    if problem := _meta_problem(meta) or _rounds_problem(method, params) or _params_problem(method, params):
         return Refusal(400, INVALID_PARAMS, problem, id)
     return Call(id, method, params, True, version)
 
@@ -461,8 +464,10 @@ def _meta_problem(meta: Mapping[str, Json]) -> str:
     return ""
 
 
-def _rounds_problem(params: Mapping[str, Json]) -> str:
+def _rounds_problem(method: str, params: Mapping[str, Json]) -> str:
     """Types of what a client sends with the repeat of a request (2026-07-28, MRTR)."""
+    if method not in IN_ROUNDS:
+        return ""
     if not isinstance(params.get("inputResponses", {}), dict):
         return 'Invalid params: "inputResponses" must be an object'
     if not isinstance(params.get("requestState", ""), str):

@@ -7,26 +7,32 @@ answers cannot do (notifications during a call, requests to the client) is not h
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
-import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from functions.gateway.errors import INVALID_PARAMS
 from functions.gateway.json_text import Json
-from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
-from functions.gateway.upstream import Sender, UpstreamResponse
+from functions.gateway.upstream import Sender
 from functions.mcp_endpoint.methods import MethodResult, Methods, Visit
 from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, MISSING_CAPABILITY, Call, RpcError
 from tool_catalog import compiled_file
-from tool_catalog.catalog import Auth, Catalog, McpResource, Parameter, Prompt, PromptArgument, Request, Result, Tool
+from tool_catalog.catalog import (
+    Auth,
+    Catalog,
+    Event,
+    EventStates,
+    McpResource,
+    Parameter,
+    Prompt,
+    PromptArgument,
+    Question,
+    Request,
+    Result,
+    Tool,
+)
 
 INTEGRATION = "conformance"
-
-STATE_KEY = b"the fixture's own key; its state protects nothing"
 
 
 def _png() -> bytes:
@@ -86,38 +92,35 @@ CONTENT: Mapping[str, list[Json]] = {
 }
 """Tools that always answer the same."""
 
-NAME = {
+NAME: Json = {
     "method": "elicitation/create",
     "params": {
         "message": "What is your name?",
         "requestedSchema": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
     },
 }
-COLOUR = {
+COLOUR: Json = {
     "method": "elicitation/create",
     "params": {
         "message": "What is your favourite colour?",
         "requestedSchema": {"type": "object", "properties": {"color": {"type": "string"}}, "required": ["color"]},
     },
 }
-CONFIRM = {
+CONFIRM: Json = {
     "method": "elicitation/create",
     "params": {
         "message": "Please confirm",
         "requestedSchema": {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]},
     },
 }
-CAPITAL = {
+CAPITAL: Json = {
     "method": "sampling/createMessage",
     "params": {
         "messages": [{"role": "user", "content": text("What is the capital of France?")}],
         "maxTokens": 100,
     },
 }
-ROOTS = {"method": "roots/list", "params": {}}
-
-CAPABILITY = {"elicitation/create": "elicitation", "sampling/createMessage": "sampling", "roots/list": "roots"}
-"""Method of an input request -> the client capability it needs."""
+ROOTS: Json = {"method": "roots/list", "params": {}}
 
 ROUNDS: Mapping[str, tuple[Mapping[str, Json], ...]] = {
     "test_input_required_result_elicitation": ({"user_name": NAME},),
@@ -132,17 +135,18 @@ ROUNDS: Mapping[str, tuple[Mapping[str, Json], ...]] = {
 }
 """Tools that ask the client for something first: what each round asks for."""
 
-STATELESS = ("test_input_required_result_elicitation", "test_input_required_result_sampling")
-"""Tools of one round that go without a requestState, because the suite calls them with answers straight away."""
+TAKE = {NAME["method"]: "content.*|[0]", CAPITAL["method"]: "content", ROOTS["method"]: "roots"}
+"""Method of an input request -> JMESPath to what its response gives."""
 
-CONTEXT = {
-    "method": "elicitation/create",
-    "params": {
-        "message": "What context should the prompt use?",
-        "requestedSchema": {"type": "object", "properties": {"context": {"type": "string"}}, "required": ["context"]},
-    },
+JOBS: Mapping[str, tuple[str, tuple[str, ...], bool]] = {
+    "slow_compute": ("slow", ("seconds", "label"), False),
+    "failing_job": ("failing", (), True),
+    "protocol_error_job": ("forgotten", (), False),
+    "confirm_delete": ("sure", ("filename",), False),
+    "multi_input": ("twice", (), False),
+    "test_tool_with_task": ("slow", ("user_name",), True),
 }
-"""What the prompt asks for that needs input."""
+"""Tools that queue a job: its kind at the upstream, the arguments, and whether only a task shows the outcome."""
 
 
 def _prompt(name: str, text: str = "", *arguments: str) -> Prompt:
@@ -155,7 +159,7 @@ PROMPTS = (
     _prompt("test_prompt_with_arguments", "Prompt with arguments: arg1='{arg1}', arg2='{arg2}'", "arg1", "arg2"),
     _prompt("test_prompt_with_embedded_resource", "", "resourceUri"),
     _prompt("test_prompt_with_image"),
-    _prompt("test_input_required_result_prompt"),
+    _prompt("test_input_required_result_prompt", "The context is {context}.", "context"),
 )
 
 
@@ -214,11 +218,11 @@ class FixtureMethods(Methods):
                 required: Json = {"requiredCapabilities": {"sampling": {}}}
                 raise RpcError(MISSING_CAPABILITY, "This tool needs the sampling capability", required)
             return MethodResult({"content": [text("The client can sample.")]})
-        if name in ROUNDS and call.modern:
-            return MethodResult(_round(name, call))
+        if name == "greet":
+            return MethodResult({"content": [text(f"Hello, {call.params['arguments']['name']}!")]})
         if name in CONTENT:
             return MethodResult({"content": CONTENT[name], "isError": name == "test_error_handling"})
-        raise RpcError(INVALID_PARAMS, f"Unknown tool: {name}")
+        return await super().call_tool(call, visit, catalog)
 
     def get_prompt(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
         """The messages of a prompt; those that are not one text are written here."""
@@ -228,11 +232,6 @@ class FixtureMethods(Methods):
             return _messages({"type": "resource", "resource": resource}, text("Please process the resource above."))
         if catalog.integration == INTEGRATION and name == "test_prompt_with_image":
             return _messages(IMAGE, text("Please analyze the image above."))
-        if catalog.integration == INTEGRATION and name == "test_input_required_result_prompt" and call.modern:
-            answered = (call.params.get("inputResponses") or {}).get("user_context")
-            if not isinstance(answered, dict):
-                return {"resultType": "input_required", "inputRequests": {"user_context": CONTEXT}}
-            return _messages(text("The context was given."))
         return super().get_prompt(call, visit, catalog)
 
 
@@ -240,51 +239,9 @@ def _messages(*contents: Json) -> dict[str, Json]:
     return {"messages": [{"role": "user", "content": content} for content in contents]}
 
 
-def _round(name: str, call: Call) -> dict[str, Json]:
-    """One round of a tool that asks for input: the next question, or the result."""
-    params = call.params
-    answers = params.get("inputResponses") or {}
-    state = params.get("requestState")
-    number = 0 if state is None else _opened(name, state)
-    questions = _askable(name, call, ROUNDS[name][number])
-    if answers and all(isinstance(answers.get(key), dict) for key in questions):
-        number += 1
-        if number == len(ROUNDS[name]):
-            return {"content": [text(f"Answered: {', '.join(questions)}; state-ok")]}
-        questions = _askable(name, call, ROUNDS[name][number])
-    asked: dict[str, Json] = {"resultType": "input_required", "inputRequests": questions}
-    if name not in STATELESS:
-        asked["requestState"] = _sealed(name, number)
-    return asked
-
-
-def _askable(name: str, call: Call, questions: Mapping[str, Json]) -> dict[str, Json]:
-    """The questions this client can answer."""
-    if name != "test_input_required_result_capabilities":
-        return dict(questions)
-    able = call.meta[CAPABILITIES_KEY]
-    return {key: question for key, question in questions.items() if CAPABILITY[question["method"]] in able}
-
-
-def _sealed(name: str, number: int) -> str:
-    state = json.dumps([name, number])
-    return f"{state}|{_signature(state)}"
-
-
-def _opened(name: str, sealed: Json) -> int:
-    state, _, signature = str(sealed).rpartition("|")
-    if not hmac.compare_digest(signature, _signature(state)) or json.loads(state)[0] != name:
-        raise RpcError(INVALID_PARAMS, "Invalid params: requestState is not one this tool gave")
-    return int(json.loads(state)[1])
-
-
-def _signature(state: str) -> str:
-    return hmac.new(STATE_KEY, state.encode(), hashlib.sha256).hexdigest()
-
-
 def catalog() -> Catalog:
     """The fixture tools as a catalogue."""
-    names = (*CONTENT, "test_missing_capability", *ROUNDS)
+    names = (*CONTENT, "test_missing_capability")
     return Catalog(
         integration=INTEGRATION,
         label="Conformance fixture",
@@ -297,7 +254,16 @@ def catalog() -> Catalog:
         rate_limits={},
         pinnable=(),
         source_sha256="",
-        tools={**{name: _tool(name) for name in names}, "test_read": _reader()},
+        tools={
+            **{name: _tool(name) for name in names},
+            "greet": _taking("greet", "POST", "/greet", ("name",)),
+            "test_read": _reader(),
+            **{name: _asking(name, rounds) for name, rounds in ROUNDS.items()},
+            **{name: _queueing(name, *about) for name, about in JOBS.items()},
+            READ_JOB: _job_reader(),
+            CANCEL_JOB: _taking(CANCEL_JOB, "DELETE", "/jobs/{id}", ("id",)),
+            ANSWER_JOB: _taking(ANSWER_JOB, "POST", "/jobs/{id}/answers", ("id", "answers")),
+        },
         mcp_resources=RESOURCES,
         prompts={prompt.name: prompt for prompt in PROMPTS},
     )
@@ -311,13 +277,54 @@ def methods(settings: Settings, sender: Sender) -> Methods:
     )
 
 
-class EchoSender(Sender):
-    """An upstream that answers with what it was asked for."""
+READ_JOB, CANCEL_JOB, ANSWER_JOB = "read_job", "cancel_job", "answer_job"
 
-    async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
-        """The answer to one request."""
-        body = json.dumps({"asked": request.url}).encode()
-        return UpstreamResponse(200, {"content-type": "application/json"}, body)
+
+def _taking(name: str, verb: str, path: str, arguments: tuple[str, ...]) -> Tool:
+    """A tool whose arguments are in the path or the body."""
+    tool = _tool(name)
+    schema = {**NOTHING, "properties": {argument: {} for argument in arguments}}
+    parameters = tuple(
+        Parameter("path" if f"{{{argument}}}" in path else "body", argument, argument) for argument in arguments
+    )
+    return replace(
+        tool,
+        access="write",
+        definition={**tool.definition, "inputSchema": schema},
+        request=Request(verb, path, parameters, body_required=verb == "POST"),
+    )
+
+
+def _asking(name: str, rounds: tuple[Mapping[str, Json], ...]) -> Tool:
+    """A tool that asks the client for each of its arguments."""
+    asks = tuple(
+        tuple(Question(key, asked["method"], asked["params"], key, TAKE[asked["method"]]) for key, asked in one.items())
+        for one in rounds
+    )
+    keys = tuple(key for one in rounds for key in one)
+    return replace(_taking(name, "POST", "/repeat/state-ok", keys), asks=asks)
+
+
+def _queueing(name: str, kind: str, arguments: tuple[str, ...], required: bool) -> Tool:
+    """A tool that queues a job at the upstream."""
+    tool = _taking(name, "POST", f"/jobs/{kind}", arguments)
+    asks: tuple[tuple[Question, ...], ...] = ()
+    if "user_name" in arguments:
+        asks = ((Question("user_name", NAME["method"], NAME["params"], "user_name", TAKE[NAME["method"]]),),)
+    return replace(tool, event=Event("job_id", READ_JOB, required=required), asks=asks)
+
+
+def _job_reader() -> Tool:
+    states = EventStates(
+        running="status == 'RUNNING'",
+        failed="status == 'FAILED'",
+        cancelled="status == 'CANCELLED'",
+        asks="asks",
+        answer=ANSWER_JOB,
+        cancel=CANCEL_JOB,
+    )
+    reader = _taking(READ_JOB, "GET", "/jobs/{id}", ("id",))
+    return replace(reader, access="read", states=states, result=Result(nulls=False))
 
 
 def _reader() -> Tool:

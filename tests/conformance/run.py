@@ -25,6 +25,7 @@ from pathlib import Path
 
 from functions.gateway.settings import Settings
 from tests.conformance import fixture
+from tests.conformance.upstream import FixtureUpstream
 from tests.mcp_endpoint.endpoint import Clock, listen, opened, served
 
 HERE = Path(__file__).parent
@@ -106,7 +107,7 @@ def _run_all() -> list[Run]:
     with (
         tempfile.TemporaryDirectory() as folder,
         opened(
-            Path(folder), settings=settings, clock=Clock(datetime.now(UTC)), sender=fixture.EchoSender(settings)
+            Path(folder), settings=settings, clock=Clock(datetime.now(UTC)), sender=FixtureUpstream(settings)
         ) as bench,
     ):
         endpoint = bench.endpoint(fixture.methods(settings, bench.sender))
@@ -199,8 +200,10 @@ def _render(runs: list[Run]) -> str:
         "",
         f"Results of the official suite, `@modelcontextprotocol/conformance` {version}, against the endpoint.",
         "",
-        "- **fixture**: the tools and prompts that the suite requires, served by the same endpoint with canned",
-        "  answers (`tests/conformance/fixture.py`).",
+        "- **fixture**: the tools and prompts that the suite requires (`tests/conformance/fixture.py`). The endpoint's",
+        "  own code asks for input, seals the rounds, follows tasks, and serves prompts and resources. Canned are the",
+        "  blocks of the `tools-call-*` scenarios, two prompts that hold a resource or a picture, and two diagnostic",
+        "  tools.",
         "- **mem0**: the shipped catalogue. It has none of the suite's own, so a scenario that needs one fails.",
         "",
         "Postern is stateless, answers with JSON (no event streams) and serves tools, prompts and resources. A cell",
