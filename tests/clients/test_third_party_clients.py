@@ -167,7 +167,7 @@ def test_it_shows_that_a_server_ended_in_mid_use(product: Product, tmp_path: Pat
 
 @each_client
 def test_it_shows_that_a_required_api_token_is_missing(product: Product, tmp_path: Path, client: Client) -> None:
-    with _session(client, tmp_path, product.mint(require_api_token_auth=True)) as session:
+    with _session(client, tmp_path, product.mint(require_api_token_auth=True, oauth=False)) as session:
         assert client.no_api_token in session.failure("connect")
 
 
@@ -239,7 +239,7 @@ def test_the_inspector_shows_a_dead_url(product: Product, tmp_path: Path, era: s
 def test_the_inspector_shows_that_a_required_api_token_is_missing(
     product: Product, tmp_path: Path, era: str, words: str
 ) -> None:
-    url = product.mint(require_api_token_auth=True)
+    url = product.mint(require_api_token_auth=True, oauth=False)
     run = _inspector(tmp_path, url, "--method", "tools/list", "--protocol-era", era)
     assert run.returncode == 3
     assert words in run.stderr

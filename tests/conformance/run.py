@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from functions.gateway.settings import Settings
-from tests.conformance import fixture
+from tests.conformance import authorization, fixture
 from tests.conformance.upstream import FixtureUpstream
 from tests.mcp_endpoint.endpoint import Clock, listen, opened, served
 
@@ -33,6 +33,15 @@ ROOT = HERE.parent.parent
 NODE_MODULES = ROOT / ".cache" / "node" / "node_modules"
 PACKAGES = ROOT / "tests" / "clients" / "package.json"
 TABLE = ROOT / "docs" / "conformance.md"
+
+SUITE = (
+    NODE_MODULES / "node" / "bin" / "node",
+    NODE_MODULES / "@modelcontextprotocol" / "conformance" / "dist" / "index.js",
+)
+"""How the suite is started."""
+
+AUTHORIZATION_SCENARIOS = 2
+"""Scenarios for an authorization server that the suite has."""
 
 REVISIONS = ("2026-07-28", "2025-11-25")
 CATALOGUES = ("fixture", "mem0")
@@ -79,10 +88,17 @@ def main() -> int:
         print("the conformance suite is not installed; run tests/clients/install", file=sys.stderr)
         return 2
     runs = _run_all()
+    signed_in = authorization.outcomes(SUITE)
+    if len(signed_in) != AUTHORIZATION_SCENARIOS:
+        print(f"authorization: {len(signed_in)} scenarios ran, not {AUTHORIZATION_SCENARIOS}", file=sys.stderr)
+        return 1
+    for outcome in signed_in:
+        if outcome.failed or outcome.warned:
+            print(f"authorization: not as expected: {outcome.name}", file=sys.stderr)
     for run in runs:
         for entry in run.unexpected:
             print(f"{run.catalogue} against {run.revision}: not as expected: {entry}", file=sys.stderr)
-    table = _render(runs)
+    table = _render(runs, signed_in)
     if check:
         if not TABLE.exists() or TABLE.read_text() != table:
             print("docs/conformance.md is stale; run `make conformance` and commit it", file=sys.stderr)
@@ -93,7 +109,8 @@ def main() -> int:
     for run in runs:
         counts = _counts(run)
         print(f"{run.catalogue:8} {run.revision}  {counts['pass']} pass, {counts['expected']} expected failures")
-    return 1 if any(run.unexpected for run in runs) else 0
+    imperfect = any(outcome.failed or outcome.warned for outcome in signed_in)
+    return 1 if imperfect or any(run.unexpected for run in runs) else 0
 
 
 def _run_all() -> list[Run]:
@@ -158,11 +175,7 @@ def _run(catalogue: str, revision: str, url: str) -> Run:
 
 def _suite(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            NODE_MODULES / "node" / "bin" / "node",
-            NODE_MODULES / "@modelcontextprotocol" / "conformance" / "dist" / "index.js",
-            *arguments,
-        ],
+        [*SUITE, *arguments],
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,
@@ -191,7 +204,7 @@ def _counts(run: Run) -> Counter[str]:
     )
 
 
-def _render(runs: list[Run]) -> str:
+def _render(runs: list[Run], signed_in: list[authorization.Outcome]) -> str:
     version = json.loads(PACKAGES.read_text())["dependencies"]["@modelcontextprotocol/conformance"]
     lines = [
         "# Conformance",
@@ -228,6 +241,17 @@ def _render(runs: list[Run]) -> str:
             name = f"`{scenario.name}`" + ("" if scenario.required else " (not required)")
             why = "; ".join(scenario.reasons or [f"mem0: {reason}" for reason in other.reasons])
             lines.append(f"| {name} | {_cell(scenario)} | {_cell(other)} | {why} |")
+    lines += [
+        "",
+        "## Authorization server",
+        "",
+        "The suite's scenarios for an authorization server, against the management API ([oauth.md](oauth.md)). They",
+        "are the same in each revision, and pass in product code.",
+        "",
+        "| scenario | result |",
+        "|---|---|",
+        *(f"| `{outcome.name}` | {outcome.cell} |" for outcome in signed_in),
+    ]
     return "\n".join(lines) + "\n"
 
 
