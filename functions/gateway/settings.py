@@ -53,6 +53,13 @@ class Settings:
     )
     kms_key_id: str = _setting("", "KMS key that wraps account data keys; empty: a key file in the state folder")
     root_api_token_secret: str = _setting("", "Secrets Manager id of the root API token; empty: made at first start")
+    oidc_issuer: str = _setting("", "identity provider where people sign in; empty: they give an API token")
+    oidc_client_id: str = _setting("", "this deployment's client id there")
+    oidc_client_secret: str = _setting("", "its client secret there; empty: it has none", secret=True)
+    oidc_client_secret_id: str = _setting("", "Secrets Manager id of that secret, in place of it")
+    oidc_people: tuple[str, ...] = _setting(
+        (), "who may sign in there: verified addresses, @domains, sub:ID, or * for everybody it knows"
+    )
     schedule_group: str = _setting("", "EventBridge Scheduler group for exact purges; empty: none are made")
     schedule_role_arn: str = _setting("", "role that a schedule assumes to invoke the purge function")
     purge_function_arn: str = _setting("", "function that a schedule invokes")
@@ -117,6 +124,10 @@ class Settings:
         )
         if settings.store == "dynamodb" and not settings.table:
             problems.append("POSTERN_TABLE is not set; with POSTERN_STORE=dynamodb it names the DynamoDB table")
+        if settings.oidc_issuer and not (settings.oidc_client_id and settings.oidc_people):
+            problems.append(
+                "POSTERN_OIDC_ISSUER needs POSTERN_OIDC_CLIENT_ID, and POSTERN_OIDC_PEOPLE for who may sign in"
+            )
         if problems:
             raise SettingsError("; ".join(problems))
         return settings

@@ -39,6 +39,10 @@ def test_every_variable_is_a_setting_and_the_data_plane_knows_of_no_key_secret_o
         "POSTERN_SCHEDULE_GROUP",
         "POSTERN_SCHEDULE_ROLE_ARN",
         "POSTERN_PURGE_FUNCTION_ARN",
+        "POSTERN_OIDC_ISSUER",
+        "POSTERN_OIDC_CLIENT_ID",
+        "POSTERN_OIDC_CLIENT_SECRET_ID",
+        "POSTERN_OIDC_PEOPLE",
     }
     assert not {"POSTERN_PRIVATE_UPSTREAMS", "POSTERN_STATE_DIR"} & set(variables("AdminApi"))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -26,6 +26,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from functions.admin_api.api_tokens.service import ApiTokens
+from functions.admin_api.aws import aws_client
 from functions.admin_api.log.decisions import Decision, Decisions, Outcome
 from functions.admin_api.oauth import client_documents, page, people, redirects, requests, resources
 from functions.admin_api.oauth.client_documents import ClientDocuments
@@ -34,7 +35,8 @@ from functions.admin_api.oauth.codes import Codes, Permission
 from functions.admin_api.oauth.errors import BadRequest, OAuthError, code_of
 from functions.admin_api.oauth.limits import MAX_BODY_BYTES, Limits
 from functions.admin_api.oauth.metadata import PATH, WELL_KNOWN, Issuer
-from functions.admin_api.oauth.people import NotSignedIn, Person
+from functions.admin_api.oauth.people import NotSignedIn
+from functions.admin_api.oauth.provider import AWAY, COOKIE, Provider
 from functions.admin_api.oauth.registration import Registrations
 from functions.admin_api.oauth.resources import Resources
 from functions.admin_api.oauth.tokens import Ended, Tokens
@@ -47,6 +49,10 @@ from functions.gateway.settings import Settings
 from functions.stores.store import Store
 
 FORM = "application/x-www-form-urlencoded"
+CALLBACK = "/callback"
+"""Where the identity provider sends people back to, below the issuer."""
+
+REFUSED = {"error": "access_denied", "error_description": "the person refused"}
 MAX_FIELDS = 30
 """Fields of one form: twice what any request has."""
 
@@ -65,7 +71,6 @@ class AuthorizationServer:
         decisions: Decisions,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
-        documents: ClientDocuments | None = None,
     ) -> None:
         self._clock = clock
         self._random = random
@@ -74,11 +79,12 @@ class AuthorizationServer:
         self._limits = Limits(store)
         self._issuer = Issuer(settings.management_url.rstrip("/"))
         self._registrations = Registrations(store, self._limits, clock)
-        self._documents = documents or ClientDocuments(_careful(settings), self._limits, clock)
+        self._documents = ClientDocuments(_careful(settings), self._limits, clock)
+        self._provider = _provider(settings, store, f"{self._issuer.url}{CALLBACK}", clock, random)
         origins = resources.origins(settings.public_url or settings.management_url, settings.allowed_hosts)
         self._resources = Resources(store, origins, clock)
         self._codes = Codes(store, clock, random)
-        self._tokens = Tokens(store, self._codes, clock, random)
+        self._tokens = Tokens(store, self._codes, self._admits, clock, random)
         small = replace(settings, max_request_bytes=min(settings.max_request_bytes, MAX_BODY_BYTES))
         self._for_clients = Frame(small, _oauth_error, ClientDisconnect, lambda: random(8).hex())
         self._for_people = Frame(small, _page_error, ClientDisconnect, lambda: random(8).hex())
@@ -94,6 +100,7 @@ class AuthorizationServer:
             _route(f"{PATH}/revoke", ["POST"], clients, self._revoke, open_to_pages=True),
             _route(f"{PATH}/authorize", ["GET"], people_, self._ask),
             _route(f"{PATH}/authorize", ["POST"], people_, self._decide),
+            *([_route(f"{PATH}{CALLBACK}", ["GET"], people_, self._return)] if self._provider is not None else ()),
         ]
 
     async def _metadata(self, _: Request) -> Response:
@@ -131,7 +138,7 @@ class AuthorizationServer:
             wanted = await self._wanted(asked, client)
         except BadRequest as error:
             return self._about(error, asked, client)
-        return page.consent(wanted)
+        return page.consent(wanted, provider=self._provider.name if self._provider is not None else "")
 
     async def _decide(self, request: Request) -> Response:
         """What the person decided: back to the client with a code, or with `access_denied`."""
@@ -145,24 +152,41 @@ class AuthorizationServer:
             wanted = await self._wanted(asked, client)
         except BadRequest as error:
             return self._about(error, asked, client)
-        server = wanted.resource.server
+        server, permission = wanted.resource.server, self._permission(wanted)
         if decision == "deny":
             await self._write(request, Ended("refuseClient", "", server.account.id, server.id))
-            return self._back(wanted, {"error": "access_denied", "error_description": "the person refused"})
+            return self._back(permission, asked.state, REFUSED)
+        if self._provider is not None:
+            away = await self._provider.begin(permission, asked.state)
+            return page.leave(away.address, self._provider.name, {"set-cookie": self._cookie(away.cookie)})
         try:
             person = await run_in_threadpool(people.by_api_token, self._api_tokens, secret, server)
         except NotSignedIn as error:
             await self._write(request, Ended("signIn", "", server.account.id, server.id), refused=True)
             return page.consent(wanted, problem=error.message, status=403)
-        return await self._allow(wanted, person)
+        signed = replace(permission, principal=person.principal, person=person.name, ends_at=person.ends_at)
+        return await self._allow(signed, asked.state)
 
-    async def _allow(self, wanted: requests.Request, person: Person) -> Response:
-        """Back to the client with a code."""
+    async def _return(self, request: Request) -> Response:
+        """The person comes back from the identity provider."""
+        assert self._provider is not None
+        self._limits.take("sign_in", _address(request), self._clock())
+        cookie = request.cookies.get(COOKIE, "")
+        returned = await self._provider.finish(dict(request.query_params), cookie)
+        if returned.refused:
+            response = self._back(returned.permission, returned.state, REFUSED)
+        else:
+            response = await self._allow(returned.permission, returned.state)
+        response.headers["set-cookie"] = self._cookie("")
+        return response
+
+    def _permission(self, wanted: requests.Request) -> Permission:
+        """What the person is asked to allow, before it is known who they are."""
         server, client = wanted.resource.server, wanted.client
-        permission = Permission(
+        return Permission(
             consent_id=self._codes.new_consent_id(),
-            principal=person.principal,
-            person=person.name,
+            principal="",
+            person="",
             client_id=client.id,
             client_name=client.name,
             redirect_uri=wanted.asked.redirect_uri,
@@ -170,12 +194,23 @@ class AuthorizationServer:
             account_id=server.account.id,
             server_id=server.id,
             resource=wanted.resource.digest,
-            ends_at=person.ends_at,
         )
+
+    async def _allow(self, permission: Permission, state: str) -> Response:
+        """Back to the client with a code."""
         code = await run_in_threadpool(self._codes.make, permission)
-        if not client.verified:
-            await run_in_threadpool(self._registrations.used, client)
-        return self._back(wanted, {"code": code})
+        await run_in_threadpool(self._registrations.used, permission.client_id)
+        return self._back(permission, state, {"code": code})
+
+    def _admits(self, person: str) -> bool:
+        """True for a person of the identity provider who may sign in."""
+        return self._provider is not None and self._provider.admits(person)
+
+    def _cookie(self, value: str) -> str:
+        """The Set-Cookie of a person on the way; with "" it removes the cookie."""
+        lives = f"; Max-Age={int(AWAY.total_seconds()) if value else 0}"
+        secure = "; Secure" if self._issuer.url.startswith("https://") else ""
+        return f"{COOKIE}={value}; Path={urlsplit(self._issuer.url).path}; HttpOnly; SameSite=Lax{lives}{secure}"
 
     async def _client(self, client_id: str) -> Client:
         """Raises BadRequest."""
@@ -194,20 +229,23 @@ class AuthorizationServer:
         if not error.code:
             return page.refused(error.message, 400)
         parameters = {"error": error.code, "error_description": error.message, "iss": self._issuer.url}
-        back = redirects.with_parameters(asked.redirect_uri, _with_state(parameters, asked))
+        back = redirects.with_parameters(asked.redirect_uri, _with_state(parameters, asked.state))
         return page.refused(error.message, 400, back=back, client_name=client.name)
 
-    def _back(self, wanted: requests.Request, parameters: Mapping[str, str]) -> Response:
+    def _back(self, permission: Permission, state: str, parameters: Mapping[str, str]) -> Response:
         """The response of an authorization request, with the issuer in it (RFC 9207)."""
-        answer = _with_state({**parameters, "iss": self._issuer.url}, wanted.asked)
-        address = redirects.with_parameters(wanted.asked.redirect_uri, answer)
+        answer = _with_state({**parameters, "iss": self._issuer.url}, state)
+        address = redirects.with_parameters(permission.redirect_uri, answer)
         return RedirectResponse(address, 303, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
 
     def _check_own_page(self, request: Request) -> None:
         """Raises Forbidden for a form that a page of another origin sent."""
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
         own = (self._issuer.management_url, f"{request.url.scheme}://{request.headers.get('host', '')}")
-        if (origin is not None and origin not in own) or site not in (None, "same-origin", "none"):
+        foreign = (origin is not None and origin not in own) or site not in (None, "same-origin", "none")
+        # At a provider the person may be signed in already, so nothing else shows that they pressed the button.
+        unproven = self._provider is not None and origin is None and site is None
+        if foreign or unproven:
             raise Forbidden("This form was sent by a page of another site, so nothing was done")
 
     async def _form(self, request: Request, frame: Frame[Response]) -> dict[str, str]:
@@ -275,8 +313,26 @@ def _address(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
-def _with_state(parameters: Mapping[str, str], asked: requests.Asked) -> dict[str, str]:
-    return {**parameters, **({"state": asked.state} if asked.state else {})}
+def _with_state(parameters: Mapping[str, str], state: str) -> dict[str, str]:
+    return {**parameters, **({"state": state} if state else {})}
+
+
+def _provider(
+    settings: Settings, store: Store, callback: str, clock: Callable[[], datetime], random: Callable[[int], bytes]
+) -> Provider | None:
+    """The identity provider that the settings name."""
+    if not settings.oidc_issuer:
+        return None
+
+    def secret() -> str:
+        if not settings.oidc_client_secret_id:
+            return settings.oidc_client_secret
+        found: str = aws_client("secretsmanager").get_secret_value(SecretId=settings.oidc_client_secret_id)[
+            "SecretString"
+        ]
+        return found
+
+    return Provider(settings, store, callback, secret=secret, clock=clock, random=random)
 
 
 def _json(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

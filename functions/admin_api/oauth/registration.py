@@ -78,10 +78,11 @@ class Registrations:
             raise BadRequest(unknown(client_id))
         return Client(client_id, item.body["name"], tuple(item.body["redirect_uris"]))
 
-    def used(self, client: Client) -> None:
-        """Let the registration live on: somebody has signed in with it."""
-        [item] = self._store.get([layout.oauth_client(client.id)])
+    def used(self, client_id: str) -> None:
+        """Let the registration live on: somebody has signed in with it. Another id has none."""
+        [item] = self._store.get([layout.oauth_client(client_id)])
         if item is not None:
+            client = Client(client_id, item.body["name"], tuple(item.body["redirect_uris"]))
             self._put(client, self._clock(), LIVES, item)
 
     def _put(self, client: Client, now: datetime, lives: timedelta, before: Item | None) -> None:

@@ -57,12 +57,19 @@ class Answer:
 
 
 class Tokens:
-    """`clock` returns the present in UTC, `random(n)` n unpredictable bytes."""
+    """`admits` is True for a person of the identity provider who may still sign in. `clock` returns the present in UTC,
+    `random(n)` n unpredictable bytes."""
 
     def __init__(
-        self, store: Store, codes: Codes, clock: Callable[[], datetime], random: Callable[[int], bytes]
+        self,
+        store: Store,
+        codes: Codes,
+        admits: Callable[[str], bool],
+        clock: Callable[[], datetime],
+        random: Callable[[int], bytes],
     ) -> None:
         self._store = store
+        self._admits = admits
         self._codes = codes
         self._clock = clock
         self._random = random
@@ -107,7 +114,7 @@ class Tokens:
             return self._stolen(permission)
         if code.expires_at <= now:
             raise OAuthError("invalid_grant", "the code is unknown or has expired; sign in again")
-        self._check_rights(permission.principal, permission.account_id, permission.server_id, now)
+        self._check_rights(permission.principal, permission.person, permission.account_id, permission.server_id, now)
         return self._first_tokens(code, now)
 
     def _first_tokens(self, code: Code, now: datetime) -> Answer:
@@ -156,7 +163,7 @@ class Tokens:
             raise OAuthError("invalid_grant", "the refresh token was issued to another client, or client_id is missing")
         if "resource" in form and resources.of(form["resource"]) != consent.resource:
             raise OAuthError("invalid_target", "the refresh token was issued for another resource")
-        ends_at = self._check_rights(principal, consent.account_id, consent.server_id, now)
+        ends_at = self._check_rights(principal, consent.person, consent.account_id, consent.server_id, now)
         access, refresh = (mint_secret(self._random) for _ in range(2))
         live = [one for one in consent.access if is_live(one, now)][-(MAX_ACCESS_TOKENS - 1) :]
         ends = _earlier(now + CONSENT_LIVES, ends_at)
@@ -176,7 +183,9 @@ class Tokens:
         refused = OAuthError("invalid_grant", "the refresh token was used before, so all tokens ended; sign in again")
         return Answer({}, self._end(consent, "reuseToken"), refused)
 
-    def _check_rights(self, principal: str, account_id: str, server_id: str, now: datetime) -> datetime | None:
+    def _check_rights(
+        self, principal: str, person: str, account_id: str, server_id: str, now: datetime
+    ) -> datetime | None:
         """When what the person signed in with ends. Raises OAuthError if the server or the person lost their rights."""
         by_api_token = principal.startswith(API_TOKEN_PRINCIPAL)
         keys = [layout.server(account_id, server_id)]
@@ -185,8 +194,10 @@ class Tokens:
         known = ServerItem.from_item(server) if server is not None else None
         if known is None or not is_live(known, now):
             raise OAuthError("invalid_grant", "the MCP server was revoked or has expired")
-        if not by_api_token:
+        if not by_api_token and self._admits(person):
             return None
+        if not by_api_token:
+            raise OAuthError("invalid_grant", "the person who signed in may no longer do so")
         [item] = behind
         api_token = ApiToken.from_json(item.body) if item is not None else None
         if api_token is None or not is_live(api_token, now) or not api_token.covers_server(account_id, server_id):
