@@ -192,7 +192,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(state_dir=str(tmp_path), private_upstreams=True, call_timeout_seconds=5)
+    return Settings(state_dir=str(tmp_path), private_upstreams=True)
 
 
 @pytest.fixture

@@ -94,7 +94,8 @@ def tested(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict
 
     chosen = Settings(state_dir=str(folder), call_timeout_seconds=1)
     with TestClient(
-        app(replace(chosen, private_upstreams=True)), headers={"authorization": f"Bearer {ROOT}"}
+        app(replace(chosen, private_upstreams=True, call_timeout_seconds=25)),
+        headers={"authorization": f"Bearer {ROOT}"},
     ) as client:
         account = {"integration": "mem0", "id": "known", "credentials": {"api_key": API_KEY}, "base_url": upstream.url}
         assert client.post("/integrated-account", json=account).status_code == 201

@@ -31,9 +31,7 @@ OWN_PAGE = {"origin": ADMIN, "sec-fetch-site": "same-origin"}
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(
-        state_dir=str(tmp_path), private_upstreams=True, call_timeout_seconds=5, management_url=ADMIN, public_url=MCP
-    )
+    return Settings(state_dir=str(tmp_path), private_upstreams=True, management_url=ADMIN, public_url=MCP)
 
 
 @dataclass

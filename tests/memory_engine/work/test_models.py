@@ -79,7 +79,7 @@ def with_llm(stub: tuple[Models, str], answer: Callable[[Any], Any], **options: 
     models, url = stub
     models.chats.clear()
     models.answer = answer
-    with bench(llm=ModelEndpoint(url, "stub", KEY, timeout_seconds=5), model_retry_seconds=0.0, **options) as memory:
+    with bench(llm=ModelEndpoint(url, "stub", KEY, timeout_seconds=60), model_retry_seconds=0.0, **options) as memory:
         yield memory
 
 
