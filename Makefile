@@ -102,15 +102,17 @@ fuzz: $(VENV)/.dev ## Mutated requests against the endpoint: make fuzz MINUTES=5
 soak: $(VENV)/.dev ## 200 kills, 100,000 calls, 256 clients; ARGS="--kills 10 --calls 5000" for less
 	@$(RUN) -m tests.soak.run $(ARGS)
 
-catalog: $(VENV)/.ready ## Compile the documentation records
+catalog: $(VENV)/.ready ## Compile the documentation records, and make the page that shows results
 	@$(VENV)/bin/tool-catalog compile
+	@$(RUN) -m functions.admin_api.console.view_page
 
 clients: $(VENV)/.dev ## Third-party MCP clients and frameworks, really connected (installs Node packages)
 	@tests/clients/install
 	@$(PYTEST) -m clients $(ARGS)
 
-browser: $(VENV)/.dev ## The console in headless Chromium, with axe (installs Chromium and its driver)
+browser: $(VENV)/.dev ## The console and the pages of tools in headless Chromium, with axe (installs it and Node packages)
 	@PYTHON=$(RUN) tests/browser/install
+	@tests/clients/install node
 	@$(PYTEST) -m browser tests/browser $(ARGS)
 
 documents: $(VENV)/.dev ## Import public documents from the packages that publish them, beside FastMCP; ARGS="Stripe Box" for some

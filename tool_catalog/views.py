@@ -86,8 +86,8 @@ def _check(view: ViewRecord, users: list[Schema], named: Mapping[str, Schema], p
     anywhere = set().union(*map(_item_keys, users))
     for where, key, needed in _keys(view.card):
         if users and key not in (everywhere if needed else anywhere):
-            of = "of every tool that has this view" if needed else "of a tool that has this view"
-            gate.report(place.at("card", *where), f'"{key}" is in no item {of}')
+            found = "is not in the items of every tool" if needed else "is in the items of no tool"
+            gate.report(place.at("card", *where), f'"{key}" {found} that has this view')
     for name in ("edit", "delete", "history"):
         action: DeleteRecord | None = getattr(view, name)
         if action is not None:

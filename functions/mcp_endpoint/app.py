@@ -48,7 +48,7 @@ ALLOWED_HEADERS = (
 )
 """What a browser may send. `*` would not cover Authorization."""
 
-EXPOSED_HEADERS = "ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after"
+EXPOSED_HEADERS = "mcp-session-id, ratelimit-limit, ratelimit-remaining, ratelimit-reset, retry-after"
 
 PREFLIGHT_SECONDS = "7200"
 """How long a browser may keep a preflight; the most that Chromium takes."""

@@ -45,6 +45,7 @@ UNUSED = ("*.pyi", "py.typed", "bin", "tests", "*.dist-info/RECORD", "*.dist-inf
 
 DATA = {
     Path("functions", "admin_api", "console", "static"): "files.py",
+    Path("functions", "mcp_endpoint", "view.html"): "resources.py",
     Path("functions", "admin_api", "extension", "source"): "archive.py",
 }
 """Folders of files that are no modules, and the module beside each that serves them."""
@@ -100,7 +101,8 @@ def build(function: str, folder: Path, architecture: str, python: str) -> None:
         bundle(os.environ.get(VARIABLE, ""), folder / "tool_catalog" / "compiled")
     for data, reader in DATA.items():
         if ROOT / data.parent / reader in modules:
-            shutil.copytree(ROOT / data, folder / data)
+            copy = shutil.copytree if (ROOT / data).is_dir() else shutil.copyfile
+            copy(ROOT / data, folder / data)
     _compile(folder, python)
     for path in folder.rglob("*"):
         path.chmod(0o755)

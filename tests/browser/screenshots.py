@@ -1,4 +1,7 @@
-"""Draw the pictures of docs/console.md: python -m tests.browser.screenshots FOLDER (after tests/browser/install)."""
+"""Draw the pictures of docs/console.md and docs/memory-app.md: python -m tests.browser.screenshots FOLDER
+
+It needs tests/browser/install and `tests/clients/install node`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,14 @@ from functions import local
 from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings
 from tests.browser.conftest import QUIET, Console, chromium_path, driving
+from tests.browser.test_views import OF_ADA, SEARCH, Host, hosting
 
 SERVERS = {"support agent": "support", "nightly CI": "platform", "release notes": "platform"}
+FACTS = (
+    "Ada prefers window seats on long flights.",
+    "Ada likes to sit in the quiet carriage of a train.",
+    "Ada is allergic to peanuts.",
+)
 QUALITY = 60
 """Of the JPEG files, in per cent: letters stay sharp, and a picture stays below 100 kB."""
 
@@ -42,6 +51,14 @@ def main(folder: Path) -> None:
             console.page.get_by_role("button", name="One person").click()
             console.shows("mem_0_memories_search")
             console.page.screenshot(path=folder / "console-create.jpg", type="jpeg", quality=QUALITY)
+            with hosting() as origin:
+                host = Host(ready, origin, chromium.new_page(viewport={"width": 720, "height": 520}))
+                host.connect()
+                host.remember(*FACTS)
+                host.show(SEARCH, {"query": "where does Ada like to sit", "threshold": 0, **OF_ADA})
+                host.view.get_by_role("button", name="Delete", exact=True).first.click()
+                host.view.get_by_text("for good?").wait_for()
+                host.page.screenshot(path=folder / "memory-app.jpg", type="jpeg", quality=QUALITY)
 
 
 if __name__ == "__main__":

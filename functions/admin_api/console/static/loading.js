@@ -1,6 +1,6 @@
 // What a screen shows while it waits for the API, when there is nothing, and when the API refuses.
 
-import { html, useCallback, useEffect, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
+import { html, useCallback, useEffect, useState } from "./vendor/htm-preact-3.1.1.js";
 import { ApiError } from "./session.js";
 
 /**
@@ -20,29 +20,6 @@ export function useAsked(load, inputs) {
     return () => abort.abort();
   }, [...inputs, round]);
   return { ...asked, again: useCallback(() => setRound((number) => number + 1), []) };
-}
-
-/** Run a change once: {run, busy, error, clear}. `run` resolves to what `change` returned, or undefined after an error. */
-export function useChange(change) {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState(null);
-  const running = useRef(false);
-  const run = async (...given) => {
-    if (running.current) return undefined;
-    running.current = true;
-    setBusy(true);
-    setError(null);
-    try {
-      return await change(...given);
-    } catch (failure) {
-      setError(failure);
-      return undefined;
-    } finally {
-      running.current = false;
-      setBusy(false);
-    }
-  };
-  return { run, busy, error, clear: () => setError(null) };
 }
 
 /** Whole seconds that are left of `seconds`, counted down. */

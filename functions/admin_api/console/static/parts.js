@@ -1,7 +1,6 @@
 // Controls that several screens use.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact-3.1.1.js";
-import { Failure } from "./loading.js";
 
 let counted = 0;
 /** An id that no other element has. */
@@ -147,30 +146,6 @@ export function Dialog({ title, onClose, children }) {
   </dialog>`;
 }
 
-/** Ask before something that cannot be taken back. With `word`, the person types it first. */
-export function Confirm({ title, word, action, change, onClose, children }) {
-  const [typed, setTyped] = useState("");
-  const ready = !word || typed === word;
-  const confirm = (event) => {
-    event.preventDefault();
-    if (ready) change.run();
-  };
-  return html`<${Dialog} title=${title} onClose=${onClose}>
-    <form onSubmit=${confirm}>
-      ${children}
-      ${word &&
-      html`<${TextField} label=${`Type ${word} to confirm`} value=${typed} onValue=${setTyped} />`}
-      ${change.error && html`<${Failure} error=${change.error} />`}
-      <div class="row end">
-        <button type="button" class="quiet" onClick=${onClose}>Cancel</button>
-        <button type="submit" class="danger" disabled=${!ready || change.busy}>
-          ${change.busy ? "Working…" : action}
-        </button>
-      </div>
-    </form>
-  <//>`;
-}
-
 /** Tabs: [[name, label], ...]. Arrow keys move between them. */
 export function Tabs({ label, tabs, chosen, onChosen }) {
   const move = (event) => {
@@ -214,12 +189,13 @@ export function Head({ title, children }) {
   </header>`;
 }
 
-/** A moment as the person's own clock shows it, with the exact one as a tooltip. */
+/** A moment as the person's own clock shows it, with the exact one as a tooltip; a day without a time as it is. */
 export function When({ at, none = "never" }) {
   if (!at) return html`<span class="dim">${none}</span>`;
   const date = new Date(at);
+  const known = !Number.isNaN(date.getTime()) && !/^\d{4}-\d\d-\d\d$/.test(at);
   return html`<time datetime=${at} title=${at}>
-    ${date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })}
+    ${known ? date.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }) : String(at)}
   </time>`;
 }
 

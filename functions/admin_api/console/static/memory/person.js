@@ -1,8 +1,10 @@
 // The memories of one person: list, search, edit, delete, history, export and import.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
-import { AreaField, Confirm, Dialog, Head, Mark, TextField, When, saveFile } from "../parts.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
+import { Confirm } from "../confirm.js";
+import { AreaField, Dialog, Head, Mark, TextField, When, saveFile } from "../parts.js";
 import { go, link } from "../router.js";
 import { may } from "../session.js";
 import { readFile, toJsonLines, toMarkdown } from "./files.js";

@@ -1,8 +1,10 @@
 // One account: its status, its servers, a new credential, its end.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
-import { Confirm, Head, TextField, When } from "../parts.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
+import { Confirm } from "../confirm.js";
+import { Head, TextField, When } from "../parts.js";
 import { go, link } from "../router.js";
 import { ask, may, path } from "../session.js";
 import { IntegrationFields, Status, filled } from "./accounts.js";

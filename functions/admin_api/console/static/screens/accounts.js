@@ -1,7 +1,8 @@
 // Accounts: what is connected, and connecting another one.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
 import { ChoiceField, Head, Mark, TextField, When } from "../parts.js";
 import { go, link } from "../router.js";
 import { ask, askAll, may } from "../session.js";

@@ -1,8 +1,10 @@
 // API tokens of operators and programs: list, make, revoke.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
-import { Check, Chips, Confirm, Dialog, Head, Mark, Secret, TextField, When } from "../parts.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
+import { Confirm } from "../confirm.js";
+import { Check, Chips, Dialog, Head, Mark, Secret, TextField, When } from "../parts.js";
 import { link } from "../router.js";
 import { ask, askAll, may, path, whoami } from "../session.js";
 

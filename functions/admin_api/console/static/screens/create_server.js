@@ -2,7 +2,8 @@
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
 import { ConfigFields, Preview, formOf, readForm } from "../config_form.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
 import { ChoiceField, Copy, Head, Secret, TextField } from "../parts.js";
 import { go, link } from "../router.js";
 import { readLabels } from "../labels.js";

@@ -1,7 +1,8 @@
 // The log: calls and decisions, newest first; filters, a side panel, live, and export.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
 import { Check, ChoiceField, Dialog, Head, Mark, TextField, saveFile } from "../parts.js";
 import { go, link } from "../router.js";
 import { ask, askFile } from "../session.js";

@@ -2,9 +2,11 @@
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
 import { ConfigFields, Preview, ToolList, formOf, readForm } from "../config_form.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
 import { readLabels } from "../labels.js";
-import { Confirm, Head, Mark, Tabs, TextField, When } from "../parts.js";
+import { Confirm } from "../confirm.js";
+import { Head, Mark, Tabs, TextField, When } from "../parts.js";
 import { go, link } from "../router.js";
 import { ask, may, path } from "../session.js";
 import { LogTable } from "./log.js";

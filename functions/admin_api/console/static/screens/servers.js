@@ -1,8 +1,10 @@
 // MCP servers of every account: find them, choose many, and change them at once.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Answer, useAsked, useChange } from "../loading.js";
-import { Confirm, Dialog, Head, Mark, Secret, TextField, When } from "../parts.js";
+import { useChange } from "../change.js";
+import { Answer, useAsked } from "../loading.js";
+import { Confirm } from "../confirm.js";
+import { Dialog, Head, Mark, Secret, TextField, When } from "../parts.js";
 import { go, link } from "../router.js";
 import { readLabels } from "../labels.js";
 import { ask, askAll, may, path } from "../session.js";

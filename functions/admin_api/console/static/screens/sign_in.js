@@ -1,7 +1,8 @@
 // Sign in: with the link that `postern console` opens, or with an API token.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Failure, useChange } from "../loading.js";
+import { useChange } from "../change.js";
+import { Failure } from "../loading.js";
 import { TextField } from "../parts.js";
 import { signIn, signInWithCode, whyEnded } from "../session.js";
 

@@ -1,8 +1,10 @@
 // Try a tool: a form from its schema, its result, and the rate limit of the upstream.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
-import { ChoiceField, Confirm, Head, Json, Mark, TextField } from "../parts.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
+import { Confirm } from "../confirm.js";
+import { ChoiceField, Head, Json, Mark, TextField } from "../parts.js";
 import { runTool } from "../proxy.js";
 import { go } from "../router.js";
 import { SchemaFields, argumentsOf } from "../schema_form.js";
