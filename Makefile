@@ -6,7 +6,7 @@ LOCKS  := infra/requirements
 # The suite starts many processes, so bytecode is written even where a machine forbids it.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest
 
-.PHONY: help wheel run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients documents conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help wheel first-minute run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients documents conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -31,6 +31,13 @@ $(VENV)/.aws: $(LOCKS)/aws.txt $(VENV)/.ready
 wheel: $(VENV)/.ready ## The installable distribution, into dist/: uvx --from dist/postern-*.whl postern
 	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
+
+.cache/wheel-tools/.ready: $(LOCKS)/wheel.txt
+	@$(PYTHON) infra/set_up.py .cache/wheel-tools $(LOCKS)/wheel.txt
+	@touch $@
+
+first-minute: wheel .cache/wheel-tools/.ready ## From the wheel to the first memory by uvx and pipx, in empty homes
+	@.cache/wheel-tools/bin/python infra/package/first_minute.py "$$(ls -t dist/*.whl | head -1)"
 
 run: $(VENV)/.ready ## A memory for your agents on 127.0.0.1, with a ready MCP URL; Ctrl-C stops it
 	@$(VENV)/bin/postern run

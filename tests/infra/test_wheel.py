@@ -107,7 +107,20 @@ def test_a_wheel_takes_one_name_and_is_small(wheel: Path) -> None:
 
 
 def test_a_laptop_needs_nothing_of_aws(wheel: Path) -> None:
-    assert not required(wheel) & {"boto3", "botocore", "numpy", "pytest", "setuptools"}
+    assert not required(wheel) & {"boto3", "botocore", "mangum", "numpy", "pytest", "setuptools"}
+
+
+def test_an_extra_is_for_one_purpose(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata_of = message_from_string(archive.read(name).decode())
+    stated = [Requirement(line) for line in metadata_of.get_all("Requires-Dist", [])]
+    extras = {
+        extra: {one.name for one in stated if one.marker is not None and one.marker.evaluate({"extra": extra})}
+        for extra in metadata_of.get_all("Provides-Extra", [])
+    }
+    assert extras == {"aws": {"boto3"}, "ci": {"pytest"}, "embedder": {"numpy"}}
+    assert metadata_of["Requires-Python"] == ">=3.11"
 
 
 def test_every_module_of_the_laptop_is_imported_under_its_name_and_no_other(installed: Path, tmp_path: Path) -> None:
