@@ -17,6 +17,7 @@ SCREENS = {
     "accounts": "Accounts",
     "memory": "Memory",
     "try": "Try a tool",
+    "approve": "Approve a call",
     "log": "Log",
     "api-tokens": "API tokens",
     "integrations": "Integrations",
