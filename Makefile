@@ -6,7 +6,7 @@ LOCKS  := infra/requirements
 # The suite starts many processes, so bytecode is written even where a machine forbids it.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest
 
-.PHONY: help wheel first-minute run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients documents conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help wheel first-minute run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients clients-newest documents conformance test-aws build deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -124,6 +124,9 @@ browser: $(VENV)/.dev ## The console and the pages of tools in headless Chromium
 
 documents: $(VENV)/.dev ## Import public documents from the packages that publish them, beside FastMCP; ARGS="Stripe Box" for some
 	@$(RUN) -m tests.documents $(ARGS)
+
+clients-newest: $(VENV)/.dev ## The newest version of every client, and the hosts' command lines: a table, which fails nothing
+	@$(RUN) -m tests.clients.newest $(ARGS)
 
 conformance: $(VENV)/.dev ## The official conformance suite; fails when docs/conformance.md is stale
 	@tests/clients/install node

@@ -57,8 +57,8 @@ MISSING_CAPABILITY = -32021
 UNSUPPORTED_VERSION = -32022
 
 SERVED_VERSIONS = (*MODERN_VERSIONS, *reversed(LEGACY_VERSIONS))
-"""What a client hears whose version is unknown here, the newest first. A client of both eras then knows that the
-handshake is served too."""
+"""What a client of an unknown version hears if it sends no envelope, the newest first: it may be of either era. With an
+envelope it hears MODERN_VERSIONS, which `server/discover` names too."""
 
 MODERN_STATUS = {
     PARSE_ERROR: 400,
@@ -418,7 +418,7 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
             given[name] = value.strip(" \t")
     meta = _meta(message)
     if version not in (None, *SERVED_VERSIONS) and VERSION_KEY not in meta:
-        return _unsupported(version, id)
+        return _unsupported(version, id, SERVED_VERSIONS)
     if missing := [key for key in (VERSION_KEY, CAPABILITIES_KEY) if key not in meta]:
         return Refusal(400, INVALID_PARAMS, f"Invalid params: params._meta lacks {' and '.join(missing)}", id)
     if version is None:
@@ -442,9 +442,9 @@ def _read_modern(headers: Headers, version: str | None, message: Mapping[str, Js
     return Call(id, method, params, True, version)
 
 
-def _unsupported(version: str | None, id: RequestId | None) -> Refusal:
-    data = {"supported": list(SERVED_VERSIONS), "requested": version}
-    message = f"Unsupported protocol version {_header(version)}; this server has {', '.join(SERVED_VERSIONS)}"
+def _unsupported(version: str | None, id: RequestId | None, served: Sequence[str] = MODERN_VERSIONS) -> Refusal:
+    data = {"supported": list(served), "requested": version}
+    message = f"Unsupported protocol version {_header(version)}; this server has {', '.join(served)}"
     return Refusal(400, UNSUPPORTED_VERSION, message, id, data)
 
 

@@ -1,7 +1,7 @@
 // One session of an official TypeScript client, told step by step: a JSON line in on standard input, one out on
 // standard output. Started by test_typescript_clients.py from the folder that holds the packages.
 //
-//     node session.mjs '{"library": "client" | "sdk", "url": "...", "headers": {...}, "mode": "legacy" | "auto" | "2026-07-28"}'
+//     node session.mjs '{"library": "client" | "sdk" | "ai-sdk", "url": "...", "headers": {...}, "mode": "legacy" | "auto" | "2026-07-28"}'
 //     {"step": "connect"} {"step": "list"} {"step": "call", "name": "...", "arguments": {...}} {"step": "close"}
 //     -> {"value": ...} or {"error": "message that the client throws", "body": "what it keeps of the answer"}
 import { createInterface } from "node:readline";
@@ -28,18 +28,35 @@ async function made() {
   return [new Client(info, negotiation), new StreamableHTTPClientTransport(endpoint, { ...init, fetch: counted })];
 }
 
-const [client, transport] = await made();
+async function official() {
+  const [client, transport] = await made();
+  return {
+    connect: async () => {
+      await client.connect(transport);
+      return client.getServerVersion();
+    },
+    list: async () => (await client.listTools()).tools,
+    call: ({ name, arguments: given }) => client.callTool({ name, arguments: given }),
+    close: () => client.close(),
+  };
+}
 
-const steps = {
-  connect: async () => {
-    await client.connect(transport);
-    return client.getServerVersion();
-  },
-  list: async () => (await client.listTools()).tools,
-  call: ({ name, arguments: given }) => client.callTool({ name, arguments: given }),
-  asked: async () => asked,
-  close: () => client.close(),
-};
+// Vercel's AI SDK: tools for an agent, each with a function that calls it.
+async function aiSdk() {
+  const { createMCPClient } = await import("@ai-sdk/mcp");
+  let client, tools;
+  return {
+    connect: async () => {
+      client = await createMCPClient({ transport: { type: "http", url, headers } });
+      tools = await client.tools();
+    },
+    list: async () => Object.keys(tools),
+    call: ({ name, arguments: given }) => tools[name].execute(given, { toolCallId: "1", messages: [] }),
+    close: () => client?.close(),
+  };
+}
+
+const steps = { ...(await (library === "ai-sdk" ? aiSdk() : official())), asked: async () => asked };
 
 for await (const line of createInterface({ input: process.stdin })) {
   const told = JSON.parse(line);

@@ -1,6 +1,6 @@
 """One session of a Python MCP client, told step by step: a JSON line in on standard input, one out on standard output.
 
-    python session.py '{"library": "fastmcp" | "langchain" | "openai-agents" | "mcp-remote", "url": "", "headers": {}}'
+    python session.py '{"library": a key of LIBRARIES, "url": "", "headers": {}, "program": [...], "environment": {}}'
     {"step": "connect"} {"step": "list"} {"step": "call", "name": ..., "arguments": {...}} {"step": "close"}
     -> {"value": ...} or {"error": "all messages of what the client raises"}
 
@@ -90,8 +90,93 @@ class OpenAiAgents:
         return str((await self._server.call_tool(name, arguments)).content[0].text)
 
 
-class McpRemote:
-    """mcp-remote: a bridge that hosts without HTTP start as a program; here the official Python client starts it."""
+class PydanticAi:
+    """Pydantic AI's toolset of an MCP server."""
+
+    def __init__(self, told: Json, stack: AsyncExitStack) -> None:
+        self._told, self._stack = told, stack
+
+    async def connect(self) -> None:
+        from pydantic_ai.mcp import MCPToolset
+
+        toolset: Any = MCPToolset(self._told["url"], headers=self._told["headers"])
+        self._toolset = await self._stack.enter_async_context(toolset)
+
+    async def list(self) -> list[str]:
+        return [tool.name for tool in await self._toolset.list_tools()]
+
+    async def call(self, name: str, arguments: Json) -> str:
+        result = await self._toolset.direct_call_tool(name, arguments)
+        return result if isinstance(result, str) else json.dumps(result)
+
+
+class GoogleAdk:
+    """The toolset of an MCP server in Google's Agent Development Kit."""
+
+    def __init__(self, told: Json, stack: AsyncExitStack) -> None:
+        self._told, self._stack = told, stack
+
+    async def connect(self) -> None:
+        from google.adk.tools.mcp_tool import McpToolset, StreamableHTTPConnectionParams
+
+        parameters = StreamableHTTPConnectionParams(url=self._told["url"], headers=self._told["headers"])
+        self._toolset = McpToolset(connection_params=parameters)
+        self._stack.push_async_callback(self._toolset.close)
+        self._tools = {tool.name: tool for tool in await self._toolset.get_tools()}
+
+    async def list(self) -> list[str]:
+        return list(self._tools)
+
+    async def call(self, name: str, arguments: Json) -> str:
+        from unittest.mock import MagicMock
+
+        result: Any = await self._tools[name].run_async(args=arguments, tool_context=MagicMock(tool_confirmation=None))
+        return str(result["content"][0]["text"]) if "content" in result else json.dumps(result)
+
+
+class LlamaIndex:
+    """LlamaIndex's tools of an MCP server."""
+
+    def __init__(self, told: Json, stack: AsyncExitStack) -> None:
+        self._told = told
+
+    async def connect(self) -> None:
+        from llama_index.tools.mcp import BasicMCPClient, McpToolSpec
+
+        self._client = BasicMCPClient(self._told["url"], headers=self._told["headers"])
+        self._tools = await McpToolSpec(client=self._client).to_tool_list_async()
+
+    async def list(self) -> list[str]:
+        return [str(tool.metadata.name) for tool in self._tools]
+
+    async def call(self, name: str, arguments: Json) -> str:
+        result: Any = await self._client.call_tool(name, arguments)
+        return str(result.content[0].text)
+
+
+class Strands:
+    """The MCP client of Strands Agents, which runs on a thread of its own."""
+
+    def __init__(self, told: Json, stack: AsyncExitStack) -> None:
+        self._told, self._stack = told, stack
+
+    async def connect(self) -> None:
+        from strands.tools.mcp import MCPClient
+
+        self._client = MCPClient(url=self._told["url"], headers=self._told["headers"])
+        await asyncio.to_thread(self._client.start)
+        self._stack.push_async_callback(asyncio.to_thread, self._client.stop, None, None, None)
+
+    async def list(self) -> list[str]:
+        return [tool.tool_name for tool in await asyncio.to_thread(self._client.list_tools_sync)]
+
+    async def call(self, name: str, arguments: Json) -> str:
+        result: Any = await asyncio.to_thread(self._client.call_tool_sync, "1", name, arguments)
+        return str(result["content"][0]["text"])
+
+
+class Bridge:
+    """A program that hosts without HTTP start in place of a server; here the official Python client starts it."""
 
     def __init__(self, told: Json, stack: AsyncExitStack) -> None:
         self._told, self._stack = told, stack
@@ -99,10 +184,8 @@ class McpRemote:
     async def connect(self) -> None:
         from mcp import Client, StdioServerParameters
 
-        node, script = self._told["program"]
-        headers = [part for name, value in self._told["headers"].items() for part in ("--header", f"{name}: {value}")]
-        arguments = [script, self._told["url"], "--allow-http", "--transport", "http-only", *headers]
-        program = StdioServerParameters(command=node, args=arguments, env=self._told["environment"])
+        command, *arguments = self._told["program"]
+        program = StdioServerParameters(command=command, args=arguments, env=self._told["environment"])
         self._client = await self._stack.enter_async_context(Client(program, mode="legacy"))
 
     async def list(self) -> list[str]:
@@ -117,7 +200,11 @@ LIBRARIES: dict[str, Callable[[Json, AsyncExitStack], Session]] = {
     "fastmcp": FastMcp,
     "langchain": LangChain,
     "openai-agents": OpenAiAgents,
-    "mcp-remote": McpRemote,
+    "pydantic-ai": PydanticAi,
+    "google-adk": GoogleAdk,
+    "llama-index": LlamaIndex,
+    "strands": Strands,
+    "bridge": Bridge,
 }
 
 

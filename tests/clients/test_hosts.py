@@ -106,7 +106,9 @@ def test_vs_code_gets_no_redirect(product: Product, http: httpx.Client) -> None:
         assert _result(http, form, "ping") == {}
 
 
-def test_a_browser_may_call_from_anywhere_but_through_no_foreign_name(product: Product, http: httpx.Client) -> None:
+def test_a_page_of_this_machine_may_call_and_no_other_page_and_no_foreign_name(
+    product: Product, http: httpx.Client
+) -> None:
     """MCP Inspector in a browser: CORS. DNS rebinding: a foreign Host is refused on a laptop."""
     url = product.mint()
     preflight = http.options(
@@ -118,6 +120,7 @@ def test_a_browser_may_call_from_anywhere_but_through_no_foreign_name(product: P
         },
     )
     assert preflight.status_code == 204
-    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert preflight.headers["access-control-allow-origin"] == "http://localhost:6274"
+    assert http.options(url, headers={"origin": "https://evil.example"}).status_code == 403
     rebound = http.post(url, json={}, headers={"host": "evil.example"})
     assert rebound.status_code == 421
