@@ -167,7 +167,6 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "functions.memory_engine.work.language_model",
         "functions.memory_engine.resources.webhooks",
     ),
-    "certifi": ("functions.gateway.connections",),
     "nacl": ("functions.gateway.credentials",),
     "jmespath": ("functions.gateway.expressions", "functions.admin_api", "tool_catalog"),
     "jsonschema_rs": (

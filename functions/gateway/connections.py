@@ -12,9 +12,10 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from urllib.parse import urlsplit
 
+from functions.gateway import upstream_tls
 from functions.gateway.addresses import resolve
 from functions.gateway.http_connection import Answer, Broken, Connection, Progress, Wire
 from functions.gateway.http_framing import Outgoing
@@ -197,7 +198,7 @@ class Pool:
                 Wire,
                 address,
                 origin.port,
-                ssl=tls_context() if secure else None,
+                ssl=upstream_tls.context() if secure else None,
                 server_hostname=origin.host if secure else None,
             )
         except ssl.SSLCertVerificationError as error:
@@ -205,13 +206,3 @@ class Pool:
         except OSError as error:
             raise NotConnected("refused or unreachable") from error
         return Connection(wire)
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """One context per process, with the roots that certifi ships: making it takes longer than a request."""
-    import certifi
-
-    context = ssl.create_default_context(cafile=certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from functions.gateway import events
+from functions.gateway import events, upstream_tls
 from functions.gateway.audit import Audit
 from functions.gateway.metrics import Counter
 from functions.gateway.settings import Settings
@@ -72,3 +72,5 @@ def _close() -> None:
 
 if on_aws and snapshot.is_taken(os.environ):
     snapshot.register(_close)
+elif on_aws:
+    upstream_tls.prepare()

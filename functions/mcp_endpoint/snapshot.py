@@ -12,6 +12,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from importlib import import_module
 
+from functions.gateway import upstream_tls
+
 NEEDED_BY_CALLS = (
     "functions.gateway.connections",
     "functions.gateway.tool_names",
@@ -41,9 +43,7 @@ def before(close: Callable[[], None]) -> None:
     """Load what calls need, and close what no copy may share."""
     for name in NEEDED_BY_CALLS:
         import_module(name)
-    from functions.gateway.connections import tls_context
-
-    tls_context()
+    upstream_tls.context()
     close()
 
 
