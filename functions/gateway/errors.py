@@ -259,6 +259,11 @@ class ConfirmationNeeded(ToolFailure):
         why = "this server asks for a confirmation of this call" + (f", and {reason}" if reason else "")
         super().__init__(f"{why}; nothing was sent", raw_response=raw_response, sent=False)
 
+    def to_json(self) -> dict[str, Json]:
+        """What a page needs to ask a person, and to repeat the call as it was."""
+        person = {"link": self.link} if self.person else {}
+        return {"argument": self.argument, "code": self.code, "subject": self.subject, **person}
+
     @property
     def subject(self) -> str:
         """What the call would touch, in a sentence; "" where that is not known."""

@@ -539,4 +539,6 @@ def _members(outcome: Done | Failed, written: str, visit: Visit) -> dict[str, Js
     members: dict[str, Json] = {"content": content, "isError": isinstance(outcome, Failed)}
     if isinstance(outcome, Done) and outcome.settled:
         meta["postern/settled"] = list(outcome.settled)
+    if isinstance(outcome, Failed) and isinstance(outcome.failure, ConfirmationNeeded):
+        meta["postern/confirmation"] = outcome.failure.to_json()
     return members | ({"_meta": meta} if meta else {})

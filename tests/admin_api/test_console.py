@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from pathlib import Path
 
 import pytest
 
@@ -167,3 +168,19 @@ def test_every_operation_of_the_api_can_be_reached_by_clicking() -> None:
         verb = rf"({verb}|ask(All|File)\()" if operation.verb == "get" else verb
         asked = re.search(rf"""{verb}(path)?["`]{pattern}["`]""", source) is not None
         assert asked is not (operation.name in WITHOUT_A_SCREEN), operation.name
+
+
+MODULES = sorted(path for path in FOLDER.parent.rglob("*.js") if "vendor" not in path.parts)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FOLDER.parent)))
+def test_what_a_module_imports_is_exported_where_it_says(path: Path) -> None:
+    """A browser refuses a whole page over one name; this finds it without a browser."""
+    for names, place in re.findall(r'^import \{([^}]*)\} from "([^"]+)";$', path.read_text("utf-8"), re.MULTILINE):
+        imported = (path.parent / place).resolve()
+        source = imported.read_text("utf-8")
+        exported = set(re.findall(r"^export (?:async )?(?:function|const|class) (\w+)", source, re.MULTILINE))
+        for together in re.findall(r"export\{([^}]*)\}", source):
+            exported |= {one.split(" as ")[-1].strip() for one in together.split(",")}
+        wanted = {name.split(" as ")[0].strip() for name in names.split(",") if name.strip()}
+        assert wanted <= exported, f"{imported.name} does not export {', '.join(sorted(wanted - exported))}"

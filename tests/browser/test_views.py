@@ -399,6 +399,33 @@ def test_a_refusal_of_the_server_or_of_the_host_is_said_and_nothing_is_lost(host
         assert view.get_by_role("listitem").filter(has_text="Ada prefers window seats.").count() == 1
 
 
+def test_a_server_that_asks_for_a_confirmation_is_given_it_by_the_second_press(host: Host) -> None:
+    host.connect(url=host.mint(confirm=["destructive"]))
+    host.remember("Ada prefers window seats.", "Ada is allergic to peanuts.")
+    host.show(LIST, OF_ADA)
+    view = host.view
+    card = view.get_by_role("listitem").filter(has_text="peanuts")
+    card.get_by_role("button", name="Delete", exact=True).click()
+    card.get_by_role("button", name="Delete for good").click()
+    card.get_by_text("Press the button again to confirm.").wait_for()
+    assert host.violations() == []
+    card.get_by_role("button", name="Delete for good").click()
+    card.wait_for(state="detached")
+    card = view.get_by_role("listitem").first
+    card.get_by_role("button", name="Edit").click()
+    card.get_by_label("Text").fill("Ada prefers aisle seats.")
+    card.get_by_role("button", name="Save").click()
+    card.get_by_text("Press the button again to confirm.").wait_for()
+    # Another text is another call: its first press asks anew.
+    card.get_by_label("Text").fill("Ada prefers the aisle.")
+    card.get_by_role("button", name="Save").click()
+    card.get_by_text("Press the button again to confirm.").wait_for()
+    card.get_by_role("button", name="Save").click()
+    view.get_by_text("Ada prefers the aisle.").wait_for()
+    left = host.call(LIST, OF_ADA)["structuredContent"]["result"]
+    assert [one["memory"] for one in left] == ["Ada prefers the aisle."]
+
+
 def test_a_server_that_ends_while_its_page_is_open_is_said(host: Host) -> None:
     host.connect(url=host.mint(pins={"user_id": "ada"}))
     host.call(REMEMBER, {"facts": ["Ada prefers window seats."]})

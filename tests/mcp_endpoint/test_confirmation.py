@@ -331,3 +331,19 @@ def test_codes_come_from_the_randomness_that_is_given(bench: Bench) -> None:
     request = modern("tools/call", {"name": DELETE, "arguments": {"id": MEMORY}})
     first, second = (post(bench.endpoint(methods), token, request).json["result"] for _ in range(2))
     assert code_of(first)[:12] != code_of(second)[:12]
+
+
+def test_a_page_is_told_how_the_call_is_repeated_without_reading_the_message(bench: Bench) -> None:
+    token = bench.mint(confirm=("destructive",))
+    asked: Any = call(bench, token, DELETE, id=MEMORY)
+    told = asked["_meta"]["postern/confirmation"]
+    assert told == {
+        "argument": "confirmation_code",
+        "code": code_of(asked),
+        "subject": "The call would touch 1 memory.",
+    }
+    done: Any = call(bench, token, DELETE, id=MEMORY, **{told["argument"]: told["code"]})
+    assert done["isError"] is False
+    assert "postern/confirmation" not in done["_meta"]
+    of_a_person: Any = call(bench, bench.mint(confirm=("destructive",), confirm_by="person"), DELETE, id=MEMORY)
+    assert "link" in of_a_person["_meta"]["postern/confirmation"]

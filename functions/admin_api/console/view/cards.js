@@ -4,7 +4,7 @@
 import { html, useEffect, useRef, useState } from "../static/vendor/htm-preact-3.1.1.js";
 import { useChange } from "../static/change.js";
 import { AreaField, Mark, When, useId } from "../static/parts.js";
-import { call } from "./host.js";
+import { ask, call } from "./host.js";
 
 const MUCH = 700; // Characters of a text that a card shows at first: some eight lines.
 const CUT = /…\[cut: \d+ of \d+ characters\]$/; // How a text ends that a result holds in part.
@@ -75,32 +75,59 @@ function Text({ id, text }) {
     </button></p>`}`;
 }
 
-/** What the server or the host said against it. */
-export const Said = ({ error }) => html`<div class="notice bad" role="alert">
-  <p class="notice-title">This did not work</p>
-  <p class="text" dir="auto">${error.message}</p>
-</div>`;
+/** What the server or the host said against it, or what the server asks first. */
+export function Said({ error }) {
+  if (!error.confirmation) {
+    return html`<div class="notice bad" role="alert">
+      <p class="notice-title">This did not work</p>
+      <p class="text" dir="auto">${error.message}</p>
+    </div>`;
+  }
+  const { subject, link } = error.confirmation;
+  return html`<div class="notice warn" role="alert">
+    <p class="notice-title">The server asks for a confirmation</p>
+    <p class="text" dir="auto">${subject} ${link ? "Approve it on the server's page, then press the button again." : "Press the button again to confirm."}</p>
+    ${link && html`<p><button type="button" onClick=${() => ask("ui/open-link", { url: link }).catch(() => {})}>Open the approve page</button></p>`}
+  </div>`;
+}
+
+/** Call a tool, then `done`. Where the server asks for a confirmation, the next run of the same call gives it. */
+function useConfirmed(tool, done) {
+  const asked = useRef({});
+  return useChange(async (given) => {
+    const same = JSON.stringify(given);
+    const code = asked.current.same === same ? asked.current.code : {};
+    asked.current = {};
+    try {
+      await call(tool, { ...given, ...code });
+    } catch (error) {
+      if (error.confirmation) asked.current = { same, code: { [error.confirmation.argument]: error.confirmation.code } };
+      throw error;
+    }
+    done(given);
+  });
+}
 
 function Edit({ view, id, text, onClose, onEdited }) {
   const [written, setWritten] = useState(text);
   const form = useRef(null);
-  const change = useChange(async () => {
-    await call(view.edit.tool, { [view.edit.id]: id, [view.edit.text]: written.trim() });
+  const change = useConfirmed(view.edit.tool, (given) => {
     onClose();
-    onEdited(id, written.trim());
+    onEdited(id, given[view.edit.text]);
   });
+  const save = () => change.run({ [view.edit.id]: id, [view.edit.text]: written.trim() });
   useEffect(() => form.current.querySelector("textarea").focus(), []);
   const ready = !change.busy && written.trim() && written.trim() !== text;
   const pressed = (event) => {
     if (event.key === "Escape") onClose();
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && ready) change.run();
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && ready) save();
   };
   // Not a form element: a host's sandbox lets no form be sent.
   return html`<div ref=${form} role="group" aria-label=${`Edit this ${view.singular}`} onKeyDown=${pressed}>
     <${AreaField} label="Text" value=${written} onValue=${setWritten} dir="auto" />
     ${change.error && html`<${Said} error=${change.error} />`}
     <p class="row">
-      <button type="button" class="primary" disabled=${!ready} onClick=${() => change.run()}>
+      <button type="button" class="primary" disabled=${!ready} onClick=${save}>
         ${change.busy ? "Saving…" : "Save"}
       </button>
       <button type="button" class="quiet" onClick=${onClose}>Cancel</button>
@@ -111,10 +138,7 @@ function Edit({ view, id, text, onClose, onEdited }) {
 function Delete({ view, id, onClose, onDeleted }) {
   const question = useId();
   const cancel = useRef(null);
-  const change = useChange(async () => {
-    await call(view.delete.tool, { [view.delete.id]: id });
-    onDeleted(id);
-  });
+  const change = useConfirmed(view.delete.tool, () => onDeleted(id));
   useEffect(() => cancel.current.focus(), []);
   return html`<div class="notice warn" role="group" aria-labelledby=${question}
     onKeyDown=${(event) => event.key === "Escape" && onClose()}>
@@ -122,7 +146,7 @@ function Delete({ view, id, onClose, onDeleted }) {
     ${change.error && html`<${Said} error=${change.error} />`}
     <p class="row">
       <button type="button" ref=${cancel} class="quiet" onClick=${onClose}>Keep it</button>
-      <button type="button" class="danger" disabled=${change.busy} onClick=${() => change.run()}>
+      <button type="button" class="danger" disabled=${change.busy} onClick=${() => change.run({ [view.delete.id]: id })}>
         ${change.busy ? "Deleting…" : "Delete for good"}
       </button>
     </p>

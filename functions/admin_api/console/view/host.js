@@ -5,8 +5,16 @@ const REVISION = "2026-01-26";
 const waiting = new Map();
 let last = 0;
 
-/** What the host or the server says instead of a result; the message is for a person. */
-export class Refused extends Error {}
+/**
+ * What the host or the server says instead of a result; the message is for a person. `confirmation`: the server carries
+ * the call out when it is repeated with this, {argument, code, subject, link}.
+ */
+export class Refused extends Error {
+  constructor(message, confirmation = null) {
+    super(message);
+    this.confirmation = confirmation;
+  }
+}
 
 const post = (message) => window.parent.postMessage({ jsonrpc: "2.0", ...message }, "*");
 
@@ -29,7 +37,10 @@ export function read(result) {
   const text = (result?.content ?? []).find((block) => block?.type === "text")?.text ?? "";
   let value = result?.structuredContent;
   if (result?.isError || value === undefined) value = parsed(text);
-  if (result?.isError) throw new Refused(typeof value?.message === "string" ? value.message : text || "It did not work.");
+  if (result?.isError) {
+    const message = typeof value?.message === "string" ? value.message : text || "It did not work.";
+    throw new Refused(message, result._meta?.["postern/confirmation"] ?? null);
+  }
   if (value === null || typeof value !== "object") throw new Refused("The answer holds nothing that can be shown.");
   return value;
 }

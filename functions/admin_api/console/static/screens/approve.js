@@ -1,7 +1,8 @@
 // A call that waits for a person: what it would do, and the button that lets it happen once.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.js";
-import { Answer, Failure, useAsked, useChange } from "../loading.js";
+import { useChange } from "../change.js";
+import { Answer, Failure, useAsked } from "../loading.js";
 import { Head, Json, TextField, When } from "../parts.js";
 import { go } from "../router.js";
 import { ask, path } from "../session.js";
