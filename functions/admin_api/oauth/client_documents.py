@@ -39,6 +39,10 @@ MAX_ID_CHARS = 500
 """Characters of such an id; those in use have under a hundred."""
 
 
+class Unreadable(BadRequest):
+    """The document cannot be fetched now."""
+
+
 class ClientDocuments:
     """`settings` bound the fetches: they must not allow private addresses outside tests. `clock` returns the present in
     UTC."""
@@ -118,5 +122,10 @@ def _read(client_id: str, document: Json) -> Client:
     return Client(client_id, readable_name(document.get("client_name")), valid, urlsplit(client_id).hostname or "")
 
 
-def _unreadable(client_id: str) -> BadRequest:
-    return BadRequest(f"The document of the client {shown(client_id)} cannot be read; try again later")
+def unseen(client_id: str, redirect_uri: str) -> Client:
+    """A client whose document cannot be fetched, for which nobody vouches. It may be answered at `redirect_uri`."""
+    return Client(client_id, readable_name(urlsplit(client_id).hostname), (redirect_uri,))
+
+
+def _unreadable(client_id: str) -> Unreadable:
+    return Unreadable(f"The document of the client {shown(client_id)} cannot be read; try again later")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -182,3 +183,49 @@ def test_a_person_signs_in_to_a_client_with_a_document(
     for _ in range(3):
         tokens = sign_ins.redeem(sign_ins.code(url, client_id, person), client_id)
         assert sign_ins.call(url, tokens["access_token"]).status == 200
+
+
+class TestOnALaptopWithoutANetwork:
+    """No document can be fetched there. A client on the same machine can be answered all the same."""
+
+    client_id = "https://client.example/client.json"
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Settings:
+        here = "http://127.0.0.1:8765"
+        return Settings(state_dir=str(tmp_path), private_upstreams=True, management_url=here, public_url=here)
+
+    @pytest.fixture(autouse=True)
+    def _offline(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def fetch(self: ClientDocuments, wanted: str) -> Json:
+            raise client_documents.Unreadable("The document cannot be read")
+
+        monkeypatch.setattr(client_documents.ClientDocuments, "_fetch", fetch)
+
+    def test_a_program_on_it_is_answered_and_vouched_for_by_nobody(self, sign_ins: SignIns) -> None:
+        url, person = sign_ins.mint(), sign_ins.issue()["token"]
+        shown = sign_ins.page(sign_ins.parameters(url, self.client_id, redirect_uri=LOOPBACK))
+        assert "client.example (the client chose its name itself, and nobody has checked it)" in shown.text
+        fields = {**sign_ins.parameters(url, self.client_id, redirect_uri=LOOPBACK), "api_token": person}
+        for _ in range(3):
+            answer = sign_ins.send({**fields, "decision": "allow"}, {"origin": "http://127.0.0.1:8765"})
+            assert answer.status_code == 303
+            assert answer.headers["location"].startswith(f"{LOOPBACK}?code=")
+
+    @pytest.mark.parametrize("elsewhere", [CALLBACK, "http://127.0.0.1.evil.example/", "http://127.0.0.1#x", "http://"])
+    def test_no_other_place_is_answered(self, sign_ins: SignIns, elsewhere: str) -> None:
+        shown = sign_ins.page(sign_ins.parameters(sign_ins.mint(), self.client_id, redirect_uri=elsewhere))
+        assert shown.status_code == 400
+        assert "<a " not in shown.text
+
+
+def test_a_deployment_answers_no_client_whose_document_cannot_be_read(
+    sign_ins: SignIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fetch(self: ClientDocuments, wanted: str) -> Json:
+        raise client_documents.Unreadable("The document cannot be read")
+
+    monkeypatch.setattr(client_documents.ClientDocuments, "_fetch", fetch)
+    client_id = "https://client.example/client.json"
+    shown = sign_ins.page(sign_ins.parameters(sign_ins.mint(), client_id, redirect_uri=LOOPBACK))
+    assert shown.status_code == 400
