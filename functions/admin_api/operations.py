@@ -231,10 +231,19 @@ _TOOLS_ANSWER = {
 }
 _LOG_ANSWER = {
     "type": "object",
-    "required": ["result", "next_cursor"],
+    "required": ["result", "next_cursor", "reached", "freshness"],
     "properties": {
         "result": {"type": "array", "items": _ANY_OBJECT},
         "next_cursor": {"type": ["string", "null"]},
+        "reached": {
+            "type": ["object", "null"],
+            "description": "How far the page has looked. Null when nothing is left.",
+        },
+        "freshness": {
+            "type": ["object", "null"],
+            "description": "The newest call that was stored, when, and after how many seconds. Null where calls are "
+            "stored as they end, on a laptop, and before the first call.",
+        },
     },
 }
 _TOOLS_QUERY = (

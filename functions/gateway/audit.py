@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Literal
@@ -22,6 +22,7 @@ from functions.gateway.grants import Grant, Target
 from functions.gateway.json_text import Json, canonical
 from functions.gateway.log_entry import Journal, KeptCalls, LogEntry
 from functions.gateway.metrics import Stream
+from functions.gateway.refusals import Refusals
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
 from functions.stores.store import StoreError
@@ -133,10 +134,17 @@ class Audit:
         self._settings = settings
         self._kept = KeptCalls(store, settings.log_retention_days) if store is not None else None
         self._stream = stream
+        self._refusals = Refusals()
 
     def write(self, entry: LogEntry) -> None:
-        """Write one entry to the stream and to the store. It never raises: the call that it describes has been made,
-        and what prevents one of the two prevents neither the other nor the answer."""
+        """Write one entry to the stream and to the store, unless it is one of many refusals (refusals.py). It never
+        raises: the call that it describes has been made, and what prevents one of the two prevents neither the other
+        nor the answer."""
+        repeated = self._refusals.before(entry)
+        if repeated is None:
+            return
+        if repeated:
+            entry = replace(entry, repeated=repeated)
         body = entry.to_json()
         try:
             self._stream.write(canonical({**body, **self._metrics(entry)}).decode() + "\n")
@@ -151,13 +159,14 @@ class Audit:
             logger.warning("a log entry could not be kept in the store: %s", _reason(error))
 
     def _metrics(self, entry: LogEntry) -> dict[str, Json]:
+        counted = 1 + entry.repeated
         values = {
-            "calls": 1,
-            "failures": int(entry.outcome != "ok"),
+            "calls": counted,
+            "failures": counted * (entry.outcome != "ok"),
             "duration_ms": round(entry.duration_ms, 2),
             "upstream_ms": round(entry.upstream_ms, 2),
             "result_bytes": entry.result_bytes,
-            **({fault: 1} if (fault := _fault(entry)) else {}),
+            **({fault: counted} if (fault := _fault(entry)) else {}),
         }
         return metrics.members(self._settings.environment, entry.time, values)
 

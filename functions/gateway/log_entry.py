@@ -6,6 +6,8 @@ An entry holds ids, names, sizes, times and statuses; never a value, a token or 
 
 from __future__ import annotations
 
+import contextlib
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,16 @@ USE_EVERY = timedelta(minutes=1)
 TEXT_CHARS = 128
 """Characters kept of any one text: a caller chose some of them."""
 
+REFUSALS_EVERY = timedelta(minutes=1)
+"""At most one entry in this time for the refusals of one server for one reason: anybody who holds a URL can cause
+them."""
+
+PARTITIONS_KEPT = 10_000
+"""Partitions of log entries that a process remembers to be listed, some 100 bytes each."""
+
+OPTIONAL = ("labels", "repeated")
+"""Members that an entry lacks where they say nothing."""
+
 
 class Journal(Protocol):
     """The part of the store contract that the log needs."""
@@ -43,6 +55,7 @@ class LogEntry:
     `error`    name of the error class, "" where there was none. `detail`: its cause, for the operator alone.
 
     `labels`   the operator's labels of the server; an entry of a server without labels lacks the member.
+    `repeated` how many refusals before this one have no entry of their own; an entry lacks it where there were none.
 
     A member with a default belongs to a call; a refused caller has none of them.
     """
@@ -70,6 +83,7 @@ class LogEntry:
     client_version: str
     argument_hash: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    repeated: int = 0
 
     def to_json(self) -> dict[str, Json]:
         """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""
@@ -77,8 +91,9 @@ class LogEntry:
         body = {name: value[:TEXT_CHARS] if isinstance(value, str) else value for name, value in values}
         body["kind"] = "call"
         body["time"] = log_time(self.time)
-        if not self.labels:
-            del body["labels"]
+        for name in OPTIONAL:
+            if not body[name]:
+                del body[name]
         body["duration_ms"] = round(self.duration_ms, 2)
         body["upstream_ms"] = round(self.upstream_ms, 2)
         body["own_ms"] = round(max(0.0, self.duration_ms - self.upstream_ms), 2)
@@ -88,7 +103,7 @@ class LogEntry:
 _values = attrgetter(*LogEntry.__slots__)
 
 MEMBERS = (*LogEntry.__slots__, "kind", "own_ms")
-"""The members of an entry as it is kept; `labels` is there where the server has some."""
+"""The members of an entry as it is kept, OPTIONAL ones included."""
 
 
 class KeptCalls:
@@ -98,6 +113,7 @@ class KeptCalls:
         self._store = store
         self._retention = timedelta(days=retention_days)
         self._used: dict[str, datetime] = {}
+        self._listed: set[Key] = set()
 
     def keep(self, body: Mapping[str, Json]) -> None:
         """Write the items of one entry, as `LogEntry.to_json` returns it. An entry that is there is never overwritten:
@@ -107,8 +123,25 @@ class KeptCalls:
             self._note_refusal(body["account_id"], moment)
         if body["server_id"]:
             self._note_use(body["server_id"], moment)
-        key = Key(layout.log(body["account_id"], moment.date().isoformat()), f"{body['time']}#{body['request_id']}")
+        account_id, day = body["account_id"], moment.date().isoformat()
+        shard = layout.log_shard(body["request_id"])
+        refused = body["outcome"] == "refused" and not body["tool"]
+        if refused:
+            shard = layout.log_shard(body["server_id"])
+        self._list(layout.log_day(account_id, shard, day), moment)
+        order = _refusal_order(body, moment) if refused else f"{body['time']}#{body['request_id']}"
+        key = Key(layout.log(account_id, shard, day), order)
         self._store.write([Put(key, dict(body), self._expires_at(moment), if_version=0)])
+
+    def _list(self, key: Key, moment: datetime) -> None:
+        """List a partition before its first entry is written, so that no entry is overlooked."""
+        if key in self._listed:
+            return
+        if len(self._listed) == PARTITIONS_KEPT:
+            self._listed.clear()
+        with contextlib.suppress(StoreConflict):  # it is listed
+            self._store.write([Put(key, {}, self._expires_at(moment + timedelta(days=1)), if_version=0)])
+        self._listed.add(key)
 
     def _note_refusal(self, account_id: str, moment: datetime) -> None:
         """Remember that the upstream refused the account's credential; the management API shows it."""
@@ -134,6 +167,15 @@ class KeptCalls:
 
     def _expires_at(self, moment: datetime) -> int:
         return int((moment + self._retention).timestamp())
+
+
+def _refusal_order(body: Mapping[str, Json], moment: datetime) -> str:
+    """The sort key of a refused admission: one for each server, reason and REFUSALS_EVERY, so that processes that know
+    nothing of each other store one entry together."""
+    seconds = REFUSALS_EVERY.total_seconds()
+    window = datetime.fromtimestamp(moment.timestamp() // seconds * seconds, UTC)
+    reason = zlib.crc32(f"{body['error']}#{body['detail']}".encode("utf-8", "replace"))
+    return f"{log_time(window)}#refused#{body['server_id']}#{reason:08x}"
 
 
 def log_time(moment: datetime) -> str:

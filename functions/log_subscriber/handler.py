@@ -11,7 +11,7 @@ from typing import Any
 
 from functions.gateway.log_entry import KeptCalls
 from functions.gateway.settings import Settings, SettingsError
-from functions.log_subscriber.subscriber import kept, line
+from functions.log_subscriber.subscriber import kept, line, note_freshness
 from functions.stores.dynamodb_light import LightDynamoStore
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ def _open(settings: Settings) -> LightDynamoStore:
 
 _settings = Settings.from_environment(os.environ)
 logging.getLogger().setLevel(_settings.log_level)
-_calls = KeptCalls(_open(_settings), _settings.log_retention_days)
+_store = _open(_settings)
+_calls = KeptCalls(_store, _settings.log_retention_days)
 
 
 def handler(event: Mapping[str, Any], _context: object) -> dict[str, int]:
@@ -33,6 +34,8 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, int]:
     batch = kept(event, _calls)
     if batch.unreadable:
         logger.error("%s lines are not log entries and were left out", batch.unreadable)
-    sys.stdout.write(line(batch, _settings.environment, datetime.now(UTC)) + "\n")
+    now = datetime.now(UTC)
+    note_freshness(batch, _store, now)
+    sys.stdout.write(line(batch, _settings.environment, now) + "\n")
     sys.stdout.flush()
     return {"stored": batch.stored, "known": batch.known, "unreadable": batch.unreadable}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from typing import Any
 
 from functions.gateway import json_text, metrics
 from functions.gateway.json_text import Json
-from functions.gateway.log_entry import MEMBERS, KeptCalls
-from functions.stores.store import StoreConflict
+from functions.gateway.log_entry import MEMBERS, OPTIONAL, Journal, KeptCalls, log_time
+from functions.stores import layout
+from functions.stores.store import Put, StoreConflict, StoreError
 
 MAX_BYTES = 50_000_000
 """Decoded bytes of one delivery. CloudWatch Logs sends at most 256 kB in Base64, and text rarely shrinks to a tenth."""
+
+
+logger = logging.getLogger(__name__)
 
 
 class NotADelivery(ValueError):
@@ -30,18 +35,20 @@ class NotADelivery(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one delivery came to. `oldest`: the time of its oldest entry, None without entries."""
+    """What one delivery came to. `oldest`, `newest`: the times of its entries, None without entries."""
 
     stored: int
     known: int
     unreadable: int
     oldest: datetime | None
+    newest: datetime | None
 
 
 def kept(event: Mapping[str, Any], calls: KeptCalls) -> Batch:
     """Store the entries of a delivery. Raises NotADelivery, and StoreError: then the delivery is to be repeated."""
     stored = known = unreadable = 0
     oldest: datetime | None = None
+    newest: datetime | None = None
     for line in _lines(event):
         entry = _entry(line)
         if entry is None:
@@ -49,12 +56,24 @@ def kept(event: Mapping[str, Any], calls: KeptCalls) -> Batch:
             continue
         moment = datetime.fromisoformat(entry["time"])
         oldest = moment if oldest is None else min(oldest, moment)
+        newest = moment if newest is None else max(newest, moment)
         try:
             calls.keep(entry)
             stored += 1
         except StoreConflict:
             known += 1
-    return Batch(stored, known, unreadable, oldest)
+    return Batch(stored, known, unreadable, oldest, newest)
+
+
+def note_freshness(batch: Batch, store: Journal, now: datetime) -> None:
+    """Keep how fresh the log is; `GET /log` returns it. A failure is only logged: the entries are stored."""
+    if batch.newest is None:
+        return
+    body: dict[str, Json] = {"newest_entry": log_time(batch.newest), "stored_at": log_time(now)}
+    try:
+        store.write([Put(layout.LOG_FRESHNESS, body)])
+    except StoreError as error:
+        logger.warning("the freshness of the log could not be kept: %s", error)
 
 
 def line(batch: Batch, environment: str, now: datetime) -> str:
@@ -84,7 +103,7 @@ def _entry(line: str) -> dict[str, Json] | None:
     """The log entry that a line holds, None where it holds none."""
     try:
         found = json_text.decode(line)
-        entry = {name: found[name] for name in MEMBERS if name != "labels" or name in found}
+        entry = {name: found[name] for name in MEMBERS if name not in OPTIONAL or name in found}
         datetime.fromisoformat(entry["time"])
     except (KeyError, TypeError, ValueError):
         return None

@@ -19,8 +19,11 @@ def keep(plane: Plane, account: str, number: int, time: datetime, **more: Any) -
     """One record as the audit writes it."""
     text = time.astimezone(UTC).isoformat().replace("+00:00", "Z")
     record = {"time": text, "request_id": f"r{number:04}", "account_id": account, "status": 200, "tool": "t", **more}
-    plane.store.write([Put(Key(layout.log(account, text[:10]), f"{text}#r{number:04}"), record)])
-    return f"r{number:04}"
+    id = f"r{number:04}"
+    shard = layout.log_shard(id)
+    listed = Put(layout.log_day(account, shard, text[:10]), {})
+    plane.store.write([listed, Put(Key(layout.log(account, shard, text[:10]), f"{text}#{id}"), record)])
+    return id
 
 
 def ids(plane: Plane, **query: Any) -> list[str]:
@@ -127,17 +130,19 @@ def test_records_are_filtered(plane: Plane, account: str, query: dict[str, str],
 def test_a_rare_record_in_a_long_log_is_found_by_following_cursors(plane: Plane, account: str) -> None:
     """One request reads only so much; its cursor goes on from there, though nothing was found yet."""
     changes = []
-    for number in range(6_500):
+    for number in range(10_500):
         text = (START - timedelta(seconds=number)).isoformat().replace("+00:00", "Z")
-        record = {"time": text, "request_id": f"r{number:04}", "status": 404 if number == 6_400 else 200}
-        changes.append(Put(Key(layout.log(account, text[:10]), f"{text}#r{number:04}"), record))
+        record = {"time": text, "request_id": f"r{number:04}", "status": 404 if number == 10_400 else 200}
+        shard = layout.log_shard(f"r{number:04}")
+        changes.append(Put(Key(layout.log(account, shard, text[:10]), f"{text}#r{number:04}"), record))
+    changes += [Put(layout.log_day(account, shard, "2026-11-21"), {}) for shard in range(layout.LOG_SHARDS)]
     for start in range(0, len(changes), 100):
         plane.store.write(changes[start : start + 100])
     first = plane.ok("GET", "/log?status=404")
     assert first["result"] == []
     assert first["next_cursor"] is not None
-    assert ids(plane, status=404) == ["r6400"]
-    assert len(ids(plane, limit=100)) == 6_500
+    assert ids(plane, status=404) == ["r10400"]
+    assert len(ids(plane, limit=100)) == 10_500
 
 
 def test_the_log_of_a_deleted_account_can_still_be_read_by_its_id(plane: Plane, account: str) -> None:

@@ -10,23 +10,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from functions.admin_api.log.service import READS
 from functions.admin_api.servers.item import LiveToken, ServerItem
 from functions.gateway.grants import ServerConfig, write_time
+from functions.gateway.log_entry import KeptCalls
 from functions.gateway.settings import Settings
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.methods import Methods
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
+from tests.gateway.test_audit import CALL
 from tests.mcp_endpoint.endpoint import CannedSender, modern, post
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "round_trips.txt"
+GOLDEN = Path(__file__).parents[1] / "golden"
 NEW_KEY = "m0-the-next-live-key-that-must-stay-hidden"
 
 SERVERS = 5_000
@@ -100,6 +104,15 @@ def seed_accounts(plane: Plane, account_id: str, count: int) -> list[str]:
     ids = [f"acc_seed{number:05}" for number in range(count)]
     write_all(plane, [Put(layout.account(id), {**item.body, "id": id, "name": id}) for id in ids])
     return ids
+
+
+def seed_log(plane: Plane, account_ids: Sequence[str], days: int) -> None:
+    """One call of each account on each of the last days."""
+    calls = KeptCalls(plane.store, 30)
+    for number, account_id in enumerate(account_ids):
+        for day in range(days):
+            time = START - timedelta(days=day, seconds=number)
+            calls.keep(replace(CALL, time=time, request_id=f"r{number}", account_id=account_id, server_id="").to_json())
 
 
 @pytest.fixture
@@ -185,12 +198,45 @@ def test_each_operation_makes_as_many_round_trips_as_the_table_says(
     assert requests == 49
     assert plane.store.query(layout.servers("large"), limit=1) == []
 
-    _check(table)
+    _check(table, "round_trips.txt")
 
 
-def _check(table: dict[str, str]) -> None:
+def test_the_log_of_many_accounts_is_read_in_bounded_requests(plane: Plane, account: str, trips: Trips) -> None:
+    table: dict[str, str] = {}
+    seeded = seed_accounts(plane, account, ACCOUNTS)
+    with trips.of(table, "log of 1,000 accounts, 31 days without a call"):
+        assert plane.ok("GET", "/log")["next_cursor"] is None
+    seed_log(plane, seeded, days=2)
+    with trips.of(table, "log of one of 1,000 accounts, two calls in 31 days"):
+        page = plane.ok("GET", "/log", params={"integrated_account_id": seeded[7]})
+    assert (len(page["result"]), page["next_cursor"]) == (2, None)
+    with trips.of(table, "log of 1,000 accounts, two calls of each: a page of 25"):
+        assert len(plane.ok("GET", "/log")["result"]) == 25
+    seen: list[tuple[str, str]] = []
+    query: dict[str, str] = {"limit": "100"}
+    most = requests = 0
+    with trips.of(table, "log of 1,000 accounts, two calls of each: all pages of 100"):
+        reads = 0
+        while True:
+            page = plane.ok("GET", "/log", params=query)
+            most, reads, requests = max(most, trips.reads - reads), trips.reads, requests + 1
+            seen += [(entry["account_id"], entry["time"]) for entry in page["result"]]
+            if page["next_cursor"] is None:
+                break
+            assert "2026-10-21" < page["reached"]["day"] <= "2026-11-21"
+            query["next_cursor"] = page["next_cursor"]
+    assert len(seen) == len(set(seen)) == 2 * ACCOUNTS
+    assert most <= READS + 3, "one request is bounded: beside the log, the API token, the freshness and the account"
+    table["... requests for it"] = f"{requests:>5}"
+    table["... most reads of one request"] = f"{most:>5}"
+    _check(table, "round_trips_log.txt")
+
+
+def _check(table: dict[str, str], name: str) -> None:
     lines = [f"{operation:<64} {trips}" for operation, trips in table.items()]
     text = "\n".join([f"{'operation':<64} reads writes", *lines, ""])
     if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text(), "the round trips changed; UPDATE_GOLDEN=1 writes them, then look at the diff"
+        (GOLDEN / name).write_text(text)
+    assert text == (GOLDEN / name).read_text(), (
+        "round trips changed; UPDATE_GOLDEN=1 writes them, then look at the diff"
+    )

@@ -22,6 +22,7 @@ from functions.stores.store import Put, Store
 from tests.aws import standins
 from tests.aws.conftest import Built
 from tests.aws.lambda_runtime import Running, running
+from tests.gateway.calling import log_items
 from tests.log_subscriber.test_subscriber import delivery
 from tests.mcp_endpoint.endpoint import Answer, Bench, Clock, Request, legacy, modern
 
@@ -130,7 +131,7 @@ def test_a_call_leaves_a_line_in_the_log_that_the_subscriber_puts_into_the_table
     for stored, known in ((1, 0), (0, 1), (0, 1)):
         assert subscriber.invoke(delivery(*lines)) == {"stored": stored, "known": known, "unreadable": 0}
     days = [datetime.now(UTC).date(), datetime.now(UTC).date() - timedelta(days=1)]
-    kept = [item for day in days for item in table[1].query(layout.log("acc_1", day.isoformat()))]
+    kept = [item for day in days for item in log_items(table[1], "acc_1", day.isoformat())]
     assert "srv_log" in {item.body["server_id"] for item in kept}
     assert table[1].get([layout.use("srv_log")]) != [None]
     assert not any(secret in endpoint.log() for secret in (token, "m0-the-upstream-secret"))

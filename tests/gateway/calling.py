@@ -13,6 +13,8 @@ from functions.gateway.grants import Grant, GrantedAccount, ServerConfig, Target
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from functions.stores import layout
+from functions.stores.store import Item, Store
 from tests.gateway.loopback import Upstream
 from tool_catalog import compiled_file
 from tool_catalog.catalog import Auth, Catalog, Pagination, Parameter, Pin, Request, Result, Tool
@@ -103,6 +105,12 @@ def grant(base_url: str = "https://api.example.com", config: ServerConfig | None
 def target(base_url: str, config: ServerConfig | None = None, api_key: str = API_KEY, **context: str) -> Target:
     """What a call needs of such a grant."""
     return Target("acc_1", "things", base_url, context, config or ServerConfig(), Credential({"api_key": api_key}))
+
+
+def log_items(store: Store, account_id: str, day: str) -> list[Item]:
+    """The log entries of an account and day, in order, from all of their partitions."""
+    partitions = [layout.log(account_id, shard, day) for shard in range(layout.LOG_SHARDS)]
+    return sorted((item for one in partitions for item in store.query(one)), key=lambda item: item.key.sort)
 
 
 class AdvancingLoop(asyncio.SelectorEventLoop):

@@ -21,7 +21,7 @@ from functions.gateway.settings import Settings
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreUnavailable
-from tests.gateway.calling import NOON
+from tests.gateway.calling import NOON, log_items
 
 CALL = LogEntry(
     time=NOON,
@@ -135,9 +135,11 @@ def test_names_a_client_chose_are_kept_in_part() -> None:
 
 def test_a_call_is_kept_under_its_account_and_day_until_its_retention_ends() -> None:
     _, kept = logged(replace(CALL, server_id=""), log_retention_days=7)
-    put = kept.writes[0]
+    listed, put = kept.writes
     assert isinstance(put, Put)
-    assert put.key == Key("LOG#acc_1#2026-11-21", "2026-11-21T12:00:00.000Z#req_1")
+    shard = layout.log_shard("req_1")
+    assert listed.key == Key("LOG_DAYS#2026-11-21", f"acc_1#{shard}")
+    assert put.key == Key(f"LOG#acc_1#{shard}#2026-11-21", "2026-11-21T12:00:00.000Z#req_1")
     assert put.expires_at == int((NOON + timedelta(days=7)).timestamp())
     assert put.body["tool"] == "mem_0_memories_search"
     assert "_aws" not in put.body
@@ -146,13 +148,14 @@ def test_a_call_is_kept_under_its_account_and_day_until_its_retention_ends() -> 
 def test_kept_calls_sort_by_time_also_within_a_second() -> None:
     times = [NOON + timedelta(milliseconds=ms) for ms in (0, 1, 10, 500, 999, 1_000)]
     _, kept = logged(*(replace(CALL, time=time, server_id="") for time in times))
-    sorts = [put.key.sort for put in kept.writes]
+    sorts = [put.key.sort for put in kept.writes if put.key.partition.startswith(layout.LOG)]
+    assert len(sorts) == len(times)
     assert sorts == sorted(sorts)
 
 
 def test_the_day_is_that_of_utc() -> None:
     _, kept = logged(replace(CALL, time=datetime.fromisoformat("2026-11-22T00:30:00+01:00")))
-    assert kept.writes[-1].key.partition == "LOG#acc_1#2026-11-21"
+    assert kept.writes[-1].key.partition == layout.log("acc_1", layout.log_shard("req_1"), "2026-11-21")
 
 
 def test_a_server_is_noted_as_used_once_a_minute_at_most() -> None:
@@ -173,7 +176,7 @@ def test_a_use_that_another_process_noted_this_minute_is_not_noted_again(tmp_pat
     [item] = store.get([layout.use("srv_1")])
     assert item is not None
     assert (item.version, item.body) == (2, {"last_used_at": "2026-11-21T12:01:01Z"})
-    assert len(store.query(layout.log("acc_1", "2026-11-21"))) == 3
+    assert len(log_items(store, "acc_1", "2026-11-21")) == 3
     store.close()
 
 
@@ -213,7 +216,7 @@ def test_a_store_that_fails_in_any_way_fails_no_call_and_shows_no_value(
 def test_an_entry_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "store.sqlite")
     logged(CALL, replace(CALL, tool="another"), replace(CALL, tool="a third"), store=store)
-    [item] = store.query(layout.log("acc_1", "2026-11-21"))
+    [item] = log_items(store, "acc_1", "2026-11-21")
     assert (item.version, item.body["tool"]) == (1, CALL.tool)
     store.close()
 

@@ -19,7 +19,7 @@ from functions.gateway.audit import Audit
 from functions.gateway.call_limits import CallRate
 from functions.gateway.grants import ServerConfig, write_time
 from functions.gateway.log_entry import KeptCalls
-from functions.log_subscriber.subscriber import kept
+from functions.log_subscriber.subscriber import Batch, kept, note_freshness
 from functions.mcp_endpoint.methods import Methods
 from functions.purge.notices import Notice, round_of
 from functions.purge.purge import purge
@@ -90,7 +90,9 @@ EVERY_KEY = [
     layout.call_mark("srv_1"),
     layout.confirmation("srv_1", "d"),
     layout.account_state("acc_1"),
-    Key(layout.log("acc_1", "2026-11-21")),
+    Key(layout.log("acc_1", 3, "2026-11-21")),
+    layout.log_day("acc_1", 3, "2026-11-21"),
+    layout.LOG_FRESHNESS,
     layout.idempotency("acc_1", "d"),
     Key(layout.NOTICES),
 ]
@@ -141,7 +143,8 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
     assert guarded.used == {"TOKEN#*", "ACCOUNT#*", "API_TOKEN#*", "CALLS#*", "CONFIRM#*", "CONSENT#*", "API_TOKENS"}
     subscriber = Guarded(store, "LogSubscriberRole")
     assert kept(delivery(*lines.getvalue().splitlines()), KeptCalls(subscriber, 30)).stored == 4
-    assert subscriber.used == {"USE#*", "STATE#*", "LOG#*"}
+    note_freshness(Batch(4, 0, 0, bench.clock.now, bench.clock.now), subscriber, bench.clock.now)
+    assert subscriber.used == {"USE#*", "STATE#*", "LOG#*", "LOG_DAYS#*", "LOG_FRESHNESS"}
 
 
 def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
@@ -165,7 +168,9 @@ def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
 def test_the_log_subscriber_may_touch_no_other_kind_of_item() -> None:
     assert allowed("LogSubscriberRole", "dynamodb:BatchGetItem") == {"USE#srv_1", "STATE#acc_1"}
     assert allowed("LogSubscriberRole", "dynamodb:GetItem") == {"USE#srv_1", "STATE#acc_1"}
-    assert allowed("LogSubscriberRole", "dynamodb:UpdateItem") == {"USE#srv_1", "STATE#acc_1", "LOG#acc_1#2026-11-21"}
+    assert allowed("LogSubscriberRole", "dynamodb:UpdateItem") == {
+        *("USE#srv_1", "STATE#acc_1", "LOG#acc_1#3#2026-11-21", "LOG_DAYS#2026-11-21", "LOG_FRESHNESS")
+    }
     for action in ("PutItem", "DeleteItem", "Query", "Scan", "BatchWriteItem", "ConditionCheckItem"):
         assert allowed("LogSubscriberRole", f"dynamodb:{action}") == set()
 

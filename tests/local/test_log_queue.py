@@ -27,7 +27,7 @@ STUCK_SECONDS = 60.0
 """A wait that takes longer never ends; each takes milliseconds."""
 
 USE = Key("USE#srv_1")
-ENTRY = Key(layout.log("acc_1", "2030-01-01"), "2030-01-01T00:00:00.000Z#1")
+ENTRY = Key(layout.log("acc_1", 0, "2030-01-01"), "2030-01-01T00:00:00.000Z#1")
 
 
 class Written:

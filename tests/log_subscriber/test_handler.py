@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from functions.gateway.settings import SettingsError
+from functions.stores import layout
 from functions.stores.store import StoreUnavailable
 from tests.gateway.test_audit import CALL
 from tests.log_subscriber.test_subscriber import delivery, line
@@ -40,12 +41,14 @@ def test_each_delivery_is_stored_and_measured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there = error("ConditionalCheckFailedException")
-    # The first call reads and writes the last use of its server; entries within a minute of it write themselves alone.
-    with scripted({}, {}, {}, {}, there) as table:
+    # The first call reads and writes the last use of its server, and lists the partition of its entry; entries within a
+    # minute of it, in that partition, write themselves alone. Each delivery ends with the freshness of the log.
+    with scripted(*[{}] * 7, there, {}) as table:
         for name, value in {**ENVIRONMENT, "AWS_ENDPOINT_URL": table.endpoint}.items():
             monkeypatch.setenv(name, value)
         module: Any = import_module(HANDLER)
-        calls = [replace(CALL, request_id=f"req_{n}", time=CALL.time + timedelta(seconds=n)) for n in range(2)]
+        ids = [id for id in map(str, range(100)) if layout.log_shard(id) == 0]
+        calls = [replace(CALL, request_id=ids[n], time=CALL.time + timedelta(seconds=n)) for n in range(2)]
         found = [module.handler(delivery(*map(line, some)), None) for some in (calls[:1], calls[1:], calls[:1])]
         nothing = module.handler(delivery("x"), None)
         module._calls._store.close()
@@ -55,7 +58,7 @@ def test_each_delivery_is_stored_and_measured(
         {"stored": 0, "known": 1, "unreadable": 0},
     ]
     assert nothing == {"stored": 0, "known": 0, "unreadable": 1}
-    assert table.operations == ["GetItem", "UpdateItem", "UpdateItem", "UpdateItem", "UpdateItem"]
+    assert table.operations == ["GetItem", *["UpdateItem"] * 8]
     lines = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
     assert [one["log_entries"] for one in lines] == [1, 1, 0, 0]
     assert {one["environment"] for one in lines} == {"prod"}

@@ -22,7 +22,7 @@ from functions.log_subscriber.subscriber import line as metrics_line
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Change, Item, Key, StoreUnavailable
-from tests.gateway.calling import NOON
+from tests.gateway.calling import NOON, log_items
 from tests.gateway.test_audit import CALL
 
 
@@ -58,12 +58,12 @@ CALLS = [replace(CALL, request_id=f"req_{n}", time=NOON + timedelta(seconds=n)) 
 
 
 def entries(store: SqliteStore) -> list[Item]:
-    return store.query(layout.log("acc_1", "2026-11-21"))
+    return log_items(store, "acc_1", "2026-11-21")
 
 
 def test_each_line_becomes_the_entry_that_a_laptop_keeps(store: SqliteStore, tmp_path: Path) -> None:
     batch = kept(delivery(*map(line, CALLS)), KeptCalls(store, 30))
-    assert batch == Batch(stored=5, known=0, unreadable=0, oldest=NOON)
+    assert batch == Batch(stored=5, known=0, unreadable=0, oldest=NOON, newest=NOON + timedelta(seconds=4))
     laptop = SqliteStore(tmp_path / "laptop.sqlite")
     audit = Audit(Settings(), laptop, io.StringIO())
     for call in CALLS:
@@ -138,7 +138,9 @@ def test_an_entry_without_one_of_its_members_is_none(store: SqliteStore, member:
 
 
 def test_a_test_of_the_subscription_stores_nothing(store: SqliteStore) -> None:
-    assert kept(delivery("CWL CONTROL MESSAGE", kind="CONTROL_MESSAGE"), KeptCalls(store, 30)) == Batch(0, 0, 0, None)
+    assert kept(delivery("CWL CONTROL MESSAGE", kind="CONTROL_MESSAGE"), KeptCalls(store, 30)) == Batch(
+        0, 0, 0, None, None
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,9 +162,9 @@ def test_anything_else_is_no_delivery(store: SqliteStore, event: Any) -> None:
 
 
 def test_a_batch_tells_how_old_its_oldest_entry_was() -> None:
-    batch = Batch(stored=4, known=1, unreadable=2, oldest=NOON)
+    batch = Batch(stored=4, known=1, unreadable=2, oldest=NOON, newest=NOON)
     found = json.loads(metrics_line(batch, "prod", NOON + timedelta(seconds=3)))
     assert (found["log_entries"], found["log_unreadable"], found["log_lag_ms"]) == (4, 2, 3_000)
     names = {metric["Name"] for metric in found["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert names <= found.keys()
-    assert json.loads(metrics_line(Batch(0, 0, 0, None), "prod", NOON))["log_lag_ms"] == 0
+    assert json.loads(metrics_line(Batch(0, 0, 0, None, None), "prod", NOON))["log_lag_ms"] == 0

@@ -118,26 +118,31 @@ def wanted(query: Query, allowed: Sequence[str], retention: timedelta, now: date
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page starts: on this day, before this sort key (None = at the end of the day)."""
+    """Where a page starts: on this day, before this sort key (None = at the end of the day), in the group of accounts
+    behind `after` ("" = the first) and up to `last` (None = as many as are read together)."""
 
     day: date
-    before: str | None
+    before: str | None = None
+    after: str = ""
+    last: str | None = None
 
     def cursor(self) -> str:
         """The position as a text for a client."""
-        return base64.urlsafe_b64encode(encode([self.day.isoformat(), self.before])).rstrip(b"=").decode()
+        parts = [self.day.isoformat(), self.before, self.after, self.last]
+        return base64.urlsafe_b64encode(encode(parts)).rstrip(b"=").decode()
 
 
 def start(cursor: str | None, wanted: Wanted) -> Position:
     """The position of a cursor; without one, the end of the range. Raises Invalid for a text that is not a cursor."""
     last = wanted.until.astimezone(UTC).date()
     if cursor is None:
-        return Position(last, None)
+        return Position(last)
     try:
-        day, before = decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if before is not None:
-            before.encode()
-        return Position(min(date.fromisoformat(day), last), before)
+        day, before, after, until = decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        for part in (before, after, until):
+            if part is not None:
+                part.encode()
+        return Position(min(date.fromisoformat(day), last), before, after or "", until)
     except (ValueError, TypeError, AttributeError):
         raise Invalid(
             "query: this listing did not return this next_cursor; leave it out to start from the newest entry"

@@ -1,0 +1,93 @@
+"""A caller who is refused again and again leaves a few entries, which say how many refusals they stand for."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from functions.gateway.audit import Audit
+from functions.gateway.log_entry import LogEntry
+from functions.gateway.refusals import KEPT, Refusals
+from functions.gateway.settings import Settings
+from functions.stores.sqlite import SqliteStore
+from tests.gateway.calling import NOON, log_items
+from tests.gateway.test_audit import CALL
+
+REFUSED = replace(
+    *(CALL,),
+    tool="", method="", access="", outcome="refused", status=403, error="NotAdmitted", detail="no API token",
+)  # fmt: skip
+LIMITED = replace(CALL, outcome="error", status=429, error="CallLimited", detail="", upstream_status=None)
+
+
+@pytest.fixture(name="store")
+def _store(tmp_path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(tmp_path / "store.sqlite")
+    yield store
+    store.close()
+
+
+def at(entry: LogEntry, seconds: float) -> LogEntry:
+    return replace(entry, time=NOON + timedelta(seconds=seconds), request_id=f"req_{seconds}")
+
+
+@pytest.mark.parametrize("refused", [REFUSED, LIMITED], ids=["not admitted", "beyond its limit"])
+def test_a_thousand_refusals_a_minute_are_one_entry_a_minute(store: SqliteStore, refused: LogEntry) -> None:
+    lines = io.StringIO()
+    audit = Audit(Settings(), store, lines)
+    for number in range(3_000):
+        audit.write(at(refused, number * 0.06))
+    written = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [entry.get("repeated", 0) for entry in written] == [0, 999, 999]
+    assert [entry["calls"] for entry in written] == [1, 1_000, 1_000], "the metric loses none of them"
+    kept = log_items(store, "acc_1", "2026-11-21")
+    assert [item.body.get("repeated", 0) for item in kept] == [0, 999, 999]
+
+
+def test_refusals_of_another_server_or_for_another_reason_have_entries_of_their_own() -> None:
+    refusals = Refusals()
+    others: list[dict[str, Any]] = [
+        {},
+        {"server_id": "srv_2"},
+        {"detail": "unknown API token"},
+        {"error": "CallLimited"},
+    ]
+    for changed in others:
+        assert refusals.before(replace(REFUSED, **changed)) == 0
+        assert refusals.before(replace(REFUSED, **changed)) is None
+
+
+def test_a_call_that_was_not_refused_always_has_its_entry() -> None:
+    refusals = Refusals()
+    failed = replace(CALL, outcome="error", error="UpstreamRefused")
+    unknown = replace(CALL, outcome="refused", error="UnknownTool")
+    assert [refusals.before(entry) for entry in (CALL, failed, unknown) * 3] == [0] * 9
+
+
+def test_a_clock_that_goes_back_hides_no_refusal() -> None:
+    refusals = Refusals()
+    assert [refusals.before(at(REFUSED, second)) for second in (0, 1, -5, -4, 56)] == [0, None, 1, None, 1]
+
+
+def test_no_more_reasons_are_remembered_than_said() -> None:
+    refusals = Refusals()
+    for number in range(KEPT + 50):
+        assert refusals.before(replace(REFUSED, server_id=f"srv_{number}")) == 0
+    assert len(refusals._last) == KEPT
+
+
+def test_processes_that_know_nothing_of_each_other_keep_one_entry_a_minute_together(store: SqliteStore) -> None:
+    for process in range(5):
+        audit = Audit(Settings(), store, io.StringIO())
+        for second in (0, 30, 61, 90):
+            audit.write(at(REFUSED, second + process))
+    kept = log_items(store, "acc_1", "2026-11-21")
+    minutes = [datetime.fromisoformat(item.body["time"]).minute for item in kept]
+    assert minutes == [0, 1]
