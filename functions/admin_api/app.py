@@ -161,8 +161,7 @@ def create_app(
         if account == ANY and not operation.any_account:
             raise Invalid(f'this operation needs one account; give its id or name in place of "{ANY}"')
         if account == ANY and "server_id" in path:
-            within = finding.accounts(ANY, operator.account_ids)
-            found["account_id"], found["server_id"] = finding.anywhere(path["server_id"], within)
+            found["account_id"], found["server_id"] = finding.anywhere(path["server_id"], operator.account_ids)
         elif account and account != ANY:
             found["account_id"] = lookup.id_of(account)
         if query.values.get("integrated_account_id") is not None:
@@ -186,7 +185,7 @@ def create_app(
                 operator.check_account(account_id)
         account_ids: Sequence[str] = ()
         if operation.any_account:
-            account_ids = await run_in_threadpool(finding.accounts, path["account_id"], operator.account_ids)
+            account_ids = sorted(operator.account_ids) if path["account_id"] == ANY else [path["account_id"]]
         asked = Asked(
             operator=operator,
             path=path,

@@ -113,7 +113,7 @@ class Asked:
     """One request, checked as far as its row says.
 
     `path`      its parameters. An account in it is an id; a name or `-` has been looked up.
-    `account_ids`  the accounts that a path with `-` stands for.
+    `account_ids`  the accounts that a path with `-` stands for; empty = all.
     `body`      an instance of the row's model, or the raw bytes where the row has a schema.
     `origin`    where this API is reached.
     `deadline`  when the answer is due, in seconds on the event loop's clock.

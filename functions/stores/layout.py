@@ -17,7 +17,7 @@ SERVERS = "SERVERS#"
 """How the partitions of servers begin; the account is behind it."""
 
 SERVER_NAMES = "SERVER_NAMES#"
-"""How the partitions of the names of servers begin; the account is behind it."""
+"""How the partitions of the names of servers begin; the name is behind it."""
 
 NOTICES = "NOTICES"
 """Partition of what the webhook of the deployment is to hear."""
@@ -56,9 +56,19 @@ def account_name(name: str) -> Key:
     return Key("ACCOUNT_NAMES", name)
 
 
+def server_names(name: str) -> str:
+    """Partition of a name of servers: one item for each account with a server of this name."""
+    return f"{SERVER_NAMES}{name}"
+
+
 def server_name(account_id: str, name: str) -> Key:
     """Which server of the account has this name."""
-    return Key(f"{SERVER_NAMES}{account_id}", name)
+    return Key(server_names(name), account_id)
+
+
+def server_account(server_id: str) -> Key:
+    """Which account a server belongs to, so that its id is enough to find it."""
+    return Key(f"SERVER_ACCOUNT#{server_id}")
 
 
 def api_token_name(name: str) -> Key:

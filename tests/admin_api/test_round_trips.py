@@ -88,7 +88,7 @@ def seed_servers(plane: Plane, account_id: str, count: int, *, lives: timedelta 
             tokens=(LiveToken(f"{number:064}", None),),
             token_made_at=START,
         )
-        changes += [server.put(if_version=0), Put(server.name_key, {"id": server.id})]
+        changes += [server.put(if_version=0), server.put_account(), Put(server.name_key, {"id": server.id})]
     write_all(plane, changes)
 
 
@@ -199,6 +199,42 @@ def test_each_operation_makes_as_many_round_trips_as_the_table_says(
     assert plane.store.query(layout.servers("large"), limit=1) == []
 
     _check(table, "round_trips.txt")
+
+
+def test_servers_are_found_in_bounded_requests_among_many_accounts_and_behind_many_expired_ones(
+    plane: Plane, account: str, trips: Trips
+) -> None:
+    table: dict[str, str] = {}
+    seed_accounts(plane, account, ACCOUNTS)
+    small = f"/integrated-account/{account}/mcp"
+    made = plane.ok("POST", small, {"name": "one"})
+    with trips.of(table, "get a server by id, in any of 1,000 accounts"):
+        assert plane.ok("GET", f"/integrated-account/-/mcp/{made['id']}")["id"] == made["id"]
+    with trips.of(table, "get a server by name, in any of 1,000 accounts"):
+        assert plane.ok("GET", "/integrated-account/-/mcp/one")["id"] == made["id"]
+    named = {"action": "label", "set_labels": {"a": "b"}, "servers": [made["id"], "one", *map(str, range(48))]}
+    with trips.of(table, "label 50 named servers, in any of 1,000 accounts"):
+        assert plane.ok("POST", "/integrated-account/-/mcp/bulk", named)["failed"] == 48
+
+    def page(query: dict[str, str], path: str = "/integrated-account/-/mcp") -> Any:
+        return plane.ok("GET", path, params=query)
+
+    with trips.of(table, "list the servers of 1,000 accounts: the first page"):
+        first = page({})
+    with trips.of(table, "list the servers of 1,000 accounts: all pages"):
+        found, cursor, requests = list(first["result"]), first["next_cursor"], 1
+        while cursor is not None:
+            one = page({"next_cursor": cursor})
+            found, cursor, requests = found + one["result"], one["next_cursor"], requests + 1
+    assert [server["id"] for server in found] == [made["id"]]
+    table["... requests for it"] = f"{requests:>5}"
+
+    seed_servers(plane, account, 4_900, lives=timedelta(seconds=5))
+    plane.clock.advance(seconds=10)
+    with trips.of(table, "list behind 4,900 expired servers that nothing has purged"):
+        behind = page({}, small)
+    assert [server["id"] for server in behind["result"]] == [made["id"]]
+    _check(table, "round_trips_finding.txt")
 
 
 def test_the_log_of_many_accounts_is_read_in_bounded_requests(plane: Plane, account: str, trips: Trips) -> None:

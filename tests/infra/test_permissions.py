@@ -75,6 +75,7 @@ EVERY_KEY = [
     layout.account("acc_1"),
     Key(layout.servers("acc_1")),
     layout.server_name("acc_1", "s"),
+    layout.server_account("srv_1"),
     layout.account_name("a"),
     layout.api_token_name("t"),
     layout.token("d"),
@@ -212,10 +213,11 @@ def test_the_purge_function_may_do_all_that_it_does_and_touch_nothing_else(store
     store.write([server.put(if_version=0), Put(layout.token("d"), {}), Put(server.name_key, {"id": "srv_1"})])
     event = {"account_id": "acc_1", "server_id": "srv_1", "expires_at": write_time(expired)}
     assert purge(event, guarded, bench.clock.now) == "purged"
-    assert allowed("PurgeRole", "dynamodb:BatchGetItem") == {"SERVERS#acc_1", "SERVER_NAMES#acc_1"}
+    assert allowed("PurgeRole", "dynamodb:BatchGetItem") == {"SERVERS#acc_1", "SERVER_NAMES#s"}
     assert allowed("PurgeRole", "dynamodb:DeleteItem") == {
         "SERVERS#acc_1",
-        "SERVER_NAMES#acc_1",
+        "SERVER_NAMES#s",
+        "SERVER_ACCOUNT#srv_1",
         "TOKEN#d",
         "USE#srv_1",
     }

@@ -11,7 +11,6 @@ from functions.admin_api.ids import ID
 from functions.gateway.errors import Conflict, Invalid, NotFound
 from functions.gateway.wording import did_you_mean, shown
 from functions.stores import layout
-from functions.stores.partition import every_item
 from functions.stores.store import Store
 from tool_catalog.catalog import Catalog
 
@@ -42,10 +41,6 @@ class AccountLookup:
         keys = [layout.account(named)] if ID.fullmatch(named) else []
         *accounts, name = self._store.get([*keys, layout.account_name(named)]) if named else [None]
         return named if any(accounts) or name is None else names.holder(name)
-
-    def ids(self) -> list[str]:
-        """Ids of all accounts, in order."""
-        return [item.key.sort for item in every_item(self._store, layout.ACCOUNTS)]
 
     def integration(self, name: str) -> Catalog:
         """The catalogue of the integration of that name. Raises Invalid."""

@@ -17,7 +17,6 @@ from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.api_tokens.service import ApiTokens
 from functions.admin_api.log.export import FORMATS
 from functions.admin_api.log.query import Position, Wanted, start, wanted
-from functions.admin_api.names import ANY
 from functions.admin_api.parameters import Query
 from functions.admin_api.servers.finding import Finding
 from functions.admin_api.texts import Text
@@ -121,7 +120,7 @@ class Log:
         found = dict(query.values)
         if found["mcp_server_id"] is not None:
             account_id = found["integrated_account_id"]
-            within = [account_id] if account_id else self._servers.accounts(ANY, allowed)
+            within = [account_id] if account_id else allowed
             with contextlib.suppress(NotFound):
                 account_id, found["mcp_server_id"] = self._servers.anywhere(found["mcp_server_id"], within)
                 if found["kind"] == "call":
@@ -211,19 +210,13 @@ class Log:
         account_id, server_id, tool = query["integrated_account_id"], query["mcp_server_id"], query["tool_name"]
         if account_id is not None and self._store.get([layout.account(account_id)]) == [None]:
             raise _nothing("integrated_account_id", account_id, "account", "; GET /integrated-account lists them")
-        if server_id is not None and not self._is_server(server_id, asked):
+        if server_id is not None and not self._servers.is_known(server_id, asked.account_ids):
             raise _nothing(
                 "mcp_server_id", server_id, "MCP server", "; GET /integrated-account/ACCOUNT_ID/mcp lists them"
             )
         tools = self._accounts.tool_names()
         if tool is not None and tool not in tools:
             raise _nothing("tool_name", tool, "tool", did_you_mean(tool, tools, instead="a server lists its tools"))
-
-    def _is_server(self, server_id: str, asked: Wanted) -> bool:
-        account_ids = sorted(asked.account_ids) if asked.account_ids is not None else self._accounts.ids()
-        keys = [layout.server(account_id, server_id) for account_id in account_ids]
-        parts = [keys[start : start + MAX_KEYS_PER_GET] for start in range(0, len(keys), MAX_KEYS_PER_GET)]
-        return any(item is not None for part in parts for item in self._store.get(part))
 
 
 def _account(key: Key) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,13 +15,25 @@ from functions.gateway.grants import is_live
 from functions.gateway.wording import one_of, shown
 from functions.stores import layout
 from functions.stores.partition import READ_AT_ONCE
-from functions.stores.store import MAX_KEYS_PER_GET, Key, Store
+from functions.stores.store import MAX_KEYS_PER_GET, Item, Key, Store
 
 READS = 60
-"""Reads of the store that one page may cost. Then the page ends early, with a cursor that continues it."""
+"""Reads of the store that one page may cost, those of the list of accounts included. Then the page ends early, with a
+cursor that continues it."""
 
 SEPARATOR = "~"
 """Between the parts of a cursor: the account and the server that a page reached. No id holds it."""
+
+
+END = "z" * 64
+"""The second part of the cursor behind an account that was read to its end: no id is greater."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Reads left."""
+
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +59,39 @@ class Found:
 
 
 class Finding:
-    """`account_ids` lists the ids of all accounts. `clock` gives the present in UTC."""
+    """`clock` gives the present in UTC."""
 
-    def __init__(self, store: Store, account_ids: Callable[[], list[str]], clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
-        self._account_ids = account_ids
         self._clock = clock
-
-    def accounts(self, account_id: str, allowed: Sequence[str]) -> list[str]:
-        """The accounts that a path names: this one or, for `-`, each of the `allowed` ones (empty = all)."""
-        return [account_id] if account_id != names.ANY else sorted(allowed) or self._account_ids()
 
     def id_of(self, account_id: str, named: str) -> str:
         """The id of the live server that has this id, otherwise of the one that has this name. Raises NotFound."""
-        found = self._in_accounts([account_id], named)
+        known = [layout.server(account_id, named)] if ID.fullmatch(named) else []
+        items = self._store.get([*known, layout.server_name(account_id, named)])
+        found = self._of(items[: len(known)], items[len(known) :])
         if not found:
             raise no_server(account_id, named)
         return found[0].id
 
     def anywhere(self, named: str, account_ids: Sequence[str]) -> tuple[str, str]:
-        """The account and the id of the live server with this id or name in any of these accounts.
+        """The account and the id of the live server with this id or name in these accounts (empty = in any).
 
         Raises NotFound, and Conflict for a name that servers of several accounts have.
         """
-        found = self._in_accounts(account_ids, named)
+        [owner] = self._store.get([layout.server_account(named)]) if ID.fullmatch(named) else [None]
+        owners = [str(owner.body["account_id"])] if owner is not None else []
+        direct = [layout.server(one, named) for one in owners if not account_ids or one in account_ids]
+        holders = self._store.query(layout.server_names(named), limit=READ_AT_ONCE)
+        allowed = [item for item in holders if not account_ids or item.key.sort in account_ids]
+        found = self._of(self._store.get(direct), allowed)
         by_id = [server for server in found if server.id == named]
         if not found:
             raise no_server(names.ANY, named)
         if len(found) > 1 and not by_id:
             where = [f"{server.id} of account {server.account_id}" for server in found]
-            raise Conflict(f"{len(found)} MCP servers have the name {shown(named)}; use an id: {one_of(where)}")
+            count = len(found) if len(holders) < READ_AT_ONCE else f"{READ_AT_ONCE} or more"
+            raise Conflict(f"{count} MCP servers have the name {shown(named)}; use an id: {one_of(where)}")
         server = (by_id or found)[0]
         return server.account_id, server.id
 
@@ -90,28 +105,42 @@ class Finding:
             raise Invalid("this listing did not return this cursor; leave it out to start from the first page")
         now = self._clock()
         found: list[ServerItem] = []
-        reached: ServerItem | None = None
-        reads = 0
-        for account_id in account_ids:
+        budget = Budget(READS)
+        last = cursor
+        for account_id in self._from(account_ids, first, budget):
             start = after if account_id == first else None
-            if account_id < first:
-                continue
             while True:
-                if reads == READS:
-                    last = f"{reached.account_id}{SEPARATOR}{reached.id}" if reached is not None else cursor
+                if budget.left <= 0:
                     return Found(found, last)
-                reads += 1
+                budget.left -= 1
                 items = self._store.query(layout.servers(account_id), after=start or None, limit=READ_AT_ONCE)
                 for server in map(ServerItem.from_item, items):
                     if is_live(server, now) and wanted.matches(server):
                         if len(found) == limit:
-                            return Found(found, f"{found[-1].account_id}{SEPARATOR}{found[-1].id}")
+                            return Found(found, last)
                         found.append(server)
-                    reached = server
+                    last = f"{server.account_id}{SEPARATOR}{server.id}"
                 if len(items) < READ_AT_ONCE:
                     break
                 start = items[-1].key.sort
-        return Found(found, None)
+            last = f"{account_id}{SEPARATOR}{END}"
+        return Found(found, last if budget.left <= 0 else None)
+
+    def _from(self, account_ids: Sequence[str], first: str, budget: Budget) -> Iterator[str]:
+        """These accounts (empty = all), from `first` on."""
+        if account_ids:
+            yield from (account_id for account_id in account_ids if account_id >= first)
+            return
+        if first:
+            yield first
+        after = first or None
+        while budget.left > 0:
+            budget.left -= 1
+            items = self._store.query(layout.ACCOUNTS, after=after, limit=READ_AT_ONCE)
+            yield from (item.key.sort for item in items)
+            if len(items) < READ_AT_ONCE:
+                return
+            after = items[-1].key.sort
 
     def named(self, account_id: str, wanted: Sequence[str]) -> dict[str, ServerItem]:
         """The live servers of the account that have one of these names, by name."""
@@ -120,22 +149,23 @@ class Finding:
         servers = [layout.server(account_id, server_id) for server_id in holders if server_id]
         return {server.name: server for server in self._live(servers)}
 
-    def _in_accounts(self, account_ids: Sequence[str], named: str) -> list[ServerItem]:
-        keys = [layout.server(account_id, named) for account_id in account_ids] if ID.fullmatch(named) else []
-        keys += [layout.server_name(account_id, named) for account_id in account_ids]
-        servers, holders = [], []
-        for part in _parts(keys):
-            for item in self._store.get(part):
-                if item is not None and item.key.partition.startswith(layout.SERVERS):
-                    servers.append(ServerItem.from_item(item))
-                elif item is not None:
-                    account_id = item.key.partition.removeprefix(layout.SERVER_NAMES)
-                    holders.append(layout.server(account_id, names.holder(item)))
+    def is_known(self, server_id: str, account_ids: Collection[str] | None) -> bool:
+        """True while the store has the server, live or not, in one of these accounts (None = in any)."""
+        [owner] = self._store.get([layout.server_account(server_id)])
+        return owner is not None and (account_ids is None or owner.body["account_id"] in account_ids)
+
+    def _of(self, direct: Sequence[Item | None], holders: Sequence[Item | None]) -> list[ServerItem]:
+        """The live servers among the items of servers with this id, and those that hold the name in other accounts."""
         now = self._clock()
-        direct = [server for server in servers if is_live(server, now)]
-        known = {(server.account_id, server.id) for server in direct}
-        by_name = [server for server in self._live(holders) if (server.account_id, server.id) not in known]
-        return [*direct, *(server for server in by_name if server.account_id not in {one.account_id for one in direct})]
+        servers = [ServerItem.from_item(item) for item in direct if item is not None]
+        found = [server for server in servers if is_live(server, now)]
+        accounts = {server.account_id for server in found}
+        others = [
+            layout.server(item.key.sort, names.holder(item))
+            for item in holders
+            if item is not None and item.key.sort not in accounts
+        ]
+        return [*found, *self._live(others)]
 
     def _live(self, keys: Sequence[Key]) -> Iterator[ServerItem]:
         now = self._clock()

@@ -86,17 +86,22 @@ class ServerItem:
         """The change that writes this item."""
         return Put(layout.server(self.account_id, self.id), self.to_json(), epoch(self.expires_at), if_version)
 
+    def put_account(self) -> Put:
+        """The change that writes which account the server belongs to."""
+        return Put(layout.server_account(self.id), {"account_id": self.account_id}, epoch(self.expires_at))
+
     @property
     def name_key(self) -> Key:
         """The key of the item that keeps the name unique."""
         return layout.server_name(self.account_id, self.name)
 
     def removal(self, named: Item | None) -> list[Change]:
-        """The changes that remove the server with its tokens, its last use and its name, unless it was changed
+        """The changes that remove the server with its tokens, its last use and its names, unless it was changed
         meanwhile. `named` is the item at `name_key`."""
         changes: list[Change] = [Delete(layout.server(self.account_id, self.id), if_version=self.version)]
         changes += [Delete(layout.token(token.digest)) for token in self.tokens]
-        return [*changes, Delete(layout.use(self.id)), *names.release(named, self.id)]
+        changes += [Delete(layout.use(self.id)), Delete(layout.server_account(self.id))]
+        return [*changes, *names.release(named, self.id)]
 
 
 def written(moment: datetime | None) -> str | None:

@@ -68,7 +68,7 @@ class Servers:
     ) -> None:
         self._store = store
         self._accounts = accounts
-        self.finding = Finding(store, accounts.ids, clock)
+        self.finding = Finding(store, clock)
         self._scheduler = scheduler
         self._clock = clock
         self._random = random
@@ -120,7 +120,7 @@ class Servers:
         grant = _put_grant(server, account, server.tokens[0], sealed_data_key, if_version=0)
         settle(
             f"the name {shown(server.name)}",
-            lambda: self._store.write([server.put(if_version=0), grant, self._take_name(server)]),
+            lambda: self._store.write([server.put(if_version=0), server.put_account(), grant, self._take_name(server)]),
         )
         if server.expires_at is not None:
             self._scheduler.put(server.id, account.id, server.expires_at)
@@ -130,7 +130,8 @@ class Servers:
     def page(
         self, account_ids: Sequence[str], wanted: Wanted, limit: int, cursor: str | None
     ) -> Page[contract.McpServer]:
-        """Live servers of these accounts in order of account and id. Raises NotFound when there is no such account."""
+        """Live servers of these accounts (empty = all) in order of account and id. Raises NotFound for a single account
+        that does not exist."""
         if len(account_ids) == 1:
             self._accounts.load(account_ids[0])
         found = self.finding.page(account_ids, wanted, cursor, limit)
@@ -341,7 +342,7 @@ class Servers:
             changes += [_put_grant(after, account, token, sealed[key]) for key, token in kept.items() if key in sealed]
             changes += [Delete(item.key) for item in old if item is not None and item.key not in kept]
             if (after.name, after.expires_at) != (before.name, before.expires_at):
-                changes.append(self._take_name(after))
+                changes += [self._take_name(after), after.put_account()]
             if after.name != before.name:
                 [named] = self._store.get([before.name_key])
                 changes += names.release(named, server_id)
