@@ -11,7 +11,7 @@ import hmac
 import logging
 from collections.abc import Mapping
 from dataclasses import field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
@@ -20,15 +20,22 @@ from functions.gateway.call import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.errors import PosternError
 from functions.gateway.grants import Grant, Target
 from functions.gateway.json_text import Json, canonical
-from functions.gateway.log_entry import Journal, KeptCalls, LogEntry
+from functions.gateway.log_entry import REFUSALS_EVERY, Journal, KeptCalls, LogEntry
 from functions.gateway.metrics import Stream
-from functions.gateway.refusals import Refusals
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
 from functions.stores.store import StoreError
 
-BY_THE_UPSTREAM = ("TooLargeAnswer", "UpstreamBusy", "UpstreamTimeout", "UpstreamUnreachable", "UpstreamUnreadable")
+BY_THE_UPSTREAM = (
+    *("EventFailed", "TooLargeAnswer", "UpstreamBusy", "UpstreamTimeout", "UpstreamUnreachable", "UpstreamUnreadable"),
+)
 """Errors of a call whose cause is the upstream or the way to it."""
+
+BY_US = ("LostResult", "Unconfirmable")
+"""Errors of a call whose cause is this deployment."""
+
+REFUSALS_KEPT = 1_000
+"""Servers and reasons that a process remembers; the oldest goes first."""
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +130,32 @@ def client(user_agent: str) -> tuple[str, str]:
     return name, version
 
 
+class Refusals:
+    """Which refusals of a process get an entry of their own: one for each server and reason in a while.
+
+    A caller who holds a URL can cause refusals without end: without the API token that the server requires, or beyond
+    its limit of calls. An entry says how many refusals before it have none.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str, str], tuple[datetime, int]] = {}
+
+    def before(self, entry: LogEntry) -> int | None:
+        """How many refusals like this one had no entry since the last that had one; None = this one has none either.
+        0 for an entry of a call that was not refused."""
+        if not (entry.outcome == "refused" and not entry.tool) and entry.error != "CallLimited":
+            return 0
+        key = (entry.server_id, entry.error, entry.detail)
+        since, skipped = self._last.get(key, (None, 0))
+        if since is not None and timedelta(0) <= entry.time - since < REFUSALS_EVERY:
+            self._last[key] = (since, skipped + 1)
+            return None
+        if key not in self._last and len(self._last) == REFUSALS_KEPT:
+            del self._last[next(iter(self._last))]
+        self._last[key] = (entry.time, 0)
+        return skipped
+
+
 class Audit:
     """Writes log entries. One per process.
 
@@ -137,15 +170,15 @@ class Audit:
         self._refusals = Refusals()
 
     def write(self, entry: LogEntry) -> None:
-        """Write one entry to the stream and to the store, unless it is one of many refusals (refusals.py). It never
-        raises: the call that it describes has been made, and what prevents one of the two prevents neither the other
-        nor the answer."""
+        """Write one entry to the stream and to the store. Of one among many refusals (Refusals), a deployment writes
+        the metrics to the stream, and nothing else. It never raises: the call that it describes has been made, and what
+        prevents one of the two prevents neither the other nor the answer."""
         repeated = self._refusals.before(entry)
-        if repeated is None:
-            return
+        if repeated is None and self._kept is not None:
+            return  # a laptop has no metrics
         if repeated:
             entry = replace(entry, repeated=repeated)
-        body = entry.to_json()
+        body = entry.to_json() if repeated is not None else {}
         try:
             self._stream.write(canonical({**body, **self._metrics(entry)}).decode() + "\n")
             self._stream.flush()
@@ -159,14 +192,13 @@ class Audit:
             logger.warning("a log entry could not be kept in the store: %s", _reason(error))
 
     def _metrics(self, entry: LogEntry) -> dict[str, Json]:
-        counted = 1 + entry.repeated
         values = {
-            "calls": counted,
-            "failures": counted * (entry.outcome != "ok"),
+            "calls": 1,
+            "failures": int(entry.outcome != "ok"),
             "duration_ms": round(entry.duration_ms, 2),
             "upstream_ms": round(entry.upstream_ms, 2),
             "result_bytes": entry.result_bytes,
-            **({fault: counted} if (fault := _fault(entry)) else {}),
+            **({fault: 1} if (fault := _fault(entry)) else {}),
         }
         return metrics.members(self._settings.environment, entry.time, values)
 
@@ -175,7 +207,7 @@ def _fault(entry: LogEntry) -> str:
     """The metric that counts this failure by whose fault it is; "" for a success, and for a fault of the call."""
     if entry.outcome == "refused" and not entry.tool:
         return "refused_admissions"
-    if entry.error == "LostResult":
+    if entry.error in BY_US:
         return "server_errors"
     failed_there = entry.error == "UpstreamRefused" and (entry.upstream_status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR
     return "upstream_errors" if failed_there or entry.error in BY_THE_UPSTREAM else ""

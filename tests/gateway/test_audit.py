@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from functions.gateway import errors
-from functions.gateway.audit import BY_THE_UPSTREAM, Audit, argument_hash
+from functions.gateway.audit import BY_THE_UPSTREAM, BY_US, Audit, argument_hash
 from functions.gateway.json_text import Json
 from functions.gateway.log_entry import LogEntry
 from functions.gateway.settings import Settings
@@ -305,5 +305,5 @@ def test_every_error_of_a_call_is_known_to_be_ours_theirs_or_the_calls() -> None
     def below(kind: type[errors.ToolFailure]) -> set[str]:
         return {kind.__name__ for kind in kind.__subclasses__()}.union(*map(below, kind.__subclasses__()))
 
-    of_the_call = {"WrongArguments", "CallLimited", "OutsidePins"}
-    assert below(errors.ToolFailure) == of_the_call | set(BY_THE_UPSTREAM) | {"UpstreamRefused", "LostResult"}
+    of_the_call = {"WrongArguments", "CallLimited", "OutsidePins", "ConfirmationNeeded", "Declined"}
+    assert below(errors.ToolFailure) == of_the_call | {"UpstreamRefused", *BY_THE_UPSTREAM, *BY_US}

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.audit import Audit
+from functions.gateway.audit import REFUSALS_KEPT, Audit, Refusals
 from functions.gateway.log_entry import LogEntry
-from functions.gateway.refusals import KEPT, Refusals
 from functions.gateway.settings import Settings
 from functions.stores.sqlite import SqliteStore
 from tests.gateway.calling import NOON, log_items
@@ -40,13 +39,16 @@ def at(entry: LogEntry, seconds: float) -> LogEntry:
 
 @pytest.mark.parametrize("refused", [REFUSED, LIMITED], ids=["not admitted", "beyond its limit"])
 def test_a_thousand_refusals_a_minute_are_one_entry_a_minute(store: SqliteStore, refused: LogEntry) -> None:
-    lines = io.StringIO()
-    audit = Audit(Settings(), store, lines)
-    for number in range(3_000):
-        audit.write(at(refused, number * 0.06))
-    written = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert [entry.get("repeated", 0) for entry in written] == [0, 999, 999]
-    assert [entry["calls"] for entry in written] == [1, 1_000, 1_000], "the metric loses none of them"
+    laptop, deployment = io.StringIO(), io.StringIO()
+    for audit in (Audit(Settings(), store, laptop), Audit(Settings(), None, deployment)):
+        for number in range(3_000):
+            audit.write(at(refused, number * 0.06))
+    lines = [[json.loads(line) for line in stream.getvalue().splitlines()] for stream in (laptop, deployment)]
+    for written in lines:
+        assert [line.get("repeated", 0) for line in written if "kind" in line] == [0, 999, 999]
+    assert len(lines[0]) == 3
+    assert [line["calls"] for line in lines[1]] == [1] * 3_000, "the metrics of a deployment count each refusal"
+    assert max(len(line) for line in deployment.getvalue().splitlines() if '"kind"' not in line) < 600
     kept = log_items(store, "acc_1", "2026-11-21")
     assert [item.body.get("repeated", 0) for item in kept] == [0, 999, 999]
 
@@ -78,9 +80,9 @@ def test_a_clock_that_goes_back_hides_no_refusal() -> None:
 
 def test_no_more_reasons_are_remembered_than_said() -> None:
     refusals = Refusals()
-    for number in range(KEPT + 50):
+    for number in range(REFUSALS_KEPT + 50):
         assert refusals.before(replace(REFUSED, server_id=f"srv_{number}")) == 0
-    assert len(refusals._last) == KEPT
+    assert len(refusals._last) == REFUSALS_KEPT
 
 
 def test_processes_that_know_nothing_of_each_other_keep_one_entry_a_minute_together(store: SqliteStore) -> None:
