@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from functions.cli.terminal import printable
 from functions.gateway.json_text import Json
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
 
 GAP = "  "
 
@@ -26,15 +29,29 @@ class Table:
             GAP.join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in cells
         )
 
-    def __rich__(self) -> Any:
-        from rich.table import Table as Drawn
+    def drawn(self, width: int) -> RichTable | None:
+        """The table for a terminal of this width, with texts of several words on several lines.
+
+        None where it is too narrow: an id or a URL is never broken, so that it can be copied.
+        """
+        from rich.cells import cell_len
+        from rich.table import Table as RichTable
         from rich.text import Text
 
-        drawn = Drawn(box=None, header_style="bold", pad_edge=False)
-        for column in self.columns:
-            drawn.add_column(column.upper(), overflow="fold")
-        for row in self.rows:
-            drawn.add_row(*(Text(cell(value)) for value in row))
+        columns = [
+            [heading.upper(), *(cell(row[place]) for row in self.rows)] for place, heading in enumerate(self.columns)
+        ]
+        least = [max(cell_len(word) for value in values for word in value.split() or [""]) for values in columns]
+        left = width - sum(least) - len(GAP) * (len(columns) - 1)
+        if left < 0:
+            return None
+        drawn = RichTable(box=None, header_style="bold", pad_edge=False, padding=(0, len(GAP), 0, 0))
+        for values, needed in zip(columns, least, strict=True):
+            more = min(max(map(cell_len, values)) - needed, left)
+            left -= more
+            drawn.add_column(values[0], width=needed + more)
+        for row in zip(*(values[1:] for values in columns), strict=True):
+            drawn.add_row(*(Text(value) for value in row))
         return drawn
 
 
@@ -47,17 +64,6 @@ class Details:
     def __str__(self) -> str:
         width = max(len(name) for name, _ in self.pairs)
         return "\n".join(f"{name.ljust(width)}{GAP}{cell(value)}".rstrip() for name, value in self.pairs)
-
-    def __rich__(self) -> Any:
-        from rich.table import Table as Drawn
-        from rich.text import Text
-
-        drawn = Drawn.grid(padding=(0, len(GAP)))
-        drawn.add_column(style="bold", no_wrap=True)
-        drawn.add_column(overflow="fold")
-        for name, value in self.pairs:
-            drawn.add_row(name, Text(cell(value)))
-        return drawn
 
 
 def count(number: int, noun: str) -> str:

@@ -11,13 +11,13 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO, runtime_checkable
 
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 WIDTH = 120
 """Columns of a text that no terminal shows: as many as the longest line of an example."""
@@ -28,6 +28,14 @@ PATIENCE = 2.0
 
 class Declined(Exception):
     """A question was not answered with yes. The message names the option that leaves it out."""
+
+
+@runtime_checkable
+class Drawable(Protocol):
+    """A part of a result that is drawn on a terminal that is wide enough."""
+
+    def drawn(self, width: int) -> RenderableType | None:
+        """What the library draws; None where the text is better."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +65,14 @@ class Terminal:
         """Print the result: `document` as JSON with `--json`, else the parts, which are texts, tables and details."""
         if self.as_json:
             print(json_text.readable(document), file=self.out, flush=True)
-        elif self.is_rich:
-            console = self.console()
-            for part in parts:
-                if isinstance(part, str):
-                    print(part, file=self.out, flush=True)
-                else:
-                    console.print(part)
-        else:
-            print("\n".join(map(str, parts)), file=self.out, flush=True)
+            return
+        console = self.console() if self.is_rich else None
+        for part in parts:
+            drawn = part.drawn(console.width) if console is not None and isinstance(part, Drawable) else None
+            if console is not None and drawn is not None:
+                console.print(drawn)
+            else:
+                print(part, file=self.out, flush=True)
 
     def line(self, text: str) -> None:
         """Print one line of a result that has several parts."""

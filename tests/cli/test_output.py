@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -67,6 +68,17 @@ def test_help_has_colours_on_a_terminal_alone(
     out = screen()
     assert main(words, environment=environment, stdout=out) == 0
     assert (ESCAPE in out.getvalue()) == coloured
+
+
+@pytest.mark.parametrize("columns", [20, 60, 104, 105, 106, 110, 200])
+def test_an_id_and_a_url_are_never_broken(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    server, url = "srv_" + "a" * 16, "https://postern.example.com/mcp/" + "T" * 43
+    rows = [[server, "a name of several words", url], [server, "another", "-"]]
+    drawn = shown(Screen(), Table(("id", "name", "url"), rows), Details([("id", server), ("url", url)]))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", drawn)
+    assert (text.count(server), text.count(url)) == (3, 2)
+    assert f"id   {server}\nurl  {url}\n" in text
 
 
 def test_progress_is_a_bar_on_a_terminal_and_nothing_elsewhere() -> None:
