@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from functions.admin_api import networks
 from functions.admin_api.accounts.keys import Keys, KmsKeys, LocalKeys
 from functions.admin_api.api_tokens.root import SecretsManagerRoot
 from functions.admin_api.app import create_app
@@ -70,4 +71,4 @@ app = create_app(
     root=SecretsManagerRoot(root_secret, time.monotonic) if root_secret else lambda: None,
 )
 loop = asyncio.new_event_loop()
-handler = LambdaHandler(app, settings.mounted_at, loop)
+handler = LambdaHandler(app, settings.mounted_at, loop, networks.read(settings.management_networks))

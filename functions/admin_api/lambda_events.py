@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Scope
 
-from functions.gateway import errors, events
+from functions.admin_api import networks
+from functions.admin_api.networks import Network
+from functions.gateway import errors, events, json_text
 from functions.gateway.events import Arrived
+from functions.gateway.http_frame import SECURITY_HEADERS
 
 FAILED = b'{"statusCode":500,"error":"Internal Server Error","message":"unexpected error"}'
 
@@ -20,20 +24,30 @@ logger = logging.getLogger(__name__)
 class LambdaHandler:
     """Answers events with an application that has no start-up and no shut-down.
 
+    `allowed`    the networks whose addresses may use the application; none = every one.
     `base_path`  what the API is mounted at. `loop`: the one loop of the process, because a kept connection lives on
     the loop that opened it.
     """
 
-    def __init__(self, app: ASGIApp, base_path: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, app: ASGIApp, base_path: str, loop: asyncio.AbstractEventLoop, allowed: Sequence[Network] = ()
+    ) -> None:
         self._app = app
         self._base_path = base_path
         self._loop = loop
+        self._allowed = allowed
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """The response to one event, in the form that its platform takes."""
         arrived = events.read(event, self._base_path)
         if arrived is None:
             return dict(events.NO_REQUEST)
+        try:
+            networks.check(arrived.source_ip, self._allowed)
+        except errors.Forbidden as refused:
+            status, document, _ = errors.http(refused)
+            lines = [("content-type", "application/json"), *SECURITY_HEADERS.items()]
+            return events.response(arrived.form, status, errors.phrase(status), lines, json_text.encode(document))
         status, lines, body = self._loop.run_until_complete(_exchange(self._app, arrived, context))
         return events.response(arrived.form, status, errors.phrase(status), lines, body)
 

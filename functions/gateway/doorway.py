@@ -1,13 +1,18 @@
-"""Which host names are served, and which web pages may send requests: the check of Host and Origin.
+"""Which host names are served, which web pages may send requests, and by which way: the check of Host and Origin.
 
 A web page can point its own host name at an address that it may not read (DNS rebinding), and any page can send
 requests anywhere. The Host header shows the first, the Origin header the second. Programs send no Origin, and a request
 without one passes.
+
+A content delivery network in front of an endpoint can be walked around, because the address behind it is public. It
+therefore adds a header with a secret, and a request without that header came another way.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from functions.gateway.errors import Forbidden, Misdirected
@@ -39,6 +44,10 @@ PRESETS: Mapping[str, tuple[str, ...]] = {
 """Words that may stand for origins: the hosts that are known to send theirs, and the pages and extensions of this
 machine, which have no list. The desktop app of Claude sends the origin of claude.ai, too."""
 
+SECRET_HEADER = "x-postern-origin-secret"  # noqa: S105 - the name of a header
+"""What the network in front of the endpoint sends with each request."""
+
+WRONG_WAY = "This endpoint is reached through its own domain; use the URL that was minted"
 WRONG_HOST = "This host name is not served here"
 WRONG_ORIGIN = "This origin is not allowed here; set POSTERN_ALLOWED_ORIGINS to allow web pages of other origins"
 
@@ -49,17 +58,22 @@ class Doorway:
 
     `hosts`    names that a request may give as Host, with any port; empty: the one that the platform says, or any.
     `origins`  web origins whose pages may send requests, words of PRESETS among them; "*" = any.
+    `secret`   what SECRET_HEADER must hold; empty: every way is right.
     """
 
     hosts: Collection[str]
     origins: Collection[str]
+    secret: str = field(default="", repr=False)
 
-    def check(self, hosts: Sequence[str], origins: Iterable[str], platform_host: str = "") -> None:
-        """Raises Misdirected for a host name that is not served, Forbidden for an origin that is not allowed.
+    def check(self, hosts: Sequence[str], origins: Iterable[str], platform_host: str = "", secret: str = "") -> None:
+        """Raises Misdirected for a host name that is not served, Forbidden for an origin that is not allowed and for a
+        request that came around the network in front.
 
-        `hosts`, `origins`  the values of the request's headers. `platform_host`: the name under which the platform
-        took the request, "" where it says none.
+        `hosts`, `origins`, `secret`  the values of the request's headers. `platform_host`: the name under which the
+        platform took the request, "" where it says none.
         """
+        if self.secret and not hmac.compare_digest(secret.encode(), self.secret.encode()):
+            raise Forbidden(WRONG_WAY)
         if self.hosts:
             served = len(hosts) == 1 and _is_one_of(hosts[0], self.hosts)
         else:

@@ -76,6 +76,14 @@ class Settings:
     allowed_origins: tuple[str, ...] = _setting(
         (), "web origins whose pages may send requests; web-hosts: the known chat hosts; *: any"
     )
+    origin_secret: str = _setting(
+        "",
+        "what the header x-postern-origin-secret of each MCP request must hold; empty: not checked",
+        secret=True,
+    )
+    management_networks: tuple[str, ...] = _setting(
+        (), "networks whose addresses may use the management API on AWS, e.g. 203.0.113.0/24; empty: any"
+    )
     openai_apps_challenge: str = _setting("", "text served at /.well-known/openai-apps-challenge; empty: 404")
     private_upstreams: bool = _setting(False, "allow account base URLs with http or private addresses (laptop, CI)")
 

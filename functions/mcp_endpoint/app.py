@@ -26,7 +26,7 @@ from http import HTTPStatus
 
 from functions.gateway import errors, json_text
 from functions.gateway.call import in_turn
-from functions.gateway.doorway import ANY, Doorway
+from functions.gateway.doorway import ANY, SECRET_HEADER, Doorway
 from functions.gateway.http_frame import Frame, bearer
 from functions.gateway.metrics import Batch, Count, uncounted
 from functions.gateway.settings import Settings
@@ -74,7 +74,11 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dead", Batch(self.count, "dead_urls"))
-        object.__setattr__(self, "doorway", Doorway(self.settings.allowed_hosts, self.settings.allowed_origins))
+        object.__setattr__(
+            self,
+            "doorway",
+            Doorway(self.settings.allowed_hosts, self.settings.allowed_origins, self.settings.origin_secret),
+        )
         object.__setattr__(self, "frame", Frame(self.settings, _refuse, Departed, self.new_id, self.count))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +100,12 @@ class Endpoint:
         return response
 
     async def _routed(self, request: Request) -> Response:
-        self.doorway.check(request.values("host"), request.values("origin"), request.scope.get("aws.host", ""))
+        self.doorway.check(
+            request.values("host"),
+            request.values("origin"),
+            request.scope.get("aws.host", ""),
+            request.headers.get(SECRET_HEADER, ""),
+        )
         if request.method == "OPTIONS":
             return _preflight()
         match request.path.removesuffix("/").split("/")[1:]:

@@ -88,3 +88,12 @@ def test_what_can_be_named_is_right(written: str) -> None:
 )
 def test_what_no_browser_sends_is_refused_at_the_start(written: str) -> None:
     assert origin_problem(written).startswith("valid: origins such as https://app.example, in lower case and without")
+
+
+def test_a_request_that_came_around_the_network_in_front_is_refused() -> None:
+    closed = Doorway((), ("*",), "s" * 43)
+    for wrong in ("", "s" * 42, "S" * 43, "é"):
+        with pytest.raises(Forbidden, match="reached through its own domain"):
+            closed.check(["mcp.example"], [], "", wrong)
+    closed.check(["mcp.example"], [], "", "s" * 43)
+    assert "sss" not in repr(closed)
