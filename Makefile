@@ -138,14 +138,14 @@ test-aws: $(VENV)/.dev ## Build, Lambda runtime, DynamoDB and a whole deployment
 build: $(VENV)/.ready ## The four Lambda artefacts, into .aws-sam/build
 	@infra/build.sh
 
-deploy: $(VENV)/.ready ## make deploy ENV=dev|staging|prod|ephemeral-NAME [ARGS="Parameter=value ..."]
+deploy: $(VENV)/.aws ## make deploy ENV=dev|staging|prod|ephemeral-NAME [ARGS="Parameter=value ... --yes"]
 	@infra/deploy.sh $(ENV) $(ARGS)
 
 smoke: $(VENV)/.aws ## Check a deployment from outside: make smoke ENV=dev
-	@$(RUN) infra/smoke.py $(ENV)
+	@$(RUN) -m infra.smoke $(ENV)
 
 destroy: $(VENV)/.aws ## Remove a deployment, whatever state it is in: make destroy ENV=dev
-	@$(RUN) infra/destroy.py $(ENV) $(ARGS)
+	@$(RUN) -m infra.destroy $(ENV) $(ARGS)
 
 lock: $(VENV)/.dev ## Lock the dependencies with hashes; ARGS=--upgrade moves to the newest versions
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" infra/lock.sh $(ARGS)

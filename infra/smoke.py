@@ -1,25 +1,31 @@
-"""Check a deployment from outside: its table, then both functions. Changes nothing.
+"""Check a deployment from outside: its table, then its functions. Changes nothing. The last step of a deployment.
 
-    python infra/smoke.py ENVIRONMENT [--mcp-url URL] [--admin-url URL]
+    python -m infra.smoke ENVIRONMENT
 
-Uses the AWS credentials and the region of the shell. The URLs come from the outputs of the stack unless they are given,
-e.g. for a stand-in whose host names do not resolve. Exit code 1 when anything is wrong; each line says what to do.
+Uses the AWS credentials and the region of the shell. With AWS_ENDPOINT_URL, which names a stand-in, the requests go
+there too, with the host name of the function in the Host header. Exit code 1 when anything is wrong; each line says
+what to do.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 Json = Any
 
 TIMEOUT_SECONDS = 30
 """Limit of one request. The first request after a deployment starts a function."""
+
+ATTEMPTS, WAIT_SECONDS = 3, 5
+"""Tries of the functions, and the wait between them: a new role or host name is not known everywhere at once."""
 
 SAMPLE_TOKEN = "0" * 43
 """Has the form of a token, but opens nothing."""
@@ -29,32 +35,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check one environment and return the exit code."""
     parser = argparse.ArgumentParser(prog="smoke.py", description="Check a deployment from outside.")
     parser.add_argument("environment", help="dev, staging, prod or ephemeral-NAME")
-    parser.add_argument("--mcp-url", help="use this URL instead of the output of the stack")
-    parser.add_argument("--admin-url", help="use this URL instead of the output of the stack")
-    options = parser.parse_args(arguments)
+    stack = f"postern-{parser.parse_args(arguments).environment}"
+    found = problems(stack)
+    report(stack, found)
+    return 1 if found else 0
 
+
+def problems(stack: str, sleep: Callable[[float], None] = time.sleep) -> list[str]:
+    """Everything that is wrong with the deployment."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    stack = f"postern-{options.environment}"
     try:
         outputs = read_outputs(boto3.client("cloudformation"), stack)
-        problems = [
-            *table_problems(boto3.client("dynamodb"), outputs["Table"]),
-            *endpoint_problems(options.mcp_url or outputs["McpUrl"]),
-            *api_problems(
-                options.admin_url or outputs["AdminUrl"],
-                boto3.client("secretsmanager").get_secret_value(SecretId=outputs["RootApiTokenSecret"])["SecretString"],
-            ),
-        ]
+        of_the_table = list(table_problems(boto3.client("dynamodb"), outputs["Table"]))
+        token = ""
+        if secret := outputs.get("RootApiTokenSecret"):
+            token = boto3.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+        for attempt in range(ATTEMPTS):
+            found = [
+                *endpoint_problems(outputs["McpUrl"]),
+                *edge_problems(outputs.get("McpFunctionUrl")),
+                *api_problems(outputs.get("AdminUrl"), token),
+            ]
+            if not found or attempt == ATTEMPTS - 1:
+                break
+            sleep(WAIT_SECONDS)
+        return [*of_the_table, *found]
     except (BotoCoreError, ClientError) as error:
-        problems = [f"{stack}: {error}"]
+        return [f"{stack}: {error}"]
     except KeyError as missing:
-        problems = [f"{stack} has no output {missing}; finish the deployment: infra/deploy.sh {options.environment}"]
-    for problem in problems:
+        return [f"{stack} has no output {missing}; finish the deployment: infra/deploy.sh {stack[8:]}"]
+
+
+def report(stack: str, found: Sequence[str]) -> None:
+    """Print the problems and how many there are."""
+    for problem in found:
         print(problem, file=sys.stderr)
-    print(f"{stack}: {len(problems) or 'no'} problem{'' if len(problems) == 1 else 's'}")
-    return 1 if problems else 0
+    print(f"{stack}: {len(found) or 'no'} problem{'' if len(found) == 1 else 's'}")
 
 
 def read_outputs(cloudformation: Any, stack: str) -> dict[str, str]:
@@ -83,14 +101,25 @@ def table_problems(dynamodb: Any, table: str) -> Iterator[str]:
 
 
 def endpoint_problems(mcp_url: str) -> Iterator[str]:
-    """Problems of the data plane at `mcp_url`, which ends in /mcp/: its health, and its answer to a dead token."""
-    yield from _expect("the MCP endpoint", mcp_url.removesuffix("mcp/") + "health", 200, "ok")
+    """Problems of the data plane at `mcp_url`, which ends in /mcp/: it must look an unknown token up, and refuse it."""
     message = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).encode()
-    yield from _expect("the MCP endpoint, for an unknown token,", mcp_url + SAMPLE_TOKEN, 200, "expired", body=message)
+    yield from _expect(
+        "the MCP endpoint, for an unknown token,", mcp_url + SAMPLE_TOKEN, 200, "revoked or expired", body=message
+    )
 
 
-def api_problems(admin_url: str, root_token: str) -> Iterator[str]:
-    """Problems of the control plane at `admin_url`: it must refuse without an API token and accept the root token."""
+def edge_problems(function_url: str | None) -> Iterator[str]:
+    """Problems of the way around CloudFront, None without CloudFront: it must be closed."""
+    if function_url is not None:
+        what = "the MCP endpoint, for a request around CloudFront,"
+        yield from _expect(what, f"{function_url}mcp/{SAMPLE_TOKEN}", 403, "through its own domain", body=b"{}")
+
+
+def api_problems(admin_url: str | None, root_token: str) -> Iterator[str]:
+    """Problems of the control plane at `admin_url`, None where there is none: it must refuse without an API token and
+    accept the root token."""
+    if admin_url is None:
+        return
     accounts = admin_url.removesuffix("/") + "/integrated-account"
     yield from _expect("the management API, without an API token,", accounts, 401, "")
     yield from _expect("the management API, with the root API token,", accounts, 200, "result", token=root_token)
@@ -102,6 +131,9 @@ def _expect(
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
     if token:
         headers["authorization"] = f"Bearer {token}"
+    if standin := os.environ.get("AWS_ENDPOINT_URL"):
+        headers["host"] = _host(url)
+        url = standin + url.removeprefix(f"https://{_host(url)}")
     request = urllib.request.Request(url, body, headers)  # noqa: S310 - the stack's own URL
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310

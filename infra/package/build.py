@@ -6,6 +6,8 @@
 
 - Packages come from infra/requirements/FUNCTION.txt: exact versions, checked by hash, only wheels, for the platform of
   the function. Nothing is compiled, so any Python 3.11 or newer with pip can build for arm64.
+- Packages are kept in .cache/packages by the hash of the lock file and the platform, so an unchanged lock is installed
+  once.
 - Modules of ours are those that the imports of the handler reach, including imports inside functions.
 - The artefact contains bytecode, because /var/task on Lambda is read-only and every cold start would compile again. The
   bytecode is "unchecked-hash": the file times that Lambda sets would make any other kind stale. It needs an interpreter
@@ -20,14 +22,17 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "packages"
 OURS = ("functions", "tool_catalog")
 FUNCTIONS = ("mcp_endpoint", "admin_api", "purge", "log_subscriber")
 
@@ -168,6 +173,24 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def _install(lock: Path, folder: Path, architecture: str, python: str) -> None:
+    """Copy the packages of a lock file into `folder`, and install them first where that was not done yet."""
+    made_of = hashlib.sha256(lock.read_bytes() + f"{architecture} {python}".encode()).hexdigest()[:16]
+    kept = CACHE / f"{lock.stem}-{architecture}-{python}-{made_of}"
+    if not kept.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".installing-") as made:
+            target = Path(made) / "packages"
+            target.mkdir()
+            _download(lock, target, architecture, python)
+            try:
+                target.rename(kept)  # whole or not at all, whoever else installs it at this moment
+            except OSError:
+                if not kept.exists():
+                    raise
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
+
+
+def _download(lock: Path, folder: Path, architecture: str, python: str) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     command += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--target", str(folder), "-r", str(lock)]
     command += ["--implementation", "cp", "--python-version", python]

@@ -112,6 +112,7 @@ def start_ministack(**settings: str) -> str:
         "LAMBDA_EXECUTOR": "local",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
+        "LAMBDA_ACCOUNT_CONCURRENCY": "1000",
         **settings,
     }
     endpoint = f"http://127.0.0.1:{port}"
@@ -134,14 +135,14 @@ def moto() -> str:
     return endpoint
 
 
-def client(service: str, endpoint: str, **credentials: str) -> Any:
+def client(service: str, endpoint: str, *, region: str = REGION, **credentials: str) -> Any:
     """A boto3 client of a stand-in, without retries."""
     import boto3
     from botocore.config import Config
 
     keys = credentials or {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     config = Config(retries={"total_max_attempts": 1}, read_timeout=30)
-    return boto3.client(service, endpoint_url=endpoint, region_name=REGION, config=config, **keys)  # type: ignore[call-overload]
+    return boto3.client(service, endpoint_url=endpoint, region_name=region, config=config, **keys)  # type: ignore[call-overload]
 
 
 @contextmanager

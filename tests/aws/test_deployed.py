@@ -62,12 +62,28 @@ class Deployed:
         return DynamoStore(self.outputs["Table"], client=standins.client("dynamodb", self.endpoint))
 
 
+def ttl_on(endpoint: str, table: str) -> None:
+    """The stand-in drops the TTL of a table when it deploys it."""
+    standins.client("dynamodb", endpoint).update_time_to_live(
+        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
+    )
+
+
+def outputs_of(endpoint: str, environment: str) -> dict[str, str]:
+    [stack] = standins.client("cloudformation", endpoint).describe_stacks(StackName=f"postern-{environment}")["Stacks"]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
 def deploy(endpoint: str, build: str, environment: str, *parameters: str) -> Deployed:
+    """A new environment. Its first deployment fails for the TTL that the stand-in has dropped, and for nothing else."""
     variables = {"AWS_ENDPOINT_URL": endpoint, "POSTERN_BUILD": build, **standins.CREDENTIALS}
     done = run("infra/deploy.sh", environment, *parameters, **variables)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    [stack] = standins.client("cloudformation", endpoint).describe_stacks(StackName=f"postern-{environment}")["Stacks"]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    outputs = outputs_of(endpoint, environment)
+    assert done.returncode == 1, done.stdout[-4000:] + done.stderr[-4000:]
+    assert f"postern-{environment}: 1 problem\n" in done.stdout, done.stderr
+    assert f"table {outputs['Table']}: TTL is DISABLED on no attribute; it must be on expires_at" in done.stderr
+    assert "infra/deploy.sh: the smoke test failed; there is no earlier version that could serve\n" in done.stderr
+    ttl_on(endpoint, outputs["Table"])
     secrets = standins.client("secretsmanager", endpoint)
     root = secrets.get_secret_value(SecretId=outputs["RootApiTokenSecret"])["SecretString"]
     deployed = Deployed(endpoint, build, outputs, root)
@@ -82,6 +98,11 @@ def deploy(endpoint: str, build: str, environment: str, *parameters: str) -> Dep
             functions.update_function_configuration(
                 FunctionName=listed["FunctionName"], Environment={"Variables": known}
             )
+            for alias in functions.list_aliases(FunctionName=listed["FunctionName"])["Aliases"]:
+                published = functions.publish_version(FunctionName=listed["FunctionName"])["Version"]
+                functions.update_alias(
+                    FunctionName=listed["FunctionName"], Name=alias["Name"], FunctionVersion=published
+                )
     return deployed
 
 
@@ -166,21 +187,21 @@ def test_a_removed_server_leaves_no_schedule(deployed: Deployed, account: str) -
 
 
 def smoke(deployed: Deployed, environment: str = "dev") -> Any:
-    urls = ["--mcp-url", deployed.mcp_url, "--admin-url", deployed.admin_url]
-    return run(sys.executable, "infra/smoke.py", environment, *urls, **deployed.variables)
+    return run(sys.executable, "-m", "infra.smoke", environment, **deployed.variables)
 
 
 def test_the_smoke_test_names_a_missing_ttl_with_the_command_that_sets_it_and_passes_then(deployed: Deployed) -> None:
     """The stand-in drops a table's TTL when it deploys, which is just the mistake to be found."""
     table = deployed.outputs["Table"]
+    standins.client("dynamodb", deployed.endpoint).update_time_to_live(
+        TableName=table, TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires_at"}
+    )
     first = smoke(deployed)
     assert first.returncode == 1
-    assert f"table {table}: TTL is DISABLED on no attribute; it must be on expires_at" in first.stderr
+    assert f"table {table}: TTL is DISABLED on expires_at; it must be on expires_at" in first.stderr
     assert "aws dynamodb update-time-to-live --table-name" in first.stderr
     assert "1 problem\n" in first.stdout
-    standins.client("dynamodb", deployed.endpoint).update_time_to_live(
-        TableName=table, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires_at"}
-    )
+    ttl_on(deployed.endpoint, table)
     second = smoke(deployed)
     assert (second.returncode, second.stdout, second.stderr) == (0, "postern-dev: no problems\n", "")
 
@@ -207,10 +228,10 @@ def test_two_environments_share_no_name_and_one_goes_without_the_other(
     assert other.api("GET", "/integrated-account").status_code == 200
     assert other.api("GET", "/integrated-account", token=deployed.root_token).status_code == 401
 
-    refused = run(sys.executable, "infra/destroy.py", "ephemeral-ci-1", "--yes", "postern-dev", **deployed.variables)
+    refused = run(sys.executable, "-m", "infra.destroy", "ephemeral-ci-1", "--yes", "postern-dev", **deployed.variables)
     assert refused.returncode == 1
     assert '"postern-dev" is not "postern-ephemeral-ci-1"; nothing was removed' in refused.stderr
-    command = [sys.executable, "infra/destroy.py", "ephemeral-ci-1", "--yes", "postern-ephemeral-ci-1"]
+    command = [sys.executable, "-m", "infra.destroy", "ephemeral-ci-1", "--yes", "postern-ephemeral-ci-1"]
     assert run(*command, **deployed.variables).stdout == "postern-ephemeral-ci-1: removed\n"
     assert run(*command, **deployed.variables).stdout == "postern-ephemeral-ci-1 does not exist\n"
     assert deployed.api("GET", "/integrated-account").status_code == 200
@@ -237,7 +258,7 @@ def test_a_half_deployed_stack_goes_with_one_command(
     assert broken.returncode != 0
     [stack] = standins.client("cloudformation", cloud).describe_stacks(StackName="postern-ephemeral-half")["Stacks"]
     assert stack["StackStatus"] in ("ROLLBACK_COMPLETE", "CREATE_FAILED", "ROLLBACK_FAILED")
-    command = [sys.executable, "infra/destroy.py", "ephemeral-half", "--yes", "postern-ephemeral-half"]
+    command = [sys.executable, "-m", "infra.destroy", "ephemeral-half", "--yes", "postern-ephemeral-half"]
     assert run(*command, **deployed.variables).stdout == "postern-ephemeral-half: removed\n"
 
 
@@ -247,7 +268,7 @@ def test_a_durable_table_is_protected_and_still_goes_with_the_environment(
     durable = deploy(cloud, str(built.folder), "ephemeral-durable", "Durable=true")
     dynamodb = standins.client("dynamodb", cloud)
     dynamodb.update_table(TableName=durable.outputs["Table"], DeletionProtectionEnabled=True)
-    command = [sys.executable, "infra/destroy.py", "ephemeral-durable", "--yes", "postern-ephemeral-durable"]
+    command = [sys.executable, "-m", "infra.destroy", "ephemeral-durable", "--yes", "postern-ephemeral-durable"]
     assert run(*command, **deployed.variables).returncode == 0
     assert durable.outputs["Table"] not in dynamodb.list_tables()["TableNames"]
 

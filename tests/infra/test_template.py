@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from functions.gateway.doorway import SECRET_HEADER
 from functions.gateway.json_text import Json
 from functions.gateway.metrics import UNITS
 from functions.gateway.settings import Settings
@@ -43,6 +44,7 @@ def test_every_variable_is_a_setting_and_the_data_plane_knows_of_no_key_secret_o
         "POSTERN_OIDC_CLIENT_ID",
         "POSTERN_OIDC_CLIENT_SECRET_ID",
         "POSTERN_OIDC_PEOPLE",
+        "POSTERN_MANAGEMENT_NETWORKS",
     }
     assert not {"POSTERN_PRIVATE_UPSTREAMS", "POSTERN_STATE_DIR"} & set(variables("AdminApi"))
 
@@ -147,10 +149,6 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
     alarms = {
         name: entry["Properties"] for name, entry in RESOURCES.items() if entry["Type"] == "AWS::CloudWatch::Alarm"
     }
-    math = alarms.pop("TableSystemErrors")
-    [total, *summed] = math["Metrics"]
-    assert (total["Expression"], {one["ReturnData"] for one in summed}) == ("SUM(METRICS())", {False})
-    assert {one["MetricStat"]["Metric"]["MetricName"] for one in summed} == {"SystemErrors"}
     watched = {(alarm["Namespace"], alarm["MetricName"]) for alarm in alarms.values()}
     assert watched == {
         ("AWS/Lambda", "Errors"),
@@ -163,6 +161,7 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
         ("AWS/Lambda", "Url4xxCount"),
         ("AWS/DynamoDB", "ReadThrottleEvents"),
         ("AWS/DynamoDB", "WriteThrottleEvents"),
+        ("AWS/DynamoDB", "SystemErrors"),
         ("Postern", "server_errors"),
         ("Postern", "refused_admissions"),
         ("Postern", "dead_urls"),
@@ -172,13 +171,13 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
     queues = {str(alarm["Dimensions"][0]["Value"]) for alarm in alarms.values() if alarm["Namespace"] == "AWS/SQS"}
     assert queues == {str({"Fn::GetAtt": f"{queue}.QueueName"}) for queue in ("DeadLetters", "LogDeadLetters")}
     assert alarms["McpEndpointSlow"]["ExtendedStatistic"] == "p95"
-    assert {json.dumps(alarm["AlarmActions"]) for alarm in [*alarms.values(), math]} == {
+    assert {json.dumps(alarm["AlarmActions"]) for alarm in alarms.values()} == {
         json.dumps({"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]})
     }
 
 
 def test_the_dashboard_is_json() -> None:
-    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
     widgets = json.loads(body)["widgets"]
     assert len(widgets) == 10
     assert widgets[0]["properties"]["markdown"].startswith("## Is it us or the upstream?")
@@ -186,7 +185,7 @@ def test_the_dashboard_is_json() -> None:
 
 def test_every_metric_of_ours_that_the_template_names_is_one_that_is_written() -> None:
     text = (template.ROOT / "template.yaml").read_text()
-    body = json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
+    body = json.loads(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0])["widgets"]
     alarms = [entry["Properties"] for entry in RESOURCES.values() if entry["Type"] == "AWS::CloudWatch::Alarm"]
     named = {alarm["MetricName"] for alarm in alarms if alarm.get("Namespace") == "Postern"}
     shown, namespace = set(), ""
@@ -268,3 +267,75 @@ def test_a_catalogue_that_is_not_what_the_records_say_stops_the_build(tmp_path: 
     assert done.returncode == 1
     assert "mcp_endpoint: the catalogue differs from its records (see above); run `make catalog`" in done.stderr
     assert not out.exists()
+
+
+def test_what_cannot_be_made_again_outlives_its_stack() -> None:
+    for name in ("Table", "Key", "McpEndpointLog", "AdminApiLog"):
+        assert RESOURCES[name]["DeletionPolicy"] == "RetainExceptOnCreate", name
+        assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain", name
+    durable = {"Fn::If": ["IsDurable", True, False]}
+    for name in ("McpEndpointLog", "AdminApiLog"):
+        assert RESOURCES[name]["Properties"]["DeletionProtectionEnabled"] == durable
+
+
+def test_both_public_functions_serve_published_versions_and_alarms_roll_a_canary_back() -> None:
+    for name in ("McpEndpoint", "AdminApi"):
+        function = FUNCTIONS[name]["Properties"]
+        assert function["AutoPublishAlias"] == "live"
+        assert function["AutoPublishCodeSha256"] == {"Ref": "Revision"}
+        preference = function["DeploymentPreference"]
+        assert (preference["Enabled"], preference["Type"]) == ({"Ref": "Canary"}, {"Ref": "Canary"})
+        watched = [alarm["Ref"] for alarm in preference["Alarms"]]
+        assert "ServerErrors" in watched
+        assert all(RESOURCES[alarm]["Properties"]["Period"] <= 300 for alarm in watched)
+    assert PARAMETERS["Canary"]["Default"] == "false"
+
+
+def test_a_further_region_has_no_control_plane() -> None:
+    """Without the control plane no resource is made that only it uses, and nothing that remains names one."""
+    needing = ("HasControlPlane", "HasWebhook", "HasOidcClientSecret")
+    mine = {name for name, entry in RESOURCES.items() if entry.get("Condition") in needing}
+    assert {"AdminApi", "Purge", "Key", "RootApiToken", "ScheduleGroup", "DeadLetters", "NoticesSchedule"} <= mine
+
+    def named(value: Json) -> set[str]:
+        """Resources of the control plane that are named outside a condition."""
+        if isinstance(value, list):
+            return set().union(*map(named, value)) if value else set()
+        if not isinstance(value, dict):
+            return set()
+        if "Fn::If" in value and value["Fn::If"][0] in needing:
+            return named(value["Fn::If"][2])
+        found = {str(value["Ref"])} if "Ref" in value else set()
+        if "Fn::GetAtt" in value:
+            target = value["Fn::GetAtt"]
+            found.add((target if isinstance(target, str) else target[0]).partition(".")[0])
+        return found.union(*map(named, value.values())) if value else found
+
+    for name, entry in RESOURCES.items():
+        if name not in mine:
+            assert not named(entry["Properties"]) & mine, name
+
+
+def test_nobody_walks_around_cloudfront() -> None:
+    """The secret that CloudFront sends is the one that the function asks for, and nobody chooses or sees it."""
+    [origin] = RESOURCES["Distribution"]["Properties"]["DistributionConfig"]["Origins"]
+    secret = {"Fn::Sub": "{{resolve:secretsmanager:${OriginSecret}}}"}
+    assert origin["OriginCustomHeaders"] == [{"HeaderName": SECRET_HEADER, "HeaderValue": secret}]
+    assert variables("McpEndpoint")["POSTERN_ORIGIN_SECRET"] == {"Fn::If": ["HasEdge", secret, ""]}
+    assert RESOURCES["OriginSecret"]["Properties"]["GenerateSecretString"]["PasswordLength"] >= 43
+    assert "POSTERN_ORIGIN_SECRET" not in variables("AdminApi")
+
+
+def test_the_addresses_of_operators_and_a_web_acl_are_parameters() -> None:
+    assert variables("AdminApi")["POSTERN_MANAGEMENT_NETWORKS"] == {"Ref": "ManagementNetworks"}
+    config = RESOURCES["Distribution"]["Properties"]["DistributionConfig"]
+    assert config["WebACLId"] == {"Fn::If": ["HasWebAcl", {"Ref": "WebAclArn"}, {"Ref": "AWS::NoValue"}]}
+
+
+def test_a_snapshot_is_a_parameter_of_the_data_plane_alone() -> None:
+    wanted = {"ApplyOn": {"Fn::If": ["HasSnapStart", "PublishedVersions", "None"]}}
+    assert {name: entry["Properties"].get("SnapStart") for name, entry in FUNCTIONS.items()} == {
+        **dict.fromkeys(FUNCTIONS),
+        "McpEndpoint": wanted,
+    }
+    assert PARAMETERS["SnapStart"]["Default"] == "false"
