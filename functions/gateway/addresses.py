@@ -125,12 +125,12 @@ def check_base_url(text: str, *, private: bool) -> str:
     return text.rstrip("/")
 
 
-async def check_resolves(base_url: str) -> None:
+async def check_resolves(base_url: str, resolver: Resolver = RESOLVER) -> None:
     """Raises Invalid unless the host resolves to public addresses only, and Unavailable while that cannot be told."""
     url = urlsplit(base_url)
     host = url.hostname or ""
     try:
-        await resolve(host, url.port or 443, private=False)
+        await resolve(host, url.port or 443, private=False, resolver=resolver)
     except NotPublic as error:
         raise _not_public(host, "resolves to an address that is not on the public internet") from error
     except Busy as error:

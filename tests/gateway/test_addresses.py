@@ -9,8 +9,8 @@ import pytest
 
 from functions.gateway import addresses
 from functions.gateway.addresses import check_base_url, is_public
-from functions.gateway.errors import Invalid
-from functions.gateway.resolver import Resolver
+from functions.gateway.errors import Invalid, Unavailable
+from functions.gateway.resolver import Busy, Resolver
 
 PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1")
 PRIVATE = (
@@ -135,3 +135,20 @@ def test_all_addresses_of_a_public_name_are_known_in_the_resolvers_order() -> No
 def test_a_name_without_an_address_does_not_resolve() -> None:
     with pytest.raises(addresses.Unresolved):
         resolved(resolving(), private=True)
+
+
+def test_a_base_url_is_refused_for_what_its_name_resolves_to() -> None:
+    class Crowded(Resolver):
+        async def addresses(self, host: str, port: int) -> list[str]:
+            raise Busy
+
+    async def check(resolver: Resolver) -> None:
+        await addresses.check_resolves("https://api.example", resolver)
+
+    asyncio.run(check(resolving("8.8.8.8")))
+    with pytest.raises(Invalid, match=r"base_url: the host api\.example does not resolve; check its spelling"):
+        asyncio.run(check(resolving()))
+    with pytest.raises(Invalid, match="resolves to an address that is not on the public internet"):
+        asyncio.run(check(resolving("10.0.0.1")))
+    with pytest.raises(Unavailable, match="nothing was saved, try again later"):
+        asyncio.run(check(Crowded()))

@@ -102,3 +102,22 @@ def test_a_response_has_the_form_of_its_front_door(event: Callable[..., Json]) -
 def test_bytes_that_are_no_text_go_as_base64() -> None:
     answer = events.response("2.0", 200, "OK", [], b"PK\x03\x04\xff")
     assert (answer["body"], answer["isBase64Encoded"]) == ("UEsDBP8=", True)
+
+
+def test_a_query_of_another_form_is_none() -> None:
+    tested = {
+        **rest_api("GET", "/health", {}, ""),
+        "queryStringParameters": "a=1",
+        "multiValueQueryStringParameters": None,
+    }
+    arrived = events.read(tested)
+    assert arrived is not None
+    assert arrived.query == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "rest"),
+    [("/a", "/a", "/"), ("/a/b", "/a", "/b"), ("/ab", "/a", None), ("/a", "", "/a"), ("", "", "/")],
+)
+def test_a_path_is_below_whole_segments_only(path: str, base: str, rest: str | None) -> None:
+    assert events.within(path, base) == rest

@@ -115,3 +115,9 @@ def test_a_text_whose_name_the_output_schema_has_for_something_else_stands_apart
     stub.answers(answer(200, b"OK", ("content-type", "text/plain")))
     found = result_of(catalog_of(called), stub.origin, called.name, {})
     assert found == {"upstream_answer": {"text": "OK", "media_type": "text/plain"}}
+
+
+def test_bytes_of_no_type_that_are_no_text_come_in_base64(stub: Upstream) -> None:
+    stub.answers(answer(200, b"\xff\xfe\x00", ("content-type", "")))
+    found = result_of(catalog_of(WRITING), stub.origin, WRITING.name, {})
+    assert found == {"base64": "//4A", "media_type": "application/octet-stream", "bytes": 3}

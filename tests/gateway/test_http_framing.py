@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import h11
@@ -187,3 +187,19 @@ def test_a_head_is_bounded_however_it_comes(pieces: int) -> None:
     content = b"HTTP/1.1 200 OK\r\n" + b"X-Filler: y\r\n" * 9_000
     size = max(1, len(content) // pieces)
     assert ours("GET", [content[at : at + size] for at in range(0, len(content), size)]) == "broken"
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda: http_framing.head(
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n"
+        ),
+        lambda: http_framing.chunk_size(b"two\r\n"),
+        lambda: http_framing.check_fields(b"no header\r\n"),
+    ],
+    ids=["two codings", "a size in words", "a trailer without a name"],
+)
+def test_what_could_be_read_in_two_ways_is_not_http(refuse: Callable[[], object]) -> None:
+    with pytest.raises(NotHttp):
+        refuse()
