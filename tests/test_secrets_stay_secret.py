@@ -3,6 +3,8 @@ lines or a repr. The upstream does its worst to have its credential repeated."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import logging
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -106,6 +109,43 @@ def told(run: Run, answer: httpx.Response, *, fresh: str = "") -> Json:
     return answer.json() if answer.content else {}
 
 
+def signs_in(run: Run, plain: httpx.Client, url: str, api_token: str) -> None:
+    """A person signs in to the server at `url`: each step, a wrong one before each right one."""
+    token, verifier = url.rsplit("/", 1)[1], run.keep("verifier", "v-e-r-i-f-i-e-r" * 4)
+    registered = told(run, plain.post("/oauth/register", json={"redirect_uris": ["https://client.example/callback"]}))
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    form = {
+        "response_type": "code",
+        "client_id": registered["client_id"],
+        "redirect_uri": "https://client.example/callback",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+        "resource": url,
+    }
+    run.answers.append(plain.get("/oauth/authorize", params={**form, "resource": f"{url}x"}).text)
+    shown = plain.get("/oauth/authorize", params=form)
+    assert token in shown.text, "the form hands it on"
+    for secret in ("pst_" + "x" * 43, api_token):
+        answer = plain.post("/oauth/authorize", data={**form, "api_token": secret, "decision": "allow"})
+    code = run.keep("code", parse_qs(urlsplit(answer.headers["location"]).query)["code"][0])
+    redeem = {**form, "grant_type": "authorization_code", "code": code}
+    told(run, plain.post("/oauth/token", data={**redeem, "code_verifier": "w" * 43}))
+    tokens = plain.post("/oauth/token", data={**redeem, "code_verifier": verifier}).json()
+    for name in ("access_token", "refresh_token"):
+        for number, part in enumerate(tokens[name].split(".")[2:]):
+            run.keep(f"{name} {number}", part)
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    assert "result" in told(run, plain.post(f"/mcp/{token}", json=listing, headers=bearer))
+    plain.get(f"/.well-known/oauth-protected-resource/mcp/{token}")
+    refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": form["client_id"]}
+    fresh = plain.post("/oauth/token", data=refresh).json()
+    run.keep("next refresh token", fresh["refresh_token"].split(".")[-1])
+    told(run, plain.post("/oauth/token", data=refresh))
+    told(run, plain.post(f"/mcp/{token}", json=listing, headers=bearer))
+    told(run, plain.post("/oauth/revoke", data={"token": fresh["refresh_token"]}))
+
+
 def test_a_full_run_at_debug_tells_no_secret(run: Run, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run.keep("upstream key", UPSTREAM_KEY)
     run.keep("another key", OTHER_KEY)
@@ -146,6 +186,7 @@ def test_a_full_run_at_debug_tells_no_secret(run: Run, tmp_path: Path, capfd: py
             plain.post("/api-token", json={"name": "factor", "scopes": ["connect"]}, headers=bearer),
             fresh="API token of a server",
         )
+        signs_in(run, plain, second["url"], operator["token"])
         told(run, plain.post(f"{path}/mcp", json={"name": "x", "config": {"methods": ["nope"]}}, headers=bearer))
         for read in (f"{path}/mcp", server, "/api-token", f"{path}/tools", "/openapi.json"):
             told(run, plain.get(read, headers=bearer))

@@ -30,6 +30,7 @@ from functions.admin_api.labels import read_selector
 from functions.admin_api.log import export
 from functions.admin_api.log.query import parameters
 from functions.admin_api.log.service import Log
+from functions.admin_api.oauth import metadata as oauth
 from functions.admin_api.parameters import (
     CONTINUED,
     LIMIT,
@@ -291,7 +292,7 @@ def _me(_: Services, asked: Asked) -> Me:
 
 
 def _action(text: str) -> str:
-    names = [operation.name for operation in OPERATIONS]
+    names = [*(operation.name for operation in OPERATIONS), *oauth.ACTIONS]
     if text not in names:
         raise ValueError(did_you_mean(text, names))
     return text

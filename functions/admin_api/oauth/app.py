@@ -162,7 +162,7 @@ class AuthorizationServer:
         try:
             person = await run_in_threadpool(people.by_api_token, self._api_tokens, secret, server)
         except NotSignedIn as error:
-            await self._write(request, Ended("signIn", "", server.account.id, server.id), refused=True)
+            await self._write(request, Ended("signInToServer", "", server.account.id, server.id), refused=True)
             return page.consent(wanted, problem=error.message, status=403)
         signed = replace(permission, principal=person.principal, person=person.name, ends_at=person.ends_at)
         return await self._allow(signed, asked.state)

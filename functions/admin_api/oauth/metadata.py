@@ -14,8 +14,8 @@ WELL_KNOWN = "/.well-known/oauth-authorization-server"
 SCOPE = "connect"
 """The one scope: that of the API token which an access token stands for."""
 
-ACTIONS = ("signIn", "allowClient", "refuseClient", "reuseToken", "revokeToken")
-"""What the log calls the decisions that are made here; `signIn` is a refused attempt."""
+ACTIONS = ("signInToServer", "allowClient", "refuseClient", "reuseToken", "revokeToken")
+"""What the log calls the decisions that are made here; `signInToServer` is a refused attempt."""
 
 
 @dataclass(frozen=True, slots=True)

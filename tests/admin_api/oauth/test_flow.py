@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from functions.admin_api.oauth.metadata import ACTIONS
 from functions.gateway.grants import digest
 from functions.mcp_endpoint.admission import DEAD, NOT_ACCEPTED, REQUIRED, SIGN_IN, SIGN_IN_AGAIN
 from functions.stores import layout
@@ -229,10 +230,13 @@ def test_the_log_has_each_decision_and_no_secret(sign_ins: SignIns) -> None:
     lines = [json.loads(line) for line in sign_ins.plane.decision_lines.getvalue().splitlines()]
     ours = [(line["action"], line["outcome"], line["principal"]) for line in lines if "Client" in line["action"]]
     assert ours == [("allowClient", "ok", person["id"]), ("refuseClient", "ok", "")]
-    assert ("signIn", "refused", "") in [(line["action"], line["outcome"], line["principal"]) for line in lines]
+    assert ("signInToServer", "refused", "") in [(line["action"], line["outcome"], line["principal"]) for line in lines]
     assert ("reuseToken", "refused", person["id"]) in [
         (line["action"], line["outcome"], line["principal"]) for line in lines
     ]
+    for action in ACTIONS:
+        kept = sign_ins.plane.ok("GET", f"/log?kind=decision&action={action}")["result"]
+        assert len(kept) == (0 if action == "revokeToken" else 1), action
     written = sign_ins.plane.decision_lines.getvalue()
     secrets = [*tokens["access_token"].split(".")[2:], *tokens["refresh_token"].split(".")[2:], person["token"]]
     for secret in (*secrets, *again["refresh_token"].split(".")[2:], url.rsplit("/", 1)[1]):
