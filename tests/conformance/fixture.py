@@ -205,6 +205,22 @@ SCHEMAS: Mapping[str, Json] = {
 """Input schemas that are not the empty object."""
 
 
+CANNED: Mapping[str, str] = {
+    "tools-call-simple-text": "a text block",
+    "tools-call-image": "a picture block",
+    "tools-call-audio": "a sound block",
+    "tools-call-embedded-resource": "a resource block",
+    "tools-call-mixed-content": "blocks of several kinds",
+    "tools-call-error": "the text of an error",
+    "prompts-get-embedded-resource": "a prompt with a resource",
+    "prompts-get-with-image": "a prompt with a picture",
+    "server-stateless": "a tool that needs a capability of the client",
+    "json-schema-2020-12": "a tool with a schema of many keywords",
+}
+"""Scenario -> what of it the fixture cans, because no tool or prompt of the product has such content. Whatever else a
+scenario looks at is the endpoint's own."""
+
+
 class FixtureMethods(Methods):
     """The methods of the endpoint, with calls of the fixture's own tools; other integrations are served as ever."""
 

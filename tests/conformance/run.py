@@ -18,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,6 +46,9 @@ AUTHORIZATION_SCENARIOS = 2
 
 REVISIONS = ("2026-07-28", "2025-11-25")
 CATALOGUES = ("fixture", "mem0")
+
+STREAM = re.compile(r"event stream|session")
+"""In a reason: what a stateless server with JSON answers does not have."""
 
 RUN_SECONDS = 300
 """Longest time of one run; a usual one takes 5 s."""
@@ -214,9 +218,8 @@ def _render(runs: list[Run], signed_in: list[authorization.Outcome]) -> str:
         f"Results of the official suite, `@modelcontextprotocol/conformance` {version}, against the endpoint.",
         "",
         "- **fixture**: the tools and prompts that the suite requires (`tests/conformance/fixture.py`). The endpoint's",
-        "  own code asks for input, seals the rounds, follows tasks, and serves prompts and resources. Canned are the",
-        "  blocks of the `tools-call-*` scenarios, two prompts that hold a resource or a picture, and two diagnostic",
-        "  tools.",
+        "  own code asks for input, seals the rounds, follows tasks, and serves prompts and resources. Some content is",
+        "  canned, because nothing in the product has such content; the last column says what.",
         "- **mem0**: the shipped catalogue. It has none of the suite's own, so a scenario that needs one fails.",
         "",
         "Postern is stateless, answers with JSON (no event streams) and serves tools, prompts and resources. A cell",
@@ -234,13 +237,18 @@ def _render(runs: list[Run], signed_in: list[authorization.Outcome]) -> str:
         )
     for revision in REVISIONS:
         by_catalogue = {run.catalogue: run for run in runs if run.revision == revision}
-        lines += ["", f"## {revision}", "", "| scenario | fixture | mem0 | why it does not pass |", "|---|---|---|---|"]
+        lines += ["", f"## {revision}", "", *_plainly(by_catalogue["fixture"]), ""]
+        lines += [
+            "| scenario | fixture | mem0 | why it does not pass | canned by the fixture |",
+            "|---|---|---|---|---|",
+        ]
         mem0 = {scenario.name: scenario for scenario in by_catalogue["mem0"].scenarios}
         for scenario in by_catalogue["fixture"].scenarios:
             other = mem0[scenario.name]
             name = f"`{scenario.name}`" + ("" if scenario.required else " (not required)")
             why = "; ".join(scenario.reasons or [f"mem0: {reason}" for reason in other.reasons])
-            lines.append(f"| {name} | {_cell(scenario)} | {_cell(other)} | {why} |")
+            canned = fixture.CANNED.get(scenario.name, "")
+            lines.append(f"| {name} | {_cell(scenario)} | {_cell(other)} | {why} | {canned} |")
     lines += [
         "",
         "## Authorization server",
@@ -253,6 +261,25 @@ def _render(runs: list[Run], signed_in: list[authorization.Outcome]) -> str:
         *(f"| `{outcome.name}` | {outcome.cell} |" for outcome in signed_in),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _plainly(run: Run) -> list[str]:
+    """What passes in product code alone, what the fixture has to help with, and what does not pass."""
+    required = [scenario for scenario in run.scenarios if scenario.required]
+    passing = [scenario for scenario in required if not scenario.failed and not scenario.warned]
+    canned = [scenario for scenario in passing if scenario.name in fixture.CANNED]
+    alone = len(passing) - len(canned)
+    lines = [
+        f"Of {len(required)} required scenarios, {alone} pass in product code alone. {len(canned)} more pass with "
+        "content that the fixture cans."
+    ]
+    streams = [f"`{scenario.name}`" for scenario in required if any(map(STREAM.search, scenario.reasons))]
+    others = [scenario for scenario in required if scenario not in passing and f"`{scenario.name}`" not in streams]
+    if streams:
+        lines.append(f"Not served, because they need an event stream or a session: {', '.join(streams)}.")
+    if others:
+        lines.append(f"Not served for another reason, see the table: {', '.join(f'`{one.name}`' for one in others)}.")
+    return [row for line in lines for row in textwrap.wrap(line, 120, break_on_hyphens=False)]
 
 
 def _cell(scenario: Scenario) -> str:
