@@ -117,6 +117,22 @@ def test_the_inspector_calls(product: Product, tmp_path: Path, era: str) -> None
     assert json.loads(run.stdout)["result"]["isError"] is False
 
 
+@pytest.mark.parametrize("era", ERAS)
+def test_the_inspector_finds_the_pages_when_it_says_that_it_shows_them(
+    product: Product, tmp_path: Path, era: str
+) -> None:
+    listing = ("--method", "tools/list", "--app-info", "--protocol-era", era, "-q")
+    plain = _inspector(tmp_path, product.mint(), *listing)
+    shown = _inspector(tmp_path, product.mint(), *listing, "--advertise-apps")
+    assert (plain.returncode, shown.returncode) == (0, 0), plain.stderr + shown.stderr
+    assert "ui://" not in plain.stdout
+    found = [json.loads(line) for line in shown.stdout.splitlines() if "ui://" in line]
+    assert [app["resourceUri"] for app in found] == [f"ui://mem0/{app['toolName']}" for app in found]
+    assert len(found) == 4
+    assert {app["resourceMimeType"] for app in found} == {"text/html;profile=mcp-app"}
+    assert [hosts for app in found for hosts in app["csp"].values()] == [[]] * 16
+
+
 @pytest.mark.parametrize(
     ("era", "words"), [("legacy", DEAD), ("auto", DEAD), ("modern", "the server did not offer pinned protocol version")]
 )
