@@ -1,10 +1,11 @@
 """`postern`: the command line of a local or a deployed endpoint. The same commands work on both.
 
-Rule of the room: a client of the HTTP contracts, through httpx and the official MCP client. It may also import
-`gateway.settings`, `gateway.grants` (how a time is read and written), `gateway.json_text` and `gateway.wording`. The
-command that needs them may import `local` (run, serve, demo) and the memory engine's `jsonl`, `database` and `settings`
-(export, import, serve), and `work.secrets`, which removes secrets from what agents say (capture). Nothing imports this
-room. `commands/` holds one file per command; the other files are what commands share.
+Rule of the room: a client of the HTTP contracts, through httpx and the official MCP client. cyclopts parses: only
+`command`, where words are declared, and `parser` know it. rich draws: only `terminal` and `tables` know it. The room
+may also import `gateway.settings`, `gateway.grants` (how a time is read and written), `gateway.json_text` and
+`gateway.wording`. The command that needs them may import `local` (run, serve, demo) and the memory engine's `jsonl`,
+`database` and `settings` (export, import, serve), and `work.secrets`, which removes secrets from what agents say
+(capture). Nothing imports this room. `commands/` holds one file per command; the other files are what commands share.
 
 Exit codes: 0 success; 1 refused or failed, with the reason on standard error; 2 usage error; 130 stopped with Ctrl-C.
 """

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
+import httpx
 import pytest
 import yaml
 
@@ -20,6 +24,9 @@ from tests.gateway.loopback import unused_origin
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "infra" / "container"
 RECIPE = re.sub(r"\\\n", "", (FOLDER / "Dockerfile").read_text())
+
+WAIT_SECONDS = 60
+"""Longest wait for the endpoint to stop: the test fails then."""
 
 
 def instructions(stage: int) -> list[tuple[str, str]]:
@@ -36,6 +43,79 @@ def test_it_runs_as_a_user_without_rights_and_writes_to_its_volume_only() -> Non
     assert environment["POSTERN_LISTEN"] == "0.0.0.0"
     assert Settings.from_environment({k: v for k, v in environment.items() if k.startswith("POSTERN_")})
     assert json.loads(dict(last)["ENTRYPOINT"]) == ["postern"]
+
+
+READ_ONLY = """
+import errno, os, sys
+allowed = (*sys.argv[1:], "/dev/")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+CHANGES = ["os." + name for name in "mkdir rename remove rmdir link symlink chmod truncate utime".split()]
+
+def refuse(event, arguments):
+    if event == "open":
+        path, _, flags = arguments
+        if not flags & WRITING:
+            return
+    elif event in CHANGES or event == "sqlite3.connect":
+        path = arguments[0]
+    else:
+        return
+    if isinstance(path, int):
+        return
+    name = os.fsdecode(path)
+    if name == ":memory:":
+        return
+    name = os.path.abspath(name.removeprefix("file:").partition("?")[0])
+    if not name.startswith(allowed):
+        print("WROTE", event, name, file=sys.stderr)
+        raise OSError(errno.EROFS, "Read-only file system", name)
+
+sys.addaudithook(refuse)
+from functions.cli import main
+sys.exit(main(["serve", "--port", "0"]))
+"""
+
+
+def test_the_endpoint_writes_to_its_volume_and_to_nothing_else(tmp_path: Path) -> None:
+    """As on a read-only root: a write elsewhere is refused, and reported."""
+    data = tmp_path / "data"
+    data.mkdir()
+    [environment] = [
+        dict(word.split("=") for word in value.split()) for name, value in instructions(1) if name == "ENV"
+    ]
+    environment |= {"POSTERN_STATE_DIR": str(data), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", READ_ONLY, str(data)],
+        cwd=data,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines = _until(process.stdout, "Ctrl-C stops")
+        url = re.search(r"http://\S+/mcp/\S+", "".join(lines))
+        assert url is not None, lines
+        added = {"name": "mem_0_memories_remember", "arguments": {"facts": ["Anna likes tea."], "user_id": "u"}}
+        for number in range(3):
+            body = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": added}
+            answer = httpx.post(url[0], json=body, timeout=60.0, trust_env=False)
+            assert answer.json()["result"].get("isError") is not True, answer.text
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=WAIT_SECONDS)
+    assert (process.returncode, "WROTE" in errors) == (0, False), errors
+
+
+def _until(stream: IO[str], beginning: str) -> list[str]:
+    """The lines up to the one that begins like this."""
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if line.startswith(beginning):
+            break
+    return lines
 
 
 def test_the_health_check_tells_a_running_endpoint_from_none(tmp_path: Path) -> None:
