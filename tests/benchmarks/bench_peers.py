@@ -48,7 +48,10 @@ ASGI = ("sdk_low", "sdk_high", "fastmcp")
 
 
 class Size(NamedTuple):
-    """How much is measured. Rounds of starts; rounds and requests of one round when warm; seconds under load."""
+    """How much is measured. Rounds of starts; rounds and requests of one round when warm; seconds under load.
+
+    `growth_of`  the contenders whose growth is measured; with 3,000 tools some start for 10 s.
+    """
 
     starts: int
     rounds: int
@@ -56,13 +59,14 @@ class Size(NamedTuple):
     growth: tuple[int, ...]
     growth_starts: int
     growth_rounds: int
+    growth_of: tuple[str, ...]
     connections: tuple[int, ...]
     load_rounds: int
     load_seconds: float
 
 
-FULL = Size(8, 15, 40, (10, 600, 3000), 2, 2, (1, 32, 256), 2, 1.5)
-QUICK = Size(3, 6, 20, (3000,), 1, 1, (32,), 1, 1.0)
+FULL = Size(8, 15, 40, (10, 600, 3000), 2, 2, tuple(one.name for one in CONTENDERS), (1, 32, 256), 2, 1.5)
+QUICK = Size(2, 4, 20, (3000,), 1, 1, (POSTERN, FLOOR), (32,), 1, 1.0)
 
 Samples = dict[str, dict[str, list[float]]]
 """Contender -> figure -> one value per round."""
@@ -275,7 +279,7 @@ def run(*, quick: bool = False, write: bool = False) -> None:
         for count in size.growth:
             report.growth[count] = measure(
                 prepared[count],
-                installed,
+                [entry for entry in installed if entry[0].name in size.growth_of],
                 starts=size.growth_starts,
                 rounds=size.growth_rounds,
                 requests=min(10, size.requests),

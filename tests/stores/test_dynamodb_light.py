@@ -361,3 +361,23 @@ def test_a_connection_is_asked_for_what_it_has_to_say_before_each_request(
         half.close()
     assert script.connections == 2
     assert asked == [(1, 0)] * 3
+
+
+def test_an_unchanged_response_is_the_item_that_was_read_and_a_changed_one_is_not(reads: Reads) -> None:
+    changed = {**STORED, "body": {"S": '{"n":2}'}, "version": {"N": "4"}}
+    with scripted({"Item": STORED}, {"Item": STORED}, {"Item": changed}, {}) as script:
+        half = reads(script)
+        [first], [second], [third], [gone] = (half.get([A]) for _ in range(4))
+        assert first is second
+        assert first == Item(A, {"n": 1}, 1790000000, 3)
+        assert third == Item(A, {"n": 2}, 1790000000, 4)
+        assert gone is None
+
+
+def test_several_items_of_an_unchanged_response_are_those_that_were_read(reads: Reads) -> None:
+    other = {**STORED, "pk": {"S": "TOKEN#b"}}
+    answer = {"Responses": {"postern": [STORED, other]}, "UnprocessedKeys": {}}
+    with scripted(answer, answer) as script:
+        half = reads(script)
+        first, second = half.get([A, B]), half.get([A, B])
+        assert [one is other for one, other in zip(first, second, strict=True)] == [True, True]
