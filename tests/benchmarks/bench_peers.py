@@ -236,6 +236,7 @@ def _make_run(python: Path, upstream: str) -> Iterator[tuple[int, str]]:
             "POSTERN_STATE_DIR": folder,
             "MEM0_API_KEY": "bench-key",
             "MEM0_BASE_URL": upstream,
+            **preparing.NO_LIMIT,
         }
         command = [str(python), "-m", "functions.cli", "serve", "--port", "0"]
         with (Path(folder) / "output.txt").open("wb") as output:

@@ -45,6 +45,9 @@ LOCKS = {
 
 AWS = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench"}
 
+NO_LIMIT = {"POSTERN_CALLS_PER_MINUTE": "600000", "POSTERN_CALL_BURST": "600000"}
+"""More calls than a bench makes: a refused call is faster than one that is carried out."""
+
 Json = Any
 
 

@@ -15,6 +15,8 @@ def build(setup: Setup, same_work: bool) -> Built:
         "POSTERN_STORE": "dynamodb",
         "POSTERN_TABLE": setup["table_name"],
         "POSTERN_PRIVATE_UPSTREAMS": "true",
+        "POSTERN_CALLS_PER_MINUTE": "600000",
+        "POSTERN_CALL_BURST": "600000",
         "AWS_ENDPOINT_URL_DYNAMODB": setup["table"],
     }
     from functions.mcp_endpoint import handler
