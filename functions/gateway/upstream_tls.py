@@ -17,8 +17,8 @@ _making = threading.Lock()
 
 
 def prepare() -> None:
-    """Make the context on a thread."""
-    threading.Thread(target=context, name="postern-tls", daemon=True).start()
+    """Make the context on a thread. The end of a process waits for it: OpenSSL must not be in use by then."""
+    threading.Thread(target=context, name="postern-tls").start()
 
 
 def context() -> ssl.SSLContext:
