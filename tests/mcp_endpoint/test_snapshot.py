@@ -14,6 +14,9 @@ from tests.stores.scripted_dynamodb import scripted
 
 ROOT = Path(__file__).parents[2]
 
+HANDED_ON = ("PATH", "HOME", "COVERAGE_PROCESS_CONFIG")
+"""Variables that the process gets of ours; the last one lets it be measured with the suite."""
+
 PROGRAM = """
 import json, ssl, sys, types
 
@@ -53,7 +56,7 @@ def test_a_snapshot_holds_what_calls_need_and_no_connection() -> None:
     """In a process of its own, because the modules of a call must not be loaded yet."""
     with scripted({}, {}) as script:
         environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
             "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
             "POSTERN_STORE": "dynamodb",
             "POSTERN_TABLE": "postern",

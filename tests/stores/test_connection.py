@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -131,3 +132,45 @@ def test_a_connection_and_each_wait_of_an_exchange_have_a_limit(monkeypatch: pyt
     assert len(peer.limits) == 1 + len(OK)
     assert peer.limits[1:] == sorted(peer.limits[1:], reverse=True)
     assert peer.limits[1] < READ_SECONDS
+
+
+class Deaf(Trickling):
+    """A socket that takes no option."""
+
+    closed = False
+
+    def setsockopt(self, *option: int) -> None:
+        raise OSError("no such option")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_socket_that_cannot_be_set_up_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer = Deaf()
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: peer)
+    with pytest.raises(OSError, match="no such option"):
+        Connection("db.example", 443, None)
+    assert peer.closed
+
+
+def test_a_peer_that_speaks_no_tls_is_an_error_and_sees_the_end_of_its_connection() -> None:
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(65_536)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                with suppress(ConnectionError):  # a reset is an end, too
+                    while peer.recv(65_536):
+                        pass
+                ended.set()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ssl.SSLError):
+            Connection("127.0.0.1", listener.getsockname()[1], ssl.create_default_context())
+        assert ended.wait(600)
+        thread.join()

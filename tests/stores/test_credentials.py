@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -161,6 +162,24 @@ def test_the_store_signs_with_the_keys_of_a_real_endpoint(status: int) -> None:
                 store.get([Key("TOKEN#a")])
             assert script.operations == []
         store.close()
+
+
+def test_an_endpoint_that_speaks_no_http_is_an_outage_that_shows_nothing_of_what_it_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                peer.recv(65_536)
+                peer.sendall(b"s3cret s3cret\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        uri = f"http://127.0.0.1:{listener.getsockname()[1]}/creds"
+        with pytest.raises(StoreUnavailable, match=r"no keys from the container's endpoint \(OSError\)") as refused:
+            current_keys({"AWS_CONTAINER_CREDENTIALS_FULL_URI": uri})(NOON)
+        thread.join()
+    assert "s3cret" not in str(refused.value)
 
 
 def test_keys_do_not_show_their_secrets() -> None:

@@ -142,6 +142,63 @@ def test_every_read_is_strongly_consistent_and_none_is_a_scan() -> None:
     assert script.requests[1]["ConsistentRead"] is True
 
 
+def test_no_changes_are_no_request() -> None:
+    with store() as (dynamo, script, _):
+        dynamo.write([])
+    assert script.operations == []
+
+
+@pytest.mark.parametrize(
+    ("bounds", "start", "end"),
+    [
+        ({}, None, None),
+        ({"after": "a"}, "a", None),
+        ({"after": ""}, None, None),
+        ({"before": "c"}, None, ("sk < :end", "c")),
+        ({"after": "a", "before": "c"}, "a", ("sk < :end", "c")),
+        ({"after": "a", "descending": True}, None, ("sk > :end", "a")),
+        ({"before": "c", "descending": True}, "c", None),
+        ({"after": "a", "before": "c", "descending": True}, "c", ("sk > :end", "a")),
+    ],
+)
+def test_one_bound_of_a_query_is_its_start_and_the_other_its_condition(
+    bounds: dict[str, Any], start: str | None, end: tuple[str, str] | None
+) -> None:
+    with store({"Items": []}) as (dynamo, script, _):
+        assert dynamo.query("p", **bounds) == []
+    [request] = script.requests
+    place = None if start is None else {"pk": {"S": "p"}, "sk": {"S": start}}
+    assert request.get("ExclusiveStartKey") == place
+    condition, value = ("pk = :pk", None) if end is None else (f"pk = :pk AND {end[0]}", {"S": end[1]})
+    assert request["KeyConditionExpression"] == condition
+    assert request["ExpressionAttributeValues"].get(":end") == value
+    assert request["ScanIndexForward"] is not bounds.get("descending", False)
+
+
+@pytest.mark.parametrize("bounds", [{"before": ""}, {"after": "b", "before": "b"}, {"after": "c", "before": "b"}])
+def test_bounds_with_nothing_between_them_ask_for_nothing(bounds: dict[str, Any]) -> None:
+    with store() as (dynamo, script, _):
+        assert dynamo.query("p", **bounds) == []
+    assert script.operations == []
+
+
+def test_a_query_for_no_item_is_refused_unsent() -> None:
+    with store() as (dynamo, script, _), pytest.raises(StoreError, match="limit 0 in a query; at least 1"):
+        dynamo.query("p", limit=0)
+    assert script.operations == []
+
+
+def test_pages_of_a_query_are_read_until_there_are_enough_items() -> None:
+    """A page ends at 1 MB, before the limit."""
+    after_a, after_b = ({"pk": {"S": "p"}, "sk": {"S": sort}} for sort in ("a", "b"))
+    first = {"Items": [stored(A)], "LastEvaluatedKey": after_a}
+    second = {"Items": [stored(B)], "LastEvaluatedKey": after_b}
+    with store(first, second) as (dynamo, script, _):
+        assert [item.key for item in dynamo.query("p", limit=2)] == [A, B]
+    assert [request["Limit"] for request in script.requests] == [2, 1]
+    assert script.requests[1]["ExclusiveStartKey"] == after_a
+
+
 def test_a_missing_table_is_told_as_such() -> None:
     with (
         store(error("ResourceNotFoundException", "Requested resource not found")) as (dynamo, _, _waits),
@@ -158,9 +215,10 @@ def test_a_missing_table_is_told_as_such() -> None:
         (Put(A, {}, if_version=4), "#version = :if_version", {"N": "4"}),
         (Put(A, {}), None, None),
         (Delete(A, if_version=4), "#version = :if_version", {"N": "4"}),
+        (Delete(A, if_version=0), "attribute_not_exists(#version)", None),
         (Delete(A), None, None),
     ],
-    ids=["put where nothing is", "put at a version", "put", "delete at a version", "delete"],
+    ids=["put where nothing is", "put at a version", "put", "delete at a version", "delete where nothing is", "delete"],
 )
 def test_the_optimistic_lock_is_sent_as_the_condition_of_the_change(
     change: Put | Delete, expected: str | None, compared: dict[str, str] | None, alone: bool

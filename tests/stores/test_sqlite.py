@@ -228,6 +228,18 @@ def test_a_body_that_is_not_json_is_a_store_error_without_the_body(path: Path, b
     store.close()
 
 
+def test_an_error_of_another_kind_is_a_store_error_that_waiting_does_not_cure(path: Path) -> None:
+    store = SqliteStore(path)
+    with sqlite3.connect(path) as other:
+        other.execute("DROP TABLE items")
+    other.close()
+    for _ in range(3):
+        with pytest.raises(StoreError, match="no such table: items") as caught:
+            store.get([A])
+        assert not isinstance(caught.value, StoreUnavailable)
+    store.close()
+
+
 def test_the_oldest_log_items_go_first_when_the_file_is_over_its_size(path: Path) -> None:
     store = SqliteStore(path)
     body = {"text": "x" * 700}
