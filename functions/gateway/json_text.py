@@ -174,10 +174,9 @@ def _parsed(text: str, decoder: JSONDecoder, loads: Loads = _loads) -> Json:
         raise NotJson(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise TooDeep from None
-    except ValueError:  # the number of too many digits, which Python's own message does not count
+    except ValueError:  # a number of too many digits, which Python's own message does not count and `_whole` does
         slower = JSONDecoder(parse_constant=decoder.parse_constant, parse_float=decoder.parse_float, parse_int=_whole)
-        loads(slower, text)
-        raise
+        return loads(slower, text)
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -203,15 +202,20 @@ _LENIENT = JSONDecoder(parse_constant=_no_constant)
 _ANY_NUMBER = JSONDecoder(parse_constant=float)
 
 
-def _writer(*, escaped: bool = False, by_name: bool = False, finite: bool = False) -> Callable[[Json], str]:
+_IN_C: Callable[..., Any] | None = getattr(json.encoder, "c_make_encoder", None)
+"""The part of Python's encoder that is written in C; None in a Python without it."""
+
+
+def _writer(
+    *, escaped: bool = False, by_name: bool = False, finite: bool = False, make: Callable[..., Any] | None = _IN_C
+) -> Callable[[Json], str]:
     """Writes compact JSON: in ASCII (`escaped`), with sorted names (`by_name`), without infinite numbers (`finite`).
 
     `json.dumps` makes an encoder in Python and one in C for each value, and `JSONEncoder.encode` still makes the one in
     C. It is made once here: 0.25 million instructions less of a warm call, and 0.1 million less again.
     """
     kept = JSONEncoder(ensure_ascii=escaped, separators=(",", ":"), sort_keys=by_name, allow_nan=not finite)
-    make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:  # a Python without the part in C
+    if make is None:
         return kept.encode
     strings = encode_basestring_ascii if escaped else encode_basestring
     pieces = make(None, kept.default, strings, None, ":", ",", by_name, False, not finite)

@@ -66,13 +66,10 @@ class Resolver:
 
     def _forget(self, key: tuple[Any, ...], done: asyncio.Future[list[str]]) -> None:
         self._under_way.pop(key, None)
-        if not done.cancelled():
-            done.exception()  # all who waited may have given up
+        done.exception()  # all who waited may have given up
 
 
 def _settle(found: asyncio.Future[list[str]], result: list[str] | Exception) -> None:
-    if found.done():
-        return
     if isinstance(result, Exception):
         found.set_exception(result)
     else:

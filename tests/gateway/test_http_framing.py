@@ -56,6 +56,8 @@ class Transport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def resume_reading(self) -> None: ...
+
 
 def ours(verb: str, pieces: Sequence[bytes]) -> tuple[Answer, bool] | str:
     connection = Connection(Given(pieces))
@@ -203,3 +205,59 @@ def test_a_head_is_bounded_however_it_comes(pieces: int) -> None:
 def test_what_could_be_read_in_two_ways_is_not_http(refuse: Callable[[], object]) -> None:
     with pytest.raises(NotHttp):
         refuse()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+LONG = [b"X-A: " + b"a" * 993 + b"\r\n"] * (MAX_HEAD_BYTES // 1_000 + 3)
+
+
+def refusal(pieces: Sequence[bytes], error: str = "") -> str:
+    wire = Given(pieces)
+    wire.error = error
+    with pytest.raises(Broken) as broken:
+        asyncio.run(Connection(wire).exchange(Outgoing("GET", "/", HEADERS, b""), Progress(), LIMIT))
+    assert broken.value.answered
+    return str(broken.value)
+
+
+def test_an_answer_that_ends_with_its_connection_is_broken_where_that_was_cut_off() -> None:
+    assert ours("GET", [HEAD + b"\r\n", b"all of it"]) == (Answer(200, {}, b"all of it"), False)
+    assert refusal([HEAD + b"\r\n", b"a part"], "ConnectionResetError") == "ConnectionResetError"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"),
+    [
+        ([CHUNKED, b"3\r\nabcd\r\n0\r\n\r\n"], "not HTTP: a chunk without an end"),
+        ([CHUNKED, b"3\r\nabc", b"\n0\r\n\r\n"], "not HTTP: a chunk without an end"),
+        ([b"SSH-2.0-OpenSSH_9.6\r\n"], "not HTTP: a head without an end"),
+        ([HEAD + b"X-A: " + b"a" * MAX_HEAD_BYTES + b"\r\n\r\n"], "not HTTP: a head without an end"),
+        ([HEAD, *LONG], "not HTTP: a head without an end"),
+        ([CHUNKED, b"0\r\n", *LONG], "not HTTP: trailers without an end"),
+    ],
+    ids=["longer chunk", "bare end", "another protocol", "long head at once", "long head", "long trailers"],
+)
+def test_what_is_not_http_is_told_by_what_is_missing(pieces: list[bytes], words: str) -> None:
+    assert refusal(pieces) == words
+
+
+def test_what_stands_around_the_chunks_counts_against_the_limit_too() -> None:
+    around = b"1;ext=" + b"x" * 2_000 + b"\r\na\r\n"
+    assert ours("GET", [CHUNKED, *[around] * 10, b"0\r\n\r\n"]) == (
+        Answer(200, {"transfer-encoding": "chunked"}, b"a" * 10),
+        True,
+    )
+    assert ours("GET", [CHUNKED, *[around] * (MAX_HEAD_BYTES // 2_000 + 20), b"0\r\n\r\n"]) == "over"
+
+
+def test_a_wire_that_has_ended_gives_what_came_before_and_then_nothing() -> None:
+    async def go() -> list[bytes]:
+        wire = Wire()
+        wire.transport = Transport()
+        wire.get_buffer(3)[:3] = b"abc"
+        wire.buffer_updated(3)
+        wire.connection_lost(None)
+        return [await wire.receive() for _ in range(3)]
+
+    assert asyncio.run(go()) == [b"abc", b"", b""]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.gateway import json_text
-from functions.gateway.json_pieces import WINDOW, decoded, loads
+from functions.gateway.json_pieces import MAX_LEVELS, WINDOW, decoded, loads
 from functions.gateway.json_text import NotJson
 
 SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -99,3 +99,13 @@ def test_an_upstream_s_answer_is_read_with_the_same_leniency_in_pieces() -> None
     ):
         with pytest.raises(NotJson, match=words):
             json_text.decode_large(f"[{text},{end}")
+
+
+def test_levels_that_are_larger_than_a_window_are_bounded() -> None:
+    inner = ",".join(["1"] * 30)
+    for levels in (MAX_LEVELS // 2, MAX_LEVELS):
+        text = "[" * levels + inner + "]" * levels
+        assert decoded(text, SCAN, 10) == json.loads(text)
+    for levels in (MAX_LEVELS + 2, 2 * MAX_LEVELS):
+        with pytest.raises(RecursionError):
+            decoded("[" * levels + inner + "]" * levels, SCAN, 10)

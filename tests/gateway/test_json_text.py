@@ -94,3 +94,21 @@ def test_people_read_indented_or_spaced_text() -> None:
 )
 def test_half_of_a_surrogate_pair_becomes_the_replacement_character(text: str, mended: str) -> None:
     assert json_text.well_formed(text) == mended
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize("by_name", [True, False])
+@pytest.mark.parametrize("finite", [True, False])
+def test_a_python_without_the_encoder_in_c_writes_what_others_write(escaped: bool, by_name: bool, finite: bool) -> None:
+    ours, slow = (
+        json_text._writer(escaped=escaped, by_name=by_name, finite=finite, **how) for how in ({}, {"make": None})
+    )
+    value: Json = {"b": [1, 1.5, -(10**30), True, None], "a": {"é \u2028 \U0001f600": '\n"', "": []}}
+    for _ in range(3):
+        assert slow(value) == ours(value)
+    for write in (ours, slow):
+        if finite:
+            with pytest.raises(ValueError, match="JSON compliant"):
+                write({"n": inf})
+        else:
+            assert write({"n": inf}) == '{"n":Infinity}'

@@ -11,8 +11,9 @@ import pytest
 from functions.gateway import arguments as argument_rules
 from functions.gateway import forced, pins
 from functions.gateway.grants import ServerConfig
+from functions.gateway.json_text import encode
 from functions.gateway.portable_schema import portable
-from functions.gateway.prepared import prepare
+from functions.gateway.prepared import prepare, wire
 from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Parameter, Tool
 
@@ -237,3 +238,10 @@ def test_the_confirmation_is_shown_by_pinned_servers_only_and_must_be_true() -> 
     assert "all" not in definition(LIST, PINNED)["inputSchema"]["properties"]
     project = MEM0.tools["delete_a_mem_0_project_by_id"]
     assert argument_rules.check(prepare(project, ServerConfig()), {}), "the default project is not deleted unnamed"
+
+
+def test_a_tool_that_was_not_compiled_is_written_as_it_is_defined() -> None:
+    made = tool(properties={"q": {"type": "string"}})
+    assert made.wire is None
+    assert json.loads(wire(made, ServerConfig())) == json.loads(encode(made.definition))
+    assert wire(LIST, ServerConfig()) == LIST.wire

@@ -161,3 +161,9 @@ def test_an_answer_without_the_secret_costs_one_search() -> None:
     found, calls = counted(lambda: Secrets({"key": KEY.strip("é")}, {}).out_of_document(document, written))
     assert found is document
     assert calls < 100
+
+
+@pytest.mark.parametrize("document", [12345678, [12345678], {"n": 12345678}])
+def test_only_texts_are_searched_so_that_a_number_stays_a_number(document: Json) -> None:
+    secrets = Secrets({"key": "12345678"}, {"key": {"secret": True}})
+    assert redacted(secrets, document) == document

@@ -110,3 +110,23 @@ def test_a_start_of_the_data_plane_makes_few_classes_in_full() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.split()) <= 12, done.stdout
+
+
+def test_a_field_that_is_not_given_is_made_for_each_value() -> None:
+    def declare(decorate: Any) -> Any:
+        return decorate(
+            type(
+                "Made",
+                (),
+                {"__annotations__": {"name": str, "seen": list}, "seen": field(init=False, default_factory=list)},
+            )
+        )
+
+    for decorate in (dataclass(frozen=True, slots=True), dataclasses.dataclass(frozen=True, slots=True)):
+        made = declare(decorate)
+        first, second = made("a"), made("a")
+        assert first == second
+        assert first.seen == []
+        assert first.seen is not second.seen
+        with pytest.raises(TypeError):
+            made("a", [])

@@ -57,6 +57,18 @@ def test_conditions_next_to_the_pinned_id_are_refused_too(name: str) -> None:
     assert ("properties", "conditions") in [path for path, _ in told]
 
 
+@pytest.mark.parametrize("types", ["integer", ["string", "array"], ["boolean", "null"]])
+def test_mem0_takes_a_pinned_id_as_a_string_or_an_object(types: Json) -> None:
+    schema = {"type": "object", "properties": {"user_id": {"type": types}}, "additionalProperties": False}
+    told = "the dialect mem0 takes an id as a string or as an object with an operator"
+    assert mem0.problems(schema, ("user_id",)) == [(("properties", "user_id"), told)]
+
+
+def test_only_mem0_has_a_home_for_members_of_any_name() -> None:
+    assert mem0.home("topic") == "metadata"
+    assert plain.home("topic") is None
+
+
 @pytest.mark.parametrize(
     ("member", "message"),
     [

@@ -11,7 +11,7 @@ from functions.gateway import errors, pins, selection
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
 from tests.gateway.calling import MEM0, catalog_of, tool
-from tool_catalog.catalog import NoPin, Parameter, PinAnswer, PinEntity, PinObject, PinObjects, Tool
+from tool_catalog.catalog import NoPin, Parameter, PinAnswer, PinEntity, PinFilter, PinObject, PinObjects, Tool
 
 Json = Any
 
@@ -293,3 +293,23 @@ def test_a_read_may_be_narrowed_by_any_id() -> None:
     conversation = MEM0.tools["mem_0_memories_get_conversation"]
     assert apply(conversation, PINNED, {"run_id": "r"}) == {"run_id": "r", "user_id": "usr_1"}
     assert "run_id" in definition(conversation, PINNED)["inputSchema"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("required", "left"),
+    [(["user_id"], None), (["user_id", "topic"], ["topic"]), (["topic"], ["topic"]), ([], None)],
+)
+def test_a_filter_does_not_ask_for_the_ids_that_are_pinned(required: list[str], left: list[str] | None) -> None:
+    text = {"type": "string"}
+    schema = {
+        "type": "object",
+        "properties": {"user_id": text, "topic": text},
+        "required": required,
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
+    entry = tool(properties={"filters": schema}, pin=PinFilter("filters", "plain"))
+    accepted = prepare(entry, PINNED).accepted["properties"]["filters"]
+    assert accepted.get("required") == left
+    assert "minProperties" not in accepted
+    assert prepare(entry, ServerConfig()).accepted["properties"]["filters"]["required"] == required
