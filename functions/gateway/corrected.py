@@ -183,8 +183,6 @@ class _Correction:
     def _renamed(self, path: Path, name: str) -> bool:
         """Put a member that is not allowed where it belongs. False where it has no place."""
         parent = self._at(path)
-        if name not in parent:
-            return True
         value = parent[name]
         if path and (own := self._meant(path, name, value)) is not None:
             _rename(parent, name, own)

@@ -76,7 +76,9 @@ def request(outgoing: Outgoing) -> bytes:
         # Its text quotes what could not be sent, a credential maybe: not to be shown by a traceback either.
         raise Unsendable from None
     names = [name.lower() for name, _ in outgoing.headers]
-    framed_once = names.count("host") == 1 and names.count("content-length") < 2 and "transfer-encoding" not in names
+    lengths = [value for name, value in outgoing.headers if name.lower() == "content-length"]
+    is_framed = lengths == [str(len(outgoing.body))] or not (lengths or outgoing.body)
+    framed_once = is_framed and names.count("host") == 1 and "transfer-encoding" not in names
     # As many line ends as lines: a value that holds one would be another header.
     if not framed_once or content.count(b"\n") != len(lines) or not _REQUEST.fullmatch(content):
         raise Unsendable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,3 +182,12 @@ def test_a_megabyte_of_empty_lists_is_not_walked_value_by_value() -> None:
     told, calls = counted(lambda: problems(CREATE, {"messages": said, "user_id": "a", "metadata": {"k": lists}}))
     assert told == []
     assert calls < 700_000
+
+
+def test_a_member_of_a_shared_part_of_the_schema_is_told_without_the_valid_names() -> None:
+    entry = tool(properties={"a": {"$ref": "#/$defs/part"}})
+    part = {"type": "object", "properties": {"x": {"type": "string"}}, "additionalProperties": False}
+    schema = {**entry.definition["inputSchema"], "$defs": {"part": part}}
+    entry = replace(entry, definition={**entry.definition, "inputSchema": schema})
+    assert problems(entry, {"a": {"y": 1}}) == ['"a" has no member "y"']
+    assert problems(entry, {"a": {"x": "1"}}) == []

@@ -626,3 +626,36 @@ def test_a_page_that_fails_fails_the_whole_collection(upstream: Upstream) -> Non
     refused = failure_of(MEM0, upstream.origin, "mem_0_memories_get_conversation", {"run_id": "r"})
     assert isinstance(refused.failure, errors.UpstreamRefused)
     assert refused.status == 429
+
+
+def test_a_fault_of_ours_is_raised_while_nothing_was_sent(upstream: Upstream) -> None:
+    """Nothing has happened that a caller must know of, and the frame around the request logs the place."""
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    async def go() -> None:
+        sender = Sender(SETTINGS)
+        call = ToolCall("list_all_things", {}, NOON, asyncio.get_running_loop().time() + 20, {})
+        here = target(upstream.origin)
+        with pytest.raises(ZeroDivisionError):
+            await run(call, here, catalog_of(READ), sender=sender, settings=SETTINGS, admit=broken)
+        await sender.close()
+
+    asyncio.run(go())
+    assert upstream.requests == []
+
+
+def test_a_call_that_nobody_can_confirm_is_not_sent(upstream: Upstream) -> None:
+    id = "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"
+    for _ in range(3):
+        refused = failure_of(
+            MEM0,
+            upstream.origin,
+            "delete_a_mem_0_memory_by_id",
+            {"id": id},
+            config=ServerConfig(confirm=("destructive",)),
+        )
+        assert isinstance(refused.failure, errors.Unconfirmable)
+        assert "a confirmation, which cannot be given here; nothing was sent" in refused.message
+    assert upstream.requests == []

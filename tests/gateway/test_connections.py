@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from functions.gateway import upstream_tls
 from functions.gateway.connections import IDLE_SECONDS, NotConnected, Origin, Pool
 from functions.gateway.content_coding import BadCoding, OverLimit
 from functions.gateway.http_connection import Answer, Broken, Connection, Progress
@@ -99,6 +101,50 @@ def test_an_idle_connection_is_closed_before_common_servers_close_it(upstream: U
         assert bench.pool.kept == 0
 
     run(upstream, go)
+
+
+def test_of_several_idle_connections_each_is_closed_at_its_own_time(upstream: Upstream) -> None:
+    async def go(bench: Bench) -> None:
+        await asyncio.gather(bench.ask(), bench.ask())
+        assert bench.pool.kept == 2
+        await bench.silence(IDLE_SECONDS - 1)
+        await bench.ask()
+        assert bench.pool.kept == 2
+        await bench.silence(1.5)
+        assert bench.pool.kept == 1
+        await bench.ask()
+        await bench.silence(IDLE_SECONDS + 0.1)
+        assert bench.pool.kept == 0
+
+    run(upstream, go)
+    assert upstream.connections == 2
+
+
+class Distrusting(AdvancingLoop):
+    """An event loop whose connections end in a certificate that is not valid; it keeps what it was given."""
+
+    given: dict[str, Any]
+
+    async def create_connection(self, *_: Any, **given: Any) -> Any:
+        self.given = given
+        error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+        error.verify_message = "self-signed certificate"
+        raise error
+
+
+def test_a_certificate_that_is_not_valid_is_told_as_the_reason() -> None:
+    async def go() -> None:
+        pool = Pool(private=True)
+        for _ in range(3):
+            with pytest.raises(NotConnected, match="its certificate is not valid: self-signed certificate"):
+                await pool.exchange(
+                    Origin.of("https://127.0.0.1:8443"), "acc_1", GET, Progress(), repeatable=True, limit=LIMIT
+                )
+
+    with asyncio.Runner(loop_factory=Distrusting) as runner:
+        runner.run(go())
+        given = cast(Distrusting, runner.get_loop()).given
+    assert given == {"ssl": upstream_tls.context(), "server_hostname": "127.0.0.1"}
 
 
 def test_a_function_that_thaws_starts_without_connections(upstream: Upstream) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -16,7 +17,7 @@ from functions.gateway import corrected
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.prepared import PreparedTool, prepare
-from tests.gateway.calling import MEM0
+from tests.gateway.calling import MEM0, tool
 from tool_catalog.catalog import Tool
 
 ID = "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"
@@ -153,3 +154,83 @@ def test_a_corrected_call_is_valid_but_for_its_placeholders(entry: Tool, argumen
         return
     for error in jsonschema.Draft202012Validator(prepared.accepted).iter_errors(json.loads(text)):
         assert PLACEHOLDER.search(json.dumps(error.instance)), (arguments, text, error.message)
+
+
+TEXT: Json = {"type": "string"}
+COLOURS: Json = {"enum": ["red", "dark_blue", "blue"]}
+
+
+def corrected_of(
+    properties: Mapping[str, Json],
+    wrong: Json,
+    example: Mapping[str, Json] | None = None,
+    refused: Callable[[Mapping[str, Json]], bool] = lambda _: False,
+) -> Json:
+    """The correction for a tool of these arguments."""
+    entry = replace(tool(properties=properties), example=example or {})
+    text = corrected.arguments(prepare(entry, ServerConfig()), wrong, refused)
+    return None if text is None else json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "wrong", "right"),
+    [
+        ({"const": "card"}, "cash", "card"),
+        (COLOURS, ["red"], "red"),
+        (COLOURS, 7, "<red | dark_blue | blue>"),
+        (COLOURS, "Dark Blue", "dark_blue"),
+        (COLOURS, "redd", "red"),
+        ({"type": "array", "items": COLOURS}, ["red, blue"], ["red", "blue"]),
+        ({"type": "array", "items": COLOURS}, ["green, red"], ["<red | dark_blue | blue>"]),
+        ({"type": "object", "properties": {"eq": TEXT, "ne": TEXT}}, "x", {"eq": "x"}),
+        ({"type": "object", "properties": {"in": {"type": "array"}}}, "x", {"in": ["x"]}),
+        ({"type": "object", "properties": {"in": {"type": "array"}}}, ["x", "y"], {"in": ["x", "y"]}),
+        ({"type": "object", "properties": {"eq": TEXT, "ne": TEXT}}, ["x", "y"], "<a>"),
+        ({"type": "boolean"}, "yes", True),
+        (TEXT, ["x", "y"], "x,y"),
+        (TEXT, {"value": "x"}, "x"),
+        ({"type": "string", "format": "date-time"}, "2026-01-01", "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_a_value_takes_the_form_that_its_schema_asks_for(schema: Json, wrong: Json, right: Json) -> None:
+    assert corrected_of({"a": schema}, {"a": wrong}) == {"a": right}
+
+
+@pytest.mark.parametrize(
+    ("schema", "wrong"),
+    [
+        ({"type": "integer", "multipleOf": 5}, 7),
+        ({"type": "string", "maxLength": 3}, "long"),
+        ({"type": "object", "minProperties": 1}, {}),  # the example has nothing to put in
+        ({"type": "array", "items": TEXT}, list(range(corrected.MAX_MISTAKES + 1))),
+    ],
+)
+def test_what_has_no_form_that_fits_is_not_corrected(schema: Json, wrong: Json) -> None:
+    assert corrected_of({"a": schema}, {"a": wrong}) is None
+
+
+def test_as_many_mistakes_as_the_limit_allows_are_corrected() -> None:
+    numbers = list(range(corrected.MAX_MISTAKES))
+    assert corrected_of({"a": {"type": "array", "items": TEXT}}, {"a": numbers}) == {"a": [str(n) for n in numbers]}
+
+
+def test_an_object_that_needs_a_member_gets_those_of_the_example() -> None:
+    schema = {"type": "object", "minProperties": 1, "properties": {"q": TEXT}}
+    assert corrected_of({"a": schema}, {"a": {}}, {"a": {"q": "tea"}}) == {"a": {"q": "<q>"}}
+
+
+def test_of_the_example_only_arguments_that_the_server_takes_are_put_in() -> None:
+    example = {"withheld": "x", "q": "tea"}
+    assert corrected_of({"q": TEXT}, {}, example, lambda given: "q" not in given) == {"q": "<q>"}
+    assert corrected_of({"q": TEXT}, {}, example, lambda given: "withheld" not in given) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"query": "x", "user_id": "u", "filters": {"user_id": "v"}},  # two values for one condition
+        {"query": "x", "filters": {"user_id": "u", "order_id": "y"}},  # an entity of another kind
+    ],
+)
+def test_a_condition_that_may_mean_another_entity_is_not_corrected(wrong: Json) -> None:
+    assert correction("mem_0_memories_search", wrong) is None

@@ -63,6 +63,18 @@ def test_a_stage_is_only_taken_off_where_the_path_has_it() -> None:
     assert (arrived.path, arrived.below) == ("/production/mcp", "")
 
 
+@pytest.mark.parametrize(
+    ("resource", "path"), [("/{proxy+}", "/production/mcp"), ("$default", "/mcp"), ("$default", "/production")]
+)
+def test_a_route_that_the_path_does_not_have_changes_nothing(resource: str, path: str) -> None:
+    event = rest_api("GET", "/mcp", {}, "")
+    event |= {"resource": resource, "path": path, "pathParameters": {"proxy": "other"}}
+    event["requestContext"] |= {"stage": "prod", "path": path}
+    arrived = events.read(event)
+    assert arrived is not None
+    assert (arrived.path, arrived.below) == (path, "")
+
+
 def test_a_base_path_may_be_taken_off_before_or_not_at_all() -> None:
     for sent in ("/tools/mcp", "/mcp"):
         arrived = events.read(function_url("GET", sent, {}, ""), "/tools")

@@ -165,6 +165,16 @@ def test_a_request_is_written_as_h11_writes_it(verb: str, target: str, lines: li
         assert written == expected
 
 
+@pytest.mark.parametrize("length", ["", "a", ",", "1", "3", "02", "2,2", "+2"])
+def test_the_length_of_a_request_is_that_of_its_body(length: str) -> None:
+    """Another one would make the rest of the body, or the next request, part of this one."""
+    with pytest.raises(Unsendable):
+        http_framing.request(Outgoing("POST", "/", (("Host", "upstream"), ("Content-Length", length)), b"{}"))
+    with pytest.raises(Unsendable):
+        http_framing.request(Outgoing("POST", "/", (("Host", "upstream"),), b"{}"))
+    assert http_framing.request(Outgoing("POST", "/", HEADERS, b"{}")).endswith(b"Content-Length: 2\r\n\r\n{}")
+
+
 def test_a_request_names_its_host_and_its_length_once() -> None:
     for headers in ([], [("Host", "a"), ("host", "b")], [*HEADERS, ("content-length", "2")]):
         with pytest.raises(Unsendable):
@@ -216,7 +226,7 @@ def refusal(pieces: Sequence[bytes], error: str = "") -> str:
     wire = Given(pieces)
     wire.error = error
     with pytest.raises(Broken) as broken:
-        asyncio.run(Connection(wire).exchange(Outgoing("GET", "/", HEADERS, b""), Progress(), LIMIT))
+        asyncio.run(Connection(wire).exchange(Outgoing("GET", "/", HEADERS, b"{}"), Progress(), LIMIT))
     assert broken.value.answered
     return str(broken.value)
 

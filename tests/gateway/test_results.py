@@ -468,3 +468,44 @@ def test_an_address_in_a_result_is_at_the_upstream_of_the_account() -> None:
     entry = tool(name="fetch", method="fetch", result=Result(map="{url: address(join('', ['/things/', id]))}"))
     for base_url in ("https://one.example/api", "http://127.0.0.1:9/memory/"):
         assert answers.mapped(entry, {"id": "7"}, base_url) == {"url": f"{base_url.rstrip('/')}/things/7"}
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        ({"result": [{"id": "1"}, {"id": 1}]}, "result[].id: type"),
+        ({"result": [1]}, "result[]: type"),
+        ({"result": 1}, "result: type"),
+        ({}, "the answer: required"),
+    ],
+)
+def test_a_result_that_breaks_its_schema_is_told_by_the_part_of_the_schema(body: dict[str, Json], part: str) -> None:
+    items = {"type": "object", "properties": {"id": {"type": "string"}}}
+    output = {"type": "object", "properties": {"result": {"type": "array", "items": items}}, "required": ["result"]}
+    with pytest.raises(errors.UpstreamUnreadable) as unreadable:
+        results.check_documented(prepare(tool(output=output), ServerConfig()), body, 200)
+    assert f"is not what its API documents ({part}). Its status was 200" in unreadable.value.message
+    assert unreadable.value.raw_response == body
+
+
+def test_an_empty_list_in_few_tokens_leaves_out_what_stands_around_it() -> None:
+    document: Json = {"results": [], "text": "x " * 2_000}
+    body = shape(CONTEXT, Answer(200, document, []), Settings(), {"max_tokens": 200})
+    assert body["results"] == []
+    assert body["_postern"]["truncated"]["strings_cut"] == 1
+    assert at_most(text(body)) <= 200
+
+
+def test_a_result_without_room_for_anything_is_too_large() -> None:
+    twice: list[Json] = [{"text": "Likes tea."}, {"text": "likes tea"}]
+    with pytest.raises(errors.TooLargeAnswer) as large:
+        shape(CONTEXT, Answer(200, {"results": twice}, twice), Settings(), {"max_tokens": 1})
+    assert "does not fit into the 0 bytes left for it" in large.value.message
+
+
+def test_an_answer_nested_too_deep_is_told_also_where_it_has_to_be_shortened() -> None:
+    deep: Json = []
+    for _ in range(120):
+        deep = [deep]
+    with pytest.raises(errors.UpstreamUnreadable, match="nested more than 100 levels deep"):
+        shape(ONE, Answer(200, {"text": "x" * 5_000, "deep": deep}), Settings(max_result_bytes=2_000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.prepared import prepare
 from tests.gateway.calling import MEM0, tool
-from tool_catalog.catalog import Pagination, Parameter, PinFilter, Tool
+from tool_catalog.catalog import NoPin, Pagination, Parameter, Pin, PinArguments, PinFilter, Tool
 
 SEARCH, LIST, CREATE, GET, DELETE, BULK_DELETE, FEEDBACK = (
     MEM0.tools[name]
@@ -33,6 +34,7 @@ SEARCH, LIST, CREATE, GET, DELETE, BULK_DELETE, FEEDBACK = (
 ID = "9f1c2b7e-4a51-4a6e-9d4e-2f6f6c1c7a10"
 FILTERS = {"user_id": "u"}
 MESSAGES = [{"role": "user", "content": "x"}]
+TYPES = ("string", "integer", "number", "null", "boolean", "array", "object")
 
 
 def settled(entry: Tool, arguments: Json, **pinned: str) -> settle.Settled:
@@ -169,6 +171,7 @@ def test_a_whole_number_is_sent_as_an_integer() -> None:
         (SEARCH, {"query": None, "filters": FILTERS}),  # required
         (SEARCH, {"query": "x", "filters": "user_id=u"}),
         (SEARCH, {"query": "x", "filters": "[1]"}),
+        (SEARCH, {"query": "x", "filters": "{user_id: u}"}),
         (SEARCH, {"query": "x", "filters": FILTERS, "rerank": "yes"}),
         (CREATE, {"messages": MESSAGES, "user_id": "u", "userId": "v"}),
         (GET, {"arguments": "no JSON"}),
@@ -265,3 +268,42 @@ def test_valid_arguments_are_sent_as_they_are_and_settling_twice_changes_nothing
     }
     once = settle.arguments(prepared, mangled)
     assert settle.arguments(prepared, once.arguments).arguments == once.arguments
+
+
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        (None, set()),
+        (True, set()),
+        ({}, set()),
+        ({"type": "string"}, {"string"}),
+        ({"type": ["string", "null"]}, {"string", "null"}),
+        (
+            {"anyOf": [{"type": "string"}, {"oneOf": [{"type": "null"}, {"type": "array"}]}]},
+            {"string", "null", "array"},
+        ),
+        ({"enum": ["a", 1, 1.5, None, True, [], {}]}, set(TYPES)),
+        ({"type": "string", "enum": [1]}, {"string"}),
+    ],
+)
+def test_a_schema_names_types_by_itself_by_its_branches_or_by_its_options(schema: Json, named: set[str]) -> None:
+    assert settle.kinds(schema) == named
+
+
+def test_a_null_inside_an_object_is_left_out_and_said() -> None:
+    properties = {"n": {"type": "integer"}, "m": {"type": ["integer", "null"]}, "must": {"type": "integer"}}
+    nested = tool(properties={"a": {"type": "object", "properties": properties, "required": ["must"]}})
+    found = settled(nested, {"a": {"n": None, "m": None, "must": None}})
+    assert found.arguments == {"a": {"m": None, "must": None}}
+    assert found.notes == ('"a.n" was null; it is left out',)
+
+
+@pytest.mark.parametrize(
+    ("pin", "sent"), [(PinArguments(ids=("user_id",)), {"userId": "u"}), (NoPin(), {"user_id": "u"})]
+)
+def test_an_id_that_can_be_pinned_says_what_is_destroyed(pin: Pin, sent: Json) -> None:
+    parameter = Parameter("query", "user_id", "user_id")
+    entry = tool("DELETE", "/things/", parameter, method="delete", access="write", pin=pin)
+    hints = {"destructiveHint": True, "readOnlyHint": False}
+    entry = replace(entry, definition={**entry.definition, "annotations": hints})
+    assert settled(entry, {"userId": "u"}).arguments == sent

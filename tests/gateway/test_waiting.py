@@ -224,3 +224,37 @@ def test_a_result_whose_type_contradicts_the_write_stands_beside_it() -> None:
     body = body_of(called(Upstream(odd), wait_seconds=5))
     assert body["status"] == "PENDING"
     assert body["_postern"]["event"]["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("expression", ["length(status, status)", "length(`1`)", "missing", "results"])
+def test_a_result_that_names_no_event_is_the_result(expression: str) -> None:
+    """A write that was carried out is never lost over what would follow it."""
+    entry = MEM0.tools[CREATE]
+    assert entry.event is not None
+    other = replace(entry, event=replace(entry.event, id=expression))
+    upstream = Upstream(DONE)
+    outcome = called(upstream, catalog=replace(MEM0, tools={**MEM0.tools, CREATE: other}), wait_seconds=5)
+    assert isinstance(outcome, Done)
+    assert (outcome.body["event_id"], outcome.event_id) == (EVENT, None)
+    assert len(upstream.sent) == 1
+
+
+def test_an_event_whose_id_is_a_number_is_followed() -> None:
+    upstream = Upstream({**DONE, "id": "7"}, write={"event_id": EVENT, "status": "PENDING", "job": 7})
+    entry = MEM0.tools[CREATE]
+    assert entry.event is not None
+    other = replace(entry, event=replace(entry.event, id="job"))
+    called(upstream, catalog=replace(MEM0, tools={**MEM0.tools, CREATE: other}), wait_seconds=5)
+    assert [request.path.rstrip("/").rpartition("/")[2] for request in upstream.sent[1:]] == ["7"]
+
+
+def test_an_event_whose_state_cannot_be_read_leaves_the_outcome_unknown() -> None:
+    entry = MEM0.tools[CREATE]
+    assert entry.event is not None
+    reader = MEM0.tools[entry.event.read]
+    assert reader.states is not None
+    other = replace(reader, states=replace(reader.states, running="length(`1`)"))
+    upstream = Upstream(DONE)
+    outcome = called(upstream, catalog=replace(MEM0, tools={**MEM0.tools, reader.name: other}), wait_seconds=3)
+    assert isinstance(outcome, Done)
+    assert "The outcome is not known: the upstream's answer is not of the kind its API documents" in str(outcome.body)

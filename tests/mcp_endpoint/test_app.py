@@ -560,3 +560,15 @@ def test_the_log_says_how_an_upstream_was_not_reached(bench: Bench, caplog: pyte
     assert answer.json["result"]["isError"] is True
     assert "request request-1: UpstreamUnreachable: ConnectTimeout" in caplog.messages
     assert "ConnectTimeout" not in str(answer.json)
+
+
+@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
+def test_only_http_is_answered(bench: Bench, kind: str) -> None:
+    """uvicorn takes silence for a refusal of the one and for no interest in the other."""
+
+    async def never(*_: Any) -> Any:
+        raise AssertionError("nothing is read or sent")
+
+    endpoint = bench.endpoint()
+    for _ in range(3):
+        asyncio.run(endpoint({"type": kind, "path": f"/mcp/{bench.mint()}"}, never, never))

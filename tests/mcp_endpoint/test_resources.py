@@ -15,9 +15,12 @@ from mcp_types.methods import serialize_server_result
 
 from functions.cli.tool_clients import connect
 from functions.gateway.audit import Audit
+from functions.gateway.call import UnknownTool
+from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.mcp_endpoint import resources
 from functions.mcp_endpoint.methods import Methods
+from functions.mcp_endpoint.protocol import RpcError
 from tests.mcp_endpoint.endpoint import Answer, Bench, CannedSender, legacy, modern, post, served
 from tool_catalog import compiled_file
 from tool_catalog.catalog import McpResource
@@ -429,3 +432,11 @@ def test_the_official_client_lists_and_reads(bench: Bench, mode: str) -> None:
         templates, text = asyncio.run(read(origin))
     assert templates == ["mem0://users/{user_id}/memories", "mem0://memories/{id}"]
     assert json.loads(text)["id"] == ID
+
+
+def test_a_resource_of_a_tool_that_is_not_there_is_not_found() -> None:
+    [(uri, resource), *_] = resources.offered(ServerConfig(), MEM0)
+    with pytest.raises(RpcError) as refused:
+        resources.contents(uri, resource, UnknownTool("no such tool"), "")
+    assert (refused.value.code, refused.value.message) == (-32602, "Resource not found: no such tool")
+    assert refused.value.data == {"uri": uri}
