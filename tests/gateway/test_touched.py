@@ -45,6 +45,11 @@ def test_a_tool_whose_record_says_nothing_reads_nothing() -> None:
     assert read.asked == []
 
 
+@pytest.mark.parametrize("count", ["ids", "missing", "`true`", "'2'"])
+def test_what_is_no_number_is_not_said(count: str) -> None:
+    assert found(Touches(what="thing/things", count=count), {"ids": ["a"]}, Read({})) == Touched()
+
+
 @pytest.mark.parametrize(("ids", "words"), [([], "0 things"), (["a"], "1 thing"), (["a"] * 1_200, "1,200 things")])
 def test_arguments_are_counted_without_a_read(ids: list[Json], words: str) -> None:
     read = Read({})

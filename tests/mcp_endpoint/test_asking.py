@@ -288,6 +288,16 @@ def test_a_question_that_is_declined_is_not_asked_again(bench: Bench, upstream: 
     assert result(sent(bench, token, SEARCH, GIVEN, methods=methods, **more))["resultType"] == "complete"
 
 
+def test_an_answer_in_which_nothing_can_be_looked_for_leaves_the_argument_out(bench: Bench, upstream: Upstream) -> None:
+    methods = methods_of(bench, asking((question("first", "top_k", "length(content.value)"),)))
+    token = bench.mint()
+    for value, sent_on in (("abc", 3), (7, None), (None, None)):
+        responses: Json = {"first": accept(value=value)}
+        found = result(sent(bench, token, SEARCH, GIVEN, methods=methods, inputResponses=responses))
+        assert (found["resultType"], found["isError"]) == ("complete", False)
+        assert json.loads(upstream.sent[-1].body or b"").get("top_k") == sent_on
+
+
 def test_an_answer_of_a_wrong_type_is_refused_like_any_argument(bench: Bench, upstream: Upstream) -> None:
     methods = methods_of(bench, asking((question("first", "top_k"),)))
     responses: Json = {"first": accept(value="many")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -492,3 +493,23 @@ def test_a_call_beyond_the_limit_of_a_server_is_a_429_that_sent_nothing(bench: B
     assert answers[3].headers["retry-after"] == "1"
     other = bench.mint(id="srv_2")
     assert not post(endpoint, other, _call(GET, id=MEMORY)).json["result"]["isError"]
+
+
+@pytest.mark.parametrize("icon", ["", "https://example.com/icon.svg"])
+@pytest.mark.parametrize("website", ["", "https://example.com"])
+def test_a_server_shows_the_icon_and_the_website_that_its_record_has(bench: Bench, icon: str, website: str) -> None:
+    shown = replace(load("mem0"), icon=icon, website=website)
+    endpoint = bench.endpoint(Methods(bench.settings, bench.sender, load_catalog=lambda _: shown))
+    handshake = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "tests", "version": "1"}}
+    about = post(endpoint, bench.mint(), legacy("initialize", handshake)).json["result"]["serverInfo"]
+    assert about.get("websiteUrl", "") == website
+    assert [one["src"] for one in about.get("icons", [])] == [icon] * bool(icon)
+
+
+def test_what_was_put_right_in_a_call_stands_in_its_result(bench: Bench) -> None:
+    bench.sender = CannedSender(body={"id": MEMORY, "memory": "Likes tea."})
+    endpoint, token = bench.endpoint(), bench.mint()
+    for given, settled in (({"memory_id": MEMORY}, ['"memory_id" is called "id" here']), ({"id": MEMORY}, None)):
+        result = post(endpoint, token, _call(GET, **given)).json["result"]
+        assert result["isError"] is False
+        assert result.get("_meta", {}).get("postern/settled") == settled

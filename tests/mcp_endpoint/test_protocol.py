@@ -273,6 +273,13 @@ def test_a_legacy_notification_or_response_is_accepted(body: bytes) -> None:
     assert _read(Request(legacy("ping").lines, body)) == Notification()
 
 
+@pytest.mark.parametrize("version", [b'"1.0"', b"2.0", b"null"])
+def test_a_response_of_another_json_rpc_is_no_response(version: bytes) -> None:
+    refusal = _read(Request(legacy("ping").lines, b'{"jsonrpc":%b,"id":1,"result":{}}' % version))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.code) == (400, -32600)
+
+
 def test_a_modern_notification_needs_a_version_we_serve_and_no_other_header() -> None:
     """2026-07-28 transports: header requirements for notifications are not defined; SDK: the version is checked."""
     body = b'{"jsonrpc":"2.0","method":"notifications/x"}'

@@ -12,11 +12,14 @@ import pytest
 
 from functions.gateway.audit import Audit
 from functions.gateway.call_limits import CallRate
-from functions.gateway.errors import UpstreamTimeout
+from functions.gateway.errors import UpstreamTimeout, UpstreamUnreachable
+from functions.gateway.grants import digest
 from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.upstream import UpstreamResponse
 from functions.mcp_endpoint.methods import Methods
+from functions.stores import layout
+from functions.stores.store import Put
 from tests.mcp_endpoint.endpoint import Answer, Bench, CannedSender, legacy, modern, post
 from tool_catalog.catalog import Catalog, EventStates
 from tool_catalog.compiled_file import load
@@ -34,8 +37,12 @@ class Upstream(CannedSender):
     """Queues every write; `event` is what a read of the event answers."""
 
     event: Any = PENDING
+    failure: Exception | None = None
+    """Raised for everything that is not a read."""
 
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+        if self.failure is not None and request.verb != "GET":
+            raise self.failure
         if request.verb == "GET":
             if isinstance(self.event, Exception):
                 raise self.event
@@ -173,8 +180,21 @@ def test_ids_of_other_servers_and_forged_ones_are_unknown(bench: Bench, upstream
 def test_a_task_of_a_tool_that_the_server_no_longer_shows_is_unknown(bench: Bench) -> None:
     token = bench.mint()
     task_id = created(bench, token)["taskId"]
-    narrowed = bench.mint(token=token, methods=("read",))
-    assert ask(bench, narrowed, "tasks/get", {"taskId": task_id}).code == -32602
+    assert got(bench, token, task_id)["status"] == "working"
+    [item] = bench.store.get([layout.token(digest(token))])
+    assert item is not None
+    bench.store.write([Put(item.key, {**item.body, "config": {**item.body["config"], "methods": ["read"]}})])
+    for _ in range(3):
+        assert ask(bench, token, "tasks/get", {"taskId": task_id}).code == -32602
+
+
+def test_a_task_of_a_tool_that_is_no_longer_in_the_catalogue_is_unknown(bench: Bench, upstream: Upstream) -> None:
+    token, loaded = bench.mint(), load("mem0")
+    task_id = created(bench, token)["taskId"]
+    for gone in (CREATE, READER):
+        others = {name: tool for name, tool in loaded.tools.items() if name != gone}
+        methods = Methods(bench.settings, upstream, load_catalog=lambda _, left=others: replace(loaded, tools=left))  # type: ignore[misc]
+        assert ask(bench, token, "tasks/get", {"taskId": task_id}, methods=methods).code == -32602
 
 
 @pytest.mark.parametrize(
@@ -286,6 +306,20 @@ def test_an_upstream_that_cannot_be_told_gets_nothing(bench: Bench, upstream: Up
         assert result.keys() == {"resultType", "_meta"}
     assert len(upstream.sent) == before
     assert got(bench, token, task_id)["status"] == "working"
+
+
+def test_what_could_not_be_sent_about_a_task_is_an_error(bench: Bench, upstream: Upstream) -> None:
+    catalog, lines = asking(load("mem0")), io.StringIO()
+    methods = Methods(bench.settings, upstream, Audit(bench.settings, None, lines), load_catalog=lambda _: catalog)
+    token = bench.mint()
+    task_id = created(bench, token, methods=methods)["taskId"]
+    upstream.failure = UpstreamUnreachable("no connection to api.mem0.ai (refused or unreachable)")
+    for _ in range(3):
+        answer = ask(bench, token, "tasks/cancel", {"taskId": task_id}, methods=methods)
+        assert answer.code == -32603
+        assert "no connection to api.mem0.ai" in answer.json["error"]["message"]
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()][1:]
+    assert [(line["tool"], line["error"]) for line in logged] == [("mem_0_events_cancel", "UpstreamUnreachable")] * 3
 
 
 def test_looking_at_a_task_counts_as_a_call(bench: Bench) -> None:
