@@ -134,7 +134,7 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
     "functions.gateway.http_frame": (),
     "functions.stores": (),
     "functions.mcp_endpoint": (),
-    "functions.admin_api": ("pydantic", "starlette"),
+    "functions.admin_api": ("mangum", "pydantic", "starlette"),
     "functions.purge": (),
     "functions.log_subscriber": (),
     "functions.memory_engine": ("anyio", "starlette"),

@@ -55,6 +55,8 @@ settings = Settings.from_environment(os.environ)
 logging.getLogger().setLevel(settings.log_level)
 for name in QUIET:
     logging.getLogger(name).setLevel(logging.WARNING)
+# The application logs what nobody expected by its type and place; Mangum would log its text, which may hold a secret.
+logging.getLogger("mangum").setLevel(logging.CRITICAL)
 store = _store(settings)
 count = Counter(settings.environment, sys.stdout)
 root_secret = settings.root_api_token_secret

@@ -1,14 +1,13 @@
-"""The management API as a Lambda function: each event is one exchange with the ASGI application."""
+"""The management API as a Lambda function: Mangum runs the ASGI application, for every front door of AWS."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Sequence
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Scope
+from mangum import Mangum
+from starlette.types import ASGIApp, Scope
 
 from functions.admin_api import networks
 from functions.admin_api.networks import Network
@@ -16,9 +15,38 @@ from functions.gateway import errors, events, json_text
 from functions.gateway.events import Arrived
 from functions.gateway.http_frame import SECURITY_HEADERS
 
-FAILED = b'{"statusCode":500,"error":"Internal Server Error","message":"unexpected error"}'
 
-logger = logging.getLogger(__name__)
+class FrontDoor:
+    """One event as Mangum takes it. Both planes read events by one file, so that a stage, a base path and a header mean
+    the same to both."""
+
+    def __init__(self, event: Any, context: Any, config: Mapping[str, Any]) -> None:
+        arrived = events.read(event, config["api_gateway_base_path"].rstrip("/"))
+        if arrived is None:
+            raise AssertionError("LambdaHandler answers every event that is not a request")
+        self._arrived = arrived
+        self._context = context
+
+    @classmethod
+    def infer(cls, *_: Any) -> bool:
+        """Every event that gets here is an HTTP request."""
+        return True
+
+    @property
+    def body(self) -> bytes:
+        """The bytes of the request."""
+        return self._arrived.body()
+
+    @property
+    def scope(self) -> Scope:
+        """What ASGI calls a request."""
+        return _scope(self._arrived, self._context)
+
+    def __call__(self, response: Mapping[str, Any]) -> dict[str, Any]:
+        """The response in the form that the platform takes."""
+        status = response["status"]
+        lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response["headers"]]
+        return events.response(self._arrived.form, status, errors.phrase(status), lines, response["body"])
 
 
 class LambdaHandler:
@@ -32,9 +60,9 @@ class LambdaHandler:
     def __init__(
         self, app: ASGIApp, base_path: str, loop: asyncio.AbstractEventLoop, allowed: Sequence[Network] = ()
     ) -> None:
-        self._app = app
+        asyncio.set_event_loop(loop)  # where Mangum looks for it
+        self._mangum = Mangum(app, lifespan="off", api_gateway_base_path=base_path or "/", custom_handlers=[FrontDoor])
         self._base_path = base_path
-        self._loop = loop
         self._allowed = allowed
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
@@ -48,28 +76,8 @@ class LambdaHandler:
             status, document, _ = errors.http(refused)
             lines = [("content-type", "application/json"), *SECURITY_HEADERS.items()]
             return events.response(arrived.form, status, errors.phrase(status), lines, json_text.encode(document))
-        status, lines, body = self._loop.run_until_complete(_exchange(self._app, arrived, context))
-        return events.response(arrived.form, status, errors.phrase(status), lines, body)
-
-
-async def _exchange(app: ASGIApp, arrived: Arrived, context: Any) -> tuple[int, list[tuple[str, str]], bytes]:
-    unread: list[Message] = [{"type": "http.request", "body": arrived.body(), "more_body": False}]
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return unread.pop() if unread else {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    try:
-        await app(_scope(arrived, context), receive, send)
-    except Exception as error:
-        logger.error("unexpected %s at %s", type(error).__name__, errors.place(error))
-    if not sent:
-        return HTTPStatus.INTERNAL_SERVER_ERROR, [("content-type", "application/json")], FAILED
-    lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in sent[0]["headers"]]
-    return sent[0]["status"], lines, b"".join(message.get("body", b"") for message in sent[1:])
+        answer: dict[str, Any] = self._mangum(event, context)
+        return answer
 
 
 def _scope(arrived: Arrived, context: Any) -> Scope:

@@ -115,7 +115,7 @@ class _Pieces:
                 return found, at
             if at < again or self._spare < 0:
                 continue
-            between = text[end - 1 : at + 1] if text[at] in '{["' else text[end:at]
+            between = text[end - 1 : at + 1] if text[at : at + 1] in ("{", "[", '"') else text[end:at]
             while (several := self._several("[", at, between)) is not None:
                 members, at, ended = several
                 found += members
@@ -164,14 +164,13 @@ class _Pieces:
         where the object or array ends, and True. None where the last text that looks like the one `between` two members
         is within a member."""
         cut = self._text.rfind(between, at, at + self._size)
-        if cut >= 0:
-            cut += between.index(",")
+        if cut >= 0 and (cut := cut + between.index(",")) > at:  # nothing is not a member
             members = begin + self._text[at:cut] + ("]" if begin == "[" else "}")
             found, read = self._scanned(members)
             if read == len(members):
                 return found, self.skip(cut + 1), False
         found, read = self._scanned(begin + self._text[at : at + self._size])
-        return (found, at + read - 1, True) if read else None
+        return (found, at + read - 1, True) if found else None  # an end right after a comma ends nothing
 
     def _scanned(self, text: str) -> tuple[Any, int]:
         """The object or array at the beginning of a text, and where it ends; None and 0 where it does not."""

@@ -24,7 +24,7 @@ INSTALLED = {"@modelcontextprotocol/inspector": "mcp-inspector", "mcp-remote": "
 """Package that npx would fetch -> its program."""
 
 VARIABLE = "POSTERN_SECOND_API_TOKEN"
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds until a client's process counts as stuck."""
 
 pytestmark = pytest.mark.clients

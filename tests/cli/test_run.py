@@ -32,7 +32,7 @@ from tests.cli.conftest import run
 from tests.gateway.loopback import unused_origin
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds until a process counts as stuck."""
 
 

@@ -20,7 +20,7 @@ import pytest
 from tests.cli.conftest import run
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds until a start or a stop counts as stuck; each takes about one."""
 
 

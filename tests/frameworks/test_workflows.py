@@ -29,7 +29,7 @@ AGENTS = {"langgraph": "langgraph_agent", "openai-agents": "openai_agent"}
 PER_MINUTE = 3
 """The memory's rate limit: less than either workflow needs."""
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds until an agent's process counts as stuck; one takes a few, most of it imports."""
 
 pytestmark = pytest.mark.clients

@@ -109,3 +109,12 @@ def test_levels_that_are_larger_than_a_window_are_bounded() -> None:
     for levels in (MAX_LEVELS + 2, 2 * MAX_LEVELS):
         with pytest.raises(RecursionError):
             decoded("[" * levels + inner + "]" * levels, SCAN, 10)
+
+
+@pytest.mark.parametrize(
+    "text", ["[[],,]", "[1,,2]", "[ 1,]", '{"a":1,}', "[1,2,3,", "[1,2,3, ", '{"a":1,"b":2,', "[[1],[2],", '["a","b",']
+)
+@pytest.mark.parametrize("window", [2, 4, 60])
+def test_a_document_that_lacks_a_member_between_or_after_commas_is_refused(text: str, window: int) -> None:
+    with pytest.raises(ValueError, match="line"):
+        decoded(text, SCAN, window)

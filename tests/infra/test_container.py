@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "infra" / "container"
 RECIPE = re.sub(r"\\\n", "", (FOLDER / "Dockerfile").read_text())
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 600
 """Longest wait for the endpoint to stop: the test fails then."""
 
 

@@ -14,7 +14,7 @@ from functions.gateway.settings import Settings
 from functions.local import LocalError, Ready
 from tests.tool_catalog.conftest import BASE
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 600
 """Longest wait for a line: the test fails then, and it never sleeps."""
 
 

@@ -27,15 +27,20 @@ BYTES_OF_THE_PROGRAM = 120_000_000
 """Memory at its peak: so much for the program, and so much for each operation. Measured: 60 MB and 0.19 MB."""
 
 MEASURED = """
-import json, resource, runpy, sys
+import json, pathlib, re, resource, runpy, sys
 from tests.work import counted
+def peak():
+    # The kernel's own figure of this program: ru_maxrss also counts what the process was before it became this program.
+    status = pathlib.Path("/proc/self/status")
+    found = re.search(r"VmHWM:\\s+(\\d+) kB", status.read_text()) if status.exists() else None
+    return 1024 * (int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def command():
     try:
         runpy.run_module("tool_catalog.cli", run_name="__main__")
     except SystemExit as end:
         return end.code
 code, calls = counted(command)
-print(json.dumps([code, calls, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]), file=sys.stderr)
+print(json.dumps([code, calls, peak()]), file=sys.stderr)
 """
 
 
