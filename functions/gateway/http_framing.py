@@ -104,8 +104,10 @@ def head(content: bytes) -> Head:
             raise NotHttp("several transfer codings")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     coding = headers.get("transfer-encoding")
-    if coding is not None and coding.lower() != "chunked":
-        raise NotHttp("a transfer coding other than chunked")
+    if coding is not None:
+        if coding.lower() != "chunked":
+            raise NotHttp("a transfer coding other than chunked")
+        headers["transfer-encoding"] = "chunked"
     options = {option.strip() for option in headers.get("connection", "").lower().split(",")}
     persistent = "close" not in options and found[1] >= b"1.1"
     return Head(status, headers, coding is not None, _length(headers), persistent)

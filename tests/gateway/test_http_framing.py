@@ -126,6 +126,7 @@ def cut(content: bytes, places: Sequence[int]) -> list[bytes]:
     verb="GET", first=PARTS[0], parts=[PARTS[14], b"\r\n", *[b"3\r\nabc\r\n"] * 3, b"0\r\nX-T: 1\r\n\r\n"], places=[9]
 )
 @example(verb="GET", first=PARTS[0], parts=[PARTS[14], b"Content-Length: 3\r\n\r\n", b"0\r\n\r\n"], places=[])
+@example(verb="GET", first=PARTS[0], parts=[PARTS[15], b"\r\n", b"0\r\n\r\n"], places=[])
 def test_an_answer_is_read_as_h11_reads_it(verb: str, parts: list[bytes], first: bytes, places: list[int]) -> None:
     pieces = cut(first + b"".join(parts), places)
     assert ours(verb, pieces) == theirs(verb, pieces)
@@ -148,6 +149,8 @@ def test_any_bytes_are_read_as_h11_reads_them(content: bytes, places: list[int])
         max_size=3,
     ),
 )
+@example(verb="GET", target="/", lines=[("Content-Length", "")])
+@example(verb="GET", target="/", lines=[("Content-Length", "a")])
 def test_a_request_is_written_as_h11_writes_it(verb: str, target: str, lines: list[tuple[str, str]]) -> None:
     headers = [("Host", "upstream"), *lines]
     connection = h11.Connection(h11.CLIENT)
