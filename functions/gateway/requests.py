@@ -102,7 +102,11 @@ def build(
     values = [(parameter, _value(parameter, arguments, context)) for parameter in tool.request.parameters]
     if position is not None and tool.pagination is not None:
         values += _paging(tool.pagination, position)
-    taken = {(parameter.location, bodies.outermost(parameter)) for parameter, _ in values if parameter.name}
+    taken = {
+        (parameter.location, bodies.outermost(parameter))
+        for parameter, value in values
+        if parameter.name and not (isinstance(value, Mapping) and spreads(parameter))
+    }
     for parameter, value in values:
         if isinstance(value, Mapping) and spreads(parameter):
             problems += [

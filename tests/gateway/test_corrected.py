@@ -214,6 +214,17 @@ def test_as_many_mistakes_as_the_limit_allows_are_corrected() -> None:
     assert corrected_of({"a": {"type": "array", "items": TEXT}}, {"a": numbers}) == {"a": [str(n) for n in numbers]}
 
 
+@pytest.mark.parametrize("name", ["created_gte", "created[gte]", "createdGte"])
+def test_a_condition_in_a_name_goes_into_its_object(name: str) -> None:
+    bounds = {"type": "object", "properties": {"gte": TEXT, "lt": TEXT}, "additionalProperties": False}
+    wrong = {"created": {"lt": "2027-01-01"}, name: "2026-01-01"}
+    assert corrected_of({"created": bounds}, wrong) == {"created": {"lt": "2027-01-01", "gte": "2026-01-01"}}
+
+
+def test_a_member_that_must_be_given_and_is_described_nowhere_is_a_placeholder() -> None:
+    assert corrected_of({"a": {"type": "object", "required": ["x"]}}, {"a": {}}) == {"a": {"x": "<x>"}}
+
+
 def test_an_object_that_needs_a_member_gets_those_of_the_example() -> None:
     schema = {"type": "object", "minProperties": 1, "properties": {"q": TEXT}}
     assert corrected_of({"a": schema}, {"a": {}}, {"a": {"q": "tea"}}) == {"a": {"q": "<q>"}}

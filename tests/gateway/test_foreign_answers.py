@@ -48,6 +48,9 @@ PDF = ("content-type", "application/pdf")
         (reading("*/*"), answer(200, b"OK", ("content-type", "text/plain")), ("OK", "text/plain")),
         (reading("text/html"), answer(200, b"<p>Hi", ("content-type", "text/html")), ("<p>Hi", "text/html")),
         (WRITING, answer(200, b"{broken"), ("{broken", "application/json")),
+        # Bytes of another character set than the one that is named are shown as far as they can be read.
+        (WRITING, answer(200, b"n\xe9", ("content-type", "text/plain; charset=utf-8")), ("n\ufffd", "text/plain")),
+        (WRITING, answer(200, b"OK", ("content-type", "text/plain; charset=x-none")), ("OK", "text/plain")),
     ],
 )
 def test_a_text_is_the_result(stub: Upstream, called: Tool, told: Any, body: tuple[str, str]) -> None:

@@ -127,6 +127,9 @@ def cut(content: bytes, places: Sequence[int]) -> list[bytes]:
 )
 @example(verb="GET", first=PARTS[0], parts=[PARTS[14], b"Content-Length: 3\r\n\r\n", b"0\r\n\r\n"], places=[])
 @example(verb="GET", first=PARTS[0], parts=[PARTS[15], b"\r\n", b"0\r\n\r\n"], places=[])
+@example(verb="GET", first=PARTS[0], parts=[b"X-A: b\r\n", b" folded\r\n", b"Content-Length: 0\r\n\r\n"], places=[])
+@example(verb="GET", first=b"HTTP/1.1 101 Switching\r\n\r\n", parts=[], places=[])
+@example(verb="GET", first=b"HTTP/1.1 099 \r\n\r\n", parts=[], places=[])
 def test_an_answer_is_read_as_h11_reads_it(verb: str, parts: list[bytes], first: bytes, places: list[int]) -> None:
     pieces = cut(first + b"".join(parts), places)
     assert ours(verb, pieces) == theirs(verb, pieces)

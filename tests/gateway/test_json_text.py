@@ -14,6 +14,8 @@ REFUSED = [
     (b"\xff{}", "byte 0 is not UTF-8"),
     (b"", "Expecting value at line 1, column 1"),
     (b'{"a": 1,\n]', "line 2, column 1"),
+    (b"1 2", "Extra data at line 1, column 3"),
+    (b"{} \n {}", "Extra data at line 2, column 2"),
     (b"[NaN]", "NaN is not a JSON number"),
     (b"[-Infinity]", "-Infinity is not a JSON number"),
     (b"[1e999]", "the number 1e999 is out of range"),

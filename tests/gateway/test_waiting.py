@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from functions.gateway import waiting
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
 from functions.gateway.errors import EventFailed, UpstreamTimeout
 from functions.gateway.grants import ServerConfig
@@ -16,7 +17,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
-from tests.gateway.calling import MEM0, NOON, AdvancingLoop, target
+from tests.gateway.calling import MEM0, NOON, AdvancingLoop, target, tool
 from tool_catalog.catalog import Catalog, Event
 
 CREATE = "create_a_mem_0_memory"
@@ -237,6 +238,10 @@ def test_a_result_that_names_no_event_is_the_result(expression: str) -> None:
     assert isinstance(outcome, Done)
     assert (outcome.body["event_id"], outcome.event_id) == (EVENT, None)
     assert len(upstream.sent) == 1
+
+
+def test_a_tool_without_events_queues_nothing() -> None:
+    assert waiting.queued(tool(), {"event_id": EVENT}, MEM0, "https://api.mem0.ai", Settings()) is None
 
 
 def test_an_event_whose_id_is_a_number_is_followed() -> None:

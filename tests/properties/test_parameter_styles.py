@@ -213,6 +213,7 @@ def cases(draw: st.DrawFn) -> tuple[str, str, bool | None, bool, Json]:
 @example(("query", "form", True, True, "100%25 & 3%"))
 @example(("form", "deepObject", True, False, {"lines": [{"sku": "x"}], "events": ["in", "out"]}))
 @example(("cookie", "form", False, False, ["a", "b"]))
+@example(("query", "form", True, False, {"p": "a", "q": "b"}))
 def test_every_style_is_written_as_the_specifications_say(case: tuple[str, str, bool, bool, Json]) -> None:
     place, style, exploded, reserved, value = case
     location = "body" if place == "form" else place

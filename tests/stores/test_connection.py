@@ -174,3 +174,11 @@ def test_a_peer_that_speaks_no_tls_is_an_error_and_sees_the_end_of_its_connectio
             Connection("127.0.0.1", listener.getsockname()[1], ssl.create_default_context())
         assert ended.wait(600)
         thread.join()
+
+
+def test_an_exchange_whose_time_is_over_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: Trickling())
+    connection = Connection("db.example", 443, None)
+    monkeypatch.setattr("functions.stores.connection.READ_SECONDS", -1.0)
+    with pytest.raises(TimeoutError, match="the response did not end in time"):
+        connection.exchange(b"{}", {})

@@ -142,6 +142,26 @@ def test_every_read_is_strongly_consistent_and_none_is_a_scan() -> None:
     assert script.requests[1]["ConsistentRead"] is True
 
 
+def test_one_change_whose_condition_does_not_hold_is_a_conflict() -> None:
+    with store(error("ConditionalCheckFailedException")) as (dynamo, _, waits), pytest.raises(StoreConflict):
+        dynamo.write([Put(A, {}, if_version=4)])
+    assert waits == []
+
+
+@pytest.mark.parametrize("expires_at", [None, 1_790_000_000])
+def test_a_put_sets_its_expiry_or_removes_the_one_before(expires_at: int | None) -> None:
+    with store({}) as (dynamo, script, _):
+        dynamo.write([Put(A, {}, expires_at=expires_at)])
+    [request] = script.requests
+    values = request["ExpressionAttributeValues"]
+    if expires_at is None:
+        assert ":expires_at" not in values
+        assert "REMOVE #expires_at" in request["UpdateExpression"]
+    else:
+        assert values[":expires_at"] == {"N": "1790000000"}
+        assert "#expires_at = :expires_at" in request["UpdateExpression"]
+
+
 def test_no_changes_are_no_request() -> None:
     with store() as (dynamo, script, _):
         dynamo.write([])

@@ -64,6 +64,22 @@ def test_mem0_takes_a_pinned_id_as_a_string_or_an_object(types: Json) -> None:
     assert mem0.problems(schema, ("user_id",)) == [(("properties", "user_id"), told)]
 
 
+@pytest.mark.parametrize("types", ["array", "object", ["array", "object"]])
+def test_mem0_nests_filters_in_arrays_and_objects(types: Json) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"user_id": STRING, "AND": {"type": types}, "NOT": {"type": types}},
+        "additionalProperties": False,
+    }
+    assert mem0.problems(schema, ("user_id",)) == []
+
+
+def test_plain_leaves_a_filter_as_it_is() -> None:
+    given = {"user_id": "u", "topic": ["a", "b"]}
+    assert plain.mended(given) == given
+    assert plain.mended(given) is not given
+
+
 def test_only_mem0_has_a_home_for_members_of_any_name() -> None:
     assert mem0.home("topic") == "metadata"
     assert plain.home("topic") is None
