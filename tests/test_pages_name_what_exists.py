@@ -54,3 +54,11 @@ def test_every_threat_has_a_file_that_answers_it_and_a_test_that_proves_it(threa
         path, _, name = proof.partition("::")
         source = (ROOT / "tests" / path).read_text("utf-8")
         assert not name or f"def {name}(" in source, proof
+
+
+def test_the_site_has_every_page() -> None:
+    """`make docs` fails on a page that the navigation lacks; this says it without building the site."""
+    listed = set(
+        re.findall(r"^ +- (?:\w+: )?(\S+\.md)$", (ROOT / "infra/site/mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    )
+    assert listed == set(PAGES)
