@@ -187,6 +187,8 @@ def corrected_of(
         ({"type": "object", "properties": {"in": {"type": "array"}}}, ["x", "y"], {"in": ["x", "y"]}),
         ({"type": "object", "properties": {"eq": TEXT, "ne": TEXT}}, ["x", "y"], "<a>"),
         ({"type": "boolean"}, "yes", True),
+        ({"type": "object", "properties": {"x": TEXT, "y": TEXT}, "required": ["x", "y"]}, "v", "<a>"),
+        ({"type": "object", "properties": {"x": TEXT, "n": {}}, "required": ["x"]}, "v", {"x": "v"}),
         (TEXT, ["x", "y"], "x,y"),
         (TEXT, {"value": "x"}, "x"),
         ({"type": "string", "format": "date-time"}, "2026-01-01", "2026-01-01T00:00:00Z"),
