@@ -1,8 +1,8 @@
 """Credentials never come back: an upstream's answer is searched for them before anything else reads it.
 
-What is searched are decoded strings, values and names alike, because JSON spells one string in many ways: `a/b` is also
-`a\\/b` and `a\\u002Fb`. It happens before any expression of the catalogue or of a caller sees the answer, because an
-expression could take a secret apart.
+What is searched are decoded strings and numbers, values and names alike, because JSON spells one string in many ways:
+`a/b` is also `a\\/b` and `a\\u002Fb`, and a secret of digits may come back as a number. It happens before any
+expression of the catalogue or of a caller sees the answer, because an expression could take a secret apart.
 """
 
 from __future__ import annotations
@@ -64,19 +64,18 @@ class Secrets:
         that it was decoded from."""
         if not self._may_be_in(written, document):
             return document
-        if isinstance(document, str):
-            return self._replaced(document)
+        document = self._clean(document)
         inside = [document]
         while inside:
             node = inside.pop()
             if isinstance(node, list):
-                node[:] = [self._replaced(entry) if isinstance(entry, str) else entry for entry in node]
+                node[:] = map(self._clean, node)
                 inside += [entry for entry in node if isinstance(entry, list | dict)]
             elif isinstance(node, dict):
                 entries = list(node.items())
                 node.clear()
                 for name, entry in entries:
-                    node[self._replaced(name)] = self._replaced(entry) if isinstance(entry, str) else entry
+                    node[self._replaced(name)] = self._clean(entry)
                 inside += [entry for _, entry in entries if isinstance(entry, list | dict)]
         return document
 
@@ -94,6 +93,12 @@ class Secrets:
     def _are_in(self, words: str) -> bool:
         return any(secret in words for secret in self._secrets)
 
+    def _clean(self, value: Json) -> Json:
+        """A string without the secrets, and REDACTED for a number that spells one; any other value as it is."""
+        if isinstance(value, str):
+            return self._replaced(value)
+        return REDACTED if _is_number(value) and self._are_in(str(value)) else value
+
     def _replaced(self, words: str) -> str:
         for secret in self._secrets:
             words = words.replace(secret, REDACTED)
@@ -101,9 +106,9 @@ class Secrets:
 
 
 def _strings(document: Json) -> list[str]:
-    """The names and the strings of a document."""
-    if isinstance(document, str):
-        return [document]
+    """The names, strings and numbers of a document, as text."""
+    if isinstance(document, str) or _is_number(document):
+        return [str(document)]
     strings: list[str] = []
     inside = [document] if isinstance(document, list | dict) else []
     while inside:
@@ -111,9 +116,13 @@ def _strings(document: Json) -> list[str]:
         if isinstance(node, dict):
             strings += node
         values = node.values() if isinstance(node, dict) else node
-        strings += [value for value in values if isinstance(value, str)]
+        strings += [str(value) for value in values if isinstance(value, str) or _is_number(value)]
         inside += [value for value in values if value and isinstance(value, list | dict)]
     return strings
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -163,7 +163,16 @@ def test_an_answer_without_the_secret_costs_one_search() -> None:
     assert calls < 100
 
 
-@pytest.mark.parametrize("document", [12345678, [12345678], {"n": 12345678}])
-def test_only_texts_are_searched_so_that_a_number_stays_a_number(document: Json) -> None:
-    secrets = Secrets({"key": "12345678"}, {"key": {"secret": True}})
-    assert redacted(secrets, document) == document
+@pytest.mark.parametrize("also", [{}, {"name": "gehört-zu"}], ids=["ascii", "other characters"])
+@pytest.mark.parametrize(
+    ("document", "left"),
+    [
+        (12345678, "***"),
+        ([12345678, 1234567], ["***", 1234567]),
+        ({"n": 12345678.0, "m": {"o": [9123456789]}}, {"n": "***", "m": {"o": ["***"]}}),
+        ({"n": 1.5, "yes": True, "none": None}, {"n": 1.5, "yes": True, "none": None}),
+    ],
+)
+def test_a_secret_of_digits_does_not_come_back_as_a_number(document: Json, left: Json, also: dict[str, str]) -> None:
+    secrets = Secrets({"key": "12345678", **also}, {})
+    assert redacted(secrets, document) == left
