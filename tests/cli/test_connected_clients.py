@@ -19,7 +19,11 @@ from tests.cli.conftest import Local
 
 ROOT = Path(__file__).parents[2]
 NODE = ROOT / ".cache" / "node" / "node_modules"
-PYTHON = ROOT / ".cache" / "clients" / "bin" / "python"
+PYTHONS = {
+    "langchain": ROOT / ".cache" / "clients" / "bin" / "python",
+    "openai-agents": ROOT / ".cache" / "clients_modern" / "bin" / "python",
+}
+"""The environments that `make clients` makes, by framework: each has the SDK that its framework takes."""
 INSTALLED = {"@modelcontextprotocol/inspector": "mcp-inspector", "mcp-remote": "mcp-remote"}
 """Package that npx would fetch -> its program."""
 
@@ -51,7 +55,9 @@ def _snippet(local: Local, client: str, url: str, token: str | None) -> str:
 
 def _environment(tmp_path: Path, token: str | None) -> dict[str, str]:
     """Of a shell where npx runs what is installed already, with the API token in its variable."""
-    assert PYTHON.exists(), "the third-party clients are not installed; run `make clients`"
+    assert all(python.exists() for python in PYTHONS.values()), (
+        "the third-party clients are not installed; run `make clients`"
+    )
     programs = tmp_path / "bin"
     programs.mkdir()
     node = NODE / "node" / "bin" / "node"
@@ -81,7 +87,7 @@ def test_a_framework_lists_the_tools(
     url, token = guarded
     program = tmp_path / "program.py"
     program.write_text(_snippet(local, client, url, token), encoding="utf-8")
-    assert "mem_0_memories_search" in _run([str(PYTHON), str(program)], _environment(tmp_path, token))
+    assert "mem_0_memories_search" in _run([str(PYTHONS[client]), str(program)], _environment(tmp_path, token))
 
 
 def test_the_inspector_lists_the_tools(local: Local, guarded: tuple[str, str | None], tmp_path: Path) -> None:

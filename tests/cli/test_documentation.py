@@ -26,7 +26,11 @@ from functions.local import start
 from tests.cli.conftest import Local
 
 ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".cache" / "clients" / "bin" / "python"
+PYTHONS = {
+    "langgraph": ROOT / ".cache" / "clients" / "bin" / "python",
+    "openai-agents": ROOT / ".cache" / "clients_modern" / "bin" / "python",
+}
+"""The environments that `make clients` makes, by framework: each has the SDK that its framework takes."""
 RECIPES = ROOT / "docs" / "recipes.md"
 
 
@@ -180,13 +184,14 @@ def test_the_recipe_for_a_ci_job_uses_a_server_of_its_own(local: Local, tmp_path
     ids=["langgraph", "openai-agents"],
 )
 def test_the_recipe_for_a_framework_runs(local: Local, block: int, model: str, tmp_path: Path) -> None:
-    assert PYTHON.exists(), "the third-party clients are not installed; run `make clients`"
+    python = PYTHONS["langgraph" if "langgraph" in model else "openai-agents"]
+    assert python.exists(), "the third-party clients are not installed; run `make clients`"
     program = tmp_path / "recipe.py"
     ending = f"\n{model}\nprint('said:', asyncio.run(ask(model, 'forget')))\n"
     program.write_text(_blocks(RECIPES, "python")[block] + ending, encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "POSTERN_MCP_URL": local.ready.mcp_url}
     done = subprocess.run(
-        [str(PYTHON), str(program)], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [str(python), str(program)], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "said: david.miller@example.com left ; every memory of 8472 is deleted." in done.stdout

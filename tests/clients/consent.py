@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
@@ -42,4 +43,13 @@ def sign_in(address: str, api_token: str, decision: str = "allow") -> str:
 
 
 if __name__ == "__main__":  # as the browser of a client that opens one
-    httpx.get(sign_in(sys.argv[1], os.environ["API_TOKEN"]), trust_env=False, timeout=30)
+    back = sign_in(sys.argv[1], os.environ["API_TOKEN"])
+    patience = time.monotonic() + 60
+    while True:  # mcp-remote opens the browser before it listens for what comes back
+        try:
+            httpx.get(back, trust_env=False, timeout=30)
+            break
+        except httpx.ConnectError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.05)

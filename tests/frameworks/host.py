@@ -19,7 +19,8 @@ def retry_after(result: Any) -> int | None:
     """Seconds to wait before a refused call may be made again; None when it was not refused for its rate."""
     limit = (result.meta or {}).get("postern/rate-limit") or {}
     seconds: int | None = limit.get("retry_after_seconds")
-    return seconds if result.isError else None
+    refused = result.is_error if hasattr(result, "is_error") else result.isError  # version 2 and 1 of the MCP package
+    return seconds if refused else None
 
 
 async def pause(seconds: int) -> None:

@@ -66,7 +66,7 @@ class PatientServer(MCPServerStreamableHttp):  # type: ignore[misc]
         """See MCPServer.call_tool."""
         while True:
             result = await super().call_tool(tool_name, arguments, meta)
-            tell(call=tool_name, error=result.isError)
+            tell(call=tool_name, error=result.is_error)
             seconds = retry_after(result)
             if seconds is None:
                 return result

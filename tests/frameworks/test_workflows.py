@@ -23,7 +23,11 @@ from functions.gateway.settings import Settings
 from functions.local import Ready, start
 
 ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".cache" / "clients" / "bin" / "python"
+PYTHONS = {
+    "langgraph": ROOT / ".cache" / "clients" / "bin" / "python",
+    "openai-agents": ROOT / ".cache" / "clients_modern" / "bin" / "python",
+}
+"""The environments that `make clients` makes, by framework: each has the SDK that its framework takes."""
 
 AGENTS = {"langgraph": "langgraph_agent", "openai-agents": "openai_agent"}
 PER_MINUTE = 3
@@ -101,8 +105,8 @@ class Run:
 
 def _run(endpoint: Endpoint, framework: str, policy: str) -> Run:
     """Run an agent to its end; each time it wants to wait, move the clock as far as it says."""
-    assert PYTHON.exists(), "the third-party clients are not installed; run `make clients`"
-    command = [str(PYTHON), "-m", f"tests.frameworks.{AGENTS[framework]}", endpoint.ready.mcp_url, policy]
+    assert PYTHONS[framework].exists(), "the third-party clients are not installed; run `make clients`"
+    command = [str(PYTHONS[framework]), "-m", f"tests.frameworks.{AGENTS[framework]}", endpoint.ready.mcp_url, policy]
     pipe = subprocess.PIPE
     run = Run()
     with (
