@@ -52,7 +52,7 @@ demo: $(VENV)/.ready ## The main job once, through the official MCP client
 test: $(VENV)/.dev ## The whole suite that needs nothing but Python
 	@$(PYTEST) -n 2 --dist worksteal -m "not browser and not clients and not aws" $(ARGS)
 
-test-fast: $(VENV)/.dev ## The rooms that most changes touch, in under half a minute
+test-fast: $(VENV)/.dev ## The rooms that most changes touch, in about a minute
 	@$(PYTEST) -n 2 --dist worksteal tests/gateway tests/mcp_endpoint tests/stores tests/contracts tests/memory_engine tests/test_import_table.py tests/test_no_integration_in_the_gateway.py $(ARGS)
 
 check-fast: $(VENV)/.dev
