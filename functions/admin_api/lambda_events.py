@@ -17,19 +17,16 @@ from functions.gateway.http_frame import SECURITY_HEADERS
 
 
 class FrontDoor:
-    """One event as Mangum takes it. Both planes read events by one file, so that a stage, a base path and a header mean
-    the same to both."""
+    """A request as Mangum takes it, read from its event already: both planes read events by one file, so that a stage,
+    a base path and a header mean the same to both."""
 
-    def __init__(self, event: Any, context: Any, config: Mapping[str, Any]) -> None:
-        arrived = events.read(event, config["api_gateway_base_path"].rstrip("/"))
-        if arrived is None:
-            raise AssertionError("LambdaHandler answers every event that is not a request")
+    def __init__(self, arrived: Arrived, context: Any, _config: Any) -> None:
         self._arrived = arrived
         self._context = context
 
     @classmethod
     def infer(cls, *_: Any) -> bool:
-        """Every event that gets here is an HTTP request."""
+        """Whatever gets here is an HTTP request."""
         return True
 
     @property
@@ -61,7 +58,7 @@ class LambdaHandler:
         self, app: ASGIApp, base_path: str, loop: asyncio.AbstractEventLoop, allowed: Sequence[Network] = ()
     ) -> None:
         asyncio.set_event_loop(loop)  # where Mangum looks for it
-        self._mangum = Mangum(app, lifespan="off", api_gateway_base_path=base_path or "/", custom_handlers=[FrontDoor])
+        self._mangum = Mangum(app, lifespan="off", custom_handlers=[FrontDoor])
         self._base_path = base_path
         self._allowed = allowed
 
@@ -76,7 +73,7 @@ class LambdaHandler:
             status, document, _ = errors.http(refused)
             lines = [("content-type", "application/json"), *SECURITY_HEADERS.items()]
             return events.response(arrived.form, status, errors.phrase(status), lines, json_text.encode(document))
-        answer: dict[str, Any] = self._mangum(event, context)
+        answer: dict[str, Any] = self._mangum(arrived, context)
         return answer
 
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from functions.gateway import audit, offered_texts, prepared, prompts, selection
@@ -238,13 +239,14 @@ class Methods:
         from functions.mcp_endpoint import asking, tasks  # other calls need none of it
 
         tasks.check_tool(call, tool)
-        target = _target(visit.grant, token_key(visit.token))
+        opened = _opened(visit)
+        _, target = opened
         rounds = asking.Rounds(call, tool, visit.grant, target, visit.now, self._random)
         round = rounds.resumed()
         if (asked := rounds.question(round)) is not None:
             return MethodResult(asked)
         outcome, written = await self._carried_out(
-            call, visit, catalog, tool.name, round.arguments, declined=round.declined
+            call, visit, catalog, tool.name, round.arguments, opened=opened, declined=round.declined
         )
         if (
             isinstance(outcome, Failed)
@@ -275,13 +277,13 @@ class Methods:
 
         tasks.check_declared(call)
         await asyncio.sleep(0)  # from here on there is an event loop, as for a call
-        grant, key = visit.grant, token_key(visit.token)
-        target = _target(grant, key)
+        grant = visit.grant
+        key, target = _opened(visit)
         task = tasks.opened(call.params["taskId"], grant, target, catalog, self._settings)
         elapsed = asyncio.get_running_loop().time
         started = elapsed()
         try:
-            self._limits.take(grant.id, grant.config.rate_limit, elapsed, visit.now.timestamp())
+            self._admit(visit, elapsed)
         except CallLimited as limited:
             raise RpcError(int(limited.status) * 100 + 1, limited.message) from None
         deadline = started + visit.seconds_left
@@ -316,21 +318,17 @@ class Methods:
         name: str,
         arguments: Mapping[str, Json],
         *,
+        opened: tuple[bytes, Target] | None = None,
         declined: bool = False,
     ) -> tuple[Done | Failed | UnknownTool, str]:
         """The call line of the gateway, and one log entry of how it ended. With the outcome comes the text that its
-        result holds, as JSON."""
+        result holds, as JSON. `opened` is what `_opened` returned, where it was needed before."""
         await asyncio.sleep(0)  # from here on there is an event loop: on Lambda the handler runs one for calls alone
-        key = token_key(visit.token)
-        target = _target(visit.grant, key)
+        key, target = opened or _opened(visit)
         elapsed = asyncio.get_running_loop().time
         started = elapsed()
         deadline = started + visit.seconds_left
         asked = ToolCall(name, arguments, visit.now, deadline, call.trace)
-
-        def admit() -> None:
-            grant = visit.grant
-            self._limits.take(grant.id, grant.config.rate_limit, elapsed, visit.now.timestamp())
 
         line = run
         if visit.grant.config.profile == "discovery" and call.method == "tools/call":
@@ -343,7 +341,7 @@ class Methods:
             catalog,
             sender=self._sender,
             settings=self._settings,
-            admit=admit,
+            admit=partial(self._admit, visit, elapsed),
             confirmer=self._confirmer(visit, target, declined=declined) if target.config.confirm else None,
         )
         if isinstance(outcome, Failed):
@@ -354,6 +352,11 @@ class Methods:
             seconds, size = elapsed() - started, len(written.encode())
             self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
         return outcome, written
+
+    def _admit(self, visit: Visit, elapsed: Callable[[], float]) -> None:
+        """Count one call of this server. Raises CallLimited for one that has to wait."""
+        grant = visit.grant
+        self._limits.take(grant.id, grant.config.rate_limit, elapsed, visit.now.timestamp())
 
     def _confirmer(self, visit: Visit, target: Target, *, declined: bool) -> Confirmer:
         """What asks for the confirmations of this server and takes them."""
@@ -496,12 +499,13 @@ def instructions(grant: Grant, catalog: Catalog) -> str:
     return " ".join(filter(None, sentences))
 
 
-def _target(grant: Grant, key: bytes) -> Target:
-    """What the call needs of the grant, its credential opened with the token's key. Raises RpcError."""
+def _opened(visit: Visit) -> tuple[bytes, Target]:
+    """The token's key, and what a call needs of the grant, its credential opened with that key. Raises RpcError."""
+    key = token_key(visit.token)
     try:
-        return grant.target(key)
+        return key, visit.grant.target(key)
     except SealError:
-        logger.error("the sealed credential of server %s does not open with its token", grant.id)
+        logger.error("the sealed credential of server %s does not open with its token", visit.grant.id)
         raise RpcError(
             INTERNAL_ERROR, "This server's stored credential does not open; its operator should mint a new URL"
         ) from None
