@@ -32,8 +32,9 @@ wheel: $(VENV)/.ready ## The installable distribution, into dist/: uvx --from di
 	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
 
-.cache/wheel-tools/.ready: $(LOCKS)/wheel.txt
-	@$(PYTHON) infra/set_up.py .cache/wheel-tools $(LOCKS)/wheel.txt
+# Tools in an environment of their own: .cache/docs-tools has what docs.txt locks.
+.cache/%-tools/.ready: $(LOCKS)/%.txt
+	@$(PYTHON) infra/set_up.py $(@D) $<
 	@touch $@
 
 first-minute: wheel .cache/wheel-tools/.ready ## From the wheel to the first memory by uvx and pipx, in empty homes
@@ -71,21 +72,16 @@ fix: $(VENV)/.dev ## Format, compile the catalogues, write docs/openapi.json aga
 coverage: $(VENV)/.dev ## Lines and branches that the suite reaches, by room; fails below the bounds
 	@$(RUN) -m tests.coverage_bounds $(ARGS)
 
-.cache/mutants/tools/.ready: $(LOCKS)/mutants.txt $(VENV)/.dev
-	@$(RUN) -m venv .cache/mutants/tools
-	@.cache/mutants/tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(LOCKS)/mutants.txt
-	@touch $@
-
-mutants: .cache/mutants/tools/.ready ## Plant faults into pins, admission, settling and requests; ARGS="--each 10" for fewer
+mutants: $(VENV)/.dev .cache/mutants-tools/.ready ## Plant faults into pins, admission, settling and requests; ARGS="--each 10" for fewer
 	@$(RUN) -m tests.mutants $(ARGS)
 
-audit: $(VENV)/.ready ## Advisories for every lock, and licences
+audit: $(VENV)/.ready .cache/audit-tools/.ready ## Advisories for every lock, and licences
 	@infra/audit.sh
 
-sbom: $(VENV)/.ready ## A bill of materials for each lock that is shipped, into dist/
+sbom: .cache/audit-tools/.ready ## A bill of materials for each lock that is shipped, into dist/
 	@infra/audit.sh sbom
 
-docs: $(VENV)/.ready ## The documentation as a site, into dist/site; a dead link fails
+docs: .cache/docs-tools/.ready ## The documentation as a site, into dist/site; a dead link fails
 	@infra/docs.sh $(ARGS)
 
 check: check-fast ## Types, lint, fresh catalogue, import table, the template's linters

@@ -1,22 +1,16 @@
 #!/usr/bin/env bash
 # What we install, looked at from outside: advisories, licences, and a bill of materials.
 #
-#   infra/audit.sh          known vulnerabilities of every lock, and licences of what a user installs
-#   infra/audit.sh sbom     dist/sbom-*.json: CycloneDX, one for each lock that is installed or deployed
+#   make audit    known vulnerabilities of every lock, and licences of what a user installs
+#   make sbom     dist/sbom-*.json: CycloneDX, one for each lock that is installed or deployed
 #
 # Exits with 1 when an advisory or a licence stops a release. Advisories need the network. Where their source does not
 # answer, the report says so, and the exit status is 3: nothing was found wrong, and nothing was found right.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 locks=infra/requirements
-tools=.cache/audit/bin
+tools=.cache/audit-tools/bin
 shipped=(local aws mcp_endpoint admin_api purge log_subscriber)
-
-if [ ! -e .cache/audit/.ready ] || [ "$locks/audit.txt" -nt .cache/audit/.ready ]; then
-  .venv/bin/python -m venv .cache/audit
-  $tools/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $locks/audit.txt
-  touch .cache/audit/.ready
-fi
 
 case ${1:-audit} in
 sbom)
@@ -52,7 +46,7 @@ audit)
   exit $status
   ;;
 *)
-  echo "infra/audit.sh: unknown word \"$1\"; usage: infra/audit.sh [sbom]" >&2
+  echo "unknown word \"$1\"; usage: make audit, or make sbom" >&2
   exit 2
   ;;
 esac

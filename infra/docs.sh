@@ -1,14 +1,9 @@
 #!/usr/bin/env bash
-# Builds the documentation as a site, into dist/site: infra/docs.sh [serve]
+# Builds the documentation as a site, into dist/site: make docs [ARGS=serve]
 # Strict: a dead link or anchor, or a page that the navigation lacks, is an error. No page asks another host for anything.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tools=.cache/docs/tools
-if [ ! -e $tools/.ready ] || [ infra/requirements/docs.txt -nt $tools/.ready ]; then
-  .venv/bin/python -m venv $tools
-  $tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r infra/requirements/docs.txt
-  touch $tools/.ready
-fi
+tools=.cache/docs-tools
 rm -rf .cache/docs/pages dist/site
 mkdir -p .cache/docs/pages
 cp README.md SECURITY.md CHANGELOG.md CONTRIBUTING.md CODE_OF_CONDUCT.md .cache/docs/pages/
@@ -16,5 +11,5 @@ cp -R docs .cache/docs/pages/docs
 case ${1:-build} in
   build) NO_MKDOCS_2_WARNING=1 $tools/bin/mkdocs build --strict --config-file infra/site/mkdocs.yml && echo "dist/site/index.html" ;;
   serve) NO_MKDOCS_2_WARNING=1 $tools/bin/mkdocs serve --config-file infra/site/mkdocs.yml ;;
-  *) echo "infra/docs.sh: unknown word \"$1\"; usage: infra/docs.sh [serve]" >&2; exit 2 ;;
+  *) echo "unknown word \"$1\"; usage: make docs [ARGS=serve]" >&2; exit 2 ;;
 esac

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-TOOLS = ROOT / ".cache" / "mutants" / "tools" / "bin"
+TOOLS = ROOT / ".cache" / "mutants-tools" / "bin"
 TREE = ROOT / ".cache" / "mutants" / "tree"
 
 SECONDS = 300
