@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from functions.admin_api.log.service import READS
-from functions.admin_api.servers.item import LiveToken, ServerItem
-from functions.gateway.grants import ServerConfig, write_time
+from functions.gateway.grants import write_time
 from functions.gateway.log_entry import KeptCalls
 from functions.gateway.settings import Settings
 from functions.mcp_endpoint.app import Endpoint
@@ -27,6 +26,7 @@ from functions.mcp_endpoint.methods import Methods
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
+from tests.admin_api.seeding import seed_servers, write_all
 from tests.gateway.test_audit import CALL
 from tests.mcp_endpoint.endpoint import CannedSender, modern, post
 
@@ -71,38 +71,12 @@ class Trips:
         table[operation] = f"{self.reads:>5} {self.writes:>6}"
 
 
-def seed_servers(plane: Plane, account_id: str, count: int, *, lives: timedelta | None = None) -> None:
-    """Servers straight into the store, each with its name."""
-    changes: list[Change] = []
-    for number in range(count):
-        server = ServerItem(
-            id=f"srv_seed{number:05}",
-            account_id=account_id,
-            name=f"seed-{number}",
-            labels={"team": "seed"},
-            config=ServerConfig(),
-            expires_at=None if lives is None else START + lives,
-            created_by="tok_root",
-            created_at=START,
-            updated_at=START,
-            tokens=(LiveToken(f"{number:064}", None),),
-            token_made_at=START,
-        )
-        changes += [server.put(if_version=0), server.put_account(), Put(server.name_key, {"id": server.id})]
-    write_all(plane, changes)
-
-
-def write_all(plane: Plane, changes: Sequence[Change]) -> None:
-    for start in range(0, len(changes), 100):
-        plane.store.write(changes[start : start + 100])
-
-
 def seed_accounts(plane: Plane, account_id: str, count: int) -> list[str]:
     """Accounts straight into the store: copies of this one."""
     [item] = plane.store.get([layout.account(account_id)])
     assert item is not None
     ids = [f"acc_seed{number:05}" for number in range(count)]
-    write_all(plane, [Put(layout.account(id), {**item.body, "id": id, "name": id}) for id in ids])
+    write_all(plane.store, [Put(layout.account(id), {**item.body, "id": id, "name": id}) for id in ids])
     return ids
 
 
@@ -136,7 +110,7 @@ def test_each_operation_makes_as_many_round_trips_as_the_table_says(
     table: dict[str, str] = {}
     connect = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url, "id": "large"}
     plane.ok("POST", "/integrated-account", {**connect, "name": "Large"})
-    seed_servers(plane, "large", SERVERS)
+    seed_servers(plane.store, "large", SERVERS, START)
     large, small = "/integrated-account/large", f"/integrated-account/{account}"
 
     with trips.of(table, "connect an account"):
@@ -229,7 +203,7 @@ def test_servers_are_found_in_bounded_requests_among_many_accounts_and_behind_ma
     assert [server["id"] for server in found] == [made["id"]]
     table["... requests for it"] = f"{requests:>5}"
 
-    seed_servers(plane, account, 4_900, lives=timedelta(seconds=5))
+    seed_servers(plane.store, account, 4_900, START, lives=timedelta(seconds=5))
     plane.clock.advance(seconds=10)
     with trips.of(table, "list behind 4,900 expired servers that nothing has purged"):
         behind = page({}, small)

@@ -14,12 +14,11 @@ from typing import Any
 import pytest
 
 from functions.admin_api.api_tokens.root import bootstrap
-from functions.admin_api.servers.item import LiveToken, ServerItem
 from functions.gateway.credentials import token_key
-from functions.gateway.grants import Grant, ServerConfig, digest, handle
+from functions.gateway.grants import Grant, digest, handle
 from functions.stores import layout
 from functions.stores.dynamodb import DynamoStore
-from functions.stores.store import Change, Put
+from tests.admin_api.seeding import seed_servers
 from tests.aws import standins
 from tests.aws.conftest import Built
 from tests.aws.lambda_runtime import Running, http_event, running
@@ -41,28 +40,6 @@ def ask(function: Running, root: str, verb: str, path: str, body: Any) -> Any:
     return json.loads(answer["body"])
 
 
-def seed(store: DynamoStore, account_id: str, count: int) -> None:
-    now = datetime.now(UTC)
-    changes: list[Change] = []
-    for number in range(count):
-        server = ServerItem(
-            id=f"srv_seed{number:05}",
-            account_id=account_id,
-            name=f"seed-{number}",
-            labels={},
-            config=ServerConfig(),
-            expires_at=None,
-            created_by="tok_root",
-            created_at=now,
-            updated_at=now,
-            tokens=(LiveToken(f"{number:064}", None),),
-            token_made_at=now,
-        )
-        changes += [server.put(if_version=0), Put(server.name_key, {"id": server.id})]
-    for start in range(0, len(changes), 100):
-        store.write(changes[start : start + 100])
-
-
 def test_a_new_credential_holds_for_every_server_after_one_short_request(
     built: Built, upstream: str, tmp_path: Path
 ) -> None:
@@ -82,7 +59,7 @@ def test_a_new_credential_holds_for_every_server_after_one_short_request(
             connect = {"integration": "mem0", "credentials": {"api_key": "m0-first-key"}, "base_url": upstream}
             account_id = ask(function, root, "POST", "/integrated-account", connect)["id"]
             token = ask(function, root, "POST", f"/integrated-account/{account_id}/mcp", {"name": "live"})["token"]
-            seed(store, account_id, SERVERS)
+            seed_servers(store, account_id, SERVERS, datetime.now(UTC))
             for key in ("m0-second-key", "m0-third-key", "m0-fourth-key"):
                 change = {"credentials": {"api_key": key}}
                 ask(function, root, "PATCH", f"/integrated-account/{account_id}", change)
