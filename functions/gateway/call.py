@@ -487,7 +487,10 @@ def _page(upstream: _Upstream, tool: Tool, response: UpstreamResponse) -> _Page:
 async def in_turn(size: int, work: Callable[..., Found], *about: Any) -> Found:
     """Work on a request or an answer of `size` bytes: on a thread for a large one, so that other calls get their
     turn."""
-    return await asyncio.to_thread(work, *about) if size > LARGE_BYTES else work(*about)
+    if size <= LARGE_BYTES:
+        return work(*about)
+    await asyncio.sleep(0)  # from here on there is an event loop: on Lambda the handler runs one after the first wait
+    return await asyncio.to_thread(work, *about)
 
 
 def _within_pins(tool: Tool, target: Target, answer: Answer) -> Answer:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from functions.gateway import events
+from functions.gateway.call import LARGE_BYTES
 from functions.gateway.json_text import Json
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
@@ -125,6 +126,15 @@ def test_calls_of_one_process_share_the_upstream_connection_and_never_fail_on_it
         result = json.loads(answer["body"])["result"]
         assert result["isError"] is False, result
         assert result["structuredContent"]["event_id"]
+
+
+def test_a_large_request_is_read_before_the_loop_runs(deployed: Deployed, event: Json) -> None:
+    """A body over LARGE_BYTES is read on a thread, which needs the event loop; a listing needs none."""
+    live, dead = deployed.mint(api_key=API_KEY), "t" * len(deployed.mint(api_key=API_KEY))
+    for method, token, code in (("ping", live, None), ("tools/list", live, None), ("ping", dead, 40401)) * 3:
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": {"x": "a" * LARGE_BYTES}}}
+        content = json.loads(deployed.handler(_event(event, token, message), Context())["body"])
+        assert content.get("error", {}).get("code") == code, content
 
 
 def test_a_modern_request_through_lambda_is_modern(deployed: Deployed, event: Json) -> None:
