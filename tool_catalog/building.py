@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tool_catalog.catalog import Json
 from tool_catalog.compiler import compile_catalog
-from tool_catalog.records import read_folder
+from tool_catalog.record_folder import read_folder
 from tool_catalog.yaml_source import Problem
 
 

@@ -14,7 +14,7 @@ from functions.gateway.wording import listed, shown
 from tool_catalog.catalog import Json
 
 Document = Mapping[str, Json]
-"""The content of one compiled file, as `compiler.from_bytes` gives it."""
+"""The content of one compiled file, as `compiled_document.from_bytes` gives it."""
 
 _WORDS = frozenset({"description", "title", "default", "examples", "deprecated"})
 """Keywords of a schema that refuse nothing."""

@@ -133,8 +133,8 @@ def _stored(folder: Folder, name: str) -> Catalog | None:
 def _made(folder: Folder, name: str) -> Catalog:
     """The catalogue of the records, or of the compiled file where that is up to date or alone. Raises Unusable."""
     from tool_catalog.building import build  # late: the compiler takes a while to import, and few need it
-    from tool_catalog.compiler import to_bytes
-    from tool_catalog.records import sha256
+    from tool_catalog.compiled_document import to_bytes
+    from tool_catalog.record_folder import sha256
 
     records: Path = folder.records / name
     path = folder.compiled_file(name)

@@ -1,28 +1,22 @@
 """The documentation records: what may stand in `records/<integration>/*.yaml`, key by key.
 
-`read_folder` gives the records or every problem in them, each with file and line. Whether the records make good tools
-is decided in `compiler.py`; here it is only whether they are well-formed. docs/records.md explains the keys to authors.
+A record that these models accept is well-formed; the compiler decides whether it makes a good tool.
+docs/records.md explains the keys to authors.
 """
 
 from __future__ import annotations
 
-import hashlib
-import types
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Literal
 
 import pydantic
 
-from functions.gateway.wording import did_you_mean, shown
 from tool_catalog.catalog import JSON_MEDIA_TYPE, Access, Json, Location, PinKind, Style
-from tool_catalog.folders import INTEGRATION_FILE
-from tool_catalog.yaml_source import KeyPath, Problem, Source, read
+from tool_catalog.yaml_source import Source
 
 VERBS = ("GET", "QUERY", "POST", "PUT", "PATCH", "DELETE")
 
 Schema = dict[str, Json]
-Record = TypeVar("Record", bound="Strict")
 
 SLUG = r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$"
 Slug = Annotated[str, pydantic.Field(pattern=SLUG)]
@@ -412,165 +406,3 @@ class Records:
     resources: tuple[Resource, ...]
     sha256: str
     complete: bool
-
-
-def read_folder(folder: Path) -> tuple[Records | None, list[Problem]]:
-    """Read `folder`/*.yaml. None when the integration itself cannot be read; unreadable resources are left out."""
-    if not (folder / INTEGRATION_FILE).is_file():
-        return None, [Problem(f"{folder.name}/{INTEGRATION_FILE}", 0, "missing; every integration has this file")]
-    texts, problems = _texts(folder)
-    if INTEGRATION_FILE not in texts:
-        return None, problems
-    integration_source, found = read(f"{folder.name}/{INTEGRATION_FILE}", texts.pop(INTEGRATION_FILE))
-    integration = _validate(IntegrationRecord, integration_source, found)
-    problems += found
-    resources = {}
-    for filename, text in texts.items():
-        source, found = read(f"{folder.name}/{filename}", text)
-        resource = _validate(ResourceRecord, source, found)
-        if resource is not None:
-            if filename != f"{resource.resource}.yaml":
-                found.append(
-                    source.problem(("resource",), f'in "{filename}"; name the file "{resource.resource}.yaml"')
-                )
-            resources[resource.resource] = Resource(resource, source)
-        problems += found
-    if integration is None:
-        return None, problems
-    if integration.integration != folder.name:
-        problems.append(
-            integration_source.problem(("integration",), f'"{integration.integration}" in the folder "{folder.name}"')
-        )
-    for index, name in enumerate(integration.order):
-        if f"{name}.yaml" not in texts:
-            problems.append(integration_source.problem(("order", index), f'no file "{name}.yaml" in this folder'))
-    order = [name for name in integration.order if name in resources]
-    order += [name for name in sorted(resources) if name not in order]
-    return (
-        Records(
-            integration,
-            integration_source,
-            tuple(resources[name] for name in order),
-            sha256(folder),
-            complete=not problems,
-        ),
-        problems,
-    )
-
-
-def sha256(folder: Path) -> str:
-    """Digest of the record files, the same on every machine: names in order, line ends as LF, no byte-order mark."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.yaml"), key=lambda path: path.name):
-        content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-        digest.update(f"{path.name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
-
-
-def _texts(folder: Path) -> tuple[dict[str, str], list[Problem]]:
-    texts: dict[str, str] = {}
-    problems: list[Problem] = []
-    for path in sorted(folder.iterdir(), key=lambda path: path.name):
-        if path.suffix == ".yml":
-            problems.append(Problem(f"{folder.name}/{path.name}", 0, 'is not read; name it with ".yaml"'))
-        elif path.suffix == ".yaml":
-            try:
-                texts[path.name] = path.read_text(encoding="utf-8-sig")
-            except UnicodeDecodeError as error:
-                problems.append(Problem(f"{folder.name}/{path.name}", 0, f"not UTF-8 text (byte {error.start})"))
-    return texts, problems
-
-
-def _validate(model: type[Record], source: Source, problems: list[Problem]) -> Record | None:
-    if problems:
-        return None
-    try:
-        return model.model_validate(source.data)
-    except pydantic.ValidationError as error:
-        seen = set()
-        for detail in error.errors(include_url=False):
-            problem = _explain(model, source, detail)
-            if problem not in seen:
-                seen.add(problem)
-                problems.append(problem)
-        return None
-
-
-def _explain(model: type[Strict], source: Source, detail: Any) -> Problem:
-    """Pydantic's finding in the words of the record: where, what is wrong, what is valid."""
-    path, found = _place(source.data, detail["loc"])
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "missing":
-        return source.problem(path, f'missing key "{detail["loc"][-1]}"')
-    if kind == "extra_forbidden":
-        keys = _keys(model, path[:-1])
-        return source.problem(path, f"unknown key{did_you_mean(str(path[-1]), keys)}")
-    if kind == "literal_error":
-        return source.problem(path, f"{shown(found)} is not one of {context['expected'].replace(chr(39), chr(34))}")
-    if kind == "string_pattern_mismatch":
-        return source.problem(path, f"{shown(found)} is not {_PATTERN_WORDS.get(context['pattern'], 'valid here')}")
-    if kind in _TYPE_WORDS:
-        hint = "; YAML 1.2 knows only true and false" if kind == "bool_type" else ""
-        return source.problem(path, f"must be {_TYPE_WORDS[kind]}, is {shown(found)}{hint}")
-    if kind == "too_short":
-        return source.problem(path, "must not be empty")
-    return source.problem(path, f"{shown(found)}: {detail['msg'][0].lower()}{detail['msg'][1:]}")
-
-
-_TYPE_WORDS = {
-    "string_type": "a string",
-    "int_type": "a whole number",
-    "bool_type": "true or false",
-    "dict_type": "a mapping",
-    "list_type": "a list",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-}
-
-_PATTERN_WORDS = {
-    SLUG: "a lower-case name of letters, digits and single underscores, e.g. project_members",
-    TOUCHED: 'the singular and the plural in lower case, e.g. "memory/memories"',
-    MEDIA_TYPE: 'a media type, e.g. "application/vnd.api+json"',
-    BODY_FORMAT: 'json, form or a media type, e.g. "application/merge-patch+json"',
-    URI_TEMPLATE: 'a URI whose variables stand in braces, e.g. "library://books/{id}"',
-    REQUEST_LINE: f'a verb ({", ".join(VERBS)}) and a path without host or query, e.g. "GET /v1/ping/"',
-}
-
-
-def _place(data: Json, location: tuple[str | int, ...]) -> tuple[KeyPath, Json]:
-    """The path of `location` in the data, less what pydantic adds to it, and the value there."""
-    path: list[str | int] = []
-    for step in location:
-        try:
-            data = data[step]
-        except (KeyError, IndexError, TypeError):
-            continue
-        path.append(step)
-    if location and location[-1] == "[key]":
-        return tuple(path), path[-1]
-    return tuple(path), data
-
-
-def _keys(model: type[Strict], path: KeyPath) -> list[str]:
-    """The keys that are valid in the mapping at `path` of a record."""
-    annotation: Any = model
-    for step in path:
-        annotation = _bare(annotation)
-        if isinstance(annotation, type) and issubclass(annotation, Strict):
-            annotation = annotation.model_fields[str(step)].annotation
-        else:
-            annotation = get_args(annotation)[-1]
-    annotation = _bare(annotation)
-    return sorted(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, Strict) else []
-
-
-def _bare(annotation: Any) -> Any:
-    """`annotation` without Annotated and without None."""
-    while True:
-        if get_origin(annotation) is Annotated:
-            annotation = get_args(annotation)[0]
-        elif get_origin(annotation) in (Union, types.UnionType):
-            annotation = next(part for part in get_args(annotation) if part is not type(None))
-        else:
-            return annotation

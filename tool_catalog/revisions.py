@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from functions.gateway.wording import listed
-from tool_catalog.compiler import from_bytes
+from tool_catalog.compiled_document import from_bytes
 from tool_catalog.folders import Folder
 
 Documents = Mapping[str, Mapping[str, object]]

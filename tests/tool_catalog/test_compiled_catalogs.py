@@ -11,9 +11,10 @@ from mcp_types.methods import serialize_server_result
 
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
-from tool_catalog import catalog, compiled_file, compiler
+from tool_catalog import catalog, compiled_file
 from tool_catalog.catalog import Catalog, Tool
-from tool_catalog.compiler import from_bytes, to_bytes
+from tool_catalog.compiled_document import from_bytes, to_bytes
+from tool_catalog.official_models import SERVED_REVISIONS
 
 CATALOGS = [compiled_file.load(name) for name in compiled_file.available()]
 TOOLS = [(loaded, tool) for loaded in CATALOGS for tool in loaded.tools.values()]
@@ -93,7 +94,7 @@ def test_the_example_is_valid_and_passes_the_tool_s_own_checks(loaded: Catalog, 
 
 
 @pytest.mark.parametrize("loaded", CATALOGS, ids=lambda loaded: loaded.integration)
-@pytest.mark.parametrize("revision", compiler.SERVED_REVISIONS)
+@pytest.mark.parametrize("revision", SERVED_REVISIONS)
 def test_the_whole_list_passes_the_official_models_unchanged(loaded: Catalog, revision: str) -> None:
     envelope = {"resultType": "complete", "ttlMs": 0, "cacheScope": "private"} if revision >= "2026" else {}
     listed = [dict(tool.definition) for tool in loaded.tools.values()]

@@ -19,8 +19,8 @@ from tests.gateway.conftest import upstream  # noqa: F401 - a fixture
 from tests.gateway.loopback import Upstream, answer
 from tool_catalog.building import build
 from tool_catalog.catalog import Catalog
+from tool_catalog.compiled_document import to_bytes
 from tool_catalog.compiled_file import read
-from tool_catalog.compiler import to_bytes
 
 Json = Any
 

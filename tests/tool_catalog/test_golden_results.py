@@ -26,7 +26,7 @@ from tests.tool_catalog.conftest import GOLDEN
 from tool_catalog import compiled_file, naming
 from tool_catalog.catalog import Catalog, Tool
 from tool_catalog.folders import PACKAGE
-from tool_catalog.records import read_folder
+from tool_catalog.record_folder import read_folder
 
 RESULTS = GOLDEN / "results"
 

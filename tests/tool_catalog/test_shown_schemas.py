@@ -14,7 +14,7 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
 from tool_catalog import compiled_file
 from tool_catalog.building import build
-from tool_catalog.compiler import to_bytes
+from tool_catalog.compiled_document import to_bytes
 
 GRAMMAR = """        shelf:
           type: object

@@ -27,8 +27,8 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tool_catalog.building import build
 from tool_catalog.catalog import Catalog
+from tool_catalog.compiled_document import to_bytes
 from tool_catalog.compiled_file import read
-from tool_catalog.compiler import to_bytes
 
 RECORDS = Path(__file__).parent / "records" / "tickets"
 

@@ -13,7 +13,7 @@ from tests.tool_catalog.conftest import Edit
 from tool_catalog import compiled_file
 from tool_catalog.building import build
 from tool_catalog.catalog import Catalog
-from tool_catalog.compiler import from_bytes, to_bytes
+from tool_catalog.compiled_document import from_bytes, to_bytes
 
 VIEWS = """views:
   books:

@@ -30,7 +30,7 @@ from tests.gateway.loopback import Upstream, answer
 from tool_catalog import compiled_file
 from tool_catalog.building import build
 from tool_catalog.catalog import Catalog
-from tool_catalog.compiler import to_bytes
+from tool_catalog.compiled_document import to_bytes
 from tool_catalog.openapi import importer
 from tool_catalog.openapi.progress import Progress
 

@@ -37,7 +37,8 @@ from tool_catalog.openapi.responses import Response
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.subjects import Context, NotCallable, Subject
 from tool_catalog.openapi.yaml_text import document as yaml_document
-from tool_catalog.records import SLUG, VERBS, Records, read_folder
+from tool_catalog.record_folder import read_folder
+from tool_catalog.records import SLUG, VERBS, Records
 from tool_catalog.yaml_source import Problem
 
 MEMORY = ".imported.json"

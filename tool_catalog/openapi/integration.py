@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from tool_catalog.catalog import Json
-from tool_catalog.compiler import INSTRUCTIONS_LENGTH
+from tool_catalog.integration import INSTRUCTIONS_LENGTH
 from tool_catalog.openapi import security, servers
 from tool_catalog.openapi.document import Document, Node, Operation, Unresolvable
 from tool_catalog.openapi.texts import ended, fitted, plain, unmarked

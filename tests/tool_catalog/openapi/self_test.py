@@ -27,7 +27,7 @@ from functions.gateway.errors import ToolFailure
 from tests.tool_catalog.openapi.words import fill_in
 from tool_catalog import building, compiled_file
 from tool_catalog.catalog import Catalog, Tool, media_kind
-from tool_catalog.compiler import to_bytes
+from tool_catalog.compiled_document import to_bytes
 from tool_catalog.openapi import importer
 from tool_catalog.openapi.document import Document, Operation, Unresolvable, read
 from tool_catalog.openapi.progress import Progress

@@ -16,7 +16,7 @@ from functions.gateway.json_text import Json
 from tests.tool_catalog.openapi.conftest import GOLDEN, PARCELS, Import
 from tool_catalog import building, catalog, cli, compiled_file
 from tool_catalog.catalog import Catalog
-from tool_catalog.compiler import to_bytes
+from tool_catalog.compiled_document import to_bytes
 from tool_catalog.openapi.document import CannotImport
 from tool_catalog.openapi.importer import MEMORY
 

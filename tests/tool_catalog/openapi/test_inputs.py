@@ -25,7 +25,7 @@ from tests.tool_catalog.openapi.self_test import examine
 from tests.tool_catalog.openapi.words import fill_in
 from tool_catalog import building, compiled_file
 from tool_catalog.catalog import Catalog, Tool
-from tool_catalog.compiler import to_bytes
+from tool_catalog.compiled_document import to_bytes
 from tool_catalog.openapi.document import CannotImport, read
 from tool_catalog.openapi.report import Report
 

@@ -9,7 +9,7 @@ from functions.gateway import selection
 from functions.gateway.grants import ServerConfig
 from tests.tool_catalog.openapi.conftest import Import
 from tool_catalog import building, catalog, compiled_file
-from tool_catalog.compiler import to_bytes
+from tool_catalog.compiled_document import to_bytes
 from tool_catalog.openapi.document import read
 
 INPUTS = Path(__file__).parent / "inputs"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tool_catalog.compiler import DESCRIPTION_LENGTH, INSTRUCTIONS_LENGTH, TITLE_LENGTH
 from tool_catalog.folders import INTEGRATION_FILE
 from tool_catalog.inputs import DESCRIPTION_LENGTH as ARGUMENT_LENGTH
 from tool_catalog.inputs import LOCATIONS
+from tool_catalog.integration import INSTRUCTIONS_LENGTH
 from tool_catalog.openapi.yaml_text import document
+from tool_catalog.tools import DESCRIPTION_LENGTH, TITLE_LENGTH
 from tool_catalog.yaml_source import read
 
 Json = Any
