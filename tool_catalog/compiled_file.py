@@ -2,12 +2,13 @@
 
 `tool_catalog/compiled/<integration>.json` is written by the compiler and read here, nowhere else.
 
-File format 3 (one JSON document in UTF-8; the line ends are part of the format)::
+File format 4 (one JSON document in UTF-8; the line ends are part of the format)::
 
-    {"format":3,"integration":"mem0","label":"Mem0","base_url":"https://...","instructions":"...","auth":{...},
+    {"format":4,"integration":"mem0","label":"Mem0","base_url":"https://...","instructions":"...","auth":{...},
      "credentials":{...},"context":{...},"probe":{...},"rate_limits":{...},"pinnable":["user_id",...],
      "website":"https://...","icon":"data:...","prompts":[{name, title, description, arguments, text, tools},...],
-     "views":{tool: {title, items, card, edit, delete, history},...},"mcp_resources":[{uri, tool, ...},...],
+     "views":[{"tools":{tool: key of its items,...},"view":{title, singular, card, edit, delete, history}},...],
+     "mcp_resources":[{uri, tool, ...},...],
      "source_sha256":"<64 hex>","index":
      [[name, resource, method, access, tags, pin, core, tokens, bytes, bytes],...],"definitions":[
     {one MCP definition},                  exactly as a client receives it, one line for each entry of the index;
@@ -21,7 +22,7 @@ File format 3 (one JSON document in UTF-8; the line ends are part of the format)
     {term: [[number of a tool, worth],...],...}
     }
 
-The first line (here broken into seven) is read at once, and it says how long each later line is. `views` and
+The first line (here broken into eight) is read at once, and it says how long each later line is. `views` and
 `mcp_resources` stand in it only where there are some. A definition or a call is decoded when it is asked for, and a
 listing copies the definitions' bytes. With the number of tools, only the first line grows.
 """
@@ -58,7 +59,7 @@ from tool_catalog.catalog import (
     Touches,
 )
 
-FORMAT = 3
+FORMAT = 4
 """Version of the compiled file. Raised when a reader of an older version would misread a newer file."""
 
 COMPILED = Path(__file__).parent / "compiled"
@@ -110,7 +111,11 @@ def read(content: bytes, source: str) -> Catalog:
         prompts={entry["name"]: _prompt(entry) for entry in head["prompts"]},
         website=head["website"],
         icon=head["icon"],
-        views=head.get("views", {}),
+        views={
+            tool: {"items": items, **entry["view"]}
+            for entry in head.get("views", ())
+            for tool, items in entry["tools"].items()
+        },
         mcp_resources=tuple(McpResource(**entry) for entry in head.get("mcp_resources", ())),
         search_index=content[content.rfind(BEFORE_SEARCH) + len(BEFORE_SEARCH) : -len(AFTER_SEARCH)],
     )

@@ -24,12 +24,12 @@ SINGULAR_LENGTH = (2, 30)
 """Characters of the word for one object, which stands in the questions and buttons of its card."""
 
 
-def compile_views(records: Records, tools: Compiled, gate: Gate) -> Schema:
-    """Name of a tool -> its view. A view or tool that has a problem is left out."""
+def compile_views(records: Records, tools: Compiled, gate: Gate) -> list[Schema]:
+    """Each view in use, with the tools that have it and the key of their items. Tools with a problem are left out."""
     named = {tool["definition"]["name"]: tool for tool in tools.values()}
-    shown: Schema = {}
+    found: list[Schema] = []
     for resource in records.resources:
-        users: dict[str, list[Schema]] = {}
+        users: dict[str, dict[str, str]] = {name: {} for name in resource.record.views}
         for method, record in resource.record.methods.items():
             place = Place(resource.source, ("methods", method))
             tool = tools.get((resource.record.resource, method))
@@ -42,14 +42,12 @@ def compile_views(records: Records, tools: Compiled, gate: Gate) -> Schema:
             elif (items := _items(record, tool)) is None:
                 gate.report(place.at("view"), 'needs "items" under "result": a view shows the objects of a list')
             else:
-                users.setdefault(record.view, []).append(tool)
-                shown[tool["definition"]["name"]] = {"items": items, **view.model_dump(exclude_none=True)}
+                users[record.view][tool["definition"]["name"]] = items
         for name, view in resource.record.views.items():
-            _check(view, users.get(name, []), named, Place(resource.source, ("views", name)), gate)
-    for view in shown.values():
-        if (history := view.get("history")) and history["tool"] in named:
-            history["items"] = _items_key(named[history["tool"]])
-    return shown
+            _check(view, [named[tool] for tool in users[name]], named, Place(resource.source, ("views", name)), gate)
+            if users[name]:
+                found.append({"tools": users[name], "view": _entry(view, named)})
+    return found
 
 
 def check_used(records: Records, gate: Gate) -> None:
@@ -58,6 +56,13 @@ def check_used(records: Records, gate: Gate) -> None:
         used = {method.view for method in resource.record.methods.values()}
         for name in sorted(resource.record.views.keys() - used):
             gate.report(Place(resource.source, ("views", name)), "is used by no method")
+
+
+def _entry(view: ViewRecord, named: Mapping[str, Schema]) -> Schema:
+    entry: Schema = view.model_dump(exclude_none=True)
+    if view.history is not None and view.history.tool in named:
+        entry["history"]["items"] = _items_key(named[view.history.tool])
+    return entry
 
 
 def _items(record: MethodRecord, tool: Schema) -> str | None:

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from functions.gateway.grants import ServerConfig
 from functions.mcp_endpoint import resources
 from tests.tool_catalog.conftest import Edit
@@ -62,6 +64,24 @@ def test_a_view_is_compiled_with_the_place_of_its_items(library: Path, edit: Edi
         "card": {"id": "id", "text": "title", "labels": [], "dates": {}, "details": []},
         "history": {"tool": "list_all_library_books", "id": "shelf", "after": "title", "items": "result"},
     }
+
+
+def test_a_view_stands_once_in_the_file_whatever_number_of_tools_have_it(library: Path, edit: Edit) -> None:
+    before = declared(library, edit).views
+    written = yaml.safe_load((library / "books.yaml").read_text("utf-8"))
+    method = {key: value for key, value in written["methods"]["list"].items() if key != "mcp_resource"}
+    for name in ("lent", "lost"):
+        written["methods"][name] = {**method, "name": f"library_books_{name}", "access": "read"}
+    (library / "books.yaml").write_text(yaml.safe_dump(written), "utf-8")
+    document, problems = build(library)
+    assert problems == []
+    assert document is not None
+    content = to_bytes(document)
+    assert from_bytes(content) == document
+    assert content.count(b'"singular":"book"') == 1
+    views = compiled_file.read(content, "library.json").views
+    [view] = before.values()
+    assert views == dict.fromkeys((*before, "library_books_lent", "library_books_lost"), view)
 
 
 def test_a_page_of_another_api_holds_its_own_words_alone(library: Path, edit: Edit) -> None:
