@@ -38,6 +38,7 @@ class Written:
         self.lines: list[str] = []
         self.changes: list[Sequence[Change]] = []
         self.failures: list[Exception] = []
+        self.writes = 0
         self.gate = threading.Event()
         self.gate.set()
 
@@ -45,10 +46,11 @@ class Written:
         assert self.gate.wait(STUCK_SECONDS)
         if self.failures:
             raise self.failures.pop(0)
+        self.writes += 1
         if isinstance(what, str):
-            self.lines.append(what)
+            self.lines += what.splitlines(keepends=True)
         else:
-            self.changes.append(what)
+            self.changes += [[change] for change in what]
 
     def get(self, keys: Sequence[Key]) -> list[None]:
         return [None for _ in keys]
@@ -131,6 +133,47 @@ def test_a_full_queue_loses_entries_with_a_word_and_not_with_a_wait(caplog: pyte
     lost = 30 - len(written.lines)
     assert lost in (19, 20)  # the thread may have taken one before it was held up
     assert caplog.records[-1].getMessage() == f"{lost - 1} log entries were lost since then"
+
+
+def test_entries_that_wait_together_are_written_at_once() -> None:
+    written = Written()
+    written.gate.clear()
+    with _queue(written, capacity=1_000) as queue:
+        for number in range(250):
+            queue.stream.write(f"{number}\n")
+            queue.write([Put(Key("LOG#a#d", f"{number}"), {})])
+        written.gate.set()
+        queue.settle(STUCK_SECONDS)
+        assert (len(written.lines), len(written.changes)) == (250, 250)
+        first = written.writes  # the thread may have begun before all had come
+        assert first <= 10
+        for _ in range(3):
+            queue.write([Put(USE, {})])  # of one key, each is written alone
+        queue.settle(STUCK_SECONDS)
+        assert written.writes == first + 3
+
+
+def test_an_entry_that_cannot_be_written_takes_no_other_with_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteStore(tmp_path / "postern.sqlite")
+    keys = [Key("LOG#a#d", f"{number}") for number in range(40)]
+    store.write([Put(keys[7], {"first": True})])
+    held = Written()
+    held.gate.clear()
+    queue = LogQueue(store, held)
+    queue.stream.write("a line that holds the thread up\n")
+    for key in keys:
+        queue.write([Put(key, {"x": {1}} if key is keys[9] else {}, if_version=0)])
+    held.gate.set()
+    queue.close()
+    found = store.get(keys)
+    store.close()
+    assert [number for number, item in enumerate(found) if item is None] == [9]
+    assert [item.body for item in found if item is not None and item.key == keys[7]] == [{"first": True}]
+    assert [record.getMessage() for record in caplog.records] == [
+        "a log entry could not be written and is lost: SQLite store: a body is not JSON that UTF-8 can hold"
+    ]
 
 
 def test_another_process_that_notes_the_same_use_is_no_loss(caplog: pytest.LogCaptureFixture) -> None:
