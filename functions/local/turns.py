@@ -62,7 +62,10 @@ class Crowded(Exception):
 
 
 @dataclass(eq=False, slots=True)
-class _Caller:
+class Caller:
+    """Who has requests here, told apart by `key`."""
+
+    key: Hashable
     running: int = 0
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
 
@@ -78,9 +81,10 @@ class Turns:
         self._cpu = cpu
         self._spent = cpu()
         self._cost = FIRST_COST_SECONDS
-        self._callers: dict[Hashable, _Caller] = {}
-        self._crowds: deque[_Caller] = deque()
-        self._at_work: dict[_Caller, float | None] = {}
+        self._callers: dict[Hashable, Caller] = {}
+        self._crowds: deque[Caller] = deque()
+        self._at_work: set[Caller] = set()
+        self._rested: dict[Hashable, float] = {}
         self._next = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -89,38 +93,64 @@ class Turns:
         """How many callers have a request here."""
         return len(self._callers)
 
+    @property
+    def known(self) -> int:
+        """How many callers are remembered: those that are at work, or were a moment ago."""
+        return len(self._at_work) + len(self._rested)
+
     @asynccontextmanager
     async def of(self, key: Hashable) -> AsyncIterator[None]:
         """A turn of the caller with this key, for as long as the context is open. Raises Crowded."""
-        caller = self._callers.setdefault(key, _Caller())
-        try:
-            if caller.at_once < FEW:
-                caller.running += 1
-                self._at_work[caller] = None
-            else:
-                await self._wait(caller)
+        caller = self.begun(key)
+        if caller is None:
+            caller = self._callers[key]
             try:
-                yield
+                await self._wait(caller)
             finally:
-                self._end(caller)
+                self._forget(caller)
+        try:
+            yield
         finally:
-            if not caller.at_once:
-                self._callers.pop(key, None)
+            self.end(caller)
 
-    def _end(self, caller: _Caller) -> None:
+    def begun(self, key: Hashable) -> Caller | None:
+        """A turn that begins at once and lasts until `end`; None where a request of this caller has to wait for one."""
+        caller = self._callers.get(key)
+        if caller is None:
+            caller = self._callers[key] = Caller(key)
+        if caller.at_once >= FEW:
+            return None
+        caller.running += 1
+        self._at_work.add(caller)
+        return caller
+
+    def end(self, caller: Caller) -> None:
+        """The end of a turn."""
+        self._end(caller)
+        self._forget(caller)
+
+    def _forget(self, caller: Caller) -> None:
+        if not caller.at_once:
+            self._callers.pop(caller.key, None)
+
+    def _end(self, caller: Caller) -> None:
         """One request of the caller is done."""
         caller.running -= 1
         self._measure()
         if caller in self._at_work and not caller.running:
-            self._at_work[caller] = asyncio.get_running_loop().time()
+            self._at_work.discard(caller)
+            self._rested.pop(caller.key, None)  # so that the last of them ended last
+            self._rested[caller.key] = now = asyncio.get_running_loop().time()
+            self._purge(now)
         self._give()
 
-    async def _wait(self, caller: _Caller) -> None:
+    async def _wait(self, caller: Caller) -> None:
         if len(caller.waiting) >= QUEUE:
             raise Crowded
         turn = asyncio.get_running_loop().create_future()
         caller.waiting.append(turn)
-        self._at_work.pop(caller, None)
+        self._at_work.discard(caller)
+        self._rested.pop(caller.key, None)
         if caller not in self._crowds:
             self._crowds.append(caller)
         self._give()
@@ -174,10 +204,13 @@ class Turns:
 
     def _others_at_work(self, now: float) -> bool:
         """Whether a caller without waiting requests is at work, or was a moment ago."""
-        for caller, since in list(self._at_work.items()):
-            if since is not None and now - since >= LULL_SECONDS:
-                del self._at_work[caller]
-        return bool(self._at_work)
+        self._purge(now)
+        return bool(self._at_work or self._rested)
+
+    def _purge(self, now: float) -> None:
+        """Forget the callers whose last request is long over."""
+        while self._rested and now - self._rested[key := next(iter(self._rested))] >= LULL_SECONDS:
+            del self._rested[key]
 
 
 def in_turn(app: ASGIApp, turns: Turns) -> ASGIApp:

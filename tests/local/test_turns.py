@@ -10,7 +10,18 @@ from typing import TypeVar, cast
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from functions.local.turns import AT_ONCE, CROWDED, FEW, HOLD_SECONDS, QUEUE, WAIT_SECONDS, Crowded, Turns, in_turn
+from functions.local.turns import (
+    AT_ONCE,
+    CROWDED,
+    FEW,
+    HOLD_SECONDS,
+    LULL_SECONDS,
+    QUEUE,
+    WAIT_SECONDS,
+    Crowded,
+    Turns,
+    in_turn,
+)
 from tests.gateway.calling import AdvancingLoop
 
 Found = TypeVar("Found")
@@ -172,6 +183,22 @@ def test_a_turn_that_comes_as_its_wait_ends_is_given_on() -> None:
         return processor.turns.callers
 
     assert run(go) == 0
+
+
+def test_callers_who_are_long_gone_are_forgotten() -> None:
+    async def go(processor: Processor) -> list[int]:
+        known = []
+        for callers in (["a"] * 1_000, [str(number) for number in range(1_000)]):
+            for caller in callers:
+                await processor.request(caller)
+            known.append(processor.turns.known)
+        processor.loop.advance(LULL_SECONDS)
+        await processor.request("a")
+        return [*known, processor.turns.known]
+
+    one, many, last = run(go, StandingLoop)
+    assert (one, last) == (1, 1)
+    assert LULL_SECONDS / COST - 2 <= many <= LULL_SECONDS / COST + 2
 
 
 async def _exchange(
