@@ -28,8 +28,8 @@ $(VENV)/.aws: $(LOCKS)/aws.txt $(VENV)/.ready
 	@$(PYTHON) infra/set_up.py $(VENV) $(LOCKS)/aws.txt
 	@touch $@
 
-wheel: $(VENV)/.ready ## The installable distribution, into dist/: uvx --from dist/postern-*.whl postern
-	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+wheel: $(VENV)/.ready ## The installable distributions, into dist/: uvx --from dist/postern-*.whl postern; pytest-postern
+	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . ./infra/ci
 	@ls dist/*.whl
 
 # Tools in an environment of their own: .cache/docs-tools has what docs.txt locks.
@@ -38,7 +38,7 @@ wheel: $(VENV)/.ready ## The installable distribution, into dist/: uvx --from di
 	@touch $@
 
 first-minute: wheel .cache/wheel-tools/.ready ## From the wheel to the first memory by uvx and pipx, in empty homes
-	@.cache/wheel-tools/bin/python infra/package/first_minute.py "$$(ls -t dist/*.whl | head -1)"
+	@.cache/wheel-tools/bin/python infra/package/first_minute.py "$$(ls -t dist/postern-*.whl | head -1)"
 
 run: $(VENV)/.ready ## A memory for your agents on 127.0.0.1, with a ready MCP URL; Ctrl-C stops it
 	@$(VENV)/bin/postern run

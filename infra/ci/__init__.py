@@ -1,5 +1,16 @@
-"""An MCP server for the length of a test run: a GitHub Action (action.yml) and a pytest plugin (pytest_postern.py).
+"""An MCP server for the length of a test run: a pytest plugin (pytest-postern) and a GitHub Action (action.yml).
 
-Rule of the folder: the management API and the MCP endpoint are used from outside, as anybody would; `functions` is
-imported only to start an embedded endpoint where none is named.
+Rules of the folder: the management API and the MCP endpoint are used from outside, as anybody would. Only the standard
+library and pytest are imported. The folder is a distribution of its own, `pytest-postern`, with the import package
+`pytest_postern`.
+
+    ephemeral_server.py   mints and revokes a server; the Action runs it as a script
+    plugin.py             the fixtures, and what the plugin does around each test
+    server.py             what a test gets
+    embedded.py           an endpoint for the run where none is named
+    reports.py            no secret in a report
 """
+
+from .server import PosternServer
+
+__all__ = ["PosternServer"]

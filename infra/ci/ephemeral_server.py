@@ -102,6 +102,22 @@ def endpoint_from(environment: Mapping[str, str]) -> Endpoint:
     return Endpoint(base_url, environment["POSTERN_API_TOKEN"], environment["POSTERN_ACCOUNT"])
 
 
+def wanted_from(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the environment says of a server: `methods`, `tags`, `pins` and `expires_in` of `mint`. Raises CiError."""
+    try:
+        pins = json.loads(environment.get("POSTERN_PINS") or "{}")
+        if not isinstance(pins, dict):
+            raise ValueError
+    except ValueError:
+        raise CiError('pins is not a JSON object; write e.g. {"user_id": "usr_1"}') from None
+    try:
+        expires_in = int(environment.get("POSTERN_EXPIRES_IN") or DEFAULT_SECONDS)
+    except ValueError:
+        raise CiError(f"expires-in is not a number of seconds; valid: 1 to {MAX_SECONDS}") from None
+    methods, tags = _words(environment.get("POSTERN_METHODS", "")), _words(environment.get("POSTERN_TAGS", ""))
+    return {"methods": methods, "tags": tags, "pins": pins, "expires_in": expires_in}
+
+
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """`mint` or `revoke`, for action.yml; returns the exit code."""
     try:
@@ -123,24 +139,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 def _mint(environment: Mapping[str, str]) -> None:
     if "GITHUB_OUTPUT" not in environment:
         raise CiError("GITHUB_OUTPUT not set; this is a step of a GitHub Action")
-    try:
-        pins = json.loads(environment.get("POSTERN_PINS") or "{}")
-        if not isinstance(pins, dict):
-            raise ValueError
-    except ValueError:
-        raise CiError('pins is not a JSON object; write e.g. {"user_id": "usr_1"}') from None
-    try:
-        expires_in = int(environment.get("POSTERN_EXPIRES_IN") or DEFAULT_SECONDS)
-    except ValueError:
-        raise CiError(f"expires-in is not a number of seconds; valid: 1 to {MAX_SECONDS}") from None
-    server = mint(
-        endpoint_from(environment),
-        name=environment.get("POSTERN_NAME") or None,
-        methods=_words(environment.get("POSTERN_METHODS", "")),
-        tags=_words(environment.get("POSTERN_TAGS", "")),
-        pins=pins,
-        expires_in=expires_in,
-    )
+    server = mint(endpoint_from(environment), name=environment.get("POSTERN_NAME") or None, **wanted_from(environment))
     print(f"::add-mask::{server.token}")
     print(f"::add-mask::{server.url}")
     with open(environment["GITHUB_OUTPUT"], "a", encoding="utf-8") as output:

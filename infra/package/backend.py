@@ -1,9 +1,8 @@
 """The build backend: setuptools, but a wheel holds everything under one import package, `postern`.
 
-In the repository, the path on disk is the import path: `functions`, `tool_catalog`, `infra.ci`. Installed beside other
-projects, such general names would hide theirs. So a wheel is built of a copy in which `functions/` and `tool_catalog/`
-are inside `postern/`, `infra/ci/` is `postern/ci/`, and each import of ours begins with `postern.`. An editable install
-is that of setuptools, and keeps the names of the repository.
+In the repository, the path on disk is the import path: `functions` and `tool_catalog`. Installed with other projects,
+such general names would hide theirs. So a wheel is built of a copy in which both folders are inside `postern/`, and
+each import of ours begins with `postern.`. An editable install is that of setuptools, and keeps the repository's names.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ __all__ = [
 
 ROOT = Path(__file__).resolve().parents[2]
 
-MOVED = {"functions": "functions", "tool_catalog": "tool_catalog", "infra/ci": "ci"}
-"""Folder of the repository -> folder in the package `postern`."""
+MOVED = ("functions", "tool_catalog")
+"""Folders of the repository that are inside the package `postern`."""
 
 PACKAGE = '''"""Expiring MCP URLs for any documented REST API, with a memory for agents on a laptop."""
 '''
@@ -51,8 +50,8 @@ from postern.functions.cli import main
 sys.exit(main())
 '''
 
-_IMPORT = re.compile(r"^(\s*)(from|import) (functions|tool_catalog|infra\.ci)(?=[.\s])", re.MULTILINE)
-_NAMED = re.compile(r'"(functions|tool_catalog|infra\.ci)(?=["*.:])')
+_IMPORT = re.compile(r"^(\s*)(from|import) (functions|tool_catalog)(?=[.\s])", re.MULTILINE)
+_NAMED = re.compile(r'"(functions|tool_catalog)(?=["*.:])')
 
 
 def build_wheel(
@@ -76,15 +75,15 @@ def build_wheel(
 def _stage(stage: Path) -> None:
     """The mapped copy of what a wheel holds."""
     package = stage / "postern"
-    for source, folder in MOVED.items():
+    for folder in MOVED:
         ignored = shutil.ignore_patterns("__pycache__", ".*", "*.egg-info")
-        shutil.copytree(ROOT / source, package / folder, ignore=ignored)
+        shutil.copytree(ROOT / folder, package / folder, ignore=ignored)
     for path in package.rglob("*.py"):
         path.write_text(_mapped(path.read_text(encoding="utf-8")), encoding="utf-8")
     (package / "__init__.py").write_text(PACKAGE, encoding="utf-8")
     (package / "__main__.py").write_text(MAIN, encoding="utf-8")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    project = _NAMED.sub(lambda found: f'"postern.{found[1].removeprefix("infra.")}', project)
+    project = _NAMED.sub(lambda found: f'"postern.{found[1]}', project)
     project = re.sub(r"^include = .*$", 'include = ["postern*"]', project, flags=re.MULTILINE)
     project = project.replace('build-backend = "backend"\nbackend-path = ["infra/package"]', _PLAIN_BACKEND)
     (stage / "pyproject.toml").write_text(project, encoding="utf-8")
@@ -97,4 +96,4 @@ _PLAIN_BACKEND = 'build-backend = "setuptools.build_meta"'
 
 def _mapped(text: str) -> str:
     """The source of a module with the imports that it has in `postern`."""
-    return _IMPORT.sub(lambda found: f"{found[1]}{found[2]} postern.{found[3].removeprefix('infra.')}", text)
+    return _IMPORT.sub(lambda found: f"{found[1]}{found[2]} postern.{found[3]}", text)

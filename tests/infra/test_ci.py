@@ -1,123 +1,30 @@
-"""The pytest plugin and the GitHub Action, used as somebody else would, on embedded endpoints."""
+"""The GitHub Action, used as somebody else would, on an embedded endpoint."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
-from functions import local
 from functions.gateway.json_text import Json
-from functions.gateway.settings import Settings
 from infra.ci.ephemeral_server import CiError, Endpoint, endpoint_from, main, mint, revoke
+from tests.infra import minting
+from tests.infra.minting import DEAD, ping, servers, variables
 from tests.infra.template import ROOT
 
-EXAMPLE = Path(__file__).parent / "example_project"
 ACTION = ROOT / "infra" / "ci" / "action.yml"
 
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """A whole endpoint that stands in for a deployed one."""
-    with local.start(Settings(state_dir=str(tmp_path_factory.mktemp("state"))), {}) as ready:
-        yield Endpoint(ready.base_url, ready.api_token, ready.account_id)
-
-
-def variables(endpoint: Endpoint) -> dict[str, str]:
-    return {
-        "POSTERN_ENDPOINT": endpoint.base_url,
-        "POSTERN_API_TOKEN": endpoint.api_token,
-        "POSTERN_ACCOUNT": endpoint.account_id,
-    }
-
-
-def servers(endpoint: Endpoint) -> set[str]:
-    """Names of the living servers."""
-    url = f"{endpoint.base_url}/integrated-account/{endpoint.account_id}/mcp"
-    answer = httpx.get(url, headers={"authorization": f"Bearer {endpoint.api_token}"}, trust_env=False)
-    return {server["name"] for server in answer.json()["result"]}
-
-
-DEAD = 40401
-"""The error code of a dead URL."""
-
-
-def ping(url: str) -> int:
-    """What a ping gets: 200, or the code of the error."""
-    message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    answer = httpx.post(url, json=message, trust_env=False)
-    return int(answer.json().get("error", {}).get("code", answer.status_code))
-
-
-def run_example(project: Path, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("POSTERN_", "PYTEST_", "MEM0_"))}
-    seen = project.parent / "seen.txt"
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(project)],
-        cwd=project,
-        env={**kept, "PYTHONPATH": str(ROOT), "SEEN_URLS": str(seen), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """The example project somewhere else."""
-    return Path(shutil.copytree(EXAMPLE, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__")))
-
-
-def test_the_example_project_passes_without_any_endpoint_by_starting_one_itself(project: Path) -> None:
-    done = run_example(project)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 passed" in done.stdout
-
-
-def test_the_example_project_passes_against_a_named_endpoint_and_leaves_no_server_there(
-    project: Path, endpoint: Endpoint
-) -> None:
-    before = servers(endpoint)
-    done = run_example(project, **variables(endpoint))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert servers(endpoint) == before
-    urls = (project.parent / "seen.txt").read_text().split()
-    assert len(set(urls)) == 2
-    assert all(url.startswith(endpoint.base_url) for url in urls)
-    assert [ping(url) for url in urls] == [DEAD, DEAD]
-
-
-def test_a_failing_test_revokes_its_server_all_the_same(project: Path, endpoint: Endpoint) -> None:
-    (project / "test_agent.py").write_text(
-        "import os\n"
-        "def test_it(postern_server):\n"
-        "    open(os.environ['SEEN_URLS'], 'w').write(postern_server.url)\n"
-        "    raise RuntimeError('as agents do')\n"
-    )
-    done = run_example(project, **variables(endpoint))
-    assert done.returncode == 1
-    assert ping((project.parent / "seen.txt").read_text()) == DEAD
-
-
-def test_a_mistake_in_a_marker_is_told_in_one_line(project: Path, endpoint: Endpoint) -> None:
-    mistakes = ['method=["read"]', 'methods=["reed"]', "expires_in=0"]
-    tests = [f"@pytest.mark.postern({m})\ndef test_{n}(postern_server): pass\n" for n, m in enumerate(mistakes)]
-    (project / "test_agent.py").write_text("import pytest\n" + "".join(tests))
-    done = run_example(project, **variables(endpoint))
-    assert done.returncode == 1
-    assert "postern: method unknown; valid by name: methods, tags, pins, expires_in" in done.stdout
-    assert "the management API answers 400: " in done.stdout
-    assert "expires_in is 0; valid: 1 to 86400 seconds" in done.stdout
+    with minting.endpoint(tmp_path_factory.mktemp("state")) as started:
+        yield started
 
 
 # The GitHub Action, step by step as a runner would.

@@ -106,17 +106,19 @@ def test_a_commit_has_a_subject_and_a_reason(tmp_path: Path, message: str, refus
 
 
 @pytest.mark.parametrize(
-    ("tag", "stated", "section", "refusal"),
+    ("tag", "stated", "plugin", "section", "refusal"),
     [
-        ("v1.2.3", "1.2.3", "## 1.2.3 (2027-01-01)", ""),
-        ("v1.2.4", "1.2.3", "## 1.2.3 (2027-01-01)", "The tag is v1.2.4, and pyproject.toml states 1.2.3."),
-        ("v1.2.3", "1.2.3", "## Unreleased", 'CHANGELOG.md has no section "## 1.2.3 (date)".'),
+        ("v1.2.3", "1.2.3", "1.2.3", "## 1.2.3 (2027-01-01)", ""),
+        ("v1.2.4", "1.2.3", "1.2.4", "## 1.2.3 (2027-01-01)", "The tag is v1.2.4, and pyproject.toml states 1.2.3."),
+        ("v1.2.3", "1.2.3", "1.2.2", "## 1.2.3 (x)", "The tag is v1.2.3, and infra/ci/pyproject.toml states 1.2.2."),
+        ("v1.2.3", "1.2.3", "1.2.3", "## Unreleased", 'CHANGELOG.md has no section "## 1.2.3 (date)".'),
     ],
 )
-def test_a_release_has_one_version_everywhere(
-    tmp_path: Path, tag: str, stated: str, section: str, refusal: str
+def test_a_release_has_one_version_everywhere(  # noqa: PLR0917 - a folder and five parameters
+    tmp_path: Path, tag: str, stated: str, plugin: str, section: str, refusal: str
 ) -> None:
-    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra" / "ci").mkdir(parents=True)
+    (tmp_path / "infra" / "ci" / "pyproject.toml").write_text(f'[project]\nversion = "{plugin}"\n')
     shutil.copy(ROOT / "infra/release-version.sh", tmp_path / "infra")
     (tmp_path / "pyproject.toml").write_text(f'[project]\nversion = "{stated}"\n')
     (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{section}\n")

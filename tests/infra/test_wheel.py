@@ -6,72 +6,31 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email import message_from_string
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from tests.infra import wheels
+from tests.infra.wheels import ROOT
+
 WAIT_SECONDS = 600
 """Longest wait for a command: the test fails then."""
-
-
-def pip(*words: str) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *words]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def required(wheel: Path) -> set[str]:
-    """The distributions that the wheel requires, without extras, and what these require."""
-    with zipfile.ZipFile(wheel) as archive:
-        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        stated = message_from_string(archive.read(name).decode()).get_all("Requires-Dist", [])
-    ahead, found = [(Requirement(line), "") for line in stated], set()
-    while ahead:
-        one, extra = ahead.pop()
-        if one.marker is not None and not one.marker.evaluate({"extra": extra}):
-            continue
-        name = canonicalize_name(one.name)
-        for extra in ("", *sorted(one.extras)):
-            if (name, extra) not in found:
-                found.add((name, extra))
-                ahead += [(Requirement(line), extra) for line in metadata.requires(one.name) or ()]
-    return {name for name, _ in found}
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built as `make wheel` does."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip("wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), ".")
-    [path] = folder.iterdir()
-    return path
+    return wheels.build(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of an environment with the wheel and the files of the distributions that it requires."""
-    folder = tmp_path_factory.mktemp("a venv") / "é"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    [site] = folder.glob("lib/python*/site-packages")
-    for name in required(wheel):
-        for file in metadata.files(name) or ():
-            source = Path(str(file.locate()))
-            if ".." not in file.parts and "__pycache__" not in file.parts:
-                target = site / file
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(source)
-    python = folder / "bin" / "python"
-    pip("--python", str(python), "install", "--quiet", "--no-index", "--no-deps", str(wheel))
-    return folder / "bin"
+    return wheels.installed(tmp_path_factory.mktemp("a venv") / "é", wheel)
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -107,19 +66,17 @@ def test_a_wheel_takes_one_name_and_is_small(wheel: Path) -> None:
 
 
 def test_a_laptop_needs_nothing_of_aws(wheel: Path) -> None:
-    assert not required(wheel) & {"boto3", "botocore", "mangum", "numpy", "pytest", "setuptools"}
+    assert not wheels.required(wheel) & {"boto3", "botocore", "mangum", "numpy", "pytest", "setuptools"}
 
 
 def test_an_extra_is_for_one_purpose(wheel: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        metadata_of = message_from_string(archive.read(name).decode())
+    metadata_of = wheels.stated(wheel)
     stated = [Requirement(line) for line in metadata_of.get_all("Requires-Dist", [])]
     extras = {
         extra: {one.name for one in stated if one.marker is not None and one.marker.evaluate({"extra": extra})}
         for extra in metadata_of.get_all("Provides-Extra", [])
     }
-    assert extras == {"aws": {"boto3", "mangum"}, "ci": {"pytest"}, "embedder": {"numpy"}}
+    assert extras == {"aws": {"boto3", "mangum"}, "embedder": {"numpy"}}
     assert metadata_of["Requires-Python"] == ">=3.11"
 
 
@@ -138,7 +95,7 @@ for module in pkgutil.walk_packages(postern.__path__, "postern."):
 print(sorted(left))
 """
     left = run(installed / "python", "-c", program, home=tmp_path)
-    assert left == "[('postern.ci.pytest_postern', 'pytest')]\n"
+    assert left == "[]\n"
 
 
 def test_the_commands_work_in_any_folder(installed: Path, tmp_path: Path) -> None:

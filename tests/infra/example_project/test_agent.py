@@ -7,33 +7,32 @@ import json
 import os
 
 import pytest
-from mcp_types import ListToolsResult, TextContent
-
-from infra.ci.pytest_postern import PosternServer
+from mcp_types import ListToolsResult
+from pytest_postern import PosternServer
 
 
 @pytest.mark.postern(methods=["read"], tags=["memories"], expires_in=60)
 def test_a_reading_agent_cannot_write(postern_server: PosternServer) -> None:
-    names = {tool.name for tool in postern_server.list_tools()}
+    names = {tool["name"] for tool in postern_server.list_tools()}
     assert "mem_0_memories_search" in names
     assert "create_a_mem_0_memory" not in names
     found = postern_server.call_tool("mem_0_memories_search", {"query": "tea", "filters": {"user_id": "usr_1"}})
-    assert not found.is_error
+    assert not found["isError"]
 
 
 @pytest.mark.postern(pins={"user_id": "usr_ci"})
 def test_an_agent_remembers_for_its_own_user(postern_server: PosternServer) -> None:
     message = {"role": "user", "content": "I drink green tea."}
     added = postern_server.call_tool("create_a_mem_0_memory", {"messages": [message]})
-    [text] = added.content
-    assert isinstance(text, TextContent)
-    assert json.loads(text.text)["event_id"]
+    [text] = added["content"]
+    assert json.loads(text["text"])["event_id"]
 
 
 def test_an_agent_that_brings_its_own_client(postern_server: PosternServer) -> None:
     async def ask() -> ListToolsResult:
         async with postern_server.client() as client:
-            return await client.list_tools()
+            listed: ListToolsResult = await client.list_tools()
+            return listed
 
     assert len(asyncio.run(ask()).tools) == postern_server.tool_count
 
