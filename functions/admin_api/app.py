@@ -95,7 +95,8 @@ def create_app(
     `random(n)`  n unpredictable bytes.
     """
     lookup = AccountLookup(store, catalogs, keys)
-    servers = Servers(store, lookup, scheduler or NoSchedules(), clock, random)
+    lead = timedelta(hours=settings.webhook_lead_hours)
+    servers = Servers(store, lookup, scheduler or NoSchedules(), clock=clock, random=random, lead=lead)
     finding = servers.finding
     api_tokens = ApiTokens(store, root, clock, random)
     retention = timedelta(days=settings.log_retention_days)

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from functions.gateway.grants import Expiring, is_live
-from functions.stores.partition import READ_AT_ONCE
 from functions.stores.store import Item, Store
+
+READ_AT_ONCE = 100
+"""Items of one query: about what one round trip to DynamoDB returns of items of this size."""
 
 READS = 60
 """Reads of the store that one page may cost. Then the page ends early, with a cursor that continues it."""

@@ -15,14 +15,19 @@ from http import HTTPStatus
 from operator import attrgetter
 from typing import Literal, Protocol
 
-from functions.gateway.grants import write_time
+from functions.gateway.grants import read_time, write_time
 from functions.gateway.json_text import Json
+from functions.gateway.notice import Notice
 from functions.gateway.value_classes import dataclass
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict
 
 USE_EVERY = timedelta(minutes=1)
 """How often, at most, the time of last use of a server is written."""
+
+NOTICE_EVERY = timedelta(minutes=10)
+"""How often, at most, a notice for the webhook is left that the upstream refuses the credential of an account. Whether
+it has heard of this credential is known to the one who sends."""
 
 TEXT_CHARS = 128
 """Characters kept of any one text: a caller chose some of them."""
@@ -144,11 +149,19 @@ class KeptCalls:
         self._listed.add(key)
 
     def _note_refusal(self, account_id: str, moment: datetime) -> None:
-        """Remember that the upstream refused the account's credential; the management API shows it."""
+        """Remember that the upstream refused the account's credential; the management API shows it, and the webhook
+        hears of it."""
         key, at = layout.account_state(account_id), write_time(moment)
         [item] = self._store.get([key])
-        if item is None or item.body.get("at", "") < at:
-            self._store.write([Put(key, {"status": "needs_reauth", "at": at})])
+        state = item.body if item is not None else {}
+        if state.get("at", "") >= at:
+            return
+        noticed_at = state.get("noticed_at")
+        changes: list[Change] = []
+        if noticed_at is None or moment - read_time(noticed_at) >= NOTICE_EVERY:
+            noticed_at = at
+            changes = [Notice("account.needs_new_credential", account_id, moment, {}, moment).put()]
+        self._store.write([Put(key, {"status": "needs_reauth", "at": at, "noticed_at": noticed_at}), *changes])
 
     def _note_use(self, server_id: str, moment: datetime) -> None:
         last = self._used.get(server_id)

@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -40,7 +40,7 @@ from functions.mcp_endpoint.methods import Methods
 from functions.memory_engine.app import create_app as create_memory_engine
 from functions.memory_engine.settings import EngineSettings
 from functions.memory_engine.storage.opening import DatabaseUnavailable
-from functions.purge.notices import round_of
+from functions.purge.notices import rounds_of
 from functions.purge.webhook import Webhook
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
@@ -268,8 +268,7 @@ def _compose(
         async with memory.router.lifespan_context(memory):
             tasks = [asyncio.create_task(_sweep(store, clock))]
             if webhook is not None:
-                lead = timedelta(hours=settings.webhook_lead_hours)
-                tasks.append(asyncio.create_task(_notify(store, webhook, clock, lead)))
+                tasks.append(asyncio.create_task(_notify(store, webhook, clock)))
             if catalogs.own:
                 tasks.append(asyncio.create_task(_reload(catalogs, tell)))
             try:
@@ -295,11 +294,11 @@ async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
 
 
-async def _notify(store: SqliteStore, webhook: Webhook, clock: Callable[[], datetime], lead: timedelta) -> None:
+async def _notify(store: SqliteStore, webhook: Webhook, clock: Callable[[], datetime]) -> None:
     """Send the webhook what it is to hear, as the purge function does in a deployment."""
     while True:
         try:
-            await round_of(store, webhook.send, clock(), lead)
+            await rounds_of(store, webhook.send, clock(), lambda: True)
         except StoreError as error:  # the next round tries again
             logger.warning("notices could not be sent: %s", error)
         await asyncio.sleep(SWEEP_SECONDS)

@@ -1,29 +1,31 @@
-"""What the webhook is to hear: servers that expire soon or have expired, accounts that need a new credential.
+"""Sends the webhook what is due: servers that expire soon or have expired, accounts that need a new credential.
 
-Each notice is an item of its own (functions/stores/README.md), written before it is sent, so that it is sent at least
-once and no more often than its attempts. A notice of a server that was revoked, or whose expiry was moved, is withdrawn
-while it waits. `webhook.py` sends.
+The notices wait in the store in the order of their time (gateway/notice.py), written with the server or the refused
+call they tell of. A round reads the first of them that are due, and nothing else: what it costs does not depend on how
+many servers there are. It claims a notice before it sends it, so that two rounds at once send it once, and a round
+that dies loses nothing: the notice comes again when its wait is over. `webhook.py` sends.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
 
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.servers.item import ServerItem
 from functions.gateway.grants import epoch, read_time, write_time
 from functions.gateway.json_text import Json
+from functions.gateway.notice import Notice, due_before
 from functions.stores import layout
-from functions.stores.partition import every_item
-from functions.stores.store import Delete, Item, Key, Put, Store, StoreConflict
+from functions.stores.store import Change, Item, Key, Put, Store, StoreConflict
 
-MAX_SENT = 20
-"""Notices that one round sends: with the longest wait for each, a round stays within the time of a function."""
+AT_MOST = 50
+"""Notices of one round. What is true of each is read in one `get`, which takes 100 keys."""
+
+AT_ONCE = 10
+"""Notices that are sent at the same time: with the longest wait for each, a round takes 25 s."""
 
 ATTEMPTS = 8
 """Attempts of one notice. With the waits between them, the last one comes about four hours after the first."""
@@ -31,144 +33,172 @@ ATTEMPTS = 8
 FIRST_WAIT = timedelta(minutes=2)
 """Before the second attempt. Each further wait is twice the previous one."""
 
-KEPT = timedelta(days=7)
-"""How long a notice is kept. Its event is not noted again before; an account that still needs a credential is then."""
+SILENCE = timedelta(days=7)
+"""How long the webhook hears nothing more of a credential of which it has heard that the upstream refuses it."""
 
-Type = Literal["server.expires_soon", "server.expired", "account.needs_new_credential"]
-State = Literal["waiting", "sent", "given_up"]
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One event. `data` is what the receiver gets. `due` is when the event happens, `next_at` when to send it next."""
-
-    type: Type
-    subject: str
-    due: datetime
-    data: Mapping[str, Json]
-    next_at: datetime
-    attempts: int = 0
-    state: State = "waiting"
-    version: int = 0
-
-    @property
-    def key(self) -> Key:
-        """One notice for each event of a subject at a time."""
-        return Key(layout.NOTICES, f"{self.type}#{self.subject}#{write_time(self.due)}")
-
-    @property
-    def id(self) -> str:
-        """The id of the message: the same for every attempt."""
-        return f"msg_{hashlib.sha256(self.key.sort.encode()).hexdigest()[:32]}"
-
-    def put(self) -> Put:
-        """The change that writes it, unless it was changed meanwhile."""
-        body: dict[str, Json] = {
-            "type": self.type,
-            "subject": self.subject,
-            "due": write_time(self.due),
-            "data": dict(self.data),
-            "next_at": write_time(self.next_at),
-            "attempts": self.attempts,
-            "state": self.state,
-        }
-        return Put(self.key, body, epoch(max(self.due, self.next_at) + KEPT), if_version=self.version)
-
-    @classmethod
-    def from_item(cls, item: Item) -> Notice:
-        """Inverse of `put`."""
-        times = {name: read_time(item.body[name]) for name in ("due", "next_at")}
-        return cls(**{**item.body, **times}, version=item.version)
-
+Claim = list[Change]
+"""The changes by which a round takes a notice out of the place where it waits."""
 
 Send = Callable[[Notice], Awaitable[bool]]
 """Sends a notice; True when the receiver took it."""
 
 
-async def round_of(store: Store, send: Send, now: datetime, lead: timedelta) -> int:
-    """Note what is new, withdraw what is void, send what is due, and return how many were taken.
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How far a round came.
 
-    `lead`  how long before its expiry a server counts as expiring soon.
+    `sent`       notices that the receiver took; `refused` those that it did not take this time.
+    `withdrawn`  notices that no longer hold, that are too old, or of which all attempts failed.
+    `reached`    every notice that was due before this time was looked at.
+    `remain`     others are due: another round continues.
     """
-    due = await asyncio.to_thread(_due, store, now, lead)
-    taken = 0
-    for notice in due[:MAX_SENT]:
-        wait = FIRST_WAIT * 2**notice.attempts
-        claimed = replace(notice, attempts=notice.attempts + 1, next_at=now + wait)
-        if not await asyncio.to_thread(_written, store, claimed):
-            continue  # another process sends it
-        ended = await send(claimed)
-        taken += ended
-        if ended or claimed.attempts == ATTEMPTS:
-            after = replace(claimed, state="sent" if ended else "given_up", version=claimed.version + 1)
-            await asyncio.to_thread(_written, store, after)
-    return taken
+
+    sent: int
+    refused: int
+    withdrawn: int
+    reached: datetime
+    remain: bool
 
 
-def _due(store: Store, now: datetime, lead: timedelta) -> list[Notice]:
-    """The notices to send now, in the order of the table. Writes the new ones, and removes the void ones."""
-    known = {notice.key: notice for notice in map(Notice.from_item, every_item(store, layout.NOTICES))}
-    for notice in _new(store, now, lead):
-        if notice.key not in known and _written(store, notice):
-            known[notice.key] = replace(notice, version=1)
-    due = []
-    for notice in known.values():
-        if notice.state != "waiting":
-            continue
-        if _is_void(store, notice, now):
-            store.write([Delete(notice.key)])
-        elif notice.due <= now and notice.next_at <= now:
-            due.append(notice)
-    return due
+async def rounds_of(store: Store, send: Send, now: datetime, time_left: Callable[[], bool]) -> Round:
+    """Rounds until nothing is due, or until there is no `time_left` for one more. Raises StoreError."""
+    all_of_it = await round_of(store, send, now)
+    while all_of_it.remain and time_left():
+        one = await round_of(store, send, now)
+        all_of_it = replace(
+            one,
+            sent=all_of_it.sent + one.sent,
+            refused=all_of_it.refused + one.refused,
+            withdrawn=all_of_it.withdrawn + one.withdrawn,
+        )
+    return all_of_it
 
 
-def _new(store: Store, now: datetime, lead: timedelta) -> Iterator[Notice]:
-    """The notices that follow from what the table holds."""
-    for account in map(AccountItem.from_item, every_item(store, layout.ACCOUNTS)):
-        [state] = store.get([layout.account_state(account.id)])
-        if state is not None and state.body.get("status") == "needs_reauth":
-            since = read_time(state.body["at"])
-            if since >= account.credential_changed_at:
-                yield _of_account(account, since)
-        for server in map(ServerItem.from_item, every_item(store, layout.servers(account.id))):
-            if server.expires_at is not None and server.expires_at <= now + lead:
-                yield from _of_server(server, server.expires_at, lead)
+async def round_of(store: Store, send: Send, now: datetime) -> Round:
+    """Send the first notices that are due. Raises StoreError; the next round sends what this one did not reach."""
+    due, remain = await asyncio.to_thread(_due, store, now)
+    claims, withdrawn = await asyncio.to_thread(_claims, store, due, now)
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def one(claim: Claim, notice: Notice) -> bool | None:
+        async with turns:
+            if not await asyncio.to_thread(_written, store, claim):
+                return None  # another process sends it
+            taken = await send(notice)
+            if taken or notice.attempts == ATTEMPTS:
+                await asyncio.to_thread(_written, store, [notice.removal()])
+            return taken
+
+    outcomes = await asyncio.gather(*(one(*claim) for claim in claims), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    reached = due[-1].next_at if remain else now
+    return Round(outcomes.count(True), outcomes.count(False), withdrawn, reached, remain)
 
 
-def _of_account(account: AccountItem, since: datetime) -> Notice:
-    data: dict[str, Json] = {"integrated_account_id": account.id, "name": account.name, "since": write_time(since)}
-    # One for each credential, however often the upstream has refused it.
-    return Notice("account.needs_new_credential", account.id, account.credential_changed_at, data, since)
+def _due(store: Store, now: datetime) -> tuple[list[Notice], bool]:
+    """The first AT_MOST notices that are due, in order, and whether there are others."""
+    items: list[Item] = []
+    for partition in layout.NOTICE_PARTITIONS:
+        items += store.query(partition, before=due_before(now), limit=AT_MOST + 1)
+    items.sort(key=lambda item: item.key.sort)
+    return [Notice.from_item(item) for item in items[:AT_MOST]], len(items) > AT_MOST
 
 
-def _of_server(server: ServerItem, expires_at: datetime, lead: timedelta) -> Iterator[Notice]:
-    data: dict[str, Json] = {
-        "mcp_server_id": server.id,
-        "name": server.name,
-        "integrated_account_id": server.account_id,
-        "labels": dict(server.labels),
-        "expires_at": write_time(expires_at),
+def _claims(store: Store, due: Sequence[Notice], now: datetime) -> tuple[list[tuple[Claim, Notice]], int]:
+    """The notices to send, each with its claim. Takes the others out of the store, and returns their number."""
+    keys = list(dict.fromkeys(key for notice in due for key in _about(notice)))
+    known = dict(zip(keys, store.get(keys), strict=True)) if keys else {}
+    claims: list[tuple[Claim, Notice]] = []
+    void: list[Claim] = []
+    for notice in due:
+        claim, claimed = _claim(notice, known, now)
+        if claimed is None:
+            void.append(claim)
+        else:
+            claims.append((claim, claimed))
+    if void and not _written(store, [change for claim in void for change in claim]):
+        for claim in void:  # another process has taken one of them out
+            _written(store, claim)
+    return claims, len(void)
+
+
+def _about(notice: Notice) -> list[Key]:
+    """The items that say whether the notice still holds."""
+    match notice.type:
+        case "server.expires_soon":
+            return [layout.server(str(notice.data["integrated_account_id"]), notice.subject)]
+        case "server.expired":
+            return []  # it holds for good, and the server may have been purged
+        case "account.needs_new_credential":
+            return [layout.account(notice.subject), layout.noticed(notice.subject)]
+
+
+def _claim(notice: Notice, known: Mapping[Key, Item | None], now: datetime) -> tuple[Claim, Notice | None]:
+    """The changes that claim a notice, and the notice as it is then sent; None = it is only to be taken out."""
+    void: Claim = [notice.removal()]
+    if notice.attempts == ATTEMPTS or notice.kept_until <= now:
+        return void, None
+    match notice.type:
+        case "server.expires_soon":
+            [server] = [known[key] for key in _about(notice)]
+            return _claim_warning(notice, server, now)
+        case "server.expired":
+            return _again(notice, now)
+        case "account.needs_new_credential":
+            account, noticed = [known[key] for key in _about(notice)]
+            return _claim_of_account(notice, account, noticed, now)
+
+
+def _claim_warning(notice: Notice, item: Item | None, now: datetime) -> tuple[Claim, Notice | None]:
+    """A warning leaves the notice of the end in its place, with what the server is called by now."""
+    void: Claim = [notice.removal()]
+    expires_at = read_time(str(notice.data["expires_at"]))
+    if expires_at <= now:
+        late = replace(notice, type="server.expired", due=expires_at, next_at=expires_at)
+        return [*void, late.put()] if notice.attempts == 0 else void, None
+    server = ServerItem.from_item(item) if item is not None else None
+    if server is None or server.expires_at != expires_at:
+        return void, None
+    claim, claimed = _again(notice, now)
+    ending = server.ending()
+    return [*claim, ending.put()] if ending and notice.attempts == 0 else claim, claimed
+
+
+def _claim_of_account(
+    notice: Notice, item: Item | None, noticed: Item | None, now: datetime
+) -> tuple[Claim, Notice | None]:
+    """One for each credential, however often the upstream refuses it."""
+    void: Claim = [notice.removal()]
+    account = AccountItem.from_item(item) if item is not None else None
+    if account is None or notice.due < account.credential_changed_at:
+        return void, None
+    if notice.attempts:
+        return _again(notice, now)
+    credential: dict[str, Json] = {"credential_changed_at": write_time(account.credential_changed_at)}
+    if noticed is not None and noticed.body == credential and (noticed.expires_at or 0) > int(now.timestamp()):
+        return void, None
+    since: dict[str, Json] = {
+        "integrated_account_id": account.id,
+        "name": account.name,
+        "since": write_time(notice.due),
     }
-    soon = expires_at - lead
-    if soon > server.created_at:  # a server with a shorter life needs no warning
-        yield Notice("server.expires_soon", server.id, soon, data, soon)
-    yield Notice("server.expired", server.id, expires_at, data, expires_at)
+    claim, claimed = _again(replace(notice, data=since), now)
+    version = noticed.version if noticed is not None else 0
+    return [*claim, Put(layout.noticed(account.id), credential, epoch(now + SILENCE), if_version=version)], claimed
 
 
-def _is_void(store: Store, notice: Notice, now: datetime) -> bool:
-    """True when the server of a notice no longer ends at that time, or the account has another credential."""
-    if notice.type == "account.needs_new_credential":
-        [item] = store.get([layout.account(notice.subject)])
-        return item is None or item.body["credential_changed_at"] != write_time(notice.due)
-    if now >= read_time(str(notice.data["expires_at"])):
-        return False  # it has expired, so that its item may be gone
-    [item] = store.get([layout.server(str(notice.data["integrated_account_id"]), notice.subject)])
-    return item is None or item.body["expires_at"] != notice.data["expires_at"]
+def _again(notice: Notice, now: datetime) -> tuple[Claim, Notice]:
+    """The notice with one attempt more, in the place where it waits for the attempt after that."""
+    wait = FIRST_WAIT * 2**notice.attempts
+    claimed = replace(notice, attempts=notice.attempts + 1, next_at=now + wait, version=1)
+    return [notice.removal(), claimed.put(if_version=0)], claimed
 
 
-def _written(store: Store, notice: Notice) -> bool:
+def _written(store: Store, changes: Sequence[Change]) -> bool:
     try:
-        store.write([notice.put()])
+        store.write(changes)
     except StoreConflict:
         return False
     return True

@@ -21,10 +21,10 @@ from functions.gateway.addresses import check_base_url
 from functions.gateway.errors import Invalid, ToolFailure
 from functions.gateway.grants import write_time
 from functions.gateway.json_text import encode
+from functions.gateway.notice import Notice
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings, SettingsError
 from functions.gateway.upstream import Sender
-from functions.purge.notices import Notice
 
 SEND_SECONDS = 5.0
 """Longest wait for the receiver: it is to take the notice and work on it later."""

@@ -19,8 +19,9 @@ SERVERS = "SERVERS#"
 SERVER_NAMES = "SERVER_NAMES#"
 """How the partitions of the names of servers begin; the name is behind it."""
 
-NOTICES = "NOTICES"
-"""Partition of what the webhook of the deployment is to hear."""
+NOTICE_PARTITIONS = tuple(f"NOTICES#{shard}" for shard in range(4))
+"""Partitions of what the webhook of the deployment is to hear. Each takes 1,000 writes a second, and a mint makes two
+of them: a transaction counts twice."""
 
 LOG = "LOG#"
 """How the partitions of log entries begin; the UTC day is behind the last `#`."""
@@ -144,6 +145,16 @@ def confirmation(server_id: str, digest: str) -> Key:
 def account_state(account_id: str) -> Key:
     """What a call showed about an account, e.g. `needs_reauth` after a 401 from the upstream."""
     return Key(f"STATE#{account_id}")
+
+
+def notices(subject: str) -> str:
+    """The partition of the notices of a server or an account."""
+    return NOTICE_PARTITIONS[zlib.crc32(subject.encode("utf-8", "replace")) % len(NOTICE_PARTITIONS)]
+
+
+def noticed(account_id: str) -> Key:
+    """Of which credential of the account the webhook has heard that it was refused."""
+    return Key(f"NOTICED#{account_id}")
 
 
 def log_shard(request_id: str) -> int:

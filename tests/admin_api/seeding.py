@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from functions.admin_api.servers import notices
 from functions.admin_api.servers.item import LiveToken, ServerItem
 from functions.gateway.grants import ServerConfig
 from functions.stores.store import Change, Put, Store
+
+LEAD = timedelta(hours=24)
+"""How long before their expiry the webhook hears of the servers: as the settings have it."""
 
 CHANGES_AT_ONCE = 100
 """Most changes of one write."""
@@ -31,6 +35,7 @@ def seed_servers(store: Store, account_id: str, count: int, now: datetime, *, li
             token_made_at=now,
         )
         changes += [server.put(if_version=0), server.put_account(), Put(server.name_key, {"id": server.id})]
+        changes += notices.announced(server, LEAD)
     write_all(store, changes)
 
 

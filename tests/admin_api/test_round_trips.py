@@ -7,9 +7,11 @@ in the code.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,9 +22,11 @@ import pytest
 from functions.admin_api.log.service import READS
 from functions.gateway.grants import write_time
 from functions.gateway.log_entry import KeptCalls
+from functions.gateway.notice import Notice
 from functions.gateway.settings import Settings
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.methods import Methods
+from functions.purge.notices import AT_MOST, round_of
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
@@ -240,6 +244,57 @@ def test_the_log_of_many_accounts_is_read_in_bounded_requests(plane: Plane, acco
     table["... requests for it"] = f"{requests:>5}"
     table["... most reads of one request"] = f"{most:>5}"
     _check(table, "round_trips_log.txt")
+
+
+def multiply(plane: Plane, times: int) -> int:
+    """So many servers and notices for each seeded one, straight in the file: the store would take minutes. Returns the
+    number of notices."""
+
+    def copies(number: int) -> Iterator[tuple[str, str, str, int]]:
+        for partition, sort, body, expires_at in seeded:
+            new = f"srv_{number}"
+            subject = f"{new}{sort.rpartition('srv_seed')[2]}"
+            place = layout.notices(subject) if partition.startswith("NOTICES#") else partition
+            yield place, sort.replace("srv_seed", new), body.replace("srv_seed", new), expires_at
+
+    with closing(sqlite3.connect(plane.store.path)) as file, file:
+        seeded = file.execute(
+            "SELECT partition, sort, body, expires_at FROM items "
+            "WHERE (partition LIKE 'SERVERS#%' OR partition LIKE 'NOTICES#%') AND sort LIKE '%srv_seed_____'"
+        ).fetchall()
+        for number in range(1, times):
+            file.executemany("INSERT INTO items VALUES (?, ?, ?, ?, 1)", copies(number))
+        [count] = file.execute("SELECT count(*) FROM items WHERE partition LIKE 'NOTICES#%'").fetchone()
+        return int(count)
+
+
+def test_a_round_of_notices_reads_what_is_due_however_many_servers_there_are(
+    plane: Plane, account: str, trips: Trips
+) -> None:
+    table: dict[str, str] = {}
+    seed_servers(plane.store, account, SERVERS, START, lives=timedelta(days=90))
+
+    def ten_due(operation: str) -> None:
+        ends = {"expires_at": write_time(plane.clock.now + timedelta(minutes=1))}
+        plane.ok("POST", f"/integrated-account/{account}/mcp/bulk-create", {"name": operation, "count": 10, **ends})
+        plane.clock.advance(minutes=1)
+        with trips.of(table, operation):
+            came = asyncio.run(round_of(plane.store, taking, plane.clock.now))
+        assert (came.sent, came.remain) == (10, False)
+
+    async def taking(_: Notice) -> bool:
+        return True
+
+    with trips.of(table, "notices: none of 5,000 servers is due"):
+        assert asyncio.run(round_of(plane.store, taking, plane.clock.now)).sent == 0
+    ten_due("notices: ten of 5,000 servers are due")
+    assert multiply(plane, 20) == 20 * SERVERS
+    ten_due("notices: ten of 100,000 servers are due")
+    plane.clock.now = START + timedelta(days=89)
+    with trips.of(table, "notices: 50 of 100,000 servers are warned of in one round"):
+        came = asyncio.run(round_of(plane.store, taking, plane.clock.now))
+    assert (came.sent, came.remain) == (AT_MOST, True)
+    _check(table, "round_trips_notices.txt")
 
 
 def _check(table: dict[str, str], name: str) -> None:

@@ -458,7 +458,7 @@ def servers(plane: Plane) -> Servers:
         return next(draw).to_bytes(8, "big").rjust(n, b"\x01")
 
     accounts = AccountLookup(plane.store, {"mem0": compiled_file.load("mem0")}, keys)
-    return Servers(plane.store, accounts, NoSchedules(), plane.clock, random)
+    return Servers(plane.store, accounts, NoSchedules(), clock=plane.clock, random=random, lead=timedelta(hours=24))
 
 
 def test_changes_at_the_same_time_all_arrive(plane: Plane, account: str, servers: Servers) -> None:

@@ -241,7 +241,11 @@ def test_a_refused_credential_is_remembered_for_the_account_with_the_time_of_the
         logged(refused, replace(CALL, request_id=f"good_{number}"), store=store)
     [item] = store.get([layout.account_state("acc_1")])
     assert item is not None
-    assert item.body == {"status": "needs_reauth", "at": "2026-11-21T12:05:00Z"}
+    noticed = {"noticed_at": "2026-11-21T12:00:00Z"}
+    assert item.body == {"status": "needs_reauth", "at": "2026-11-21T12:05:00Z", **noticed}
+    [notice] = store.query(layout.notices("acc_1"))
+    assert notice.body["type"] == "account.needs_new_credential"
+    assert notice.body["due"] == noticed["noticed_at"], "one notice, of the first refusal"
     store.close()
 
 

@@ -19,9 +19,10 @@ from functions.gateway.audit import Audit
 from functions.gateway.call_limits import CallRate
 from functions.gateway.grants import ServerConfig, write_time
 from functions.gateway.log_entry import KeptCalls
+from functions.gateway.notice import Notice
 from functions.log_subscriber.subscriber import Batch, kept, note_freshness
 from functions.mcp_endpoint.methods import Methods
-from functions.purge.notices import Notice, round_of
+from functions.purge.notices import round_of
 from functions.purge.purge import purge
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
@@ -95,7 +96,8 @@ EVERY_KEY = [
     layout.log_day("acc_1", 3, "2026-11-21"),
     layout.LOG_FRESHNESS,
     layout.idempotency("acc_1", "d"),
-    Key(layout.NOTICES),
+    Key(layout.notices("srv_1")),
+    layout.noticed("acc_1"),
 ]
 
 
@@ -145,7 +147,7 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
     subscriber = Guarded(store, "LogSubscriberRole")
     assert kept(delivery(*lines.getvalue().splitlines()), KeptCalls(subscriber, 30)).stored == 4
     note_freshness(Batch(4, 0, 0, bench.clock.now, bench.clock.now), subscriber, bench.clock.now)
-    assert subscriber.used == {"USE#*", "STATE#*", "LOG#*", "LOG_DAYS#*", "LOG_FRESHNESS"}
+    assert subscriber.used == {"USE#*", "STATE#*", "NOTICES#*", "LOG#*", "LOG_DAYS#*", "LOG_FRESHNESS"}
 
 
 def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
@@ -170,7 +172,14 @@ def test_the_log_subscriber_may_touch_no_other_kind_of_item() -> None:
     assert allowed("LogSubscriberRole", "dynamodb:BatchGetItem") == {"USE#srv_1", "STATE#acc_1"}
     assert allowed("LogSubscriberRole", "dynamodb:GetItem") == {"USE#srv_1", "STATE#acc_1"}
     assert allowed("LogSubscriberRole", "dynamodb:UpdateItem") == {
-        *("USE#srv_1", "STATE#acc_1", "LOG#acc_1#3#2026-11-21", "LOG_DAYS#2026-11-21", "LOG_FRESHNESS")
+        *(
+            "USE#srv_1",
+            "STATE#acc_1",
+            layout.notices("srv_1"),
+            "LOG#acc_1#3#2026-11-21",
+            "LOG_DAYS#2026-11-21",
+            "LOG_FRESHNESS",
+        )
     }
     for action in ("PutItem", "DeleteItem", "Query", "Scan", "BatchWriteItem", "ConditionCheckItem"):
         assert allowed("LogSubscriberRole", f"dynamodb:{action}") == set()
@@ -184,21 +193,30 @@ def test_the_policy_of_notices_allows_all_that_a_round_does_and_nothing_else(sto
     tokens = (LiveToken("d", None),)
     server = ServerItem("srv_1", "acc_1", "s", {}, ServerConfig(), now, "tok_root", now, now, tokens, now, 1)
     later = replace(server, id="srv_2", name="later", expires_at=now + timedelta(hours=1))
-    state = {"status": "needs_reauth", "at": write_time(now)}
-    store.write([Put(layout.account("acc_1"), account.to_json()), Put(layout.account_state("acc_1"), state)])
+    store.write([Put(layout.account("acc_1"), account.to_json())])
     store.write([server.put(if_version=0), later.put(if_version=0)])
+    warning, ending = later.warning(timedelta(hours=1)), server.ending()
+    assert warning is None
+    warning = replace(later, created_at=now - timedelta(days=1)).warning(timedelta(hours=1))
+    refused = Notice("account.needs_new_credential", "acc_1", now, {}, now)
+    for notice in (warning, ending, refused):
+        assert notice is not None
+        store.write([notice.put()])
 
     async def send(notice: Notice) -> bool:
         seen.append(notice.type)
         return True
 
-    assert asyncio.run(round_of(guarded, send, now, timedelta(days=1))) == 2
-    store.write([Delete(layout.server("acc_1", "srv_2"))])
-    assert asyncio.run(round_of(guarded, send, now, timedelta(days=1))) == 0
-    assert sorted(seen) == ["account.needs_new_credential", "server.expired"]
-    assert guarded.used == {"ACCOUNTS", "SERVERS#*", "STATE#*", "NOTICES"}
-    assert allowed("NoticesPolicy", "dynamodb:UpdateItem") == {"NOTICES"}
-    assert allowed("NoticesPolicy", "dynamodb:DeleteItem") == {"NOTICES"}
+    came = asyncio.run(round_of(guarded, send, now))
+    assert (came.sent, came.withdrawn, came.remain) == (3, 0, False)
+    store.write([refused.put()])
+    assert asyncio.run(round_of(guarded, send, now)).withdrawn == 1
+    assert sorted(seen) == ["account.needs_new_credential", "server.expired", "server.expires_soon"]
+    assert guarded.used == {"ACCOUNTS", "SERVERS#*", "NOTICES#*", "NOTICED#*"}
+    own = {layout.notices("srv_1"), layout.noticed("acc_1").partition}
+    assert allowed("NoticesPolicy", "dynamodb:UpdateItem") == own
+    assert allowed("NoticesPolicy", "dynamodb:DeleteItem") == own
+    assert allowed("NoticesPolicy", "dynamodb:Query") == {layout.notices("srv_1")}
     for action in ("GetItem", "PutItem", "Scan"):
         assert allowed("NoticesPolicy", f"dynamodb:{action}") == set()
 

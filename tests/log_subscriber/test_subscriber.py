@@ -85,7 +85,9 @@ def test_what_is_delivered_again_or_late_is_stored_once_and_moves_nothing_back(s
     assert use is not None
     assert state is not None
     assert use.body["last_used_at"] == "2026-11-21T12:05:00Z"
-    assert (state.version, state.body) == (1, {"status": "needs_reauth", "at": "2026-11-21T12:05:00Z"})
+    at = "2026-11-21T12:05:00Z"
+    assert (state.version, state.body) == (1, {"status": "needs_reauth", "at": at, "noticed_at": at})
+    assert [item.version for item in store.query(layout.notices(refused.account_id))] == [1]
 
 
 class Failing:

@@ -6,25 +6,39 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import importlib
 import json
+import logging
+import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from functions.gateway.grants import write_time
+from functions.gateway.log_entry import KeptCalls
+from functions.gateway.notice import Notice
 from functions.gateway.settings import Settings, SettingsError
 from functions.gateway.upstream import Sender
-from functions.purge.notices import ATTEMPTS, MAX_SENT, Notice, round_of
+from functions.purge.notices import AT_MOST, ATTEMPTS, round_of, rounds_of
 from functions.purge.webhook import Webhook, key_of
 from functions.stores import layout
-from functions.stores.store import Delete, Put
+from functions.stores.store import Delete
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
+from tests.gateway.test_audit import CALL
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-LEAD = timedelta(hours=24)
+
+
+HOUR = timedelta(hours=1)
+
+
+class Died(Exception):
+    """A process that ends in the middle of a round."""
 
 
 class Receiver:
@@ -43,8 +57,14 @@ class Receiver:
 def sent(plane: Plane, receiver: Receiver) -> list[tuple[str, Any]]:
     """The type and the name of what one round sends."""
     before = len(receiver.asked)
-    asyncio.run(round_of(plane.store, receiver.send, plane.clock.now, LEAD))
+    asyncio.run(round_of(plane.store, receiver.send, plane.clock.now))
     return [(notice.type, notice.data["name"]) for notice in receiver.asked[before:]]
+
+
+def waiting(plane: Plane) -> list[Notice]:
+    """Every notice in the store."""
+    found = [item for partition in layout.NOTICE_PARTITIONS for item in plane.store.query(partition)]
+    return [Notice.from_item(item) for item in found]
 
 
 def mint(plane: Plane, account: str, name: str, **lives: float) -> Any:
@@ -98,24 +118,50 @@ def test_a_notice_of_a_revoked_or_moved_server_is_withdrawn(plane: Plane, accoun
     assert sent(plane, receiver) == [("server.expired", "moved")]
 
 
+def refuse(plane: Plane, account: str) -> None:
+    """The upstream refuses the credential of the account, a minute later."""
+    plane.clock.advance(minutes=1)
+    entry = replace(CALL, time=plane.clock.now, request_id=f"r{plane.clock.now}", account_id=account)
+    KeptCalls(plane.store, 30).keep(replace(entry, upstream_status=401).to_json())
+
+
 def test_an_account_whose_credential_was_refused_is_told_of_once_until_it_changes(
     plane: Plane, upstream: ScriptedUpstream, account: str
 ) -> None:
     receiver = Receiver()
     name = plane.ok("GET", f"/integrated-account/{account}")["name"]
-    for _ in range(3):
-        plane.clock.advance(minutes=1)
-        state = {"status": "needs_reauth", "at": write_time(plane.clock.now)}
-        plane.store.write([Put(layout.account_state(account), state)])
-        sent(plane, receiver)
-    assert [(notice.type, notice.data["name"]) for notice in receiver.asked] == [("account.needs_new_credential", name)]
+    refuse(plane, account)
+    since = write_time(plane.clock.now)
+    assert sent(plane, receiver) == [("account.needs_new_credential", name)]
+    assert receiver.asked[0].data == {"integrated_account_id": account, "name": name, "since": since}
+    for _ in range(30):
+        refuse(plane, account)
+        assert sent(plane, receiver) == []
     plane.clock.advance(minutes=1)
     plane.ok("PATCH", f"/integrated-account/{account}", {"credentials": {"api_key": API_KEY}})
     assert sent(plane, receiver) == []
+    told = []
+    for _ in range(15):
+        refuse(plane, account)
+        told += sent(plane, receiver)
+    assert told == [("account.needs_new_credential", name)]
+    plane.clock.advance(days=7)
+    refuse(plane, account)
+    assert sent(plane, receiver) == [("account.needs_new_credential", name)], "again after a week"
+
+
+def test_a_refusal_from_before_the_present_credential_is_not_told(
+    plane: Plane, upstream: ScriptedUpstream, account: str
+) -> None:
+    receiver = Receiver()
+    refuse(plane, account)
     plane.clock.advance(minutes=1)
-    state = {"status": "needs_reauth", "at": write_time(plane.clock.now)}
-    plane.store.write([Put(layout.account_state(account), state)])
-    assert sent(plane, receiver) == [("account.needs_new_credential", name)]
+    plane.ok("PATCH", f"/integrated-account/{account}", {"credentials": {"api_key": API_KEY}})
+    assert sent(plane, receiver) == []
+    refuse(plane, account)
+    plane.ok("DELETE", f"/integrated-account/{account}")
+    assert sent(plane, receiver) == []
+    assert waiting(plane) == []
 
 
 def test_what_is_not_taken_is_tried_again_later_and_later_and_given_up(plane: Plane, account: str) -> None:
@@ -132,14 +178,113 @@ def test_what_is_not_taken_is_tried_again_later_and_later_and_given_up(plane: Pl
     assert len({notice.id for notice in receiver.asked}) == 1, "every attempt is one message"
 
 
-def test_a_round_sends_so_many_and_the_next_one_the_rest(plane: Plane, account: str) -> None:
-    body = {"name": "agent", "count": MAX_SENT + 5, "expires_at": write_time(plane.clock.now + timedelta(minutes=1))}
-    plane.ok("POST", f"/integrated-account/{account}/mcp/bulk-create", body)
+def test_a_round_sends_so_many_says_how_far_it_came_and_the_next_one_sends_the_rest(plane: Plane, account: str) -> None:
+    first = mint(plane, account, "a", seconds=1)
+    path, ends = f"/integrated-account/{account}/mcp/bulk-create", write_time(plane.clock.now + timedelta(minutes=1))
+    for name, count in (("many", AT_MOST), ("more", 5)):
+        plane.ok("POST", path, {"name": name, "count": count, "expires_at": ends})
     plane.clock.advance(minutes=1)
+    receiver, now = Receiver(), plane.clock.now
+    came = [asyncio.run(round_of(plane.store, receiver.send, now)) for _ in range(3)]
+    assert [(one.sent, one.remain) for one in came] == [(AT_MOST, True), (6, False), (0, False)]
+    assert [one.reached for one in came] == [now, now, now]
+    assert receiver.asked[0].data["mcp_server_id"] == first["id"], "the oldest goes first"
+    assert len({notice.id for notice in receiver.asked}) == len(receiver.asked) == AT_MOST + 6
+
+
+def test_rounds_end_with_what_is_due_or_with_the_time_and_say_how_far_they_came(plane: Plane, account: str) -> None:
+    for number in range(2):
+        body = {"name": f"agents {number}", "count": AT_MOST, "expires_at": write_time(plane.clock.now + HOUR)}
+        plane.ok("POST", f"/integrated-account/{account}/mcp/bulk-create", body)
+        plane.clock.advance(seconds=1)
+    mint(plane, account, "last", hours=1)
+    plane.clock.advance(hours=1)
+    receiver, now = Receiver(), plane.clock.now
+    none_left = asyncio.run(rounds_of(plane.store, receiver.send, now, lambda: False))
+    assert (none_left.sent, none_left.remain, none_left.reached) == (AT_MOST, True, now - timedelta(seconds=2))
+    rest = asyncio.run(rounds_of(plane.store, receiver.send, now, lambda: True))
+    assert (rest.sent, rest.remain, rest.reached) == (AT_MOST + 1, False, now)
+
+
+@pytest.mark.parametrize("type", ["server.expires_soon", "server.expired"])
+def test_a_round_that_dies_before_it_marks_what_it_sent_sends_the_same_message_again(
+    plane: Plane, account: str, type: str
+) -> None:
+    mint(plane, account, "a", hours=25)
+    plane.clock.advance(hours=1)
     receiver = Receiver()
-    assert len(sent(plane, receiver)) == MAX_SENT
-    assert len(sent(plane, receiver)) == 5
+    if type == "server.expired":
+        assert sent(plane, receiver) == [("server.expires_soon", "a")]
+        plane.clock.advance(hours=24)
+
+    async def dies(notice: Notice) -> bool:
+        await receiver.send(notice)
+        raise Died
+
+    with pytest.raises(Died):
+        asyncio.run(round_of(plane.store, dies, plane.clock.now))
+    assert sent(plane, receiver) == [], "it waits as if it had not been taken"
+    plane.clock.advance(minutes=2)
+    assert sent(plane, receiver) == [(type, "a")]
+    first, again = receiver.asked[-2:]
+    assert (first.id, first.data) == (again.id, again.data)
+    plane.clock.advance(days=1)
+    rest = [one for _ in range(3) for one in sent(plane, receiver)]
+    assert rest == ([("server.expired", "a")] if type == "server.expires_soon" else [])
+    assert waiting(plane) == []
+
+
+def test_a_warning_that_comes_late_gives_way_to_the_end(plane: Plane, account: str) -> None:
+    mint(plane, account, "a", days=2)
+    plane.clock.advance(days=2, hours=1)
+    receiver = Receiver()
     assert sent(plane, receiver) == []
+    assert sent(plane, receiver) == [("server.expired", "a")]
+
+
+def test_what_ended_more_than_a_day_before_there_was_a_webhook_is_not_told(plane: Plane, account: str) -> None:
+    mint(plane, account, "long ago", hours=1)
+    mint(plane, account, "yesterday", hours=2)
+    plane.clock.advance(hours=25)
+    receiver = Receiver()
+    assert sent(plane, receiver) == [("server.expired", "yesterday")]
+    assert waiting(plane) == []
+
+
+def test_the_end_is_told_with_the_name_and_the_labels_that_the_server_has_by_then(plane: Plane, account: str) -> None:
+    receiver = Receiver()
+    mint(plane, account, "long", hours=26)
+    mint(plane, account, "short", hours=26, minutes=1)
+    plane.ok("PATCH", f"/integrated-account/{account}/mcp/long", {"name": "renamed before"})
+    plane.clock.advance(hours=3)
+    assert sent(plane, receiver) == [("server.expires_soon", "long"), ("server.expires_soon", "short")]
+    path = f"/integrated-account/{account}/mcp"
+    plane.ok("PATCH", f"{path}/short", {"name": "renamed after", "labels": {"team": "b"}})
+    plane.clock.advance(hours=24)
+    assert sent(plane, receiver) == [("server.expired", "renamed before"), ("server.expired", "renamed after")]
+    assert receiver.asked[-1].data["labels"] == {"team": "b"}
+
+
+def test_the_notices_of_a_revoked_server_and_of_a_removed_account_are_gone_with_them(
+    plane: Plane, account: str
+) -> None:
+    for name, hours in (("a", 1), ("b", 100), ("c", 1), ("d", 100)):
+        mint(plane, account, name, hours=hours)
+    plane.clock.advance(minutes=30)
+    for name in ("a", "b"):
+        plane.ok("DELETE", f"/integrated-account/{account}/mcp/{name}")
+    assert len(waiting(plane)) == 2
+    plane.ok("DELETE", f"/integrated-account/{account}")
+    assert waiting(plane) == []
+
+
+def test_a_server_that_expired_is_told_of_when_its_account_is_removed_before_the_round(
+    plane: Plane, account: str
+) -> None:
+    mint(plane, account, "a", hours=1)
+    plane.clock.advance(hours=1)
+    plane.ok("DELETE", f"/integrated-account/{account}")
+    assert sent(plane, Receiver()) == [("server.expired", "a")]
 
 
 def test_two_processes_send_a_notice_once(plane: Plane, account: str) -> None:
@@ -148,14 +293,14 @@ def test_two_processes_send_a_notice_once(plane: Plane, account: str) -> None:
     receiver = Receiver()
 
     async def both() -> None:
-        rounds = [round_of(plane.store, receiver.send, plane.clock.now, LEAD) for _ in range(2)]
+        rounds = [round_of(plane.store, receiver.send, plane.clock.now) for _ in range(2)]
         await asyncio.gather(*rounds)
 
     asyncio.run(both())
     assert len(receiver.asked) == 1
 
 
-# Over HTTP.
+# In a deployment.
 
 
 @pytest.fixture
@@ -164,6 +309,55 @@ def inbox() -> Iterator[ScriptedUpstream]:
     server.answers["POST", "/hook"] = (204, {}, b"")
     yield server
     server.close()
+
+
+@pytest.fixture
+def purge_function(plane: Plane, inbox: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The module of the function as Lambda imports it, on the store of the test."""
+    monkeypatch.setenv("POSTERN_STORE", "dynamodb")
+    monkeypatch.setenv("POSTERN_TABLE", "postern")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    level = logging.getLogger().level
+    name = "functions.purge.handler"
+    sys.modules.pop(name, None)
+    module = importlib.import_module(name)
+    settings = Settings(webhook_url=f"{inbox.url}/hook", webhook_secret=SECRET, private_upstreams=True)
+    monkeypatch.setattr(module, "_settings", settings)
+    monkeypatch.setattr(module, "_store", plane.store)
+    yield module
+    sys.modules.pop(name, None)
+    logging.getLogger().setLevel(level)
+
+
+class Left:
+    """A context of Lambda with so much time left."""
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._seconds * 1000
+
+
+def test_the_function_sends_what_is_due_within_its_time_and_returns_how_far_it_came(
+    plane: Plane, account: str, inbox: ScriptedUpstream, purge_function: ModuleType
+) -> None:
+    """The function reads the clock of the machine, so the servers ended a minute before that."""
+    ended = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
+    plane.clock.now = ended - timedelta(hours=1)
+    path, ends = f"/integrated-account/{account}/mcp/bulk-create", write_time(ended)
+    for name, count in (("first", AT_MOST), ("second", AT_MOST), ("third", 5)):
+        plane.ok("POST", path, {"name": name, "count": count, "expires_at": ends})
+    event = {"send": "notices"}
+    came = purge_function.handler(event, Left(seconds=10))
+    assert came == {"sent": AT_MOST, "refused": 0, "withdrawn": 0, "reached": ends, "remain": True}
+    assert purge_function.handler(event, Left(seconds=120))["sent"] == AT_MOST + 5
+    last = purge_function.handler(event, Left(seconds=120))
+    assert (last["sent"], last["remain"]) == (0, False)
+    assert len({request.headers["webhook-id"] for request in inbox.received}) == len(inbox.received) == 2 * AT_MOST + 5
+
+
+# Over HTTP.
 
 
 def deliver(plane: Plane, url: str, notice: Notice, **more: Any) -> bool:

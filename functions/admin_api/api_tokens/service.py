@@ -19,13 +19,12 @@ from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import MAX_NAME_CHARS, Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
-from functions.admin_api.partitions import live_page
+from functions.admin_api.partitions import READ_AT_ONCE, live_page
 from functions.gateway.errors import Conflict, Invalid, NotFound, Unauthenticated, invalid
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, digest, is_live, mint_api_token
 from functions.gateway.http_frame import bearer
 from functions.gateway.wording import shown
 from functions.stores import layout
-from functions.stores.partition import READ_AT_ONCE
 from functions.stores.store import Put, Store
 
 FORMAT = re.compile(API_TOKEN_PREFIX + TOKEN.pattern)

@@ -9,12 +9,12 @@ from datetime import datetime
 from functions.admin_api import names
 from functions.admin_api.ids import ID
 from functions.admin_api.labels import Selector
+from functions.admin_api.partitions import READ_AT_ONCE
 from functions.admin_api.servers.item import ServerItem
 from functions.gateway.errors import Conflict, Invalid, NotFound
 from functions.gateway.grants import is_live
 from functions.gateway.wording import one_of, shown
 from functions.stores import layout
-from functions.stores.partition import READ_AT_ONCE
 from functions.stores.store import MAX_KEYS_PER_GET, Item, Key, Store
 
 READS = 60

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from functions.admin_api import names
 from functions.gateway.grants import ServerConfig, epoch, read_time, write_time
 from functions.gateway.json_text import Json
+from functions.gateway.notice import Notice
 from functions.stores import layout
 from functions.stores.store import Change, Delete, Item, Key, Put
 
@@ -95,9 +96,31 @@ class ServerItem:
         """The key of the item that keeps the name unique."""
         return layout.server_name(self.account_id, self.name)
 
+    def warning(self, lead: timedelta) -> Notice | None:
+        """What the webhook hears `lead` before the expiry; None for a server whose whole life is shorter."""
+        if self.expires_at is None or self.expires_at - lead <= self.created_at:
+            return None
+        soon = self.expires_at - lead
+        return Notice("server.expires_soon", self.id, soon, self._told(self.expires_at), soon)
+
+    def ending(self) -> Notice | None:
+        """What the webhook hears at the expiry; None for a server without one."""
+        if self.expires_at is None:
+            return None
+        return Notice("server.expired", self.id, self.expires_at, self._told(self.expires_at), self.expires_at)
+
+    def _told(self, expires_at: datetime) -> dict[str, Json]:
+        return {
+            "mcp_server_id": self.id,
+            "name": self.name,
+            "integrated_account_id": self.account_id,
+            "labels": dict(self.labels),
+            "expires_at": write_time(expires_at),
+        }
+
     def removal(self, named: Item | None) -> list[Change]:
         """The changes that remove the server with its tokens, its last use and its names, unless it was changed
-        meanwhile. `named` is the item at `name_key`."""
+        meanwhile. `named` is the item at `name_key`. The notice of its end stays."""
         changes: list[Change] = [Delete(layout.server(self.account_id, self.id), if_version=self.version)]
         changes += [Delete(layout.token(token.digest)) for token in self.tokens]
         changes += [Delete(layout.use(self.id)), Delete(layout.server_account(self.id))]

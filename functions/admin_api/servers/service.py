@@ -20,7 +20,7 @@ from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
-from functions.admin_api.servers import config_check, contract
+from functions.admin_api.servers import config_check, contract, notices
 from functions.admin_api.servers.finding import Finding, Wanted, no_server
 from functions.admin_api.servers.item import LiveToken, ServerItem, written
 from functions.admin_api.servers.schedules import Scheduler
@@ -56,15 +56,18 @@ class Minting:
 
 
 class Servers:
-    """`clock` gives the present in UTC, `random(n)` n random bytes."""
+    """`clock` gives the present in UTC, `random(n)` n random bytes. `lead` is how long before its expiry the webhook
+    hears of a server."""
 
     def __init__(
         self,
         store: Store,
         accounts: AccountLookup,
         scheduler: Scheduler,
+        *,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
+        lead: timedelta,
     ) -> None:
         self._store = store
         self._accounts = accounts
@@ -72,6 +75,7 @@ class Servers:
         self._scheduler = scheduler
         self._clock = clock
         self._random = random
+        self._lead = lead
 
     def create(
         self, account_id: str, body: contract.ServerCreate, operator: Operator, mcp_url: str
@@ -118,10 +122,9 @@ class Servers:
         )
         sealed_data_key = seal(minting.data_key, token_key(token), account.id, self._random)
         grant = _put_grant(server, account, server.tokens[0], sealed_data_key, if_version=0)
-        settle(
-            f"the name {shown(server.name)}",
-            lambda: self._store.write([server.put(if_version=0), server.put_account(), grant, self._take_name(server)]),
-        )
+        first: list[Change] = [server.put(if_version=0), server.put_account(), grant]
+        first += notices.announced(server, self._lead)
+        settle(f"the name {shown(server.name)}", lambda: self._store.write([*first, self._take_name(server)]))
         if server.expires_at is not None:
             self._scheduler.put(server.id, account.id, server.expires_at)
         self._check_owner(server, account)
@@ -263,7 +266,7 @@ class Servers:
         part: list[ServerItem] = []
         changes: list[Change] = []
         for server, name in zip(servers, named, strict=True):
-            removal = server.removal(name)
+            removal = self._removal(server, name)
             if len(changes) + len(removal) > MAX_CHANGES_PER_WRITE:
                 self._remove_together(part, changes)
                 part, changes = [], []
@@ -290,7 +293,10 @@ class Servers:
 
     def _remove_item(self, server: ServerItem) -> None:
         [named] = self._store.get([server.name_key])
-        self._store.write(server.removal(named))
+        self._store.write(self._removal(server, named))
+
+    def _removal(self, server: ServerItem, named: Item | None) -> list[Change]:
+        return [*server.removal(named), *notices.withdrawn(server, self._lead, self._clock())]
 
     def _take_name(self, server: ServerItem) -> Put:
         """The change that gives the server its name, or moves the expiry of the name. Raises Conflict when another live
@@ -343,6 +349,7 @@ class Servers:
             changes += [Delete(item.key) for item in old if item is not None and item.key not in kept]
             if (after.name, after.expires_at) != (before.name, before.expires_at):
                 changes += [self._take_name(after), after.put_account()]
+            changes += notices.changed(before, after, self._lead, now)
             if after.name != before.name:
                 [named] = self._store.get([before.name_key])
                 changes += names.release(named, server_id)
