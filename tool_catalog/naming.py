@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from functions.gateway.tool_words import words
+
 MAX_NAME = 64
 """Longest tool name in characters: the tightest limit among MCP hosts (function names of the large model APIs)."""
 
@@ -18,9 +20,6 @@ ROOMY_NAME = 50
 
 VALID_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every host accepts as a tool name; dots are legal in MCP and refused by model APIs."""
-
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-"""A word of an identifier: cut at non-alphanumerics, at lower-to-upper case and between letters and digits."""
 
 _PATTERNS = {
     "list": "list_all_{integration}_{resource}",
@@ -48,7 +47,7 @@ _UNCOUNTED = {
 
 def snake_case(text: str) -> str:
     """`mem0` -> `mem_0`, `HubSpot` -> `hub_spot`: words in lower case, joined by underscores."""
-    return "_".join(word.lower() for word in _WORD.findall(text))
+    return "_".join(words(text))
 
 
 def singular(resource: str) -> str:

@@ -225,7 +225,7 @@ class _Correction:
         missing = [known for known in schema.get("required", ()) if known in free]
         if (kind := self._kind_of(name, free)) is not None and len(missing) == 2:
             own: str = next(known for known in missing if known != kind)
-            parent[kind] = next(option for option in meant.words(name) if option in free[kind]["enum"])
+            parent[kind] = next(option for option in tool_words.words(name) if option in free[kind]["enum"])
             return own
         if plain(name) == "id" and self._has_id_of_its_own(missing):
             return None
@@ -245,7 +245,7 @@ class _Correction:
 
     def _kind_of(self, name: str, free: Mapping[str, Json]) -> str | None:
         """The argument whose option stands in a name: `kind` for `card_id` where a kind is "card"."""
-        first = (meant.words(name) or [""])[0]
+        first = (tool_words.words(name) or [""])[0]
         found = [known for known, part in free.items() if first in part.get("enum", ())]
         return found[0] if len(found) == 1 else None
 
@@ -255,13 +255,13 @@ class _Correction:
         if len(missing) != 1 or missing[0].lower().endswith("id"):
             return False
         answer: Mapping[str, Json] = self.prepared.tool.definition.get("outputSchema", {}).get("properties", {})
-        return "id" in answer and meant.words(missing[0])[-1] in answer
+        return "id" in answer and tool_words.words(missing[0])[-1] in answer
 
     def _nested(self, name: str, value: Json) -> bool:
         """Put the value of e.g. created_gte or created[gte] into its object."""
-        words = meant.words(name)
+        words = tool_words.words(name)
         for outer, schema in self.prepared.accepted["properties"].items():
-            head = meant.words(outer)
+            head = tool_words.words(outer)
             rest = plain("".join(words[len(head) :]))
             inner = {plain(member): member for member in schema.get("properties", {})}
             if words[: len(head)] == head and rest in inner and isinstance(self.arguments.get(outer, {}), dict):

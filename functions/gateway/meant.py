@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping
 
 from functions.gateway.json_text import Json
 from functions.gateway.settle import kind, kinds, plain
-from functions.gateway.wording import closest
+from functions.gateway.tool_words import words
+from functions.gateway.wording import closest, shares_only_its_ending
 
 SYNONYMS = (
     frozenset({"q", "query", "search", "term", "keyword", "keywords", "question", "jql"}),
@@ -50,7 +51,6 @@ ALIKE = 0.5
 """The share of their words that two names must have in common."""
 
 _GENERAL = frozenset({"id", "ids", "key", "name", "number", "type", "by", "of", "or", "the", "to", "is"})
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 
 
 def argument(
@@ -66,7 +66,8 @@ def argument(
 
     `missing`  those of them that must be given.
     `thing`    what the tool is about, in the singular: an argument of that name is its content.
-    `alone`    no other name is wrong, so that the one missing name is meant if the value fits it.
+    `alone`    no other name is wrong, so that the one missing name is meant if the value fits it, and the two names are
+               not those of different things.
     """
     if (operator := _operator(name, free)) is not None:
         return operator
@@ -75,7 +76,7 @@ def argument(
     for pool in (needed, fitting):
         for chosen in (
             _spelt(name, pool),
-            _sharing(name, pool),
+            _sharing(name, [known for known in pool if not shares_only_its_ending(name, known)]),
             _synonyms(CONTENT if name == thing else name, pool),
         ):
             if chosen is not None:
@@ -83,7 +84,7 @@ def argument(
     options = [known for known in fitting if isinstance(value, str) and value in free[known].get("enum", ())]
     if len(options) == 1:
         return options[0]
-    if alone and len(needed) == 1 == len(missing):
+    if alone and len(needed) == 1 == len(missing) and not shares_only_its_ending(name, needed[0]):
         return needed[0]
     return closest(name, fitting)
 
@@ -99,11 +100,6 @@ def fits(value: Json, schema: Json) -> bool:
     if found in ("integer", "number"):
         return bool(asked & {"string", "number", "array"})
     return found == "object" and "array" in asked
-
-
-def words(name: str) -> list[str]:
-    """The words of a name in lower case."""
-    return [word.lower() for word in _WORD.findall(name)]
 
 
 def _operator(name: str, free: Mapping[str, Json]) -> str | None:

@@ -1,4 +1,4 @@
-"""The words of tool names and texts in the form in which they are compared: one verb for its synonyms, the singular."""
+"""The words of names and texts in the form in which they are compared: one verb for its synonyms, the singular."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ _STOP = FILLING | frozenset(
 """Words that stand in any text."""
 
 _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+"""A word of a name: cut at what is no letter or digit, at lower-to-upper case and between letters and digits."""
 
 
 def words(name: str) -> list[str]:

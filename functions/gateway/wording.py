@@ -6,8 +6,10 @@ Values come from callers and upstreams, so every length is bounded here and nowh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 
+from functions.gateway import tool_words
 from functions.gateway.json_text import Json, spaced
 
 _NAMES = re.compile(r'unknown argument "|"[^"]*" has no member "')
@@ -24,6 +26,12 @@ MAX_PROBLEMS = 20
 
 MAX_VALID = 100
 """Valid words that one message lists: all arguments, methods or tags of any real API, but not 3,000 tools."""
+
+ABBREVIATED = 3
+"""Letters that an abbreviation has at least, e.g. org for organization."""
+
+SLIP_OF_TWO = 8
+"""Letters of a word in which a slip may be two letters long; in a shorter one, other words are as near as that."""
 
 SIMILARITY = 0.6
 """How alike a suggestion must be, from 0 to 1: difflib's default, at which one typo in a short word still counts."""
@@ -47,10 +55,8 @@ def did_you_mean(word: str, valid: Iterable[str], *, instead: str | None = None)
     `instead` replaces the list of valid words where there are too many to list; it is then said only when no word is
     close. Up to three close words are suggested in that case, else the closest one.
     """
-    from difflib import get_close_matches  # a refusal is rare, and the import is a tenth of a cold start
-
     words = list(valid)
-    close = get_close_matches(word[:SHOWN_CHARS], words, n=1 if instead is None else 3, cutoff=SIMILARITY)
+    close = _close(word, words, 1 if instead is None else 3, SIMILARITY)
     suggestion = f" did you mean {' or '.join(map(shown, close))}?" if close else ""
     if instead is None:
         return f";{suggestion} valid: {one_of(words)}"
@@ -59,11 +65,62 @@ def did_you_mean(word: str, valid: Iterable[str], *, instead: str | None = None)
 
 def closest(word: str, words: Iterable[str], *, least: float = SIMILARITY) -> str | None:
     """The one of the words that is most like `word`, whatever the case; None where none is as alike as `least`."""
-    from difflib import get_close_matches
+    close = _close(word, words, 1, least, fold=True)
+    return close[0] if close else None
 
-    by_lower = {known.lower(): known for known in words}
-    close = get_close_matches(word.lower()[:SHOWN_CHARS], by_lower, n=1, cutoff=least)
-    return by_lower[close[0]] if close else None
+
+def _close(word: str, valid: Iterable[str], most: int, least: float, *, fold: bool = False) -> list[str]:
+    """The words most like `word`, the closest first. `fold`: whatever the case."""
+    from difflib import get_close_matches  # a refusal is rare, and the import is a tenth of a cold start
+
+    asked = word[:SHOWN_CHARS]
+    known = {one.lower() if fold else one: one for one in valid if not shares_only_its_ending(asked, one)}
+    return [known[one] for one in get_close_matches(asked.lower() if fold else asked, known, n=most, cutoff=least)]
+
+
+def shares_only_its_ending(name: str, known: str) -> bool:
+    """True where two names end in the same words and mean different things, e.g. order_id and player_id.
+
+    What stands before those words says what is meant: it may differ by a slip or be cut short, and no more.
+    """
+    one, other = _letters(name), _letters(known)
+    ending = max((size for size in (*_endings(name), *_endings(known)) if one[-size:] == other[-size:]), default=0)
+    before, expected = one[: len(one) - ending], other[: len(other) - ending]
+    return bool(ending and before and expected) and not _is_slip(before, expected)
+
+
+def _endings(name: str) -> Iterator[int]:
+    """How many letters the last word of a name has, its last two words, and so on."""
+    return accumulate(len(word) for word in reversed(_words(name)) if word)
+
+
+def _letters(name: str) -> str:
+    return "".join(_words(name))
+
+
+def _words(name: str) -> list[str]:
+    """The words of a name; widget_ids ends as widget_id does."""
+    words = tool_words.words(name)
+    return [*words[:-1], tool_words.singular(words[-1])] if words else []
+
+
+def _is_slip(one: str, other: str) -> bool:
+    """True where one text begins with the other, or where they differ at one place, by a letter or by two swapped
+    ones. In a text of SLIP_OF_TWO letters, two letters may be wrong."""
+    short, long = sorted((one, other), key=len)
+    if len(short) >= ABBREVIATED and long.startswith(short):
+        return True
+    start = _alike_from_the_start(one, other)
+    end = _alike_from_the_start(short[start:][::-1], long[start:][::-1])
+    first, second = one[start : len(one) - end], other[start : len(other) - end]
+    wrong = max(len(first), len(second))
+    return wrong <= (2 if len(short) >= SLIP_OF_TWO else 1) or (wrong == 2 and first == second[::-1])
+
+
+def _alike_from_the_start(one: str, other: str) -> int:
+    """How many letters two texts begin with in common."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (first, second) in enumerate(pairs) if first != second), min(len(one), len(other)))
 
 
 def alike(first: str, second: str) -> float:

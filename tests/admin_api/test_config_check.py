@@ -57,10 +57,7 @@ PROBLEMS: list[tuple[Mapping[str, Any], list[str]]] = [
     ),
     (
         {"fixed": {"list_al_things": {"limit": 1}}},
-        [
-            'config.fixed: no tool "list_al_things"; did you mean "list_all_things" or "delete_a_thing" '
-            'or "create_a_thing"?'
-        ],
+        ['config.fixed: no tool "list_al_things"; did you mean "list_all_things"?'],
     ),
     (
         {"fixed": {"list_all_things": {}}, "strict": True},

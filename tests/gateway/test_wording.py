@@ -36,6 +36,39 @@ def test_a_suggestion_names_the_closest_word_and_the_valid_ones() -> None:
     assert wording.did_you_mean("zzz", []) == "; valid: none"
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("widget_id", "agent_id"),
+        ("widgetId", "agentId"),
+        ("widgetid", "agent_id"),
+        ("widget_ids", "agent_id"),
+        ("widget-id", "gadget-id"),
+        ("user_id", "memory_id"),
+        ("project_name", "product_name"),
+        ("consumer.id", "customer.id"),
+    ],
+)
+def test_a_name_that_shares_only_its_ending_is_not_suggested(name: str, known: str) -> None:
+    assert wording.did_you_mean(name, [known]) == f"; valid: {known}"
+    assert wording.did_you_mean(known, [name]) == f"; valid: {name}"
+    assert wording.closest(name, [known]) is None
+    assert wording.closest(name.upper(), [known]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        *[(f"{slip}_id", "agent_id") for slip in ("aget", "agnet", "agentt", "agenta", "bgent")],
+        *[("usrid", "user_id"), ("usr_id", "userid"), ("UserId", "user_id"), ("user_ids", "user_id")],
+        *[("repo_name", "repository_name"), ("organizzzation_id", "organization_id"), ("user_id", "owner_user_id")],
+        *[("start_date", "start_time"), ("created_after", "created_at"), ("valid", "invalid"), ("stats", "status")],
+    ],
+)
+def test_a_name_with_a_slip_before_its_ending_is_suggested(name: str, known: str) -> None:
+    assert wording.did_you_mean(name, [known]) == f'; did you mean "{known}"? valid: {known}'
+
+
 def test_words_too_many_to_list_are_suggested_or_pointed_at() -> None:
     tools = [f"mem_{number:03}" for number in range(500)]
     assert wording.did_you_mean("list_memry", ["list_memory", "list", "x"], instead="call tools/list") == (
