@@ -104,8 +104,6 @@ def _options(schema: Mapping[str, Json]) -> list[Schema]:
     kinds = schema.get("type")
     if not isinstance(kinds, list):
         return [_of_kind(schema, kinds or _implied(schema))]
-    if set(kinds) == {"integer", "number"}:
-        return [{**schema, "type": "number"}]
     return _distinct([_of_kind(schema, kind) for kind in kinds if kind != "integer" or "number" not in kinds])
 
 

@@ -115,6 +115,7 @@ ANYTHING = {"anyOf": [{"type": kind} for kind in ANY]}
             {"type": "number", "exclusiveMinimum": 0, "description": "The weight"},
             {"type": "number", "description": "The weight. Above 0."},
         ),
+        ({"type": ["integer", "number"], "items": {"type": ["string"]}}, {"type": "number"}),
         ({"type": "object", "additionalProperties": True}, {"type": "object"}),
         (
             {"type": "object", "additionalProperties": {"type": "string", "examples": ["x"]}},
