@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,17 +26,22 @@ VALUES = st.recursive(
 STYLES: tuple[dict[str, Any], ...] = ({}, {"separators": (",", ":")}, {"indent": 1}, {"separators": (" ,\t", " :\r\n")})
 
 MEMBERS = 300_000
-SHAPES = {
-    "members of one object": "{" + ",".join(f'"key{n:08}":{n}' for n in range(MEMBERS)) + "}",
-    "objects of one list": json.dumps({"results": [{"id": n, "tags": ["a", {"b": "c"}]} for n in range(MEMBERS // 3)]}),
-    "indented": json.dumps([{"id": n, "in": {"a": [n]}} for n in range(MEMBERS // 6)], indent=2),
-    "empty lists": "[" + ",".join(["[]"] * MEMBERS) + "]",
-    "numbers": json.dumps({"a": {"b": list(range(MEMBERS))}}),
-    "one string": json.dumps({"text": 'a,"b"' * MEMBERS, "after": [1]}),
-    "of two kinds": "[{" + ",".join(f'"{n}":1' for n in range(50_000)) + "}," + ",".join(["[]"] * MEMBERS) + "]",
-    "entries that look like their end": json.dumps([{"a": '},{",' * 5, "n": [{}, {}]} for _ in range(50_000)]),
-    "many levels": "[" * 90 + "[{" + "},{".join('"a":1' for _ in range(MEMBERS // 3)) + "}]" + "]" * 90,
+SHAPES: dict[str, Callable[[], str]] = {
+    "members of one object": lambda: "{" + ",".join(f'"key{n:08}":{n}' for n in range(MEMBERS)) + "}",
+    "objects of one list": lambda: json.dumps(
+        {"results": [{"id": n, "tags": ["a", {"b": "c"}]} for n in range(MEMBERS // 3)]}
+    ),
+    "indented": lambda: json.dumps([{"id": n, "in": {"a": [n]}} for n in range(MEMBERS // 6)], indent=2),
+    "empty lists": lambda: "[" + ",".join(["[]"] * MEMBERS) + "]",
+    "numbers": lambda: json.dumps({"a": {"b": list(range(MEMBERS))}}),
+    "one string": lambda: json.dumps({"text": 'a,"b"' * MEMBERS, "after": [1]}),
+    "of two kinds": lambda: (
+        "[{" + ",".join(f'"{n}":1' for n in range(50_000)) + "}," + ",".join(["[]"] * MEMBERS) + "]"
+    ),
+    "entries that look like their end": lambda: json.dumps([{"a": '},{",' * 5, "n": [{}, {}]} for _ in range(50_000)]),
+    "many levels": lambda: "[" * 90 + "[{" + "},{".join('"a":1' for _ in range(MEMBERS // 3)) + "}]" + "]" * 90,
 }
+"""Made by the test that reads them: together they are as large as all other modules."""
 
 
 @given(VALUES, st.sampled_from(STYLES), st.integers(2, 60))
@@ -62,7 +68,7 @@ def test_what_python_refuses_is_refused(value: Any, style: dict[str, Any], windo
 def test_no_piece_is_larger_than_a_window_and_little_is_decoded_twice(shape: str) -> None:
     """Python's decoder holds every other thread until it returns, so what it is given at once is what others wait for.
     A string is one value, whatever its length."""
-    text = SHAPES[shape]
+    text = SHAPES[shape]()
     pieces: list[int] = []
 
     def scan(given: str, at: int) -> Any:

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from functools import cache
 
+from functions.gateway.json_text import Json
 from tests.gateway.calling import API_KEY
 from tests.gateway.loopback import Told, answer
 
@@ -27,9 +28,14 @@ def body(content: bytes, *lines: tuple[str, str]) -> Callable[[], Told]:
     return lambda: answer(200, content, *lines)
 
 
-def objects(value: str, count: int = 1) -> Callable[[], Told]:
-    """A list answer of `count` equal objects, which is also an object of its own."""
-    return lambda: answer(200, b'{"id":"1","results":[' + b",".join([value.encode()] * count) + b"]}")
+def objects(value: str | Callable[[], Json], count: int = 1) -> Callable[[], Told]:
+    """A list answer of `count` equal objects, which is also an object of its own. A large one is made when sent."""
+
+    def told() -> Told:
+        text = value if isinstance(value, str) else json.dumps(value())
+        return answer(200, b'{"id":"1","results":[' + b",".join([text.encode()] * count) + b"]}")
+
+    return told
 
 
 def coded(coding: str, content: Callable[[], bytes]) -> Callable[[], Told]:
@@ -90,15 +96,15 @@ BODIES: dict[str, Callable[[], Told]] = {
     "an array 100,000 deep": body(b"[" * 100_000 + b"]" * 100_000),
     "an object 50,000 deep": body(b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
     "objects 150 deep": objects('{"a":' * 150 + "1" + "}" * 150),
-    "20,000 members": objects(json.dumps({f"member {number}": number for number in range(20_000)})),
-    "300,000 members": objects(json.dumps({f"m{number}": 1 for number in range(300_000)})),
+    "20,000 members": objects(lambda: {f"member {number}": number for number in range(20_000)}),
+    "300,000 members": objects(lambda: {f"m{number}": 1 for number in range(300_000)}),
     "80,000 small objects": objects('{"id":"1","text":"x"}', 80_000),
-    "900 lists of 900": objects(json.dumps([[1] * 900] * 900)),
+    "900 lists of 900": objects(lambda: [[1] * 900] * 900),
     "400,000 empty objects": objects("{}", 400_000),
-    "a string of 4 MB": objects(json.dumps({"id": "1", "text": "x" * 4 * MEGABYTE})),
-    "a string of 6 MB": objects(json.dumps({"id": "1", "text": "x" * 6 * MEGABYTE})),
-    "4 MB of quotes": objects(json.dumps({"id": "1", "text": '"\\' * MEGABYTE})),
-    "a name of 1 MB": objects(json.dumps({"x" * MEGABYTE: 1})),
+    "a string of 4 MB": objects(lambda: {"id": "1", "text": "x" * 4 * MEGABYTE}),
+    "a string of 6 MB": objects(lambda: {"id": "1", "text": "x" * 6 * MEGABYTE}),
+    "4 MB of quotes": objects(lambda: {"id": "1", "text": '"\\' * MEGABYTE}),
+    "a name of 1 MB": objects(lambda: {"x" * MEGABYTE: 1}),
     "objects that are none": objects("7", 100),
     "null for the list": body(b'{"results":null,"id":"1"}'),
     "an object for the list": body(b'{"results":{"id":"1"},"id":"1"}'),
