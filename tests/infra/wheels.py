@@ -60,7 +60,7 @@ def installed(folder: Path, *wheels: Path, also: tuple[str, ...] = ()) -> Path:
     for name in required(*wheels, also=also):
         for file in metadata.files(name) or ():
             source = Path(str(file.locate()))
-            if ".." not in file.parts and "__pycache__" not in file.parts:
+            if ".." not in file.parts and source.exists():  # with its bytecode, which would be compiled again
                 target = site / file
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to(source)
