@@ -33,6 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.stores.store",
         "functions.stores.layout",
         "tool_catalog.catalog",
+        "tool_catalog.request_template",
     ),
     "functions.gateway.http_frame": ("functions.gateway", "functions.stores.store"),
     "functions.stores": ("functions.stores", "functions.gateway.json_text", "functions.gateway.value_classes"),
@@ -42,6 +43,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.stores",
         "tool_catalog.catalog",
         "tool_catalog.compiled_file",
+        "tool_catalog.request_template",
     ),
     "functions.admin_api": (
         "functions.admin_api",
@@ -50,6 +52,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.stores",
         "tool_catalog.catalog",
         "tool_catalog.compiled_file",
+        "tool_catalog.request_template",
     ),
     "functions.client_formats": ("functions.gateway.json_text",),
     "functions.purge": (
@@ -124,8 +127,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.gateway.value_classes",
         "functions.gateway.wording",
     ),
-    "tool_catalog.catalog": ("functions.gateway.value_classes",),
-    "tool_catalog.compiled_file": ("tool_catalog.catalog",),
+    "tool_catalog.catalog": ("functions.gateway.value_classes", "tool_catalog.request_template"),
+    "tool_catalog.compiled_file": ("tool_catalog.catalog", "tool_catalog.request_template"),
+    "tool_catalog.request_template": ("functions.gateway.value_classes",),
 }
 """Room -> what of ours may be imported anywhere in it. The longest matching name is a file's room."""
 
@@ -148,6 +152,7 @@ AT_IMPORT: dict[str, tuple[str, ...]] = {
     "tool_catalog": ("jmespath", "jsonschema_rs", "mcp_types", "pydantic", "yaml"),
     "tool_catalog.catalog": (),
     "tool_catalog.compiled_file": (),
+    "tool_catalog.request_template": (),
 }
 """Room -> third-party packages imported as soon as one of its files is; the rest waits for the call that needs it."""
 

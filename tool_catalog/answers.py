@@ -100,7 +100,7 @@ def result_rules(record: MethodRecord, output_schema: Schema, place: Place, gate
 
 
 def pagination(record: MethodRecord, place: Place, gate: Gate) -> Schema | None:
-    """The entry `catalog.Pagination` is read from."""
+    """The entry `request_template.Pagination` is read from."""
     paging = record.pagination
     if paging is None:
         return None

@@ -36,9 +36,7 @@ from pathlib import Path
 from typing import Any
 
 from tool_catalog.catalog import (
-    JSON_MEDIA_TYPE,
     PIN_KINDS,
-    Auth,
     Catalog,
     Check,
     Event,
@@ -46,18 +44,15 @@ from tool_catalog.catalog import (
     Hint,
     Json,
     McpResource,
-    Pagination,
-    Parameter,
     Pin,
-    Probe,
     Prompt,
     PromptArgument,
     Question,
-    Request,
     Result,
     Tool,
     Touches,
 )
+from tool_catalog.request_template import JSON_MEDIA_TYPE, Auth, Pagination, Parameter, Probe, Request
 
 FORMAT = 4
 """Version of the compiled file. Raised when a reader of an older version would misread a newer file."""

@@ -16,7 +16,7 @@ _TEMPLATE_FIELD = re.compile(r"\{([a-z0-9_]+)\}")
 
 
 def compile_auth(auth: AuthRecord) -> Schema:
-    """The entry that `catalog.Auth` is read from."""
+    """The entry that `request_template.Auth` is read from."""
     return {key: value for key, value in auth.model_dump(exclude_defaults=True).items() if value}
 
 

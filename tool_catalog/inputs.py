@@ -14,6 +14,7 @@ from tool_catalog import catalog, schemas
 from tool_catalog.catalog import Json
 from tool_catalog.gate import Gate
 from tool_catalog.records import MethodRecord, ParameterRecord
+from tool_catalog.request_template import FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, STYLES, media_kind
 from tool_catalog.schemas import Expander, Place
 
 Schema = dict[str, Json]
@@ -140,7 +141,7 @@ def _arguments(
         return
     where = place.at(f"{location}_schema")
     schema = expander.expand(raw, where)
-    if location == "body" and catalog.media_kind(media_type(record)) is None and schema.get("type") != "string":
+    if location == "body" and media_kind(media_type(record)) is None and schema.get("type") != "string":
         gate.report(where, f"a body of {media_type(record)} is one text, its bytes in Base64: write type: string")
     if location == "body" and not _is_flat(schema):
         yield record.body_argument, schema, record.body_required is not False, where
@@ -219,9 +220,9 @@ def _parameter(
 
 def _styles(record: MethodRecord, location: str) -> tuple[str, ...]:
     if location != "body":
-        return catalog.STYLES[location]
-    kind = catalog.media_kind(media_type(record))
-    return catalog.STYLES[kind] if kind in ("form", "multipart") else ()
+        return STYLES[location]
+    kind = media_kind(media_type(record))
+    return STYLES[kind] if kind in ("form", "multipart") else ()
 
 
 def body_check(record: MethodRecord) -> dict[str, Json] | None:
@@ -238,7 +239,7 @@ def body_check(record: MethodRecord) -> dict[str, Json] | None:
 
 def media_type(record: MethodRecord) -> str:
     """The media type of the method's body."""
-    known = {"json": catalog.JSON_MEDIA_TYPE, "form": catalog.FORM_MEDIA_TYPE}
+    known = {"json": JSON_MEDIA_TYPE, "form": FORM_MEDIA_TYPE}
     return known.get(record.body_format, record.body_format)
 
 
@@ -339,5 +340,5 @@ def fields_example(item: Schema | None) -> str:
 
 
 def _compact(**parameter: Json) -> dict[str, Json]:
-    """A parameter without what `catalog.Parameter` defaults to."""
+    """A parameter without what `request_template.Parameter` defaults to."""
     return {key: value for key, value in parameter.items() if value is not None}

@@ -57,7 +57,7 @@ def _check_base_url(base_url: str, place: Place, gate: Gate) -> None:
 
 
 def _probe(probe: ProbeRecord, record: IntegrationRecord, place: Place, gate: Gate) -> Schema:
-    """The entry that `catalog.Probe` is read from."""
+    """The entry that `request_template.Probe` is read from."""
     for key, expression in probe.context.items():
         gate.jmespath(place.at("context", key), expression)
         if key not in record.context:

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from tool_catalog.catalog import JSON_MEDIA_TYPE, Access, Json, Location, PinKind, Style
+from tool_catalog.catalog import Access, Json, PinKind
+from tool_catalog.request_template import JSON_MEDIA_TYPE, Location, Style
 from tool_catalog.yaml_source import Source
 
 VERBS = ("GET", "QUERY", "POST", "PUT", "PATCH", "DELETE")
@@ -204,7 +205,7 @@ class PinRecord(Strict):
 
 
 class ParameterRecord(Strict):
-    """How one argument is sent, where that is not simply under its own name; see `catalog.Parameter`.
+    """How one argument is sent, where that is not simply under its own name; see `request_template.Parameter`.
 
     `location`  only for a parameter that is not an argument of the tool: a constant, a context value, a pinned filter.
     """

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functions.gateway import model_tokens
-from tool_catalog import answers, catalog, checks, effects, events, naming, pins, questions, touches
+from tool_catalog import answers, checks, effects, events, naming, pins, questions, touches
 from tool_catalog.catalog import Json
 from tool_catalog.credentials import compile_auth
 from tool_catalog.gate import Gate
 from tool_catalog.inputs import body_check, compile_input, confirmed, fields_example, media_type
 from tool_catalog.records import MethodRecord, Records, Resource
 from tool_catalog.references import Names
+from tool_catalog.request_template import JSON_MEDIA_TYPE
 from tool_catalog.schemas import Expander, Place
 
 Schema = dict[str, Json]
@@ -102,12 +103,12 @@ def _shared_schemas(records: Records, resource: Resource) -> dict[str, tuple[Sch
 
 
 def _request(record: MethodRecord, parameters: list[Schema]) -> Schema:
-    """The entry that `catalog.Request` is read from; what is at its default is left out."""
+    """The entry that `request_template.Request` is read from; what is at its default is left out."""
     verb, path = record.request.split(" ")
     entry: Schema = {"verb": verb, "path": path, "parameters": parameters}
-    if record.body_schema is not None and media_type(record) != catalog.JSON_MEDIA_TYPE:
+    if record.body_schema is not None and media_type(record) != JSON_MEDIA_TYPE:
         entry["media_type"] = media_type(record)
-    if record.accept != catalog.JSON_MEDIA_TYPE:
+    if record.accept != JSON_MEDIA_TYPE:
         entry["accept"] = record.accept
     if record.redirects:
         entry["redirects"] = True

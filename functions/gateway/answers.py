@@ -17,7 +17,8 @@ from functions.gateway.rate_limits import RateLimit
 from functions.gateway.redaction import Secrets
 from functions.gateway.upstream import UpstreamResponse
 from functions.gateway.value_classes import dataclass
-from tool_catalog.catalog import ANY_KIND, Catalog, Tool, media_kind
+from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.request_template import ANY_KIND, media_kind
 
 RAW_BYTES = 8_000
 """Bytes of an upstream's error body that are passed on whole; of a larger one only its words."""

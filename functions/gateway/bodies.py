@@ -12,7 +12,7 @@ from dataclasses import replace
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 from functions.gateway.parameter_styles import pieces, text
-from tool_catalog.catalog import JSON_MEDIA_TYPE, Parameter, media_kind
+from tool_catalog.request_template import JSON_MEDIA_TYPE, Parameter, media_kind
 
 Values = list[tuple[Parameter, Json]]
 """The parameters of the body, each with its value."""

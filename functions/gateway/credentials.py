@@ -26,7 +26,7 @@ from functions.gateway.json_text import well_formed
 from functions.gateway.requests import UNSENDABLE, UpstreamRequest
 
 if TYPE_CHECKING:
-    from tool_catalog.catalog import Auth
+    from tool_catalog.request_template import Auth
 
 KEY_BYTES = 32
 """Length of data keys and token keys: 256 bits."""

@@ -24,7 +24,8 @@ from functions.gateway.settings import Settings
 from functions.gateway.tool_words import terms
 from functions.gateway.upstream import Sender
 from functions.gateway.wording import shown
-from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Request, Result, Tool
+from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Result, Tool
+from tool_catalog.request_template import Request
 
 if TYPE_CHECKING:
     from functions.gateway.confirmation import Confirmer

@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from functions.gateway.json_text import Json, well_formed
 from functions.gateway.value_classes import dataclass
-from tool_catalog.catalog import Pagination, Tool
+from tool_catalog.catalog import Tool
+from tool_catalog.request_template import Pagination
 
 POSITION_CHARS = 2_000
 """Longest cursor taken from an upstream; they are rarely over some hundred characters."""

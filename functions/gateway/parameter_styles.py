@@ -21,7 +21,7 @@ from urllib.parse import quote, quote_plus
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 from functions.gateway.value_classes import dataclass
-from tool_catalog.catalog import STYLES, Parameter
+from tool_catalog.request_template import STYLES, Parameter
 
 EXPLODED_BY_DEFAULT = ("form", "cookie")
 """Styles whose parameters are exploded unless they state otherwise, as in OpenAPI."""
@@ -196,7 +196,7 @@ ROWS: Mapping[str, Row] = {
     "tabDelimited": _delimited("\t"),
     "querystring": _querystring,
 }
-"""Style -> its row. The names are those of `catalog.Style`, less `file`: a file is no text, see `bodies.py`."""
+"""Style -> its row. The names are those of `request_template.Style`, less `file`, which `bodies.py` writes."""
 
 
 # ---- what the rows share

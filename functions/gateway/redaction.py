@@ -17,7 +17,7 @@ from functions.gateway.credentials import filled
 from functions.gateway.json_text import Json
 
 if TYPE_CHECKING:
-    from tool_catalog.catalog import Auth
+    from tool_catalog.request_template import Auth
 
 REDACTED = "***"
 

@@ -19,7 +19,8 @@ from functions.gateway.paging import Position
 from functions.gateway.parameter_styles import parts, pieces, spreads, text
 from functions.gateway.value_classes import dataclass
 from functions.gateway.wording import shown
-from tool_catalog.catalog import ANY_KIND, JSON_MEDIA_TYPE, Pagination, Parameter, Tool
+from tool_catalog.catalog import Tool
+from tool_catalog.request_template import ANY_KIND, JSON_MEDIA_TYPE, Pagination, Parameter
 
 MAX_URL_CHARS = 65_000
 """Longest URL that is sent. Most servers refuse far shorter ones, in words of their own."""

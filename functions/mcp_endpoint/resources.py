@@ -21,7 +21,8 @@ from functions.gateway.json_text import Json, encode
 from functions.gateway.value_classes import dataclass
 from functions.gateway.wording import shown
 from functions.mcp_endpoint.protocol import SESSION_HEADER, UI_MEDIA_TYPE, VIEWS_SESSION, Call, RpcError
-from tool_catalog.catalog import JSON_MEDIA_TYPE, Catalog, McpResource, Tool
+from tool_catalog.catalog import Catalog, McpResource, Tool
+from tool_catalog.request_template import JSON_MEDIA_TYPE
 
 PAGE = Path(__file__).parent / "view.html"
 """The page of every view, made by functions/admin_api/console/view_page.py. It is read when a page is asked for."""

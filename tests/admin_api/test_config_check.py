@@ -14,7 +14,8 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.pins import ids
 from functions.gateway.wording import shown
 from tests.gateway.calling import MEM0, catalog_of, tool
-from tool_catalog.catalog import Catalog, Parameter
+from tool_catalog.catalog import Catalog
+from tool_catalog.request_template import Parameter
 
 LIST = tool(name="list_all_things", method="list")
 FIND = tool(name="things_search", method="search")

@@ -18,19 +18,17 @@ from functions.mcp_endpoint.methods import MethodResult, Methods, Visit
 from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, MISSING_CAPABILITY, Call, RpcError
 from tool_catalog import compiled_file
 from tool_catalog.catalog import (
-    Auth,
     Catalog,
     Event,
     EventStates,
     McpResource,
-    Parameter,
     Prompt,
     PromptArgument,
     Question,
-    Request,
     Result,
     Tool,
 )
+from tool_catalog.request_template import Auth, Parameter, Request
 
 INTEGRATION = "conformance"
 

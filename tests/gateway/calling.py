@@ -17,7 +17,8 @@ from functions.stores import layout
 from functions.stores.store import Item, Store
 from tests.gateway.loopback import Upstream
 from tool_catalog import compiled_file
-from tool_catalog.catalog import Auth, Catalog, Pagination, Parameter, Pin, Request, Result, Tool
+from tool_catalog.catalog import Catalog, Pin, Result, Tool
+from tool_catalog.request_template import Auth, Pagination, Parameter, Request
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 API_KEY = "m0-sécret-key-0123456789"

@@ -12,7 +12,7 @@ from functions.gateway.redaction import Secrets
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import catalog_of, tool
 from tests.work import counted
-from tool_catalog.catalog import Pagination, Parameter
+from tool_catalog.request_template import Pagination, Parameter
 
 TOOL = tool()
 CATALOG = catalog_of(TOOL)

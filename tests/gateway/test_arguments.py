@@ -14,7 +14,7 @@ from functions.gateway.prepared import prepare
 from functions.gateway.wording import MAX_PROBLEMS
 from tests.gateway.calling import MEM0, tool
 from tests.work import counted
-from tool_catalog.catalog import Parameter
+from tool_catalog.request_template import Parameter
 
 LIST, SEARCH, CREATE = (
     MEM0.tools[name] for name in ("list_all_mem_0_memories", "mem_0_memories_search", "create_a_mem_0_memory")

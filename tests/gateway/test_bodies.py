@@ -8,7 +8,7 @@ import pytest
 
 from functions.gateway import bodies
 from functions.gateway.json_text import Json
-from tool_catalog.catalog import Parameter
+from tool_catalog.request_template import Parameter
 
 
 def parts(*values: tuple[Parameter, Json]) -> list[tuple[str, str]]:

@@ -38,7 +38,8 @@ from tests.gateway.calling import (
     tool,
 )
 from tests.gateway.loopback import Received, Told, Upstream, answer, unused_origin
-from tool_catalog.catalog import Pagination, Parameter, PinAnswer, Result
+from tool_catalog.catalog import PinAnswer, Result
+from tool_catalog.request_template import Pagination, Parameter
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "messages" / "upstream.json"
 

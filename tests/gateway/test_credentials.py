@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from functions.gateway import credentials, errors
 from functions.gateway.credentials import Credential, SealError
 from functions.gateway.requests import UpstreamRequest
-from tool_catalog.catalog import Auth
+from tool_catalog.request_template import Auth
 
 KEY = bytes(range(32))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from functions.gateway import errors, forced, pins
 from functions.gateway.grants import ServerConfig
 from tests.gateway.calling import MEM0, tool
-from tool_catalog.catalog import Parameter
+from tool_catalog.request_template import Parameter
 
 CREATE = MEM0.tools["create_a_mem_0_memory"]
 NAMES = ("a", "b", "c")

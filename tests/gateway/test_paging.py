@@ -12,7 +12,7 @@ from functions.gateway import paging, requests
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from tests.gateway.calling import tool
-from tool_catalog.catalog import Pagination, Parameter
+from tool_catalog.request_template import Pagination, Parameter
 
 
 def pagination(style: str, following: str | None = None) -> Pagination:

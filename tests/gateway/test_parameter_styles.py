@@ -11,7 +11,7 @@ from functions.gateway.errors import WrongArguments
 from functions.gateway.json_text import Json
 from functions.gateway.parameter_styles import ROWS
 from tests.gateway.calling import tool
-from tool_catalog.catalog import STYLES, Parameter, Style
+from tool_catalog.request_template import STYLES, Parameter, Style
 
 BASE = "https://api.example.com"
 ARRAY = ["blue", "black", "brown"]

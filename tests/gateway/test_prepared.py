@@ -15,7 +15,8 @@ from functions.gateway.json_text import encode
 from functions.gateway.portable_schema import portable
 from functions.gateway.prepared import prepare, wire
 from tests.gateway.calling import MEM0, tool
-from tool_catalog.catalog import Parameter, Tool
+from tool_catalog.catalog import Tool
+from tool_catalog.request_template import Parameter
 
 Json = Any
 

@@ -15,7 +15,8 @@ from functions.gateway.redaction import Secrets
 from tests.gateway.calling import call_once, catalog_of, tool
 from tests.gateway.loopback import Upstream, answer
 from tests.work import counted
-from tool_catalog.catalog import Auth, Parameter, Result
+from tool_catalog.catalog import Result
+from tool_catalog.request_template import Auth, Parameter
 
 KEY = "sk_live/ab+cd==&<99>é"
 

@@ -12,7 +12,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.requests import UpstreamRequest
 from tests.gateway.calling import tool
-from tool_catalog.catalog import FORM_MEDIA_TYPE, Pagination, Parameter
+from tool_catalog.request_template import FORM_MEDIA_TYPE, Pagination, Parameter
 
 BASE = "https://api.example.com"
 

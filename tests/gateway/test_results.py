@@ -22,7 +22,8 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from tests.gateway.calling import MEM0, tool
 from tests.work import counted
-from tool_catalog.catalog import Hint, Pagination, Parameter, Result, Tool
+from tool_catalog.catalog import Hint, Result, Tool
+from tool_catalog.request_template import Pagination, Parameter
 
 SMALL = Settings(max_result_bytes=1_000, max_string_chars=100, max_array_items=3)
 LIST = tool(

@@ -7,7 +7,8 @@ import pytest
 from functions.gateway import errors, selection
 from functions.gateway.grants import ServerConfig
 from tests.gateway.calling import MEM0, catalog_of, tool
-from tool_catalog.catalog import NoPin, Parameter, PinArguments, PinEntity
+from tool_catalog.catalog import NoPin, PinArguments, PinEntity
+from tool_catalog.request_template import Parameter
 
 LIST = tool(name="list_all_things", method="list")
 FIND = tool(name="things_search", method="search")

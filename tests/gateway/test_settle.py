@@ -17,7 +17,8 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.prepared import prepare
 from tests.gateway.calling import MEM0, tool
-from tool_catalog.catalog import NoPin, Pagination, Parameter, Pin, PinArguments, PinFilter, Tool
+from tool_catalog.catalog import NoPin, Pin, PinArguments, PinFilter, Tool
+from tool_catalog.request_template import Pagination, Parameter
 
 SEARCH, LIST, CREATE, GET, DELETE, BULK_DELETE, FEEDBACK = (
     MEM0.tools[name]

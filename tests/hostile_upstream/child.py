@@ -21,7 +21,8 @@ from functions.gateway.upstream import Sender
 from tests.gateway import loopback
 from tests.gateway.calling import NOON, SETTINGS, AdvancingLoop, catalog_of, target, tool
 from tests.hostile_upstream.modes import MODES
-from tool_catalog.catalog import Auth, Parameter, Result
+from tool_catalog.catalog import Result
+from tool_catalog.request_template import Auth, Parameter
 
 ADDRESS_SPACE = 4_000_000_000
 """Bytes of address space: the end of a mode that takes memory without bound, whatever the machine has."""

@@ -18,7 +18,8 @@ from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.gateway.calling import NOON, catalog_of, target, tool
-from tool_catalog.catalog import Pagination, Parameter, PinAnswer, Result, Tool
+from tool_catalog.catalog import PinAnswer, Result, Tool
+from tool_catalog.request_template import Pagination, Parameter
 
 Style = Literal["page", "offset", "cursor"]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from functions.gateway import requests
 from tests.gateway.calling import tool
-from tool_catalog.catalog import FORM_MEDIA_TYPE, STYLES, Parameter
+from tool_catalog.request_template import FORM_MEDIA_TYPE, STYLES, Parameter
 
 Json = Any
 

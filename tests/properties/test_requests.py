@@ -19,7 +19,8 @@ from functions.gateway.upstream import Sender
 from tests.gateway import loopback
 from tests.gateway.calling import MEM0, SETTINGS, tool
 from tests.gateway.loopback import Upstream
-from tool_catalog.catalog import Parameter, Tool
+from tool_catalog.catalog import Tool
+from tool_catalog.request_template import Parameter
 
 PATHED = [entry for entry in MEM0.tools.values() if "{" in entry.request.path]
 CONTEXT = {"org_id": "org_1", "project_id": "proj_1"}

@@ -19,7 +19,8 @@ from functions.gateway.paging import Position
 from functions.gateway.prepared import prepare
 from functions.gateway.settings import Settings
 from tests.gateway.calling import tool
-from tool_catalog.catalog import Pagination, Parameter, Result, Tool
+from tool_catalog.catalog import Result, Tool
+from tool_catalog.request_template import Pagination, Parameter
 
 SCALARS = (
     st.none()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from functions.gateway.portable_schema import portable
-from tool_catalog.catalog import FORM_MEDIA_TYPE, Json, media_kind
+from tool_catalog.catalog import Json
 from tool_catalog.gate import DRAFT
 from tool_catalog.inputs import ARGUMENT_NAME, DESCRIPTION_LENGTH, FORBIDDEN_HEADERS
 from tool_catalog.naming import snake_case
@@ -17,6 +17,7 @@ from tool_catalog.openapi.samples import fits, sample
 from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.subjects import Argument, Context, NotCallable, Subject
 from tool_catalog.openapi.texts import fitted, plain
+from tool_catalog.request_template import FORM_MEDIA_TYPE, media_kind
 
 Schema = dict[str, Json]
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from tool_catalog import naming
-from tool_catalog.catalog import ANY_KIND, JSON_MEDIA_TYPE, STANDARD_METHODS, Json
+from tool_catalog.catalog import STANDARD_METHODS, Json
 from tool_catalog.gate import DRAFT
 from tool_catalog.naming import singular
 from tool_catalog.openapi.arguments import arguments, example, object_schema
@@ -14,6 +14,7 @@ from tool_catalog.openapi.responses import Response, guessed_paging, item_schema
 from tool_catalog.openapi.schema_conversion import Note
 from tool_catalog.openapi.subjects import Context, NotCallable, Subject
 from tool_catalog.openapi.texts import ended, fitted, plain, unmarked
+from tool_catalog.request_template import ANY_KIND, JSON_MEDIA_TYPE
 from tool_catalog.tools import DESCRIPTION_LENGTH, TITLE_LENGTH
 from tool_catalog.yaml_source import KeyPath
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from tool_catalog.catalog import FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, STYLES, Json, media_kind
+from tool_catalog.catalog import Json
 from tool_catalog.inputs import DESCRIPTION_LENGTH
 from tool_catalog.openapi.combining import listed
 from tool_catalog.openapi.document import Document
 from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.subjects import Argument, Context, NotCallable, Subject
 from tool_catalog.openapi.texts import ended, fitted, plain
+from tool_catalog.request_template import FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, STYLES, media_kind
 from tool_catalog.yaml_source import KeyPath
 
 Schema = dict[str, Json]

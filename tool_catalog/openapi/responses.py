@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from tool_catalog.catalog import ANY_KIND, JSON_MEDIA_TYPE, Json, media_kind
+from tool_catalog.catalog import Json
 from tool_catalog.naming import snake_case
 from tool_catalog.openapi.document import Document, Operation
 from tool_catalog.openapi.schema_conversion import OUTPUT_DEPTH, OUTPUT_DESCRIPTION, OUTPUT_NODES, Converter
 from tool_catalog.openapi.texts import fitted, plain
+from tool_catalog.request_template import ANY_KIND, JSON_MEDIA_TYPE, media_kind
 
 Schema = dict[str, Json]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tool_catalog.catalog import FORM_MEDIA_TYPE, JSON_MEDIA_TYPE, Json
+from tool_catalog.catalog import Json
 from tool_catalog.records import VERBS
+from tool_catalog.request_template import FORM_MEDIA_TYPE, JSON_MEDIA_TYPE
 
 Node = dict[str, Json]
 

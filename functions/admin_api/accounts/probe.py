@@ -15,7 +15,8 @@ from functions.gateway.json_text import Json, NotJson, decode_lenient
 from functions.gateway.redaction import Secrets
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.upstream import Sender, UpstreamResponse
-from tool_catalog.catalog import Catalog, Probe
+from tool_catalog.catalog import Catalog
+from tool_catalog.request_template import Probe
 
 PROBE_SECONDS = 10.0
 """Longest wait for the probe: an operator is waiting for the answer."""

@@ -14,7 +14,6 @@ from functions.gateway.json_text import Json
 from functions.gateway.pins import arguments as by_arguments
 from functions.gateway.pins import entity as by_entity
 from functions.gateway.pins import filter as by_filter
-from functions.gateway.pins import object as by_object
 from functions.gateway.pins import objects as by_objects
 from functions.gateway.pins import refusals
 from functions.gateway.pins.arguments import WriteIds
@@ -130,7 +129,7 @@ def reading(catalog: Catalog, tool: Tool, pins: Mapping[str, str], arguments: Ma
         return None
     match tool.pin:
         case PinObject() as pin:
-            ids = by_object.ids(pin, tool, arguments)
+            ids = by_objects.ids_of_one(pin, tool, arguments)
         case PinObjects() as pin:
             ids = by_objects.ids(pin, arguments)
         case PinArguments() | PinFilter() | PinEntity() | PinAnswer() | NoPin() | None:
@@ -155,7 +154,7 @@ def judged_at(tool: Tool, pins: Mapping[str, str]) -> str | None:
         case PinAnswer() as pin:
             return pin.at
         case PinObject() as pin:
-            return by_object.judged_at(pin, tool)
+            return by_objects.judged_at(pin, tool)
         case PinArguments() | PinFilter() | PinEntity() | PinObjects() | NoPin() | None:
             return None
         case never:

@@ -11,7 +11,8 @@ from functions.gateway import errors, pins, selection
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
 from tests.gateway.calling import MEM0, catalog_of, tool
-from tool_catalog.catalog import NoPin, Parameter, PinAnswer, PinEntity, PinFilter, PinObject, PinObjects, Tool
+from tool_catalog.catalog import NoPin, PinAnswer, PinEntity, PinFilter, PinObject, PinObjects, Tool
+from tool_catalog.request_template import Parameter
 
 Json = Any
 

@@ -26,12 +26,13 @@ from functions.gateway import paging, requests
 from functions.gateway.errors import ToolFailure
 from tests.tool_catalog.openapi.words import fill_in
 from tool_catalog import building, compiled_file
-from tool_catalog.catalog import Catalog, Tool, media_kind
+from tool_catalog.catalog import Catalog, Tool
 from tool_catalog.compiled_document import to_bytes
 from tool_catalog.openapi import importer
 from tool_catalog.openapi.document import Document, Operation, Unresolvable, read
 from tool_catalog.openapi.progress import Progress
 from tool_catalog.openapi.report import Report
+from tool_catalog.request_template import media_kind
 
 Json = Any
 

@@ -14,11 +14,12 @@ import pytest
 from functions.gateway import paging, requests
 from functions.gateway.json_text import Json
 from tests.tool_catalog.openapi.conftest import GOLDEN, PARCELS, Import
-from tool_catalog import building, catalog, cli, compiled_file
+from tool_catalog import building, cli, compiled_file
 from tool_catalog.catalog import Catalog
 from tool_catalog.compiled_document import to_bytes
 from tool_catalog.openapi.document import CannotImport
 from tool_catalog.openapi.importer import MEMORY
+from tool_catalog.request_template import Auth
 
 
 def compiled(folder: Path) -> Catalog:
@@ -74,7 +75,7 @@ def test_the_drafts_compile_as_they_are_and_every_example_is_accepted(imports: I
         "parcels_parcels_search",
         "update_a_parcels_parcel_by_id",
     ]
-    assert loaded.auth == catalog.Auth("header", name="X-Api-Key", value="{api_key}")
+    assert loaded.auth == Auth("header", name="X-Api-Key", value="{api_key}")
     assert loaded.rate_limits == {
         "limit": "X-RateLimit-Limit",
         "remaining": "X-RateLimit-Remaining",
