@@ -23,6 +23,8 @@ from functions.gateway.call_limits import CallRate
 from functions.gateway.credentials import Credential
 from functions.gateway.json_text import Json
 from functions.gateway.value_classes import dataclass
+from functions.stores import layout
+from functions.stores.store import Key
 
 TOKEN_BYTES = 26
 """Random bytes of a token: 208 bits, nothing to guess. With the handle, a token is as long as any other secret."""
@@ -351,6 +353,12 @@ class Expiring(Protocol):
     @property
     def expires_at(self) -> datetime | None:
         """None = never."""
+
+
+def keys_of(token: str) -> list[Key]:
+    """The keys of what a token opens: its grant, and what its account's calls read."""
+    known_by = digest(token)
+    return [layout.token(known_by), layout.granted_account(handle(token), known_by)]
 
 
 def is_live(item: Expiring, now: datetime) -> bool:

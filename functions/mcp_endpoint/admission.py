@@ -32,8 +32,8 @@ from functions.gateway.grants import (
     Expiring,
     Grant,
     digest,
-    handle,
     is_live,
+    keys_of,
 )
 from functions.gateway.value_classes import Identity, dataclass
 from functions.stores import layout
@@ -156,7 +156,7 @@ def admit(secrets: Presented, store: Reads, now: datetime, *, sign_in: bool = Fa
 
 def _read(secrets: Presented, store: Reads, now: datetime) -> tuple[Grant | None, Second | None]:
     """What the store holds under the secrets, live or not, in one read. Raises Unavailable."""
-    keys = [layout.token(digest(secrets.token)), layout.granted_account(handle(secrets.token))]
+    keys = keys_of(secrets.token)
     if secrets.has_access_token:
         from functions.gateway import consents  # late: most calls have none
 

@@ -24,13 +24,12 @@ from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app
 from functions.gateway.audit import Audit
 from functions.gateway.credentials import Credential, token_key
-from functions.gateway.grants import Grant, digest, handle
+from functions.gateway.grants import Grant, keys_of
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.memory_engine.app import create_app as create_engine
 from functions.memory_engine.settings import EngineSettings
-from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from tool_catalog import compiled_file
 from tool_catalog.catalog import Catalog
@@ -173,7 +172,7 @@ class Plane:
 
     def behind(self, token: str) -> Grant | None:
         """What the data plane would read for a token, whatever its expiry."""
-        item, account = self.store.get([layout.token(digest(token)), layout.granted_account(handle(token))])
+        item, account = self.store.get(keys_of(token))
         return Grant.from_json(item.body, account.body, item.version) if item is not None and account else None
 
     def opened(self, token: str) -> Credential:

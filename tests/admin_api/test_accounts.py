@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from functions.admin_api.accounts.keys import LocalKeys
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app
-from functions.gateway.grants import write_time
+from functions.gateway.grants import handle, write_time
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores import layout
@@ -252,6 +252,24 @@ def test_a_changed_credential_is_proved_and_reaches_every_token_of_every_server(
     plane.ok("PATCH", f"/integrated-account/{account}", {"credentials": {"api_key": NEW_KEY}})
     assert upstream.received[-1].headers["authorization"] == f"Token {NEW_KEY}"
     assert {plane.opened(token)["api_key"] for token in tokens} == {NEW_KEY}
+
+
+def test_every_copy_of_what_calls_read_changes_and_ends_with_the_account(
+    plane: Plane, upstream: ScriptedUpstream, account: str
+) -> None:
+    upstream.valid_keys.add(NEW_KEY)
+    token = plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "one"})["token"]
+    keys = layout.granted_accounts(handle(token))
+    seen: set[str] = set()
+    changes: list[dict[str, Any]] = [{}, {"credentials": {"api_key": NEW_KEY}}, {"context": {"org_id": "other"}}]
+    for change in changes:
+        plane.ok("PATCH", f"/integrated-account/{account}", {"name": f"named {len(seen)}", **change})
+        copies = {json.dumps(item.body, sort_keys=True) for item in plane.store.get(keys) if item is not None}
+        assert len(copies) == 1
+        seen |= copies
+    assert len(seen) == 3
+    plane.ok("DELETE", f"/integrated-account/{account}")
+    assert plane.store.get(keys) == [None] * layout.ACCOUNT_COPIES
 
 
 def test_a_credential_that_fails_the_probe_changes_nothing(plane: Plane, account: str) -> None:

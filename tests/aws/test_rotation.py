@@ -15,8 +15,7 @@ import pytest
 
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.gateway.credentials import token_key
-from functions.gateway.grants import Grant, digest, handle
-from functions.stores import layout
+from functions.gateway.grants import Grant, keys_of
 from functions.stores.dynamodb import DynamoStore
 from tests.admin_api.seeding import seed_servers
 from tests.aws import standins
@@ -63,7 +62,7 @@ def test_a_new_credential_holds_for_every_server_after_one_short_request(
             for key in ("m0-second-key", "m0-third-key", "m0-fourth-key"):
                 change = {"credentials": {"api_key": key}}
                 ask(function, root, "PATCH", f"/integrated-account/{account_id}", change)
-                grant, account = store.get([layout.token(digest(token)), layout.granted_account(handle(token))])
+                grant, account = store.get(keys_of(token))
                 assert grant is not None
                 assert account is not None
                 assert Grant.from_json(grant.body, account.body).target(token_key(token)).credential["api_key"] == key

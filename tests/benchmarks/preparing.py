@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from functions.gateway.credentials import seal, seal_credential, token_key
-from functions.gateway.grants import Grant, GrantedAccount, ServerConfig, digest, handle, mint_secret
-from functions.stores import layout
+from functions.gateway.grants import Grant, GrantedAccount, ServerConfig, keys_of, mint_secret
 from functions.stores.dynamodb_items import key_attributes
 from functions.stores.store import Key
 from infra.package.build import interpreter, reached
@@ -105,8 +104,7 @@ def mint(integration: str, base_url: str) -> Minted:
         expires_at=None,
         sealed_data_key=seal(data_key, token_key(token), "acc_bench", secrets.token_bytes),
     )
-    account = layout.granted_account(handle(token))
-    items = {layout.token(digest(token)): grant.to_json(), account: grant.account.to_json()}
+    items = dict(zip(keys_of(token), (grant.to_json(), grant.account.to_json()), strict=True))
     return Minted(token, items)
 
 

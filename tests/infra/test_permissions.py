@@ -80,7 +80,7 @@ EVERY_KEY = [
     layout.account_name("a"),
     layout.api_token_name("t"),
     layout.token("d"),
-    layout.granted_account("handle-1"),
+    layout.granted_accounts("handle-1")[0],
     layout.api_token("d"),
     layout.api_token_entry("tok_1"),
     layout.consent("tok_1", "c"),
@@ -153,7 +153,7 @@ def test_the_data_plane_may_do_all_that_it_does_and_uses_all_that_it_may(store: 
 def test_the_data_plane_may_touch_no_other_kind_of_item() -> None:
     reads = {
         "TOKEN#d",
-        "ACCOUNT#handle-1",
+        "ACCOUNT#handle-1#0",
         "API_TOKEN#d",
         "CALLS#srv_1",
         "CONFIRM#srv_1#d",

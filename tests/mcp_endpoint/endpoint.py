@@ -150,8 +150,8 @@ class Bench:
             expires_at=None if lives is None else self.clock.now + lives,
             sealed_data_key=seal(data_key, token_key(token), "acc_1", secrets.token_bytes),
         )
-        account = Put(layout.granted_account(handle(token)), server.account.to_json())
-        self.store.write([account, Put(layout.token(digest(token)), server.to_json())])
+        copies = [Put(key, server.account.to_json()) for key in layout.granted_accounts(handle(token))]
+        self.store.write([*copies, Put(layout.token(digest(token)), server.to_json())])
         return token
 
     def issue_api_token(self, *, lives: timedelta | None = None, **limits: Any) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from functions.gateway.errors import Forbidden, NotFound, Refused, Unavailable
-from functions.gateway.grants import handle, is_live
+from functions.gateway.grants import handle, is_live, keys_of
 from functions.mcp_endpoint.admission import (
     DEAD,
     MISSING,
@@ -176,7 +177,7 @@ def test_a_grant_opens_with_the_item_of_no_other_account(bench: Bench) -> None:
     """As if the item of one account had been copied over another's: the grant's own account is not there."""
     token = bench.mint()
     assert admit(Presented(token, ""), bench.store, NOON).grant.account.id == "acc_1"
-    key = layout.granted_account(handle(token))
+    _, key = keys_of(token)
     [account] = bench.store.get([key])
     assert account is not None
     bench.store.write([Put(key, {**account.body, "id": "acc_2"})])
@@ -187,6 +188,15 @@ def test_a_grant_opens_with_the_item_of_no_other_account(bench: Bench) -> None:
 def test_a_removed_account_ends_every_token_of_its_servers(bench: Bench) -> None:
     token = bench.mint()
     assert admit(Presented(token, ""), bench.store, NOON)
-    bench.store.write([Delete(layout.granted_account(handle(token)))])
+    bench.store.write([Delete(key) for key in layout.granted_accounts(handle(token))])
     with pytest.raises(NotFound, match=DEAD):
         admit(Presented(token, ""), bench.store, NOON)
+
+
+def test_the_calls_of_an_account_are_spread_over_its_copies(bench: Bench) -> None:
+    """A partition of the table takes so many reads a second, and all URLs of an account would share one."""
+    shared = "handle01"
+    tokens = [shared + bench.mint()[8:] for _ in range(400)]
+    read = Counter(keys_of(token)[1] for token in tokens)
+    assert set(read) == set(layout.granted_accounts(shared))
+    assert max(read.values()) < 200, "with 400 random tokens, a copy has 100 of them give or take 9"

@@ -12,7 +12,7 @@ import pytest
 from functions.gateway.audit import Audit
 from functions.gateway.call_limits import CallRate
 from functions.gateway.errors import UpstreamTimeout
-from functions.gateway.grants import Grant, digest, handle
+from functions.gateway.grants import Grant, digest, keys_of
 from functions.gateway.json_text import Json
 from functions.gateway.portable_schema import portable
 from functions.gateway.requests import UpstreamRequest
@@ -269,7 +269,7 @@ def test_a_credential_that_does_not_open_is_told_without_a_secret(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     token = bench.mint()
-    item, account = bench.store.get([layout.token(digest(token)), layout.granted_account(handle(token))])
+    item, account = bench.store.get(keys_of(token))
     assert item is not None
     assert account is not None
     bench.store.write([Put(item.key, {**item.body, "sealed_data_key": account.body["sealed_credential"]})])

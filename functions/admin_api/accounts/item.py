@@ -1,7 +1,7 @@
-"""The stored form of an integrated account: an item that lists it, and one that its calls read.
+"""The stored form of an integrated account: an item that lists it, and copies of what its calls read.
 
-Both are written together, under the version of the first. The credential is in the second one too, so that no grant
-holds it: a change of an account writes two items, however many servers the account has.
+All are written together, under the version of the first. The credential is in the copies too, so that no grant holds
+it: a change of an account writes five items, however many servers the account has.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class AccountItem:
     def puts(self, if_version: int) -> list[Change]:
         """The changes that write the account, unless it was changed meanwhile (0 = unless it exists, or its handle is
         another account's)."""
-        called = layout.granted_account(self.handle)
+        called, new = self.granted().to_json(), 0 if if_version == 0 else None
         return [
             Put(layout.account(self.id), self.to_json(), if_version=if_version),
-            Put(called, self.granted().to_json(), if_version=0 if if_version == 0 else None),
+            *(Put(key, called, if_version=new) for key in layout.granted_accounts(self.handle)),
         ]
 
     def removal(self) -> list[Change]:
@@ -68,7 +68,7 @@ class AccountItem:
         its servers opens anything."""
         return [
             Delete(layout.account(self.id), if_version=self.version),
-            Delete(layout.granted_account(self.handle)),
+            *map(Delete, layout.granted_accounts(self.handle)),
             Delete(layout.account_state(self.id)),
         ]
 

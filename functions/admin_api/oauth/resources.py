@@ -9,8 +9,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from functions.admin_api.oauth.errors import BadRequest
-from functions.gateway.grants import TOKEN, Grant, digest, handle, is_live
-from functions.stores import layout
+from functions.gateway.grants import TOKEN, Grant, digest, is_live, keys_of
 from functions.stores.store import Store
 
 MAX_CHARS = 2_000
@@ -45,7 +44,7 @@ class Resources:
                 code=INVALID_TARGET,
             )
         token = self._token(resource)
-        keys = [layout.token(digest(token)), layout.granted_account(handle(token))] if token else []
+        keys = keys_of(token) if token else []
         items = [item for item in self._store.get(keys) if item is not None]
         server = Grant.from_json(items[0].body, items[1].body, items[0].version) if len(items) == 2 else None
         if server is None or not is_live(server, self._clock()):
