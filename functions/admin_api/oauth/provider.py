@@ -16,29 +16,18 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode, urlsplit
 
+from functions.admin_api.issuers import Issuer, IssuerFailed, NotVerified, check
 from functions.admin_api.oauth.codes import Permission
 from functions.admin_api.oauth.errors import BadRequest
 from functions.admin_api.oauth.people import NotSignedIn
-from functions.gateway.errors import ToolFailure
 from functions.gateway.grants import digest, epoch, mint_secret, read_time, write_time
-from functions.gateway.json_text import Json, NotJson, decode
-from functions.gateway.requests import UpstreamRequest
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
-from functions.gateway.upstream import Sender
 from functions.stores import layout
 from functions.stores.store import Delete, Put, Store, StoreConflict
 
 AWAY = timedelta(minutes=10)
 """How long a person may take at the provider."""
-
-KEPT = timedelta(hours=1)
-"""How long the provider's metadata and keys are cached in a process. An unknown key is looked up at once."""
-
-ASK_SECONDS = 10.0
-"""Longest wait for one answer of the provider: a person is waiting."""
-
-LEEWAY_SECONDS = 60
-"""How far the clocks of the provider and of this machine may be apart."""
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA")
 """How an ID token may be signed: with a key pair. `none` and shared secrets prove nothing here."""
@@ -89,8 +78,7 @@ class Provider:
         self._secret = secret
         self._clock = clock
         self._random = random
-        self._metadata: tuple[datetime, dict[str, Json]] | None = None
-        self._keys: tuple[datetime, Json] | None = None
+        self._issuer = Issuer(settings.oidc_issuer, settings, clock)
 
     @property
     def name(self) -> str:
@@ -103,7 +91,10 @@ class Provider:
 
     async def begin(self, permission: Permission, state: str) -> Away:
         """Where to send the person. `state` is the client's own."""
-        metadata = await self._described()
+        try:
+            endpoint = await self._issuer.endpoint("authorization_endpoint")
+        except IssuerFailed as error:
+            raise _failed(error) from None
         cookie, ours, ends = mint_secret(self._random), mint_secret(self._random), self._clock() + AWAY
         body = {
             "permission": {**asdict(permission), "ends_at": None},
@@ -123,7 +114,6 @@ class Provider:
             "code_challenge": _challenge(_derived(cookie, "verifier")),
             "code_challenge_method": "S256",
         }
-        endpoint = str(metadata["authorization_endpoint"])
         return Away(f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}", cookie)
 
     async def finish(self, answer: Mapping[str, str], cookie: str) -> Returned:
@@ -156,8 +146,28 @@ class Provider:
         return PRINCIPAL_PREFIX + base64.b32encode(hashed[:15]).decode().lower()
 
     async def _claims(self, code: str, cookie: str, now: datetime) -> Mapping[str, Json]:
-        """The claims of the ID token that the code stands for. Raises BadRequest."""
-        metadata = await self._described()
+        """The claims of the ID token that the code stands for (OpenID Connect Core, 3.1.3.7). Raises BadRequest."""
+        nonce, client_id = _derived(cookie, "nonce"), self._settings.oidc_client_id
+        try:
+            claims = await self._issuer.verified(await self._redeemed(code, cookie), ALGORITHMS)
+            check(
+                claims,
+                now,
+                iss={"essential": True, "value": self._settings.oidc_issuer},
+                aud={"essential": True, "value": client_id},
+                sub={"essential": True},
+                nonce={"essential": True, "value": nonce},
+            )
+        except (IssuerFailed, NotVerified) as error:
+            raise _failed(error) from None
+        several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        if claims.get("azp", client_id) != client_id or (several and "azp" not in claims):
+            raise _failed(NotVerified("its ID token is for another client"))
+        return claims
+
+    async def _redeemed(self, code: str, cookie: str) -> str:
+        """The ID token that the code stands for. Raises IssuerFailed."""
+        metadata = await self._issuer.metadata()
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -174,105 +184,12 @@ class Provider:
             headers.append(("authorization", f"Basic {base64.b64encode(both.encode()).decode()}"))
         else:
             form |= {"client_id": client_id, **({"client_secret": secret} if secret else {})}
-        answer = await self._ask("POST", str(metadata["token_endpoint"]), headers, urlencode(form).encode())
+        endpoint = await self._issuer.endpoint("token_endpoint")
+        answer = await self._issuer.ask("POST", endpoint, headers, urlencode(form).encode())
         id_token = answer.get("id_token")
         if not isinstance(id_token, str):
-            raise _failed("its answer has no ID token")
-        return await self._verified(id_token, _derived(cookie, "nonce"), now)
-
-    async def _verified(self, id_token: str, nonce: str, now: datetime) -> Mapping[str, Json]:
-        """The claims of an ID token (OpenID Connect Core, 3.1.3.7). Raises BadRequest."""
-        from joserfc import jwt  # late: only this needs it
-        from joserfc.errors import JoseError
-
-        wanted = self._settings
-        for fresh in (False, True):
-            keys = await self._signing_keys(fresh=fresh)
-            try:
-                token = jwt.decode(id_token, keys, algorithms=list(ALGORITHMS))
-                break
-            except (JoseError, ValueError):
-                if fresh:
-                    raise _failed("its ID token is not signed with its keys") from None
-        claims: dict[str, Json] = dict(token.claims)
-        registry = jwt.JWTClaimsRegistry(
-            now=int(now.timestamp()),
-            leeway=LEEWAY_SECONDS,
-            iss={"essential": True, "value": wanted.oidc_issuer},
-            aud={"essential": True, "value": wanted.oidc_client_id},
-            sub={"essential": True},
-            exp={"essential": True},
-            iat={"essential": True},
-            nonce={"essential": True, "value": nonce},
-        )
-        try:
-            registry.validate(claims)
-        except (JoseError, ValueError, TypeError):
-            raise _failed("its ID token is not for this sign-in") from None
-        several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
-        if claims.get("azp", wanted.oidc_client_id) != wanted.oidc_client_id or (several and "azp" not in claims):
-            raise _failed("its ID token is for another client")
-        return claims
-
-    async def _signing_keys(self, *, fresh: bool) -> Json:
-        from joserfc.jwk import KeySet
-
-        now = self._clock()
-        if fresh or self._keys is None or now - self._keys[0] >= KEPT:
-            metadata = await self._described()
-            document = await self._ask("GET", str(metadata["jwks_uri"]))
-            usable = [
-                key
-                for key in document.get("keys") or ()
-                if isinstance(key, dict) and key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
-            ]
-            try:
-                self._keys = (now, KeySet.import_key_set({"keys": usable}))
-            except (ValueError, KeyError, TypeError):
-                raise _failed("its keys cannot be read") from None
-        return self._keys[1]
-
-    async def _described(self) -> dict[str, Json]:
-        """The provider's metadata. Raises BadRequest."""
-        now = self._clock()
-        if self._metadata is None or now - self._metadata[0] >= KEPT:
-            issuer = self._settings.oidc_issuer
-            document = await self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-            schemes = ("https", "http") if self._settings.private_upstreams else ("https",)
-            addresses = [document.get(f"{name}_endpoint") for name in ("authorization", "token")]
-            addresses.append(document.get("jwks_uri"))
-            if document.get("issuer") != issuer or not all(
-                isinstance(address, str) and urlsplit(address).scheme in schemes for address in addresses
-            ):
-                raise _failed("its metadata are not those of POSTERN_OIDC_ISSUER")
-            self._metadata = (now, document)
-        return self._metadata[1]
-
-    async def _ask(
-        self, verb: str, address: str, headers: Sequence[tuple[str, str]] = (), body: bytes | None = None
-    ) -> dict[str, Json]:
-        """A JSON object from the provider. Raises BadRequest; what the provider said instead is not in it."""
-        url = urlsplit(address)
-        request = UpstreamRequest(
-            verb,
-            f"{url.scheme}://{url.netloc}",
-            url.path,
-            query=url.query,
-            headers=tuple(headers),
-            body=body,
-            account_id="identity provider",
-        )
-        sender = Sender(self._settings)
-        try:
-            answer = await sender.send(request, asyncio.get_running_loop().time() + ASK_SECONDS)
-            document = decode(answer.body)
-        except (ToolFailure, NotJson):
-            raise _failed("it does not answer as it should") from None
-        finally:
-            await sender.close()
-        if answer.status != 200 or not isinstance(document, dict):
-            raise _failed("it does not answer as it should")
-        return document
+            raise IssuerFailed("returns no ID token")
+        return id_token
 
 
 def admits(people: Sequence[str], person: str) -> bool:
@@ -302,5 +219,7 @@ def _challenge(verifier: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
 
 
-def _failed(why: str) -> BadRequest:
-    return BadRequest(f"The identity provider of this deployment cannot be used now: {why}. Try again later")
+def _failed(error: IssuerFailed | NotVerified) -> BadRequest:
+    """A page without the reason, which is nothing that a person could change."""
+    wrong = "it does not answer as it should" if isinstance(error, IssuerFailed) else "its ID token does not count here"
+    return BadRequest(f"The identity provider of this deployment cannot be used now: {wrong}. Try again later")
