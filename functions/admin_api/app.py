@@ -47,10 +47,12 @@ from functions.admin_api.texts import Text
 from functions.admin_api.tools.idempotency import Idempotency
 from functions.admin_api.tools.listing import Tools
 from functions.admin_api.tools.proxy import Proxy, ProxyAnswer
+from functions.admin_api.trusts.identities import Identities, NotTrusted, is_identity_token
+from functions.admin_api.trusts.service import Trusts
 from functions.gateway import errors
 from functions.gateway.audit import Audit
 from functions.gateway.errors import Forbidden, Invalid, PosternError, Refused, Unauthenticated, WrongMediaType
-from functions.gateway.http_frame import Frame, dressed
+from functions.gateway.http_frame import Frame, bearer, dressed
 from functions.gateway.json_text import Json, encode
 from functions.gateway.metrics import Count, uncounted
 from functions.gateway.settings import Settings
@@ -99,6 +101,7 @@ def create_app(
     servers = Servers(store, lookup, scheduler or NoSchedules(), clock=clock, random=random, lead=lead)
     finding = servers.finding
     api_tokens = ApiTokens(store, root, clock, random)
+    trusts, identities = Trusts(settings, store, clock, random), Identities(settings, store, clock)
     retention = timedelta(days=settings.log_retention_days)
     running_for = timedelta(seconds=settings.call_timeout_seconds + CLAIM_MARGIN_SECONDS)
     services = Services(
@@ -109,6 +112,7 @@ def create_app(
             lookup=lookup,
             servers=servers,
             api_tokens=api_tokens,
+            trusts=trusts,
             sender=sender,
             clock=clock,
             random=random,
@@ -116,6 +120,7 @@ def create_app(
         servers=servers,
         bulk=Bulk(servers, finding, clock),
         api_tokens=api_tokens,
+        trusts=trusts,
         tools=Tools(lookup),
         proxy=Proxy(
             settings=settings,
@@ -170,12 +175,18 @@ def create_app(
             query = replace(query, values={**query.values, "integrated_account_id": account_id})
         return found, query
 
+    async def identified(authorization: str | None) -> Operator:
+        """Who asks, by an API token or an identity token. Raises Unauthenticated, NotTrusted, Unavailable."""
+        if is_identity_token(secret := bearer(authorization)):
+            return await identities.admit(secret)
+        return await run_in_threadpool(api_tokens.authenticate, authorization)
+
     async def ask(operation: Operation, request: Request) -> Answer:
         operator = NOBODY
         if operation.scopes:
-            operator = await run_in_threadpool(api_tokens.authenticate, request.headers.get("authorization"))
+            operator = await identified(request.headers.get("authorization"))
             request.state.principal = operator.id
-            operator.check_scope(operation.scopes)
+            operator.check_scope(operation.scopes, workloads=operation.workloads)
         if operation.unlimited:
             operator.check_unlimited(operation.unlimited)
         query = read_query(operation.query, request.query_params.multi_items(), free=operation.free_query)
@@ -214,10 +225,11 @@ def create_app(
         refused_preview = operation.logs == "refusal" and isinstance(ended, Refused)
         if not (operation.logs == "decision" or refused_token or refused_preview):
             return
-        if isinstance(ended, Unauthenticated) and decisions.skips():
+        unknown = isinstance(ended, Unauthenticated | NotTrusted)
+        if unknown and decisions.skips():
             return
         entry = _decision(operation, request, ended, clock(), frame.request_id(request))
-        if isinstance(ended, Unauthenticated):
+        if unknown:
             entry = replace(entry, repeated=decisions.skipped())
         entries = _each(entry, ended) if isinstance(ended, Several) else [entry]
         await run_in_threadpool(decisions.write, entries)
@@ -263,6 +275,7 @@ def _decision(
         "account_id": path.get("account_id", ""),
         "server_id": path.get("server_id", ""),
         "api_token_id": path.get("token_id", ""),
+        "trust_id": path.get("trust_id", ""),
     }
     if operation.makes and not failed:
         ids[operation.makes] = getattr(ended, "id", "")

@@ -145,7 +145,7 @@ class Issuer:
             if self._keys is None or ended or not _has(self._keys[1], key_id):
                 self._take(unknown_key=not ended)
                 try:
-                    async with asyncio.timeout(READ_SECONDS):
+                    async with asyncio.timeout(READ_SECONDS):  # for both requests together
                         self._keys = (self._clock(), await self._read_keys())
                 except TimeoutError:
                     raise IssuerFailed("does not answer in time") from None

@@ -27,7 +27,14 @@ _API_TOKEN = {
     "description": "An API token. Each operation lists the scopes that admit a token to it.",
 }
 
-_IDS = ("account_id", "token_id")
+_IDENTITY_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "An OpenID Connect identity token that a trust admits, e.g. of a GitHub Actions workflow.",
+}
+
+_IDS = ("account_id", "token_id", "trust_id")
 """Path parameters that hold an id and nothing else."""
 
 _PATH_PARAMETERS = {
@@ -35,6 +42,7 @@ _PATH_PARAMETERS = {
     "account_id": "Id of an integrated account.",
     "server_id": "Id of an MCP server, or its name if no other server of the account has it.",
     "token_id": "Id of an API token.",
+    "trust_id": "Id of a trust.",
     "resource": "Resource of the integration, e.g. memories.",
     "id_or_method": "Id of an object, or with POST the name of a method.",
 }
@@ -73,7 +81,10 @@ def _document() -> dict[str, Json]:
             "description": "Accounts, MCP servers, API tokens, tools and calls of one Postern deployment.",
         },
         "paths": paths,
-        "components": {"schemas": definitions["$defs"], "securitySchemes": {"apiToken": _API_TOKEN}},
+        "components": {
+            "schemas": definitions["$defs"],
+            "securitySchemes": {"apiToken": _API_TOKEN, "identityToken": _IDENTITY_TOKEN},
+        },
     }
 
 
@@ -100,7 +111,10 @@ def _operation(operation: Operation, references: Mapping[Any, Mapping[str, Json]
             *(parameter.described() for parameter in operation.query),
             *(dict(header) for header in operation.headers),
         ],
-        "security": [{"apiToken": [scope]} for scope in operation.scopes],
+        "security": [
+            *({"apiToken": [scope]} for scope in operation.scopes),
+            *([{"identityToken": []}] if operation.workloads else []),
+        ],
         "responses": responses,
     }
     if operation.body is not None:

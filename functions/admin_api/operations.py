@@ -66,6 +66,8 @@ from functions.admin_api.snippets.contract import Snippets, SnippetsRequest
 from functions.admin_api.snippets.service import snippets
 from functions.admin_api.tools.listing import FORMATS, Tools
 from functions.admin_api.tools.proxy import Proxy, ProxyAnswer, ProxyRequest
+from functions.admin_api.trusts.contract import RemovedTrust, Trust, TrustCreate, TrustUpdate
+from functions.admin_api.trusts.service import Trusts
 from functions.gateway.grants import write_time
 from functions.gateway.json_text import Json
 from functions.gateway.wording import did_you_mean
@@ -86,7 +88,7 @@ CHANGE = ("manage",)
 """Scopes for an operation that changes something."""
 
 MINT = ("mint", "manage")
-"""Scopes for making a server: within the limits of the token, or any."""
+"""Scopes for making a server and revoking it: within the limits of the token and what it minted, or any."""
 
 PREVIEW = ("read", "mint", "manage")
 LIST_TOOLS = ("read", "call", "manage")
@@ -102,6 +104,7 @@ class Services:
     servers: Servers
     bulk: Bulk
     api_tokens: ApiTokens
+    trusts: Trusts
     tools: Tools
     proxy: Proxy
     log: Log
@@ -157,6 +160,7 @@ class Operation:
     `body`       a model, or the schema itself for a body that `run` reads.
     `errors`     statuses in addition to 401, 403, 500 and 503, which every operation has.
     `any_account`  `-` may stand for the account in the path.
+    `workloads`  an identity token that a trust admits will do in place of an API token.
     `unlimited`  what an API token that is limited to accounts may not do here; "" = it may.
     `free_query`  names that are not in `query` are allowed: they are arguments of a tool.
     `logs`       when the log has an entry: `decision` = always, `refusal` = when it was refused, `token` = when the API
@@ -183,9 +187,10 @@ class Operation:
     headers: Sequence[Mapping[str, Json]] = ()
     any_account: bool = False
     unlimited: str = ""
+    workloads: bool = False
     free_query: bool = False
     logs: Literal["decision", "refusal", "token"] = "token"
-    makes: Literal["", "account_id", "server_id", "api_token_id"] = ""
+    makes: Literal["", "account_id", "server_id", "api_token_id", "trust_id"] = ""
     also: Sequence[str] = ()
     relays: bool = False
 
@@ -285,7 +290,7 @@ def _me(_: Services, asked: Asked) -> Me:
             "operations": [
                 row.name
                 for row in OPERATIONS
-                if not row.scopes or operator.may(row.scopes, unlimited=bool(row.unlimited))
+                if not row.scopes or operator.may(row.scopes, unlimited=bool(row.unlimited), workloads=row.workloads)
             ],
         }
     )
@@ -301,7 +306,8 @@ def _action(text: str) -> str:
 LOG_QUERY = parameters(_action, ("json", *export.FORMATS))
 
 OPERATIONS: Sequence[Operation] = (
-    Operation("get", "/me", "getMe", "Show what the API token of this request may do", EVERY_TOKEN, Me, _me),
+    Operation("get", "/me", "getMe", "Show what the API token of this request may do", EVERY_TOKEN, Me, _me,
+        workloads=True),
     Operation(
         "get", "/integration", "listIntegrations", "List the integrations that can be connected", SEE, AllIntegrations,
         lambda services, _: services.integrations.all(),
@@ -352,12 +358,13 @@ OPERATIONS: Sequence[Operation] = (
             asked.account_id, asked.body, asked.operator, asked.mcp_url
         ),
         body=ServerCreate, status=201, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
+        workloads=True,
     ),
     Operation(
         "post", f"{_SERVERS}/bulk-create", "createServers", "Mint many MCP servers, and go on where a request ended",
         MINT, CreatedServers,
         lambda services, asked: services.bulk.create(asked.account_id, asked.body, asked.operator, asked.mcp_url),
-        body=ServersCreate, errors=(400, 404, 409, 413, 415), logs="decision",
+        body=ServersCreate, errors=(400, 404, 409, 413, 415), logs="decision", workloads=True,
     ),
     Operation(
         "post", f"{_SERVERS}/bulk", "changeServers", "Revoke, extend, rotate or label many MCP servers", CHANGE,
@@ -371,7 +378,7 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "post", f"{_SERVERS}/preview", "previewServer", "Show the tools that a config would show; nothing is kept",
         PREVIEW, ServerPreview, lambda services, asked: services.servers.preview(asked.account_id, asked.body),
-        body=Preview, body_required=False, errors=(400, 404, 409, 413, 415), logs="refusal",
+        body=Preview, body_required=False, errors=(400, 404, 409, 413, 415), logs="refusal", workloads=True,
     ),
     Operation(
         "get", _SERVER, "getServer", "Get an MCP server", SEE, McpServer,
@@ -384,9 +391,9 @@ OPERATIONS: Sequence[Operation] = (
         body=ServerUpdate, any_account=True, errors=(400, 404, 409, 413, 415), logs="decision", makes="server_id",
     ),
     Operation(
-        "delete", _SERVER, "deleteServer", "Revoke an MCP server", CHANGE, RemovedServer,
-        lambda services, asked: services.servers.delete(asked.account_id, asked.server_id),
-        any_account=True, errors=(404, 409), logs="decision", makes="server_id",
+        "delete", _SERVER, "deleteServer", "Revoke an MCP server", MINT, RemovedServer,
+        lambda services, asked: services.servers.delete(asked.account_id, asked.server_id, asked.operator.revokes),
+        any_account=True, errors=(404, 409), logs="decision", makes="server_id", workloads=True,
     ),
     Operation(
         "post", f"{_SERVER}/rotate", "rotateServer", "Give an MCP server a new token", CHANGE, MintedServer,
@@ -430,6 +437,32 @@ OPERATIONS: Sequence[Operation] = (
         "delete", "/api-token/{token_id}", "revokeApiToken", "Revoke an API token", CHANGE, RemovedApiToken,
         lambda services, asked: services.api_tokens.revoke(asked.path["token_id"]),
         errors=(404, 409), unlimited="revoke API tokens", logs="decision",
+    ),
+    Operation(
+        "post", "/trust", "createTrust", "Trust the identity tokens of workloads, e.g. of a CI workflow", CHANGE, Trust,
+        lambda services, asked: services.trusts.create(asked.body, asked.origin),
+        body=TrustCreate, status=201, errors=(400, 409, 413, 415), unlimited="make trusts", logs="decision",
+        makes="trust_id",
+    ),
+    Operation(
+        "get", "/trust", "listTrusts", "List trusts", SEE, Page[Trust],
+        lambda services, asked: services.trusts.page(asked.query["limit"], asked.query["next_cursor"]),
+        errors=(400,), query=PAGING, unlimited="list trusts",
+    ),
+    Operation(
+        "get", "/trust/{trust_id}", "getTrust", "Get a trust", SEE, Trust,
+        lambda services, asked: services.trusts.view(asked.path["trust_id"]), errors=(404,), unlimited="read trusts",
+    ),
+    Operation(
+        "patch", "/trust/{trust_id}", "updateTrust", "Change a trust", CHANGE, Trust,
+        lambda services, asked: services.trusts.update(asked.path["trust_id"], asked.body),
+        body=TrustUpdate, errors=(400, 404, 409, 413, 415), unlimited="change trusts", logs="decision",
+        makes="trust_id",
+    ),
+    Operation(
+        "delete", "/trust/{trust_id}", "removeTrust", "Remove a trust", CHANGE, RemovedTrust,
+        lambda services, asked: services.trusts.remove(asked.path["trust_id"]),
+        errors=(404, 409), unlimited="remove trusts", logs="decision", makes="trust_id",
     ),
     Operation(
         "get", "/log", "listCalls", "List recent calls and decisions, newest first", SEE, _LOG_ANSWER,

@@ -12,6 +12,7 @@ from functions.stores.store import Key
 
 ACCOUNTS = "ACCOUNTS"
 API_TOKENS = "API_TOKENS"
+TRUSTS = "TRUSTS"
 
 SERVERS = "SERVERS#"
 """How the partitions of servers begin; the account is behind it."""
@@ -104,6 +105,21 @@ def api_token(digest: str) -> Key:
 def api_token_entry(token_id: str) -> Key:
     """The list entry of an API token (its digest and no secret); listed in partition API_TOKENS."""
     return Key(API_TOKENS, token_id)
+
+
+def trust(trust_id: str) -> Key:
+    """The list entry of a trust; listed in partition TRUSTS."""
+    return Key(TRUSTS, trust_id)
+
+
+def trusted_audience(digest: str) -> Key:
+    """A trust, found by the digest of the audience of an identity token."""
+    return Key(f"TRUST#{digest}")
+
+
+def trust_name(name: str) -> Key:
+    """Which trust has this name."""
+    return Key("TRUST_NAMES", name)
 
 
 def sign_in(digest: str) -> Key:

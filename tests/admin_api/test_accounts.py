@@ -345,7 +345,11 @@ def test_deleting_an_account_removes_its_servers_and_its_api_tokens_and_says_so(
     answer = plane.ok("DELETE", f"/integrated-account/{account}")
     assert answer == {
         "id": account,
-        "removed": {"mcp_servers": sorted(server["id"] for server in minted), "api_tokens": [only["id"]]},
+        "removed": {
+            "mcp_servers": sorted(server["id"] for server in minted),
+            "api_tokens": [only["id"]],
+            "trusts": [],
+        },
         "next_cursor": None,
     }
     assert all(plane.behind(server["token"]) is None for server in minted)

@@ -277,7 +277,7 @@ def test_a_secret_that_cannot_be_read_is_unavailable_and_a_kept_one_goes_on(stor
 
 def removed_whole(plane: Plane, account_id: str) -> dict[str, list[str]]:
     """What went with an account, deleted in as many requests as it takes."""
-    removed: dict[str, list[str]] = {"mcp_servers": [], "api_tokens": []}
+    removed: dict[str, list[str]] = {"mcp_servers": [], "api_tokens": [], "trusts": []}
     query: dict[str, str] = {}
     while True:
         gone = plane.ok("DELETE", f"/integrated-account/{account_id}", params=query)
@@ -393,8 +393,11 @@ def test_a_mint_token_mints_and_previews_and_does_nothing_else(plane: Plane, acc
     token = minter(plane, account)
     made = plane.ok("POST", f"/integrated-account/{account}/mcp", within(), token=token)
     path = f"/integrated-account/{account}/mcp/{made['id']}"
-    for verb, at in (("PATCH", path), ("DELETE", path), ("POST", f"{path}/rotate"), ("GET", path), ("GET", "/log")):
+    other = plane.ok("POST", f"/integrated-account/{account}/mcp", {"name": "somebody else's"})
+    others = f"/integrated-account/{account}/mcp/{other['id']}"
+    for verb, at in (("PATCH", path), ("DELETE", others), ("POST", f"{path}/rotate"), ("GET", path), ("GET", "/log")):
         plane.refused(verb, at, token=token, status=403)
+    plane.ok("DELETE", path, token=token)
     error = plane.refused("POST", "/integrated-account/acc_other/mcp", within(), token=token, status=403)
     assert error["message"].endswith('; it does not allow "acc_other"')
 

@@ -65,11 +65,13 @@ def test_every_example_is_answered_with_success(plane: Plane, upstream: Scripted
         parts = urlsplit(url)
         answer = plane.client.request(verb, parts.path, params=parts.query, headers=headers, content=body)
         assert answer.status_code in (200, 201), (command, answer.text)
-        ran.append((verb, re.sub(r"(acc|srv|tok)_[a-z0-9]+|(?<=/integration/)mem0", "*", parts.path)))
+        ran.append((verb, re.sub(r"(acc|srv|tok|tru)_[a-z0-9]+|(?<=/integration/)mem0", "*", parts.path)))
         if parts.path == "/console/sign-in-link":
             variables["CODE"] = answer.json()["url"].partition("#sign-in=")[2]
         elif answer.status_code == 201 and not parts.path.startswith("/proxy"):
-            kind = {"acc": "ACCOUNT", "srv": "SERVER", "tok": "TOKEN_ID"}[answer.json()["id"].split("_")[0]]
+            kind = {"acc": "ACCOUNT", "srv": "SERVER", "tok": "TOKEN_ID", "tru": "TRUST"}[
+                answer.json()["id"].split("_")[0]
+            ]
             variables[kind] = answer.json()["id"]
     shown = {(verb, re.sub(r"\{\w+\}", "*", path)) for path, verbs in openapi.document("x")["paths"].items()
              for verb in map(str.upper, verbs)}  # fmt: skip

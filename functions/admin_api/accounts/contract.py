@@ -62,7 +62,7 @@ class RemovedAccount(BaseModel):
     """A deleted account and the ids of what this request deleted with it."""
 
     id: str
-    removed: dict[Literal["mcp_servers", "api_tokens"], list[str]]
+    removed: dict[Literal["mcp_servers", "api_tokens", "trusts"], list[str]]
     next_cursor: str | None = Field(
         description="Null when nothing of the account is left. Otherwise repeat the request with it: the account and "
         "all of its URLs are dead already, and items of its servers or API tokens are still to be removed."

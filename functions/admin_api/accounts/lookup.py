@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from functions.admin_api import names
 from functions.admin_api.accounts.item import AccountItem
 from functions.admin_api.accounts.keys import Keys
 from functions.admin_api.ids import ID
-from functions.gateway.errors import Conflict, Invalid, NotFound
+from functions.gateway.errors import Conflict, Invalid, NotFound, invalid
 from functions.gateway.wording import did_you_mean, shown
 from functions.stores import layout
 from functions.stores.store import Store
@@ -69,6 +69,18 @@ class AccountLookup:
     def wrapped(self, data_key: bytes, account_id: str) -> bytes:
         """A new data key as it may be stored. Raises KeyFailure or Unavailable."""
         return self._keys.wrap(data_key, account_id)
+
+
+def check_known(store: Store, account_ids: Sequence[str]) -> None:
+    """Raises Invalid for an account that does not exist: somebody could connect one with that id later."""
+    accounts = store.get([layout.account(account_id) for account_id in account_ids]) if account_ids else []
+    problems = [
+        f"account_ids.{index}: there is no integrated account {shown(account_id)}; GET /integrated-account lists them"
+        for index, (account_id, item) in enumerate(zip(account_ids, accounts, strict=True))
+        if item is None
+    ]
+    if problems:
+        raise invalid(problems)
 
 
 def no_account(account_id: str) -> NotFound:

@@ -28,6 +28,7 @@ from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
 from functions.admin_api.ids import ID, new_id
 from functions.admin_api.servers.service import Servers
+from functions.admin_api.trusts.service import Trusts
 from functions.gateway import credentials
 from functions.gateway.addresses import check_base_url, check_resolves
 from functions.gateway.credentials import KEY_BYTES, Credential
@@ -71,6 +72,7 @@ class Accounts:
         lookup: AccountLookup,
         servers: Servers,
         api_tokens: ApiTokens,
+        trusts: Trusts,
         sender: Sender,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
@@ -80,6 +82,7 @@ class Accounts:
         self._lookup = lookup
         self._servers = servers
         self._api_tokens = api_tokens
+        self._trusts = trusts
         self._sender = sender
         self._clock = clock
         self._random = random
@@ -156,25 +159,31 @@ class Accounts:
         return await run_in_threadpool(self._change, account_id, edit)
 
     def delete(self, account_id: str, cursor: str | None) -> contract.RemovedAccount:
-        """Remove the account, then its servers, then what API tokens say of it. Raises NotFound, Invalid, Conflict.
+        """Remove the account, then its servers, then what trusts and API tokens say of it.
 
         The account goes first: no token of its servers opens anything from then on, and nothing new can be minted under
         it. One request removes a bounded number of servers and reads a bounded number of API tokens; `cursor` is the
         `next_cursor` of the request before. A request without one finishes an interrupted deletion, too.
+
+        Raises NotFound, Invalid, Conflict.
         """
         after = _position(cursor)
         known = ID.fullmatch(account_id) is not None
         existed = settle(f"account {account_id}", lambda: self._remove(account_id)) if known else False
         servers, remain = self._servers.account_removed(account_id) if known else ([], False)
+        trusts: list[str] = []
         api_tokens: list[str] = []
         next_cursor = CURSOR if remain else None
         if known and not remain:
+            trusts = self._trusts.account_removed(account_id)
             api_tokens, reached = self._api_tokens.account_removed(account_id, after)
             next_cursor = CURSOR + reached if reached is not None else None
-        if not (existed or servers or api_tokens or next_cursor or cursor):
+        if not (existed or servers or trusts or api_tokens or next_cursor or cursor):
             raise no_account(account_id)
         return contract.RemovedAccount(
-            id=account_id, removed={"mcp_servers": servers, "api_tokens": api_tokens}, next_cursor=next_cursor
+            id=account_id,
+            removed={"mcp_servers": servers, "api_tokens": api_tokens, "trusts": trusts},
+            next_cursor=next_cursor,
         )
 
     def _check_free(self, account_id: str) -> None:

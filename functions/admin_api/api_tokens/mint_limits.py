@@ -42,8 +42,18 @@ class MintLimits:
             "max_lifetime_seconds": int(self.max_lifetime.total_seconds()),
         }
 
-    def check(self, catalog: Catalog, config: ServerConfig, expires_at: datetime | None, now: datetime) -> None:
-        """Raises Forbidden, with every reason, for a server that is more than this token may make."""
+    def check(
+        self,
+        catalog: Catalog,
+        config: ServerConfig,
+        expires_at: datetime | None,
+        now: datetime,
+        *,
+        who: str,
+        kind: str,
+    ) -> None:
+        """Raises Forbidden, with every reason, for a server that is more than `who` may make, which is a token or a
+        trust (`kind`)."""
         most = ServerConfig(methods=self.methods, tags=self.tags, pins=config.pins)
         allowed = {tool.name for tool in selection.visible(catalog, most)}
         beyond = [tool.name for tool in selection.visible(catalog, config) if tool.name not in allowed]
@@ -55,9 +65,9 @@ class MintLimits:
             needed = ", ".join(f"{name}={value}" for name, value in wrong.items())
             problems.append(f"config.pins must hold {needed}")
         if self.pins and config.write_ids:
-            problems.append("config.write_ids must be empty, because the token has pins")
+            problems.append(f"config.write_ids must be empty, because the {kind} has pins")
         last = now + self.max_lifetime
         if expires_at is None or expires_at > last:
             problems.append(f"expires_at must be a time until {write_time(last)}")
         if problems:
-            raise Forbidden(f"this API token may not mint this server: {'; '.join(problems)}")
+            raise Forbidden(f"{who} may not mint this server: {'; '.join(problems)}")

@@ -13,7 +13,9 @@ from functions.gateway.wording import shown
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`id` is that of the API token, and `scopes` what the token is for.
+    """`id` is that of the API token or the name of a workload, and `scopes` what the operator may do.
+
+    `trust_id` is the trust that admitted a workload (trusts/identities.py), "" for an API token.
 
     `account_ids` are the only accounts that the operator may touch. Empty means every account, and also what belongs to
     no account: new accounts and API tokens.
@@ -25,18 +27,44 @@ class Operator:
     name: str = ""
     expires_at: datetime | None = None
     mint: MintLimits | None = None
+    trust_id: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What admitted it."""
+        return "trust" if self.trust_id else "token"
+
+    @property
+    def called(self) -> str:
+        """What an error calls it."""
+        return f"trust {self.trust_id}" if self.trust_id else "this API token"
 
     @property
     def mint_limits(self) -> MintLimits | None:
         """What it may mint; None = any server."""
         return None if "manage" in self.scopes else self.mint
 
-    def may(self, admitted: Collection[str], *, unlimited: bool) -> bool:
-        """True for an operation that admits these scopes, and that is for tokens without limits if `unlimited`."""
-        return bool(set(self.scopes) & set(admitted)) and not (unlimited and self.account_ids)
+    @property
+    def revokes(self) -> str | None:
+        """Whose servers it may revoke: its own; None = those of anybody."""
+        return None if "manage" in self.scopes else self.id
 
-    def check_scope(self, admitted: Collection[str]) -> None:
-        """Raises Forbidden unless the token has one of these scopes."""
+    def may(self, admitted: Collection[str], *, unlimited: bool, workloads: bool) -> bool:
+        """True for an operation that admits these scopes, that is for tokens without limits if `unlimited`, and for
+        workloads only if `workloads`."""
+        return (
+            bool(set(self.scopes) & set(admitted))
+            and not (unlimited and self.account_ids)
+            and (workloads or not self.trust_id)
+        )
+
+    def check_scope(self, admitted: Collection[str], *, workloads: bool) -> None:
+        """Raises Forbidden unless the token has one of these scopes. `workloads`: an identity token will do."""
+        if self.trust_id and not workloads:
+            raise Forbidden(
+                "an identity token mints MCP servers and revokes those that it minted; this operation needs an API "
+                f"token with the scope {' or '.join(admitted)}"
+            )
         if not set(self.scopes) & set(admitted):
             raise Forbidden(
                 f"API token {self.id} has the scope {' and '.join(self.scopes)}; this operation needs the scope "
@@ -47,7 +75,7 @@ class Operator:
         """Raises Forbidden for an account outside the token's limits."""
         if self.account_ids and account_id not in self.account_ids:
             raise Forbidden(
-                f"this API token is limited to the accounts {', '.join(self.account_ids)}; it does not allow "
+                f"{self.called} is limited to the accounts {', '.join(self.account_ids)}; it does not allow "
                 f"{shown(account_id)}"
             )
 

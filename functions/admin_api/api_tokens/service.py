@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from functions.admin_api import names
+from functions.admin_api.accounts.lookup import check_known
 from functions.admin_api.api_tokens import contract
 from functions.admin_api.api_tokens.item import ApiTokenItem
 from functions.admin_api.api_tokens.mint_limits import MintLimits
@@ -20,7 +21,7 @@ from functions.admin_api.contract import MAX_NAME_CHARS, Page
 from functions.admin_api.expiry import check_future
 from functions.admin_api.ids import ID, new_id
 from functions.admin_api.partitions import READ_AT_ONCE, live_page
-from functions.gateway.errors import Conflict, Invalid, NotFound, Unauthenticated, invalid
+from functions.gateway.errors import Conflict, Invalid, NotFound, Unauthenticated
 from functions.gateway.grants import API_TOKEN_PREFIX, TOKEN, ApiToken, digest, is_live, mint_api_token
 from functions.gateway.http_frame import bearer
 from functions.gateway.wording import shown
@@ -92,7 +93,7 @@ class ApiTokens:
                 '{"methods": ["read"], "max_lifetime_seconds": 3600}'
             )
         account_ids = tuple(dict.fromkeys(body.account_ids))
-        self._check_accounts(account_ids)
+        check_known(self._store, account_ids)
         return self._keep(
             ApiToken(
                 id=new_id("tok", self._random),
@@ -195,18 +196,6 @@ class ApiTokens:
         limited = replace(item, token=replace(item.token, account_ids=others))
         self._store.write(limited.puts(if_version=item.version))
         return False
-
-    def _check_accounts(self, account_ids: Sequence[str]) -> None:
-        """Raises Invalid for an account that does not exist: somebody could connect one with that id later."""
-        accounts = self._store.get([layout.account(account_id) for account_id in account_ids]) if account_ids else []
-        problems = [
-            f"account_ids.{index}: there is no integrated account {shown(account_id)}; "
-            "GET /integrated-account lists them"
-            for index, (account_id, item) in enumerate(zip(account_ids, accounts, strict=True))
-            if item is None
-        ]
-        if problems:
-            raise invalid(problems)
 
     def _load(self, named: str) -> ApiTokenItem:
         """The live token that has this id, otherwise the one that has this name. Raises NotFound."""

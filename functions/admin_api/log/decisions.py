@@ -17,8 +17,8 @@ from functions.gateway.log_entry import log_time
 from functions.stores import layout
 from functions.stores.store import Change, Key, Put, Store, StoreError
 
-TEXT_CHARS = 128
-"""Characters kept of any one text: a caller chose some of them."""
+TEXT_CHARS = 200
+"""Characters kept of any one text: a caller chose some of them. A workload on GitHub is a principal of at most 182."""
 
 UNKNOWN_EVERY = timedelta(seconds=1)
 """At most one entry in this time for callers without a valid API token: anybody can cause one, and each is a write."""
@@ -32,11 +32,12 @@ logger = logging.getLogger(__name__)
 class Decision:
     """One decision.
 
-    `principal`  the id of the API token that asked; "" for a caller without a valid one.
+    `principal`  the id of the API token that asked, or the name of a workload; "" for a caller without a valid one.
     `action`     the name of the operation in the OpenAPI document.
     `changed`    the fields that the request named, e.g. ["config.methods", "expires_at"].
     `outcome`    ok; refused = a 4xx status; error = a 5xx status.
     `error`      the class of the error, "" where there was none.
+    `trust_id`   the trust that was made, changed or removed; other entries lack the member.
     `labels`     those of the server; an entry of a server without labels lacks the member.
     `repeated`   how many refusals of unknown callers before this one have no entry of their own.
     """
@@ -56,12 +57,14 @@ class Decision:
     client_version: str
     labels: Mapping[str, str] = field(default_factory=dict)
     repeated: int = 0
+    trust_id: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """The entry as the log, the store and `GET /log` hold it."""
         members = asdict(self) | {"changed": list(self.changed), "time": log_time(self.time)}
-        if not self.labels:
-            del members["labels"]
+        for optional in ("labels", "trust_id"):
+            if not members[optional]:
+                del members[optional]
         texts = {name: value[:TEXT_CHARS] for name, value in members.items() if isinstance(value, str)}
         return {"kind": "decision", **members, **texts}
 

@@ -243,7 +243,9 @@ class McpServer(BaseModel):
     config: ServerConfigView
     expires_at: str | None
     tool_count: int
-    created_by: str = Field(description="Id of the API token that minted the server.")
+    created_by: str = Field(
+        description="Id of the API token that minted the server, or the name of a workload: its trust and its run."
+    )
     created_at: str
     updated_at: str
     last_used_at: str | None = Field(description="Time of the last call, to the minute.")

@@ -26,7 +26,7 @@ from functions.admin_api.servers.item import LiveToken, ServerItem, written
 from functions.admin_api.servers.schedules import Scheduler
 from functions.gateway import discovery, forced, model_tokens, selection
 from functions.gateway.credentials import seal, token_key
-from functions.gateway.errors import Conflict, Invalid, invalid
+from functions.gateway.errors import Conflict, Forbidden, Invalid, invalid
 from functions.gateway.grants import Grant, ServerConfig, digest, epoch, is_live, mint_token, write_time
 from functions.gateway.json_text import Json, size
 from functions.gateway.prepared import prepare
@@ -99,7 +99,7 @@ class Servers:
         now = self._clock()
         check_future(body.expires_at, now)
         if operator.mint_limits is not None:
-            operator.mint_limits.check(catalog, config, body.expires_at, now)
+            operator.mint_limits.check(catalog, config, body.expires_at, now, who=operator.called, kind=operator.kind)
         data_key = self._accounts.data_key(account)
         return Minting(account, config, body.labels, body.expires_at, operator.id, now, data_key)
 
@@ -236,13 +236,19 @@ class Servers:
             not_fixed=forced.unreached(tools, config),
         )
 
-    def delete(self, account_id: str, named: str) -> contract.RemovedServer:
-        """Remove the server with all its tokens, which are dead when this returns. Raises NotFound, Conflict."""
+    def delete(self, account_id: str, named: str, minted_by: str | None = None) -> contract.RemovedServer:
+        """Remove the server with all its tokens, which are dead when this returns. `minted_by`: only a server of this
+        operator; None = of anybody. Raises NotFound, Conflict, Forbidden."""
         server_id = self.finding.id_of(account_id, named)
         now = self._clock()
 
         def remove() -> ServerItem:
             server, _, _ = self._load(account_id, server_id)
+            if minted_by not in (None, server.created_by):
+                raise Forbidden(
+                    f"server {server.id} was minted by {shown(server.created_by)}; {minted_by} may revoke only the "
+                    "servers that it minted"
+                )
             self._remove_item(server)
             return server
 

@@ -1,0 +1,60 @@
+"""Issuers that are known by name. Another issuer is given by its URL, and needs nothing here.
+
+An issuer that many people share signs tokens for anybody. So a trust in it must name one of the claims that say whose
+workload it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What is known of an issuer.
+
+    `owners`     claims that say whose workload it is; a trust lists one of them. Empty: any claim will do.
+    `principal`  the claims that a log entry shows: whose workload it is, and which run of it.
+    `defaults`   claims with their values for a trust that does not list them.
+    """
+
+    issuer: str
+    owners: tuple[str, ...] = ()
+    principal: tuple[str, ...] = ("sub",)
+    defaults: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+PRESETS: Mapping[str, Preset] = {
+    "github": Preset(
+        issuer="https://token.actions.githubusercontent.com",
+        owners=("repository", "repository_id", "repository_owner", "repository_owner_id", "sub"),
+        principal=("repository", "run_id"),
+        # Not pull_request_target, workflow_run, issue_comment and the like: somebody outside the repository can cause
+        # them, and they run with the identity of its default branch. GitHub gives the workflow of a pull request from
+        # a fork no identity token.
+        defaults={
+            "event_name": (
+                "push",
+                "pull_request",
+                "merge_group",
+                "schedule",
+                "workflow_dispatch",
+                "repository_dispatch",
+                "release",
+                "deployment",
+            )
+        },
+    ),
+    "gitlab": Preset(
+        issuer="https://gitlab.com",
+        owners=("project_path", "project_id", "namespace_path", "namespace_id", "sub"),
+        principal=("project_path", "pipeline_id"),
+    ),
+}
+"""Name -> what is known."""
+
+
+def of(issuer: str) -> Preset:
+    """What is known of the issuer with this URL."""
+    return next((preset for preset in PRESETS.values() if preset.issuer == issuer), Preset(issuer))
