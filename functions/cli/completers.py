@@ -117,12 +117,17 @@ def _api_tokens(api: ManagementApi, _: Any) -> Offered:
     return [(token["id"], token["name"]) for token in api.all("/api-token")]
 
 
+def _trusts(api: ManagementApi, _: Any) -> Offered:
+    return [(trust["name"], trust["id"]) for trust in api.all("/trust")]
+
+
 accounts = _of_endpoint(_accounts)
 servers = _of_endpoint(_servers)
 labels = _of_endpoint(_labels)
 tools = _of_endpoint(_tools)
 integrations = _of_endpoint(_integrations)
 api_tokens = _of_endpoint(_api_tokens)
+trusts = _of_endpoint(_trusts)
 tags = _several(_tags)
 methods = _several(_methods)
 tool_list = _several(_tools)

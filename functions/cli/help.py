@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "account": ("account:ACCOUNT", "manage integrated accounts, i.e. connected upstreams"),
         "integrations": ("whoami:INTEGRATIONS", "list the integrations, or show the fields that connect one"),
         "api-token": ("api_token:API_TOKEN", "manage API tokens, for operators and for servers that require one"),
+        "trust": ("trust:TRUST", "let CI workflows mint servers without a stored secret"),
         "whoami": ("whoami:WHOAMI", "show the API token in use and what it may do"),
         "endpoint": ("endpoint:ENDPOINT", "give endpoints names, for --endpoint"),
         "console": ("console:CONSOLE", "open the web console in the browser, signed in"),
@@ -66,6 +67,9 @@ postern account update Mem0 --credential api_key=@new-key.txt""",
     "api-token": """\
 postern api-token create --name desk --scopes read
 postern api-token create --name pipeline --scopes mint --mint-methods read --mint-for 1h""",
+    "trust": """\
+postern trust create --name ci --repository octo/agent --accounts acc_1 --mint-methods read --mint-for 1h
+postern trust create --name ci --issuer https://ci.example --claim project=7 --accounts acc_1 --mint-for 1h""",
     "apply": """\
 postern export > servers.yaml
 postern apply servers.yaml --dry-run

@@ -554,6 +554,72 @@ def test_a_pipeline_mints_within_the_limits_of_its_token(local: Local) -> None:
     assert "--mint-for is missing; give the longest life of a server, e.g. --mint-for 1h" in incomplete.err
 
 
+def test_a_trust_is_made_changed_and_removed(local: Local) -> None:
+    account = local("account", "get", "--json").json["id"]
+    limits = ["--accounts", account, "--mint-methods", "read", "--mint-pin", "user_id=ci", "--mint-for", "1h"]
+    claims = ["--repository", "octo/agent", "--repository", "octo/other", "--ref", "refs/heads/main"]
+    made = local("trust", "create", "--name", "agent CI", *claims, "--claim", "runner_environment=self-hosted", *limits)
+    assert made.code == 0, made.err
+    assert "Neither is a stored secret" in made.err
+    [trust] = [one for one in local("trust", "list", "--json").json if one["name"] == "agent CI"]
+    assert trust["issuer"] == "https://token.actions.githubusercontent.com"
+    assert trust["claims"] | {"event_name": []} == {
+        "event_name": [],
+        "repository": ["octo/agent", "octo/other"],
+        "ref": ["refs/heads/main"],
+        "runner_environment": ["self-hosted"],
+    }
+    assert trust["mint"] == {"methods": ["read"], "tags": [], "pins": {"user_id": "ci"}, "max_lifetime_seconds": 3600}
+    assert trust["audience"] in made.out
+    assert "repository=octo/agent,repository=octo/other" in local("trust", "list").out
+    changed = local("trust", "update", "agent CI", "--repository-id", "74", "--event", "push", "--json").json
+    assert (changed["claims"], changed["mint"]) == ({"repository_id": ["74"], "event_name": ["push"]}, trust["mint"])
+    assert local("trust", "get", trust["id"], "--json").json == changed
+    assert local("trust", "remove", "agent CI").out == (
+        f"Trust {trust['id']} is removed; servers that were minted under it expire\n"
+    )
+    gone = local("trust", "get", "agent CI")
+    assert (gone.code, gone.err) == (
+        1,
+        'postern: Not Found (404): there is no trust "agent CI"; `postern trust list` lists them\n',
+    )
+
+
+def test_a_trust_of_any_issuer_lists_its_own_claims(local: Local) -> None:
+    account = local("account", "get", "--json").json["id"]
+    more = ["--issuer", "https://ci.example/realm", "--audience", "https://postern.example"]
+    claims = ["--claim", "project=7", "--claim", "project=8"]
+    limits = ["--accounts", account, "--mint-for", "90s"]
+    made = local("trust", "create", "--name", "own", *more, *claims, *limits, "--json").json
+    assert (made["issuer"], made["audience"]) == ("https://ci.example/realm", "https://postern.example")
+    assert made["claims"] == {"project": ["7", "8"]}
+    assert local("trust", "remove", "own").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--claim", "project"], 2, '--claim is "project"; write NAME=VALUE'),
+        (["--ref", "refs/heads/main"], 1, "list one of repository, repository_id"),
+        (["--claim", "sub=repo:octo/agent:*"], 1, "--claim sub.0 is"),
+        (["--repository", "octo/agent", "--issuer", "ci.example"], 1, 'issuer is "ci.example"; valid: github, gitlab'),
+        (["--repository", "octo/agent", "--mint-for", "2 years"], 2, '"2 years" is'),
+    ],
+)
+def test_a_wrong_trust_is_refused_in_the_words_of_its_options(
+    local: Local, words: list[str], code: int, said: str
+) -> None:
+    account = local("account", "get", "--json").json["id"]
+    longest = [] if "--mint-for" in words else ["--mint-for", "1h"]
+    ran = local("trust", "create", "--name", "wrong", "--accounts", account, *longest, *words)
+    assert ran.code == code
+    assert said in ran.err
+    unchanged = local("trust", "update", "wrong")
+    assert (unchanged.code, "nothing to change" in unchanged.err) == (2, True)
+    incomplete = local("trust", "update", "wrong", "--mint-methods", "read")
+    assert (incomplete.code, "--mint-for is missing" in incomplete.err) == (2, True)
+
+
 def test_whoami_and_integrations_show_what_can_be_done(local: Local) -> None:
     me = local("whoami").out.splitlines()
     assert me[0].split() == ["id", "tok_root"]
@@ -574,6 +640,7 @@ def test_every_listing_is_json_when_asked(local: Local) -> None:
         local("account", "get", "--json"),
         local("server", "list", "--json"),
         local("api-token", "list", "--json"),
+        local("trust", "list", "--json"),
         local("tools", "--json"),
         local("log", "--json"),
         local("whoami", "--json"),

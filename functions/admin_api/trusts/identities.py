@@ -58,7 +58,7 @@ class Identities:
             _, claims = unverified(token)
             trust = await self._trust(claims)
             if claims.get("iss") != trust.issuer:
-                raise NotVerified("its issuer is not that of the trust; compare the claim iss with `GET /trust`")
+                raise NotVerified("its issuer is not that of the trust; compare its claim iss with GET /trust")
             claims = await self._issuer(trust.issuer).verified(token, ALGORITHMS)
             now = self._clock()
             check(claims, now)
