@@ -4,6 +4,7 @@ Rule of the room: it composes both planes and the embedded memory, and decides n
 uses the account and the servers over HTTP, like any client. Only the command line imports it.
 
     endpoint.py       start and run: what is built, in which order
+    direct_http.py    requests of the MCP endpoint, answered by the protocol of their connection
     door.py           Host and Origin of a request, checked in front of everything
     turns.py          whose request comes next when one caller sends very many
     planes.py         one ASGI app out of the data plane, the management API and the memory

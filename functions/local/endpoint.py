@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import signal
@@ -11,6 +12,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import urlsplit
@@ -27,6 +29,7 @@ from functions.gateway.settings import Settings, SettingsError
 from functions.gateway.upstream import Sender
 from functions.local import first_server, state_file
 from functions.local.call_file import CallFile
+from functions.local.direct_http import DirectHttp
 from functions.local.door import door
 from functions.local.errors import LocalError
 from functions.local.log_queue import Lines, LogQueue, SettledStore
@@ -106,6 +109,8 @@ def run(
         signal.signal(number, lambda *_: stop.set())
     with start(settings, environment, port, tell=tell, personal=personal) as ready:
         on_ready(ready)
+        gc.collect()
+        gc.freeze()  # what was built stays: a full collection would walk it for 20 ms, in which nobody is served
         while not stop.wait(WAKE_SECONDS):
             pass
 
@@ -187,11 +192,11 @@ def _start(
     log = LogQueue(store, lines)
     stack.callback(log.close)
     bootstrap(store, clock(), secrets.token_bytes, state.api_token)
-    app = _compose(
+    app, http = _compose(
         settings, engine_settings, store=store, clock=clock, log=log, folder=folder, catalogs=catalogs, tell=tell
     )
     doorway = Doorway(settings.allowed_hosts, settings.allowed_origins)
-    stack.enter_context(serving(door(mounted(app, settings.mounted_at), doorway), listener))
+    stack.enter_context(serving(door(mounted(app, settings.mounted_at), doorway), listener, http))
     with httpx.Client(
         base_url=base_url,
         headers={"Authorization": f"Bearer {state.api_token}"},
@@ -242,8 +247,9 @@ def _compose(
     folder: Path,
     catalogs: LiveCatalogs,
     tell: Callable[[str], None],
-) -> ASGIApp:
-    """Both planes and the memory as one app. Raises LocalError for a webhook that cannot be used."""
+) -> tuple[ASGIApp, Callable[..., DirectHttp]]:
+    """Both planes and the memory as one app, and what makes the protocol of a connection. Raises LocalError for a
+    webhook that cannot be used."""
     sender = Sender(settings)
     try:
         webhook = Webhook.of(settings, settings.webhook_secret, sender, clock) if settings.webhook_url else None
@@ -278,9 +284,9 @@ def _compose(
                     task.cancel()
                 await sender.close()
 
-    return one_app(
-        data_plane=in_turn(data_plane, Turns()), control_plane=control_plane, memory=memory, lifespan=lifespan
-    )
+    turns = Turns()
+    app = one_app(data_plane=in_turn(data_plane, turns), control_plane=control_plane, memory=memory, lifespan=lifespan)
+    return app, partial(DirectHttp, endpoint=data_plane, turns=turns, base_path=settings.mounted_at)
 
 
 async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -48,6 +48,9 @@ COST_SECONDS = (0.001, 0.1)
 FIRST_COST_SECONDS = 0.01
 """What is assumed before anything was measured."""
 
+MEASURED = 16
+"""Requests between two looks at the CPU time: each look is a call of the kernel, which may then run others."""
+
 HOLD_SECONDS = 1.0
 """How long an answer is held back that says when to repeat the request."""
 
@@ -81,6 +84,7 @@ class Turns:
         self._cpu = cpu
         self._spent = cpu()
         self._cost = FIRST_COST_SECONDS
+        self._ended = 0
         self._callers: dict[Hashable, Caller] = {}
         self._crowds: deque[Caller] = deque()
         self._at_work: set[Caller] = set()
@@ -167,11 +171,14 @@ class Turns:
             raise
 
     def _measure(self) -> None:
-        """The CPU time of a request, as an average over some twenty."""
+        """The CPU time of a request, as an average over MEASURED of them."""
+        self._ended += 1
+        if self._ended < MEASURED:
+            return
         spent = self._cpu()
         least, most = COST_SECONDS
-        self._cost += (min(most, max(least, spent - self._spent)) - self._cost) / 20
-        self._spent = spent
+        self._cost = min(most, max(least, (spent - self._spent) / MEASURED))
+        self._spent, self._ended = spent, 0
 
     def _give(self) -> None:
         """Let requests that wait begin, as many as may."""
@@ -226,7 +233,7 @@ def in_turn(app: ASGIApp, turns: Turns) -> ASGIApp:
             answer.append(message)
 
         try:
-            async with turns.of(_caller(scope)):
+            async with turns.of(caller_of(scope["path"], scope["headers"])):
                 await app(scope, receive, keep)
         except Crowded:
             crowded = refusal(scope, errors.Unavailable(CROWDED, retry_after=RETRY_SECONDS))
@@ -241,7 +248,6 @@ def in_turn(app: ASGIApp, turns: Turns) -> ASGIApp:
     return served
 
 
-def _caller(scope: Scope) -> Hashable:
+def caller_of(path: str, headers: Iterable[tuple[bytes, bytes]]) -> Hashable:
     """What tells callers apart: the path with its token, and the headers that may hold one."""
-    secrets = (value for name, value in scope["headers"] if name in (b"authorization", b"x-api-key"))
-    return (scope["path"], *secrets)
+    return (path, *(value for name, value in headers if name in (b"authorization", b"x-api-key")))

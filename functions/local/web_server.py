@@ -6,13 +6,14 @@ import contextlib
 import errno
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from functions.local.direct_http import BoundedHttp
 from functions.local.errors import LocalError
 
 HOST = "127.0.0.1"
@@ -23,37 +24,6 @@ MAX_PORT = 65_535
 
 START_SECONDS = 30
 """A start that takes longer has failed; it normally takes well under two seconds."""
-
-MAX_HEAD_BYTES = 65_536
-"""Bytes of a request's line and headers, as with h11, uvicorn's other reader of HTTP."""
-
-
-class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's HTTP on a parser in C, which takes heads of any size, with a bound on them.
-
-    It takes a third less CPU time of a listing than uvicorn on h11, and a sixth less of a call.
-    """
-
-    _head_bytes = 0
-    _in_head = True
-
-    def data_received(self, data: bytes) -> None:
-        """Refuse a head that is too large and has not ended."""
-        if self._in_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("The head of the request is too large.")
-
-    def on_headers_complete(self) -> None:
-        """The body follows."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """The head of the next request follows."""
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_complete()
 
 
 def listen(port: int, address: str = HOST) -> socket.socket:
@@ -78,11 +48,12 @@ def listen(port: int, address: str = HOST) -> socket.socket:
 
 
 @contextlib.contextmanager
-def serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
-    """Serve the app on a background thread while the context is open. Raises LocalError when the start fails."""
+def serving(app: ASGIApp, listener: socket.socket, http: Callable[..., BoundedHttp] = BoundedHttp) -> Iterator[None]:
+    """Serve the app on a background thread while the context is open. `http` makes the protocol of a connection.
+    Raises LocalError when the start fails."""
     server = uvicorn.Server(
         uvicorn.Config(
-            app, http=BoundedHttp, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none"
+            app, http=cast(Any, http), log_config=None, access_log=False, server_header=False, lifespan="on", ws="none"
         )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="postern", daemon=True)

@@ -27,7 +27,7 @@ from http import HTTPStatus
 from functions.gateway import errors, json_text
 from functions.gateway.call import in_turn
 from functions.gateway.doorway import ANY, SECRET_HEADER, Doorway
-from functions.gateway.http_frame import Frame, bearer
+from functions.gateway.http_frame import Frame, bearer, dressed
 from functions.gateway.metrics import Batch, Count, uncounted
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
@@ -98,6 +98,11 @@ class Endpoint:
         also = response.headers.get("access-control-expose-headers")
         response.headers["access-control-expose-headers"] = f"{EXPOSED_HEADERS}, {also}" if also else EXPOSED_HEADERS
         return response
+
+    @staticmethod
+    def refusal(refused: errors.Refused) -> Response:
+        """The answer to a request that is refused before it is read, e.g. because too many wait."""
+        return dressed(_refuse(refused))
 
     async def _routed(self, request: Request) -> Response:
         self.doorway.check(

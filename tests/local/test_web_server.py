@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from functions.local.web_server import HOST, MAX_HEAD_BYTES, listen, serving
+from functions.local.direct_http import MAX_HEAD_BYTES
+from functions.local.web_server import HOST, listen, serving
 
 
 async def counted(scope: Scope, receive: Receive, send: Send) -> None:
