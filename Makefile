@@ -6,7 +6,7 @@ LOCKS  := infra/requirements
 # The suite starts many processes, so bytecode is written even where a machine forbids it.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest
 
-.PHONY: help wheel first-minute run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients clients-newest documents conformance test-aws build deploy smoke destroy lock clean
+.PHONY: help wheel first-minute run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients clients-newest documents conformance test-aws build package launch-stack deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -133,6 +133,12 @@ test-aws: $(VENV)/.dev ## Build, Lambda runtime, DynamoDB and a whole deployment
 
 build: $(VENV)/.ready ## The four Lambda artefacts, into .aws-sam/build
 	@infra/build.sh
+
+package: $(VENV)/.ready ## The deployment as plain CloudFormation and an archive for each function, into dist/package
+	@$(RUN) -m infra.packaged
+
+launch-stack: $(VENV)/.aws ## Links that deploy by a click: make launch-stack BUCKET=NAME REGION=eu-central-1 [ARGS="Parameter=value"]
+	@$(RUN) -m infra.launch_stack "$(BUCKET)" "$(REGION)" $(ARGS)
 
 deploy: $(VENV)/.aws ## make deploy ENV=dev|staging|prod|ephemeral-NAME [ARGS="Parameter=value ... --yes"]
 	@infra/deploy.sh $(ENV) $(ARGS)

@@ -73,13 +73,13 @@ def read(name: str, overrides: Sequence[str] = ()) -> Environment:
     if problems:
         raise Refused(*problems)
     parameters = dict(override.split("=", 1) for override in (*own, *overrides)) | {"Environment": name}
-    problems = [problem for key, value in parameters.items() for problem in _wrong(key, value)]
+    problems = [problem for key, value in parameters.items() for problem in wrong(key, value)]
     if problems:
         raise Refused(*problems)
     return Environment(name, section, parameters)
 
 
-def _wrong(name: str, value: str) -> Iterator[str]:
+def wrong(name: str, value: str) -> Iterator[str]:
     """What is wrong with one parameter."""
     declared = template.load()["Parameters"]
     if name not in declared:
