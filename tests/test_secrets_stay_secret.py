@@ -152,7 +152,7 @@ def test_a_full_run_at_debug_tells_no_secret(run: Run, tmp_path: Path, capfd: py
     with (
         loopback.upstream() as upstream,
         local.start(Settings(state_dir=str(tmp_path)), {}, audit_stream=run.audit) as ready,
-        httpx.Client(base_url=ready.base_url, timeout=30, trust_env=False) as plain,
+        httpx.Client(base_url=ready.base_url, timeout=30, trust_env=False, verify=False) as plain,
     ):
         upstream.script = spiteful
         run.answers.append(repr(ready))

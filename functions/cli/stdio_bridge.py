@@ -14,6 +14,7 @@ from typing import Protocol
 
 import httpx
 
+from functions.cli.management_api import verification
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 
@@ -58,7 +59,7 @@ def serve(lines: Iterable[str], out: Writer, url: str) -> None:
 
 class _Bridge:
     def __init__(self, out: Writer, url: str) -> None:
-        self.client = httpx.Client(timeout=SECONDS, trust_env=False)
+        self.client = httpx.Client(timeout=SECONDS, trust_env=False, verify=verification(url))
         self._url = url
         self._out = out
         self._lock = threading.Lock()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from functions.cli.invocation import Failed
-from functions.cli.management_api import CLIENT_NAME, ManagementApi, is_loopback, path, version
+from functions.cli.management_api import CLIENT_NAME, ManagementApi, is_loopback, path, verification, version
 from functions.cli.terminal import printable
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
@@ -47,7 +47,9 @@ async def connect(url: str, api_token: str = "", mode: str = "auto") -> AsyncIte
     timeout = httpx2.Timeout(60.0, connect=10.0)
     try:
         async with (
-            httpx2.AsyncClient(headers=headers, timeout=timeout, trust_env=not is_loopback(url)) as http,
+            httpx2.AsyncClient(
+                headers=headers, timeout=timeout, trust_env=not is_loopback(url), verify=verification(url)
+            ) as http,
             Client(streamable_http_client(url, http_client=http), mode=mode, client_info=named) as client,
         ):
             yield client

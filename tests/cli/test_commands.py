@@ -33,7 +33,7 @@ DEAD = 40401
 def _status(url: str) -> int:
     """What a ping to an MCP URL gets: 200, or the code of the error."""
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    answer = httpx.post(url, json=ping, timeout=30.0, trust_env=False)
+    answer = httpx.post(url, json=ping, timeout=30.0, trust_env=False, verify=False)
     return int(answer.json().get("error", {}).get("code", answer.status_code))
 
 
@@ -706,7 +706,9 @@ def test_the_console_opens_by_a_link_with_the_rights_of_the_token_in_use(local: 
     base_url, _, code = link.partition("/console#sign-in=")
     assert base_url == local.ready.base_url
     assert "The link signs one person in, once, until" in ran.err
-    signed_in = httpx.post(f"{base_url}/console/sign-in", json={"code": code}, timeout=30.0, trust_env=False)
+    signed_in = httpx.post(
+        f"{base_url}/console/sign-in", json={"code": code}, timeout=30.0, trust_env=False, verify=False
+    )
     assert signed_in.json()["scopes"] == ["manage"]
     assert local("console", "--print", "--json").json["url"] != link
 
@@ -718,7 +720,7 @@ def test_the_page_of_a_server_opens_by_its_name(local: Local) -> None:
     link, _, place = ran.out.strip().partition("#sign-in=")[2].partition("/")
     assert place == f"servers/{made['integrated_account_id']}/{made['id']}"
     signed_in = httpx.post(
-        f"{local.ready.base_url}/console/sign-in", json={"code": link}, timeout=30.0, trust_env=False
+        f"{local.ready.base_url}/console/sign-in", json={"code": link}, timeout=30.0, trust_env=False, verify=False
     )
     assert signed_in.status_code == 201
     assert "/" not in local("open", "--print").out.partition("#sign-in=")[2]

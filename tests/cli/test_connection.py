@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from functions.cli.management_api import verification
 from tests.cli.conftest import Local, run
 
 TOKEN = "pst_" + "s" * 43
@@ -175,6 +177,25 @@ def test_an_id_cannot_leave_its_place_in_a_path(empty: dict[str, str]) -> None:
         where = ["--endpoint", address, "--api-token", TOKEN]
         run("server", "get", "../../api-token", "--account", "a/b?c", *where, environment=empty)
     assert [path for path, _ in seen] == ["/integrated-account/a%2Fb%3Fc/mcp/..%2F..%2Fapi-token"]
+
+
+@pytest.mark.parametrize(
+    ("url", "checked"),
+    [
+        ("http://127.0.0.1:8765", False),
+        ("http://[::1]:8765/mcp/x", False),
+        ("https://127.0.0.1:8765", True),
+        ("http://postern.example", True),  # a proxy of the environment may speak TLS
+        ("https://postern.example", True),
+    ],
+)
+def test_certificate_roots_are_loaded_unless_plain_http_stays_on_this_machine(url: str, checked: bool) -> None:
+    verify = verification(url)
+    if checked:
+        assert verify is True
+    else:
+        assert isinstance(verify, ssl.SSLContext)
+        assert (verify.verify_mode, verify.check_hostname, verify.get_ca_certs()) == (ssl.CERT_REQUIRED, True, [])
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ CLAUDE_RESULT_CHARS = 150_000
 
 @pytest.fixture(scope="module")
 def http() -> Iterator[httpx.Client]:
-    with httpx.Client(trust_env=False, timeout=30) as client:
+    with httpx.Client(trust_env=False, verify=False, timeout=30) as client:
         yield client
 
 

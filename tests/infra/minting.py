@@ -31,7 +31,7 @@ def variables(endpoint: Endpoint) -> dict[str, str]:
 def servers(endpoint: Endpoint) -> set[str]:
     """Names of the living servers."""
     url = f"{endpoint.base_url}/integrated-account/{endpoint.account_id}/mcp"
-    answer = httpx.get(url, headers={"authorization": f"Bearer {endpoint.api_token}"}, trust_env=False)
+    answer = httpx.get(url, headers={"authorization": f"Bearer {endpoint.api_token}"}, trust_env=False, verify=False)
     return {server["name"] for server in answer.json()["result"]}
 
 
@@ -42,5 +42,5 @@ DEAD = 40401
 def ping(url: str) -> int:
     """What a ping gets: 200, or the code of the error."""
     message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    answer = httpx.post(url, json=message, trust_env=False)
+    answer = httpx.post(url, json=message, trust_env=False, verify=False)
     return int(answer.json().get("error", {}).get("code", answer.status_code))

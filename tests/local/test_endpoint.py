@@ -126,7 +126,9 @@ def test_a_revoked_first_server_is_replaced_at_the_next_start(tmp_path: Path) ->
     settings = Settings(state_dir=str(tmp_path))
     with local.start(settings, {}) as first:
         path = f"/integrated-account/{first.account_id}/mcp/{first.server_id}"
-        revoked = httpx.delete(first.base_url + path, headers={"Authorization": f"Bearer {first.api_token}"})
+        revoked = httpx.delete(
+            first.base_url + path, headers={"Authorization": f"Bearer {first.api_token}"}, verify=False
+        )
         assert revoked.status_code == 200
     with local.start(settings, {}) as second:
         assert second.server_id != first.server_id
@@ -148,12 +150,13 @@ def test_a_server_is_dead_from_the_second_of_its_expiry_on(tmp_path: Path) -> No
             f"{ready.base_url}/integrated-account/{ready.account_id}/mcp",
             headers={"Authorization": f"Bearer {ready.api_token}"},
             json={"name": "CI", "expires_at": "2030-01-01T00:15:00Z"},
+            verify=False,
         ).json()
         request = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
         now[0] += timedelta(minutes=15, microseconds=-1)
-        assert httpx.post(minted["url"], json=request).status_code == 200
+        assert httpx.post(minted["url"], json=request, verify=False).status_code == 200
         now[0] += timedelta(microseconds=1)
-        dead = httpx.post(minted["url"], json=request)
+        dead = httpx.post(minted["url"], json=request, verify=False)
         assert dead.status_code == 200
         assert dead.json()["error"]["code"] == 40401
         assert dead.json()["id"] == 7
@@ -162,14 +165,18 @@ def test_a_server_is_dead_from_the_second_of_its_expiry_on(tmp_path: Path) -> No
 def test_a_foreign_host_name_is_refused_so_that_no_web_page_can_rebind_one(tmp_path: Path) -> None:
     with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
         request = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        assert httpx.post(ready.mcp_url, json=request, headers={"Host": "evil.example"}).status_code == 421
+        assert (
+            httpx.post(ready.mcp_url, json=request, headers={"Host": "evil.example"}, verify=False).status_code == 421
+        )
 
 
 def test_the_embedded_memory_wants_its_own_key(tmp_path: Path) -> None:
     with local.start(Settings(state_dir=str(tmp_path)), {}) as ready:
         ping = f"{ready.memory_url}/v1/ping/"
-        assert httpx.get(ping, headers={"Authorization": "Token guessed"}).status_code == 401
-        assert httpx.get(ping, headers={"Authorization": f"Token {ready.memory_api_key}"}).status_code == 200
+        assert httpx.get(ping, headers={"Authorization": "Token guessed"}, verify=False).status_code == 401
+        assert (
+            httpx.get(ping, headers={"Authorization": f"Token {ready.memory_api_key}"}, verify=False).status_code == 200
+        )
 
 
 def test_with_a_mem0_key_the_account_is_that_mem0(tmp_path: Path) -> None:
@@ -269,14 +276,17 @@ def test_a_laptop_behind_a_proxy_is_served_below_a_base_path(
         bearer = {"Authorization": f"Bearer {ready.api_token}"}
         for base in ("", "/tools"):
             url = f"{ready.base_url}{base}"
-            assert "result" in httpx.post(f"{url}/mcp/{token}", json=listing).json()
-            accounts = httpx.get(f"{url}/integrated-account", headers=bearer).json()["result"]
+            assert "result" in httpx.post(f"{url}/mcp/{token}", json=listing, verify=False).json()
+            accounts = httpx.get(f"{url}/integrated-account", headers=bearer, verify=False).json()["result"]
             assert [account["id"] for account in accounts] == [ready.account_id]
             key = {"Authorization": f"Token {ready.memory_api_key}"}
-            assert httpx.get(f"{url}/memory/v1/ping/", headers=key).status_code == 200
-            assert httpx.get(f"{url}/console").status_code == 200
+            assert httpx.get(f"{url}/memory/v1/ping/", headers=key, verify=False).status_code == 200
+            assert httpx.get(f"{url}/console", verify=False).status_code == 200
         minted = httpx.post(
-            f"{ready.base_url}/tools/integrated-account/{ready.account_id}/mcp", json={"name": "x"}, headers=bearer
+            f"{ready.base_url}/tools/integrated-account/{ready.account_id}/mcp",
+            json={"name": "x"},
+            headers=bearer,
+            verify=False,
         )
         assert minted.json()["url"].startswith(f"{public}/mcp/")
-        assert httpx.get(f"{ready.base_url}/toolsmith/health").status_code == 404
+        assert httpx.get(f"{ready.base_url}/toolsmith/health", verify=False).status_code == 404

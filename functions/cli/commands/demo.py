@@ -24,7 +24,7 @@ from functions.cli.commands.serve import settings_from
 from functions.cli.connection import Connection, connection
 from functions.cli.durations import until, whole_second
 from functions.cli.invocation import Failed, Invocation
-from functions.cli.management_api import ManagementApi, is_loopback, open_api, path
+from functions.cli.management_api import ManagementApi, is_loopback, open_api, path, verification
 from functions.cli.tables import count
 from functions.cli.terminal import Terminal, printable
 from functions.gateway.grants import read_time, write_time
@@ -286,7 +286,7 @@ async def _watch_expiry(server: Json, event_id: str, clock: Callable[[], datetim
 def _dead(url: str) -> str:
     """The message of a dead URL. Raises StepFailed when the answer is not the fixed refusal."""
     ping = {"jsonrpc": "2.0", "id": 7, "method": "ping"}
-    response = httpx.post(url, json=ping, timeout=30.0, trust_env=not is_loopback(url))
+    response = httpx.post(url, json=ping, timeout=30.0, trust_env=not is_loopback(url), verify=verification(url))
     body = response.json()
     error = body.get("error", {})
     if error.get("code") != DEAD_CODE or body["id"] != ping["id"]:
