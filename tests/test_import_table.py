@@ -211,8 +211,13 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"))
 
 
-def imports(module: str, path: Path, *, at_import: bool = False, types: bool = True) -> Iterator[str]:
+@cache
+def imports(module: str, path: Path, *, at_import: bool = False, types: bool = True) -> frozenset[str]:
     """Dotted names a file imports: all of them, those that run when it is imported, those that ever run."""
+    return frozenset(_imports(module, path, at_import=at_import, types=types))
+
+
+def _imports(module: str, path: Path, *, at_import: bool, types: bool) -> Iterator[str]:
     nodes: list[ast.AST] = list(parsed(path).body)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     while nodes:

@@ -6,6 +6,7 @@ or removed in the meantime: the worst that the real one may do.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections import Counter
@@ -22,7 +23,7 @@ from functions.mcp_endpoint.methods import Methods
 from functions.purge.purge import purge
 from functions.stores import layout
 from tests.admin_api.conftest import Plane
-from tests.mcp_endpoint.endpoint import legacy, post
+from tests.mcp_endpoint.endpoint import StandingLoop, exchange_async, legacy, post
 
 SCHEDULE_PRECISION = 60
 """Seconds within which EventBridge runs a one-time schedule."""
@@ -116,12 +117,13 @@ class World:
             event = {"account_id": self.account, "server_id": run[1], "expires_at": write_time(run[2])}
             self.outcomes[purge(event, self.plane.store, now)] += 1
 
-    def check(self) -> None:
+    async def check(self) -> None:
         now = self.plane.clock.now
         for server in self.servers:
             for token in server.tokens:
                 alive = server.alive(token, now)
-                answer = post(self.endpoint, token, legacy("ping"))
+                ping = legacy("ping")
+                answer = await exchange_async(self.endpoint, "POST", f"/mcp/{token}", ping.lines, ping.body)
                 assert answer.code == (None if alive else 40401), (server, now)
                 self.served += alive
                 self.refused += not alive
@@ -137,12 +139,13 @@ def test_nothing_is_served_from_its_last_second_on_and_nothing_alive_is_ever_pur
     plane: Plane, account: str, seed: int
 ) -> None:
     world = World(plane, account, seed)
-    for second in range(500):
-        if second < 320 and world.random.random() < 0.3:
-            world.operate()
-        world.schedule()
-        world.check()
-        plane.clock.advance(seconds=1)
+    with asyncio.Runner(loop_factory=StandingLoop) as runner:
+        for second in range(500):
+            if second < 320 and world.random.random() < 0.3:
+                world.operate()
+            world.schedule()
+            runner.run(world.check())
+            plane.clock.advance(seconds=1)
     assert min(world.outcomes[outcome] for outcome in ("purged", "kept", "gone")) >= 2
     assert world.served > 100
     assert world.refused > 100
