@@ -5,6 +5,10 @@ RUN    := $(VENV)/bin/python
 LOCKS  := infra/requirements
 # The suite starts many processes, so bytecode is written even where a machine forbids it.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest
+BOTH   := -n 2 --dist worksteal
+# What `make test-fast` covers, but for tests marked slow: the data plane, what it stands on, and the rules of the house.
+FAST   := tests/gateway tests/mcp_endpoint tests/stores tests/contracts tests/log_subscriber tests/tool_catalog \
+	tests/model_tokens tests/wrong_calls $(wildcard tests/test_*.py)
 
 .PHONY: help wheel first-minute run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients clients-newest documents conformance test-aws build package launch-stack deploy smoke destroy lock clean
 
@@ -51,10 +55,10 @@ demo: $(VENV)/.ready ## The main job once, through the official MCP client
 	@$(VENV)/bin/postern demo
 
 test: $(VENV)/.dev ## The whole suite that needs nothing but Python
-	@$(PYTEST) -n 2 --dist worksteal -m "not browser and not clients and not aws" $(ARGS)
+	@$(PYTEST) $(BOTH) -m "not browser and not clients and not aws" $(ARGS)
 
-test-fast: $(VENV)/.dev ## The rooms that most changes touch, in about a minute
-	@$(PYTEST) -n 2 --dist worksteal tests/gateway tests/mcp_endpoint tests/stores tests/contracts tests/memory_engine tests/test_import_table.py tests/test_no_integration_in_the_gateway.py $(ARGS)
+test-fast: $(VENV)/.dev ## After each edit: the data plane, stores, catalogue and goldens, in under 30 seconds
+	@$(PYTEST) $(BOTH) -m "not slow and not aws" --ignore tests/tool_catalog/openapi $(FAST) $(ARGS)
 
 check-fast: $(VENV)/.dev
 	@$(RUN) -m ruff check .
@@ -111,12 +115,12 @@ catalog: $(VENV)/.ready ## Compile the documentation records, and make the page 
 
 clients: $(VENV)/.dev ## Third-party MCP clients and frameworks, really connected (installs Node packages)
 	@tests/clients/install
-	@$(PYTEST) -m clients $(ARGS)
+	@$(PYTEST) $(BOTH) -m clients $(ARGS)
 
 browser: $(VENV)/.dev ## The console and the pages of tools in headless Chromium, with axe (installs it and Node packages)
 	@PYTHON=$(RUN) tests/browser/install
 	@tests/clients/install node
-	@$(PYTEST) -m browser tests/browser $(ARGS)
+	@$(PYTEST) $(BOTH) -m browser tests/browser $(ARGS)
 
 documents: $(VENV)/.dev ## Import public documents from the packages that publish them, beside FastMCP; ARGS="Stripe Box" for some
 	@$(RUN) -m tests.documents $(ARGS)

@@ -268,6 +268,7 @@ def test_equal_arguments_hash_alike_and_others_or_another_key_do_not() -> None:
     assert len({one, argument_hash({"a": 1, "b": [3]}, b"k"), argument_hash({"a": 1, "b": [2]}, b"l")}) == 3
 
 
+@pytest.mark.slow
 def test_any_arguments_have_a_hash() -> None:
     deep: Json = 1
     for _ in range(100_000):

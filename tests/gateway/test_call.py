@@ -252,6 +252,7 @@ class Instant(Sender):
         return UpstreamResponse(200, {"content-type": "application/json"}, self.body)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("members", "waits"), [(10, True), (200_000, False)])
 def test_other_calls_get_their_turn_while_a_large_answer_is_read_and_shaped(members: int, waits: bool) -> None:
     """20,000 members of one object kept every other caller waiting for 5 s."""

@@ -36,6 +36,7 @@ def test_one_that_was_switched_off_stays_off() -> None:
         gc.enable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", [1, 200_000])
 @pytest.mark.parametrize("status", [200, 500])
 def test_a_call_leaves_it_at_work(upstream: Upstream, members: int, status: int) -> None:

@@ -145,6 +145,7 @@ ANY = st.recursive(
 NAMES = sorted({name for tool in MEM0.tools.values() for name in tool.definition["inputSchema"]["properties"]})
 
 
+@pytest.mark.slow
 @given(st.sampled_from(list(MEM0.tools.values())), st.dictionaries(st.sampled_from([*NAMES, "x"]), ANY, max_size=4))
 @settings(max_examples=300, deadline=None)
 def test_a_corrected_call_is_valid_but_for_its_placeholders(entry: Tool, arguments: Json) -> None:

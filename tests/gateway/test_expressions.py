@@ -95,6 +95,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_an_expression_that_doubles_its_value_is_stopped(bomb: str) -> None:
     assert len(BOMBS[bomb]) <= 1_000

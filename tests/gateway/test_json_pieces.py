@@ -44,12 +44,14 @@ SHAPES: dict[str, Callable[[], str]] = {
 """Made by the test that reads them: together they are as large as all other modules."""
 
 
+@pytest.mark.slow
 @given(VALUES, st.sampled_from(STYLES), st.integers(2, 60))
 def test_a_document_is_read_as_python_reads_it(value: Any, style: dict[str, Any], window: int) -> None:
     text = f" {json.dumps(value, ensure_ascii=False, **style)}\n"
     assert decoded(text, SCAN, window) == value
 
 
+@pytest.mark.slow
 @given(VALUES, st.sampled_from(STYLES), st.integers(2, 60), st.data())
 def test_what_python_refuses_is_refused(value: Any, style: dict[str, Any], window: int, data: st.DataObject) -> None:
     text = json.dumps(value, **style)
@@ -64,6 +66,7 @@ def test_what_python_refuses_is_refused(value: Any, style: dict[str, Any], windo
         assert decoded(text, SCAN, window) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_no_piece_is_larger_than_a_window_and_little_is_decoded_twice(shape: str) -> None:
     """Python's decoder holds every other thread until it returns, so what it is given at once is what others wait for.
@@ -92,6 +95,7 @@ def test_levels_without_end_are_too_deep() -> None:
             json_text.decode_large(text + " " * WINDOW)
 
 
+@pytest.mark.slow
 def test_an_upstream_s_answer_is_read_with_the_same_leniency_in_pieces() -> None:
     generator = random.Random(7)
     value = {f"n{n}": [generator.random(), "é\ud800"] for n in range(20_000)}

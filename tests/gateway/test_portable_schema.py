@@ -162,6 +162,7 @@ def schemas(inner: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
 SCHEMAS = st.recursive(schemas(st.just({"type": "string"})), schemas, max_leaves=4)
 
 
+@pytest.mark.slow
 @given(schema=SCHEMAS, value=VALUES)
 def test_whatever_the_full_schema_accepts_the_portable_one_accepts(schema: Json, value: Json) -> None:
     assert breaches(portable(schema)) == []

@@ -198,6 +198,7 @@ HOSTILE: dict[str, Callable[[], Json]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 @pytest.mark.parametrize("listed", [False, True])
 def test_the_work_of_shaping_is_bounded_by_the_result_and_not_by_the_answer(name: str, listed: bool) -> None:

@@ -81,6 +81,7 @@ READ = st.sampled_from([word for verb in ("list", "get", "search", "create") for
 NOUNS = st.sampled_from(sorted({word for tool in MEM0.tools.values() for word in tool.resource.split("_")}))
 
 
+@pytest.mark.slow
 @given(READ, st.lists(NOUNS, min_size=1, max_size=2), st.sampled_from(["mem0", "mem0_oss"]))
 @settings(max_examples=200, deadline=None)
 def test_a_name_that_reads_or_adds_never_leads_to_a_tool_that_destroys(verb: str, nouns: list[str], name: str) -> None:

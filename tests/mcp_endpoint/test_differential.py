@@ -472,6 +472,7 @@ def _meaning(answer: Answer) -> Json:
     }
 
 
+@pytest.mark.slow
 def test_generated_requests_mean_the_same_to_the_official_server(bench: Bench, catalog: Catalog) -> None:
     token = bench.mint()
     endpoint = bench.endpoint(_Methods(bench.settings, bench.sender, load_catalog=lambda name: catalog))

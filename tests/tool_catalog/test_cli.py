@@ -147,6 +147,7 @@ def test_names_that_leave_no_room_for_a_prefix_are_named_and_compiled(run: Run, 
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["show", "mem_0_memories_search"], ["check"]], ids=["much", "little"])
 def test_a_reader_that_goes_away_is_no_error_to_report(command: list[str]) -> None:
     program = [sys.executable, "-c", "import sys; from tool_catalog.cli import main; sys.exit(main())"]

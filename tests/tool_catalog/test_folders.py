@@ -85,6 +85,7 @@ def test_the_command_line_says_each_of_these_in_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_catalogues_of_your_own_are_compiled_checked_and_shown_beside_those_of_the_package(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
