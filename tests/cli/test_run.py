@@ -9,10 +9,8 @@ import os
 import plistlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,10 +28,9 @@ from functions.cli.program import program
 from functions.gateway.settings import Settings
 from tests.cli.conftest import run
 from tests.gateway.loopback import unused_origin
+from tests.started import PATIENCE, started
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 600.0
-"""Seconds until a process counts as stuck."""
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -44,24 +41,10 @@ def environment(home: Path) -> dict[str, str]:
 def running(home: Path) -> Iterator[str]:
     """What `postern run` prints, while it runs in a folder where nothing is."""
     command = [sys.executable, "-m", "functions.cli", "run", "--port", "0"]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=home, env=environment(home), stdout=pipe, stderr=pipe, text=True) as process:
-        stuck = threading.Timer(PATIENCE, process.kill)
-        stuck.start()
-        try:
-            assert process.stdout is not None
-            printed = ""
-            for line in process.stdout:
-                printed += line
-                if line.startswith("Ctrl-C stops it."):
-                    break
-            yield printed
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=PATIENCE)
-        finally:
-            stuck.cancel()
-            process.kill()
-    assert (process.returncode, "Stopped. The memories are kept" in errors) == (0, True), errors
+    with started(command, "Ctrl-C stops it.", cwd=home, env=environment(home), stderr=subprocess.PIPE) as memory:
+        yield memory.printed
+        code, said = memory.stop()
+        assert (code, "Stopped. The memories are kept" in said) == (0, True), said
 
 
 def test_the_commands_that_it_prints_work_from_any_shell_and_the_url_survives(tmp_path: Path) -> None:

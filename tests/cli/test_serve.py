@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +16,9 @@ import httpx
 import pytest
 
 from tests.cli.conftest import run
+from tests.started import started
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 600.0
-"""Seconds until a start or a stop counts as stuck; each takes about one."""
 
 
 @contextmanager
@@ -29,25 +26,12 @@ def _serving(state_dir: Path, *options: str) -> Iterator[list[str]]:
     """Standard output of a served endpoint up to the line about stopping; the process is interrupted at the end."""
     command = [sys.executable, "-m", "functions.cli", "serve", "--port", "0", *options]
     environment = {**os.environ, "POSTERN_STATE_DIR": str(state_dir), "PYTHONPATH": str(ROOT)}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
-        stuck = threading.Timer(PATIENCE, process.kill)
-        stuck.start()
-        try:
-            assert process.stdout is not None
-            lines: list[str] = []
-            for line in process.stdout:
-                lines.append(line.rstrip("\n"))
-                if line.startswith(("Ctrl-C stops the endpoint", "}")):
-                    break
-            yield lines
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=PATIENCE)
-        finally:
-            stuck.cancel()
-            process.kill()  # what an assertion that failed left running would be waited for without end
-    assert process.returncode == 0, errors
-    assert "Stopped. The state is kept" in errors or "--json" in options, errors
+    ready = ("Ctrl-C stops the endpoint", "}")
+    with started(command, *ready, cwd=ROOT, env=environment, stderr=subprocess.PIPE) as endpoint:
+        yield endpoint.printed.splitlines()
+        code, said = endpoint.stop()
+        assert code == 0, said
+        assert "Stopped. The state is kept" in said or "--json" in options, said
 
 
 def _value(lines: list[str], label: str) -> str:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.gateway import loopback
 from tests.gateway.loopback import Received, Told, Upstream, answer
+from tests.started import Started, started
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-an-integration.md").read_text(encoding="utf-8")
@@ -121,48 +122,29 @@ def test_every_line_of_the_walk_through_runs_and_prints_what_the_page_says(tmp_p
         "CLOUDFLARE_ACCOUNT_ID": ACCOUNT_ID,
     }
     shell = Shell(tmp_path, environment, SHIMS.format(python=sys.executable, upstream=upstream.origin))
-    serving: subprocess.Popen[str] | None = None
+    serving: Started | None = None
     ran = 0
-    try:
+    with ExitStack() as at_the_end:
+        at_the_end.callback(shell.close)
         for command, expected in steps():
             if command == "postern serve":
-                serving = subprocess.Popen(
-                    [sys.executable, "-m", "functions.cli", "serve", "--port", "0"],
-                    cwd=tmp_path,
-                    env={**environment, "POSTERN_CATALOGS": str(tmp_path / "catalogs")},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                )
-                printed = _until(serving, "Ctrl-C stops the endpoint.")
+                words = [sys.executable, "-m", "functions.cli", "serve", "--port", "0"]
+                own = {**environment, "POSTERN_CATALOGS": str(tmp_path / "catalogs")}
+                serving = at_the_end.enter_context(started(words, "Ctrl-C stops the endpoint.", cwd=tmp_path, env=own))
+                printed = serving.printed
             else:
                 printed = shell.run(command)
             assert matches(PATIENCE.sub("", printed), expected), f"$ {command}\n{printed}"
             ran += 1
         assert serving is not None
         [reloaded] = re.findall(r"^```text\n(cloudflare: .*\n)```$", PAGE, re.MULTILINE)
-        assert _until(serving, "cloudflare: reloaded") == reloaded
-    finally:
-        shell.close()
-        if serving is not None:
-            serving.send_signal(signal.SIGINT)
-            serving.communicate(timeout=60)
+        assert serving.until("cloudflare: reloaded") == reloaded
+        assert serving.stop()[0] == 0
     assert ran == len(steps()) >= 16
     assert [(request.verb, request.target) for request in upstream.requests] == [
         ("GET", "/user/tokens/verify"),
         ("GET", f"/accounts/{ACCOUNT_ID}/storage/kv/namespaces?page=1&per_page=20"),
     ]
-
-
-def _until(process: subprocess.Popen[str], beginning: str) -> str:
-    """What the process prints, up to a line that begins so."""
-    assert process.stdout is not None
-    printed = ""
-    for line in process.stdout:
-        printed += line
-        if line.startswith(beginning):
-            return printed
-    raise AssertionError(f"the process ended without {beginning!r}:\n{printed}")
 
 
 @pytest.mark.parametrize(

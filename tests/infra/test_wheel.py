@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -16,9 +15,7 @@ from packaging.requirements import Requirement
 
 from tests.infra import wheels
 from tests.infra.wheels import ROOT
-
-WAIT_SECONDS = 600
-"""Longest wait for a command: the test fails then."""
+from tests.started import PATIENCE, started
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +41,7 @@ def run(program: Path, *words: str, home: Path) -> str:
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=WAIT_SECONDS,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -125,28 +122,13 @@ sys.exit(main(["run", "--port", "0"]))
 @contextmanager
 def running(installed: Path, home: Path) -> Iterator[str]:
     """The MCP URL of a memory that runs in a process which reaches nothing but this machine."""
-    process = subprocess.Popen(
-        [str(installed / "python"), "-c", OFFLINE],
-        cwd=home,
-        env=environment(home),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        printed = ""
-        for line in process.stdout:
-            printed += line
-            if line.startswith("Ctrl-C stops it"):
-                break
-        assert "Your memory is ready: the embedded memory in " in printed, printed
-        found = re.search(r"^  MCP URL +(\S+)$", printed, re.MULTILINE)
-        assert found is not None, printed
+    command: list[str | Path] = [installed / "python", "-c", OFFLINE]
+    with started(command, "Ctrl-C stops it", cwd=home, env=environment(home)) as memory:
+        assert "Your memory is ready: the embedded memory in " in memory.printed, memory.printed
+        found = re.search(r"^  MCP URL +(\S+)$", memory.printed, re.MULTILINE)
+        assert found is not None, memory.printed
         yield found[1]
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=WAIT_SECONDS)
+        memory.stop()
 
 
 def test_the_memory_of_the_wheel_remembers_and_starts_without_a_network(installed: Path, tmp_path: Path) -> None:

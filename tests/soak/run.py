@@ -28,6 +28,8 @@ from typing import Any
 
 import httpx
 
+from tests.started import started
+
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
 """A start that takes longer has failed."""
@@ -63,23 +65,8 @@ def serving(folder: str, port: int) -> Iterator[Running]:
     """`postern serve` on a port (0: a free one); killed at the end if it still runs."""
     command = [sys.executable, "-m", "functions.cli", "serve", "--port", str(port), "--json"]
     environment = {**os.environ, "POSTERN_STATE_DIR": folder, "PYTHONPATH": str(ROOT), "POSTERN_LOG_LEVEL": "ERROR"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        stuck = threading.Timer(START_SECONDS, process.kill)
-        stuck.start()
-        try:
-            assert process.stdout is not None
-            text = ""
-            for line in process.stdout:
-                text += line
-                if line.startswith("}"):
-                    break
-            stuck.cancel()
-            if not text.rstrip().endswith("}"):
-                raise Unsound(f"the endpoint did not start: {text!r}")
-            yield Running(process, json.loads(text))
-        finally:
-            stuck.cancel()
-            process.kill()
+    with started(command, "}", cwd=ROOT, env=environment, stderr=None, patience=START_SECONDS) as endpoint:
+        yield Running(endpoint.process, json.loads(endpoint.printed))
 
 
 @dataclass
