@@ -111,7 +111,7 @@ soak: $(VENV)/.dev ## 200 kills, 100,000 calls, 256 clients; ARGS="--kills 10 --
 
 catalog: $(VENV)/.ready ## Compile the documentation records, and make the page that shows results
 	@$(VENV)/bin/tool-catalog compile
-	@$(RUN) -m functions.admin_api.console.view_page
+	@$(RUN) -m infra.view_page
 
 clients: $(VENV)/.dev ## Third-party MCP clients and frameworks, really connected (installs Node packages)
 	@tests/clients/install

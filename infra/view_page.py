@@ -1,7 +1,7 @@
 """The page that hosts show results with: one self-contained file, made of the sources in `view/` and parts of the
 console.
 
-    python -m functions.admin_api.console.view_page    writes functions/mcp_endpoint/view.html
+    python -m infra.view_page    writes functions/mcp_endpoint/view.html
 
 It needs no Node. Modules become functions in one script, in the order of their imports, so only what stands in that
 script runs: the page's policy names it by its digest, and names nothing of the network.
@@ -14,15 +14,22 @@ import hashlib
 import re
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ENTRY = HERE / "view" / "main.js"
-STYLES = (HERE / "static" / "console.css", HERE / "view" / "view.css")
-PAGE = HERE.parents[1] / "mcp_endpoint" / "view.html"
+ROOT = Path(__file__).parents[1]
+CONSOLE = ROOT / "functions" / "admin_api" / "console"
+ENTRY = CONSOLE / "view" / "main.js"
+STYLES = (CONSOLE / "static" / "console.css", CONSOLE / "view" / "view.css")
+PAGE = ROOT / "functions" / "mcp_endpoint" / "view.html"
+
+VENDORED = "vendor"
+"""Folder of the sources of others, which keep every word."""
 
 POLICY = (
     "default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
 """What the page may do. A host puts its own policy on top, and sets styles of its own."""
+
+_COMMENT = re.compile(r"^[ \t]*(?://.*|/\*[^\n]*\*/)\n", re.MULTILINE)
+"""A line that is a comment. The page travels to each host, and its sources keep theirs."""
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function (\w+)|const (\w+)|class (\w+))", re.MULTILINE)
@@ -36,11 +43,11 @@ class NotBundled(ValueError):
 def page() -> str:
     """The page, with the place of the view in it."""
     script = "\n" + bundled(ENTRY) + "\n"
-    style = "\n" + "\n".join(path.read_text("utf-8") for path in STYLES)
+    style = "\n" + "\n".join(_COMMENT.sub("", path.read_text("utf-8")) for path in STYLES)
     if "</" in style or "</script" in script.lower() or "<!--" in script:
         raise NotBundled("a source holds a tag that would end its element")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    template = (HERE / "view" / "page.html").read_text("utf-8")
+    template = (CONSOLE / "view" / "page.html").read_text("utf-8")
     for place, content in (("POLICY", POLICY.format(digest=digest)), ("STYLE", style), ("SCRIPT", script)):
         if template.count(place) != 1:
             raise NotBundled(f"page.html must hold {place} once")
@@ -69,7 +76,7 @@ def _visit(path: Path, order: list[Path], above: tuple[Path, ...]) -> None:
 
 def _wrapped(path: Path, names: dict[Path, str]) -> str:
     """The module as a function that returns what it exports."""
-    source = path.read_text("utf-8")
+    source = path.read_text("utf-8") if path.parent.name == VENDORED else _uncommented(path)
 
     def taken(found: re.Match[str]) -> str:
         members = ", ".join(one.strip().replace(" as ", ": ") for one in found[1].split(",") if one.strip())
@@ -87,6 +94,15 @@ def _wrapped(path: Path, names: dict[Path, str]) -> str:
     if re.search(r"^\s*(import|export)\b", source, re.MULTILINE):
         raise NotBundled(f"{path.name} has an import or export of another form")
     return f"const {names[path]} = (() => {{\n{source}\nreturn {{ {', '.join(exported)} }};\n}})();"
+
+
+def _uncommented(path: Path) -> str:
+    """A module of ours without its comments. A line inside a text in backticks is no comment."""
+    text = path.read_text("utf-8")
+    for found in _COMMENT.finditer(text):
+        if text.count("`", 0, found.start()) % 2:
+            raise NotBundled(f"{path.name} has a line in backticks that begins as a comment does")
+    return _COMMENT.sub("", text)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from tool_catalog.catalog import Catalog, McpResource, Tool
 from tool_catalog.request_template import JSON_MEDIA_TYPE
 
 PAGE = Path(__file__).parent / "view.html"
-"""The page of every view, made by functions/admin_api/console/view_page.py. It is read when a page is asked for."""
+"""The page of every view, made by infra/view_page.py. It is read when a page is asked for."""
 
 PLACE = b'"a view"'
 """What stands in the page where the view of a tool belongs, as JSON."""

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,20 @@ def build_wheel(
         before = Path.cwd()
         os.chdir(stage)
         try:
-            return str(build_meta.build_wheel(target, config_settings))
+            name = str(build_meta.build_wheel(target, config_settings))
         finally:
             os.chdir(before)
+    _pack(Path(target, name))
+    return name
+
+
+def _pack(wheel: Path) -> None:
+    """Compress the files of a wheel as far as the format can."""
+    packed = wheel.with_suffix(".packed")
+    with zipfile.ZipFile(wheel) as loose, zipfile.ZipFile(packed, "w") as archive:
+        for entry in loose.infolist():
+            archive.writestr(entry, loose.read(entry), zipfile.ZIP_DEFLATED, 9)
+    packed.replace(wheel)
 
 
 def _stage(stage: Path) -> None:

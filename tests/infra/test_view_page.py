@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from functions.admin_api.console import view_page
 from functions.mcp_endpoint import resources
+from infra import view_page
 
-SOURCES = sorted((view_page.HERE / "view").glob("*.js"))
+SOURCES = sorted((view_page.CONSOLE / "view").glob("*.js"))
 
 MOST_BYTES = 60_000
 """Of the page: a host reads it once for each tool, and it travels through a Lambda whose answers are a hundred times
@@ -61,6 +61,7 @@ def test_no_source_of_the_page_reaches_anything_but_the_host(path: Path) -> None
         ({"main.js": "export default 1;\n"}, "main.js has an import or export of another form"),
         ({"main.js": 'import { a } from "./a.js";\n', "a.js": 'import { b } from "./main.js";\nexport const a = 1;\n'},
          "main.js imports itself through a.js"),
+        ({"main.js": "const a = `\n  // a\n`;\n"}, "main.js has a line in backticks that begins as a comment does"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_put_into_one_script_is_refused(tmp_path: Path, files: dict[str, str], told: str) -> None:
@@ -71,7 +72,9 @@ def test_what_cannot_be_put_into_one_script_is_refused(tmp_path: Path, files: di
 
 
 def test_a_module_becomes_a_function_that_returns_what_it_exports(tmp_path: Path) -> None:
-    (tmp_path / "a.js").write_text("export const one = 1;\nexport async function two() {}\nexport class Three {}\n")
+    (tmp_path / "a.js").write_text(
+        "// Of a.\nexport const one = 1;\n  // On.\nexport async function two() {}\nexport class Three {}\n"
+    )
     (tmp_path / "main.js").write_text('import { one, two as zwei } from "./a.js";\nzwei(one);\n')
     assert view_page.bundled(tmp_path / "main.js") == (
         "const module0 = (() => {\nconst one = 1;\nasync function two() {}\nclass Three {}\n\n"
