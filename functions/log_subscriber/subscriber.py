@@ -7,10 +7,7 @@ is passed over.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,18 +16,11 @@ from typing import Any
 from functions.gateway import json_text, metrics
 from functions.gateway.json_text import Json
 from functions.gateway.log_entry import MEMBERS, OPTIONAL, Journal, KeptCalls, log_time
+from functions.log_subscriber import deliveries
 from functions.stores import layout
 from functions.stores.store import Put, StoreConflict, StoreError
 
-MAX_BYTES = 50_000_000
-"""Decoded bytes of one delivery. CloudWatch Logs sends at most 256 kB in Base64, and text rarely shrinks to a tenth."""
-
-
 logger = logging.getLogger(__name__)
-
-
-class NotADelivery(ValueError):
-    """The event is not one of a subscription of CloudWatch Logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +39,7 @@ def kept(event: Mapping[str, Any], calls: KeptCalls) -> Batch:
     stored = known = unreadable = 0
     oldest: datetime | None = None
     newest: datetime | None = None
-    for line in _lines(event):
+    for line in deliveries.lines(event):
         entry = _entry(line)
         if entry is None:
             unreadable += 1
@@ -81,22 +71,6 @@ def line(batch: Batch, environment: str, now: datetime) -> str:
     lag = (now - batch.oldest) / timedelta(milliseconds=1) if batch.oldest is not None else 0.0
     values = {"log_entries": batch.stored, "log_unreadable": batch.unreadable, "log_lag_ms": round(max(0.0, lag))}
     return json_text.canonical(metrics.members(environment, now, values)).decode()
-
-
-def _lines(event: Mapping[str, Any]) -> list[str]:
-    """The messages of a delivery; none of the control messages by which CloudWatch Logs tests a subscription."""
-    try:
-        packed = base64.b64decode(event["awslogs"]["data"], validate=True)
-        decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        text = decoder.decompress(packed, MAX_BYTES)
-        if not decoder.eof:
-            raise NotADelivery("the data is cut, or over the limit")
-        delivery = json_text.decode_lenient(text)
-        if delivery["messageType"] != "DATA_MESSAGE":
-            return []
-        return [str(one["message"]) for one in delivery["logEvents"]]
-    except (KeyError, TypeError, binascii.Error, zlib.error, json_text.NotJson) as error:
-        raise NotADelivery(f"not a delivery of CloudWatch Logs: {type(error).__name__}") from error
 
 
 def _entry(line: str) -> dict[str, Json] | None:

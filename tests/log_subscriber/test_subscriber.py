@@ -17,7 +17,8 @@ import pytest
 from functions.gateway.audit import Audit
 from functions.gateway.log_entry import KeptCalls, LogEntry
 from functions.gateway.settings import Settings
-from functions.log_subscriber.subscriber import Batch, NotADelivery, kept
+from functions.log_subscriber.deliveries import NotADelivery
+from functions.log_subscriber.subscriber import Batch, kept
 from functions.log_subscriber.subscriber import line as metrics_line
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
