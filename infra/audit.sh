@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 locks=infra/requirements
 tools=.cache/audit-tools/bin
-shipped=(local aws mcp_endpoint admin_api purge log_subscriber)
+shipped=(local aws mcp_endpoint admin_api purge log_subscriber trace_exporter)
 
 case ${1:-audit} in
 sbom)

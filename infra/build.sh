@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the four functions into .aws-sam/build, or into FOLDER. Checks the catalogue first.
+# Builds the five functions into .aws-sam/build, or into FOLDER. Checks the catalogue first.
 #
 #   infra/build.sh [FOLDER]
 #

@@ -24,7 +24,7 @@ resolve() { # output, sources...
 resolve local.txt pyproject.toml --group build
 resolve aws.txt pyproject.toml --group build --extra aws
 resolve dev.txt pyproject.toml --group build --group dev --extra aws
-for function in mcp_endpoint admin_api purge log_subscriber; do
+for function in mcp_endpoint admin_api purge log_subscriber trace_exporter; do
   resolve "$function.txt" --constraints infra/requirements/aws.txt "infra/requirements/$function.in"
 done
 resolve embedder.txt --no-deps infra/requirements/embedder.in

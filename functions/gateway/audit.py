@@ -46,6 +46,7 @@ class Caller:
 
     `principal`  who did it: the id of the API token that was accepted, else the id of the server.
     `server_id`  the MCP server, "" for the proxy. `labels`: the operator's labels of it.
+    `trace_id`   the trace that the request belongs to, "" where nothing is traced.
     """
 
     plane: Literal["mcp", "proxy"]
@@ -55,6 +56,7 @@ class Caller:
     client_name: str
     client_version: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    trace_id: str = ""
 
 
 def entry(
@@ -101,6 +103,7 @@ def entry(
         client_version=caller.client_version,
         labels=caller.labels,
         argument_hash=argument_hash(call.arguments, key),
+        trace_id=caller.trace_id,
     )
 
 

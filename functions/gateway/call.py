@@ -59,9 +59,7 @@ from tool_catalog.catalog import Catalog, Tool
 if TYPE_CHECKING:
     from functions.gateway import waiting
     from functions.gateway.confirmation import Confirmer
-
-TRACE_CHARS = 8_192
-"""Longest trace header passed upstream: the limit of W3C Baggage; traceparent and tracestate are shorter."""
+    from functions.gateway.tracing import Span
 
 READS_AT_ONCE = 50
 """Objects that one call of a pinned server may read beforehand; a longer batch is refused with this number."""
@@ -80,14 +78,14 @@ class ToolCall:
 
     `now`       the present in UTC.
     `deadline`  when the call must have ended, in seconds on the event loop's clock (`loop.time()`).
-    `trace`     W3C trace headers that are passed upstream.
+    `span`      takes the requests to the upstream; None where nothing is traced.
     """
 
     name: str
     arguments: Mapping[str, Json] = field(repr=False)
     now: datetime
     deadline: float
-    trace: Mapping[str, str] = field(default_factory=dict, repr=False)
+    span: Span | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -566,14 +564,19 @@ class _Upstream:
             self.target.context,
             position,
             account_id=self.target.account_id,
-            further=[(name, value) for name, value in self.call.trace.items() if _sendable(value)],
         )
         request = credentials.attach(request, self.catalog.auth, self.target.credential, tool.request.auth)
+        deadline = self.call.deadline if deadline is None else deadline
+        sending = (
+            self._sender.send(request, deadline)
+            if self.call.span is None
+            else self.call.span.sending(tool.request, self.target.base_url, request, deadline, self._sender)
+        )
         clock = asyncio.get_running_loop().time
         started = clock()
         status, rate_limit, sent = None, self._trace.rate_limit, True
         try:
-            response = await self._sender.send(request, self.call.deadline if deadline is None else deadline)
+            response = await sending
             status = response.status
             if len(response.body) > LARGE_BYTES and not self._large:
                 self._large = True
@@ -593,8 +596,3 @@ class _Upstream:
         if not answers.is_result(tool, response):
             raise answers.refusal(tool, self.catalog, response, rate_limit, self._secrets(tool))
         return response
-
-
-def _sendable(value: str) -> bool:
-    """False for a trace value that no header can hold; tracing is not worth failing a call."""
-    return len(value) <= TRACE_CHARS and value.isascii() and value.isprintable()

@@ -118,6 +118,7 @@ class Pool:
             except Broken as broken:
                 if broken.answered or (broken.accepted and not repeatable):
                     raise
+            progress.resent += 1
         progress.step = "connecting"
         return await self._exchange(origin, await self._connect(origin), request, progress, limit)
 

@@ -57,12 +57,13 @@ class Progress:
     """How far an exchange has come, for the error of one that runs out of time.
 
     `step`    what is under way, for the log. `sending`: bytes of the request may have left us.
-    `status`  that of the answer, once it has come.
+    `status`  that of the answer, once it has come. `resent`: how often the request was sent once more.
     """
 
     step: str = WAITING
     sending: bool = False
     status: int | None = None
+    resent: int = 0
 
     @property
     def waiting(self) -> bool:

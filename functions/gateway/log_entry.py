@@ -39,7 +39,7 @@ them."""
 PARTITIONS_KEPT = 10_000
 """Partitions of log entries that a process remembers to be listed, some 100 bytes each."""
 
-OPTIONAL = ("labels", "repeated")
+OPTIONAL = ("labels", "repeated", "trace_id")
 """Members that an entry lacks where they say nothing."""
 
 
@@ -61,6 +61,7 @@ class LogEntry:
 
     `labels`   the operator's labels of the server; an entry of a server without labels lacks the member.
     `repeated` how many refusals before this one have no entry of their own; an entry lacks it where there were none.
+    `trace_id` the W3C trace that the call belongs to; an entry lacks it where nothing is traced.
 
     A member with a default belongs to a call; a refused caller has none of them.
     """
@@ -89,6 +90,7 @@ class LogEntry:
     argument_hash: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     repeated: int = 0
+    trace_id: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """The entry as the log, the store and `GET /log` hold it; `own_ms` is what was not spent upstream."""

@@ -34,6 +34,9 @@ UNITS = {
     "log_entries": "Count",
     "log_unreadable": "Count",
     "log_lag_ms": "Milliseconds",
+    "spans_exported": "Count",
+    "spans_lost": "Count",
+    "spans_left": "Count",
 }
 """Every metric of ours and its unit. `upstream_errors` and `server_errors` say whose fault a failure was."""
 

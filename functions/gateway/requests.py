@@ -7,7 +7,7 @@ could still move the path, for an upstream or a proxy that decodes first ("", ".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from urllib.parse import urlsplit
 
@@ -85,10 +85,8 @@ def build(
     position: Position | None = None,
     *,
     account_id: str = "",
-    further: Iterable[tuple[str, str]] = (),
 ) -> UpstreamRequest:
-    """The request of one call. `context` is the account's; `position` is given for paged tools; `further` headers come
-    after the tool's own.
+    """The request of one call. `context` is the account's; `position` is given for paged tools.
 
     Raises WrongArguments for a path or header value that cannot be sent, and for a path value that neither the
     arguments nor the account's context give.
@@ -151,7 +149,7 @@ def build(
         origin=f"{base.scheme}://{base.netloc.rpartition('@')[2]}",
         path=base.path.rstrip("/") + path,
         query="&".join(query),
-        headers=(*headers, *further),
+        headers=tuple(headers),
         body=content,
         safe=tool.access == "read",
         account_id=account_id,

@@ -13,6 +13,10 @@ from urllib.parse import urlsplit
 from functions.gateway.doorway import origin_problem
 from functions.gateway.value_classes import dataclass
 
+TRACING = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "POSTERN_TRACE_UPSTREAMS")
+"""Variables of which one that is set means that requests are traced (trace_settings.py). A process in which none is set
+loads nothing of that."""
+
 
 class SettingsError(Exception):
     """An environment variable is missing or wrong; the message names it and says what is valid."""
@@ -139,6 +143,11 @@ class Settings:
         if problems:
             raise SettingsError("; ".join(problems))
         return settings
+
+
+def is_traced(environment: Mapping[str, str]) -> bool:
+    """True where the environment asks for traces."""
+    return any(map(environment.get, TRACING))
 
 
 def _read(text: str, default: Any, metadata: Mapping[str, Any]) -> Any:

@@ -8,9 +8,9 @@ no byte was accepted (connections.py). Nothing of the caller's own headers is pa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from functions.gateway.content_coding import ACCEPTED, BadCoding, OverLimit
 from functions.gateway.errors import (
@@ -27,6 +27,7 @@ from functions.gateway.value_classes import dataclass
 
 if TYPE_CHECKING:
     from functions.gateway.connections import Pool
+    from functions.gateway.http_connection import Progress
 
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Verbs that send no Content-Length when they have no body."""
@@ -56,11 +57,17 @@ class Sender:
         self._pool: Pool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+    def send(self, request: UpstreamRequest, deadline: float) -> Coroutine[Any, Any, UpstreamResponse]:
         """The upstream's answer, whatever its status. `deadline` is in seconds on the event loop's clock.
 
         Raises UpstreamBusy, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
         """
+        from functions.gateway.http_connection import Progress
+
+        return self.watched(request, deadline, Progress())
+
+    async def watched(self, request: UpstreamRequest, deadline: float, progress: Progress) -> UpstreamResponse:
+        """What `send` does, for a caller that wants to know from `progress` how it went."""
         from functions.gateway import connections, http_connection, http_framing, places
 
         clock = asyncio.get_running_loop().time
@@ -68,10 +75,9 @@ class Sender:
         host = request.origin.split("://")[1]
         if started >= deadline:
             raise UpstreamTimeout(f"no time was left to ask {host}; nothing was done, try again", sent=False)
-        origin, pool, progress, limit = (
+        origin, pool, limit = (
             connections.Origin.of(request.origin),
             self._pool_of_this_loop(),
-            http_connection.Progress(),
             self._settings.max_upstream_bytes,
         )
         lost = effect(changes_nothing=request.changes_nothing)

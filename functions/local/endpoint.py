@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import io
 import logging
 import secrets
 import signal
@@ -26,7 +27,9 @@ from functions.admin_api.api_tokens.root import bootstrap
 from functions.admin_api.app import create_app as create_admin_api
 from functions.gateway.audit import Audit
 from functions.gateway.doorway import LOOPBACK, THIS_MACHINE, Doorway
-from functions.gateway.settings import Settings, SettingsError
+from functions.gateway.settings import Settings, SettingsError, is_traced
+from functions.gateway.trace_settings import TraceSettings
+from functions.gateway.tracing import Tracer
 from functions.gateway.upstream import Sender
 from functions.local import first_server, state_file
 from functions.local.call_file import CallFile
@@ -37,10 +40,12 @@ from functions.local.log_queue import Lines, LogQueue, SettledStore
 from functions.local.planes import mounted, one_app
 from functions.local.state_file import StateFile
 from functions.local.state_folder import occupied
+from functions.local.trace_queue import TraceQueue, exporting
 from functions.local.turns import Turns, in_turn
 from functions.local.web_server import HOST, START_SECONDS, listen, serving
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.methods import Methods
+from functions.mcp_endpoint.traces import Traces
 from functions.memory_engine.app import create_app as create_memory_engine
 from functions.memory_engine.settings import EngineSettings
 from functions.memory_engine.storage.opening import DatabaseUnavailable
@@ -171,6 +176,7 @@ def _start(
     stack.enter_context(occupied(folder))
     state = StateFile.read(folder / state_file.NAME)
     engine_settings = _engine_settings(environment, folder, state, clock)
+    traces = _traces(stack, environment, settings)
     listener = stack.enter_context(listen(port, settings.listen))
     base_url = f"http://{HOST}:{listener.getsockname()[1]}"
     public_url = settings.public_url.rstrip("/") or base_url + settings.mounted_at
@@ -194,7 +200,15 @@ def _start(
     stack.callback(log.close)
     bootstrap(store, clock(), secrets.token_bytes, state.api_token)
     app, http = _compose(
-        settings, engine_settings, store=store, clock=clock, log=log, folder=folder, catalogs=catalogs, tell=tell
+        settings,
+        engine_settings,
+        store=store,
+        clock=clock,
+        log=log,
+        folder=folder,
+        catalogs=catalogs,
+        tell=tell,
+        traces=traces,
     )
     doorway = Doorway(settings.allowed_hosts, settings.allowed_origins)
     stack.enter_context(serving(door(mounted(app, settings.mounted_at), doorway), listener, http))
@@ -227,6 +241,21 @@ def _start(
     return ready
 
 
+def _traces(stack: contextlib.ExitStack, environment: Mapping[str, str], settings: Settings) -> Traces | None:
+    """The spans of requests and the queue that sends them; None where nothing is to be traced. Raises LocalError."""
+    if not is_traced(environment):
+        return None
+    try:
+        chosen = TraceSettings.from_environment(environment)
+    except SettingsError as error:
+        raise LocalError(str(error)) from error
+    if not chosen.endpoint:
+        return Traces(Tracer(chosen, io.StringIO())) if chosen.upstreams else None
+    queue = TraceQueue(exporting(chosen, settings))
+    stack.callback(queue.close)
+    return Traces(Tracer(chosen, queue))
+
+
 def _engine_settings(
     environment: Mapping[str, str], folder: Path, state: StateFile, clock: Callable[[], datetime]
 ) -> EngineSettings:
@@ -249,6 +278,7 @@ def _compose(
     folder: Path,
     catalogs: LiveCatalogs,
     tell: Callable[[str], None],
+    traces: Traces | None,
 ) -> tuple[ASGIApp, Callable[..., DirectHttp]]:
     """Both planes and the memory as one app, and what makes the protocol of a connection. Raises LocalError for a
     webhook that cannot be used."""
@@ -259,7 +289,7 @@ def _compose(
         raise LocalError(str(error)) from error
     audit = Audit(settings, log, log.stream)
     methods = Methods(settings, sender, audit, load_catalog=catalogs.load, confirmations=store)
-    data_plane = Endpoint(settings=settings, store=store, methods=methods, clock=clock)
+    data_plane = Endpoint(settings=settings, store=store, methods=methods, clock=clock, traces=traces)
     control_plane = create_admin_api(
         settings,
         SettledStore(store, log),

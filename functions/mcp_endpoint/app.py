@@ -23,6 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from functions.gateway import errors, json_text
 from functions.gateway.call import in_turn
@@ -36,6 +37,9 @@ from functions.mcp_endpoint.admission import NotAdmitted, Reads, SignInNeeded
 from functions.mcp_endpoint.http import Departed, Receive, Request, Response, Scope, Send, of_asgi, send_asgi
 from functions.mcp_endpoint.methods import Methods, Visit
 from functions.mcp_endpoint.protocol import Asker, Notification, Refusal, RpcError
+
+if TYPE_CHECKING:
+    from functions.mcp_endpoint.traces import Traces
 
 JSON = "application/json"
 
@@ -59,7 +63,7 @@ class Endpoint:
     """The endpoint as an ASGI application. It has no start-up and no shut-down: lifespan events are left unanswered.
 
     `clock`   the present in UTC. `new_id`: the id of a request in the log where the platform gives none.
-    `count`   counts the failures that are ours.
+    `count`   counts the failures that are ours. `traces`: None where nothing is traced.
     """
 
     settings: Settings
@@ -68,6 +72,7 @@ class Endpoint:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     new_id: Callable[[], str] = lambda: os.urandom(8).hex()
     count: Count = uncounted
+    traces: Traces | None = None
     frame: Frame[Response] = field(init=False)
     doorway: Doorway = field(init=False)
     dead: Batch = field(init=False)
@@ -154,6 +159,8 @@ class Endpoint:
         media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
         if media_type != JSON:
             raise errors.WrongMediaType("Send the message as Content-Type: application/json")
+        if self.traces is not None:
+            self.traces.arrived(request)
         body = await self.frame.body(request)
         now = self.clock()
         secrets = admission.presented(
@@ -179,6 +186,8 @@ class Endpoint:
         if isinstance(message, Notification):
             return Response(202)
         if isinstance(message, Refusal):
+            if self.traces is not None:
+                self.traces.refuse(request, message, admitted.grant, self.frame.request_id(request))
             return _json(message.status, protocol.error(message.code, message.message, message.id, message.data))
         visit = Visit(
             grant=admitted.grant,
@@ -190,7 +199,10 @@ class Endpoint:
             user_agent=request.headers.get("user-agent", ""),
         )
         try:
-            result = await self.methods.answer(message, visit)
+            if self.traces is None:
+                result = await self.methods.answer(message, visit)
+            else:
+                result = await self.traces.answer(request, message, visit, self.methods)
         except RpcError as error:
             if error.code == errors.INTERNAL_ERROR:
                 self.count("server_errors", error="RpcError", request_id=visit.request_id)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from functions.gateway import events, upstream_tls
 from functions.gateway.audit import Audit
 from functions.gateway.metrics import Counter
-from functions.gateway.settings import Settings
+from functions.gateway.settings import Settings, is_traced
 from functions.gateway.upstream import Sender
 from functions.mcp_endpoint import snapshot
 from functions.mcp_endpoint.app import Endpoint
@@ -19,8 +19,19 @@ from functions.mcp_endpoint.http import of_event, to_event
 from functions.mcp_endpoint.methods import Methods
 
 if TYPE_CHECKING:
+    from functions.mcp_endpoint.traces import Traces
     from functions.stores.dynamodb_light import LightDynamoStore
     from functions.stores.sqlite import SqliteStore
+
+
+def _traces() -> Traces | None:
+    if not is_traced(os.environ):
+        return None
+    from functions.gateway.tracing import Tracer
+    from functions.mcp_endpoint.traces import Traces
+
+    tracer = Tracer.of(os.environ, sys.stdout)
+    return Traces(tracer) if tracer is not None else None
 
 
 def _store(settings: Settings) -> LightDynamoStore | SqliteStore:
@@ -43,7 +54,8 @@ on_aws = settings.store == "dynamodb"
 log = Audit(settings, None if on_aws else store, sys.stdout)
 """On AWS the line is the entry: functions/log_subscriber puts it into the table, and no call waits for that."""
 methods = Methods(settings, sender, log, shared=store if on_aws else None, confirmations=store)
-endpoint = Endpoint(settings=settings, store=store, methods=methods, count=Counter(settings.environment, sys.stdout))
+count = Counter(settings.environment, sys.stdout)
+endpoint = Endpoint(settings=settings, store=store, methods=methods, count=count, traces=_traces())
 loop = asyncio.new_event_loop()
 """The one loop of the process, because a kept connection lives on the loop that opened it."""
 

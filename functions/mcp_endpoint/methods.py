@@ -36,6 +36,7 @@ from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Prompt, Tool
 
 if TYPE_CHECKING:
     from functions.gateway.confirmation import Confirmer, Kept
+    from functions.gateway.tracing import Span
 
 LISTING_TTL_MS = 60_000
 """How long a client may keep a listing, in ms. A changed selection holds for calls at once."""
@@ -63,7 +64,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request that was let in. `seconds_left` is how long its answer may take."""
+    """One request that was let in. `seconds_left` is how long its answer may take; `span` is None where nothing is
+    traced."""
 
     grant: Grant
     token: str = field(repr=False)
@@ -72,6 +74,7 @@ class Visit:
     seconds_left: float
     request_id: str
     user_agent: str
+    span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,8 @@ class Methods:
                 if asked is not None:
                     return asked
             written = prompts.text(prompt, visit.grant.config, given)
+            if visit.span is not None:
+                visit.span.prompt = prompt.name
         except prompts.WrongPrompt as wrong:
             raise RpcError(INVALID_PARAMS, f"Invalid params: {wrong}") from None
         message = {"role": "user", "content": {"type": "text", "text": written}}
@@ -229,6 +234,8 @@ class Methods:
         """A tool's result, its failure reported to the model. Raises RpcError."""
         tool = catalog.tools.get(call.params["name"])
         if tool is not None and _has_more(call, tool, visit.grant.config) and selection.shows(tool, visit.grant.config):
+            if visit.span is not None:
+                visit.span.tool = tool.name
             return await self._call_in_rounds(call, visit, catalog, tool)
         arguments = call.params.get("arguments") or {}
         outcome, written = await self._carried_out(call, visit, catalog, call.params["name"], arguments)
@@ -291,7 +298,7 @@ class Methods:
         outcome: Done | Failed
         if call.method == "tasks/get":
             reader, given = task.queued.reader.tool, {task.queued.event.argument: task.queued.event_id}
-            asked = ToolCall(reader.name, given, visit.now, deadline, call.trace)
+            asked = ToolCall(reader.name, given, visit.now, deadline, visit.span)
             state, trace = await follow(task.queued, asked, target, catalog, sender=self._sender)
             members = tasks.detailed(task, state, trace, grant, visit.now)
             lost = state.kind in ("unknown", "gone")
@@ -301,8 +308,10 @@ class Methods:
             tool = catalog.tools.get(name or "")
             if tool is None:
                 return MethodResult({})  # the upstream cannot be told
-            asked = ToolCall(tool.name, given, visit.now, deadline, call.trace)
+            asked = ToolCall(tool.name, given, visit.now, deadline, visit.span)
             outcome = await act_on_event(tool, asked, target, catalog, sender=self._sender)
+        if visit.span is not None:
+            visit.span.note(outcome)
         if self._log is not None:
             caller, size, seconds = _caller(call, visit), len(encode(members)), elapsed() - started
             self._log.write(audit.entry(caller, asked, target, outcome, seconds=seconds, result_bytes=size, key=key))
@@ -328,7 +337,7 @@ class Methods:
         elapsed = asyncio.get_running_loop().time
         started = elapsed()
         deadline = started + visit.seconds_left
-        asked = ToolCall(name, arguments, visit.now, deadline, call.trace)
+        asked = ToolCall(name, arguments, visit.now, deadline, visit.span)
 
         line = run
         if visit.grant.config.profile == "discovery" and call.method == "tools/call":
@@ -346,6 +355,8 @@ class Methods:
         )
         if isinstance(outcome, Failed):
             log_detail(outcome.failure, visit.request_id)
+        if visit.span is not None:
+            visit.span.note(outcome)
         written = _written(outcome)
         if self._log is not None:
             caller = _caller(call, visit)
@@ -513,7 +524,8 @@ def _opened(visit: Visit) -> tuple[bytes, Target]:
 
 def _caller(call: Call, visit: Visit) -> audit.Caller:
     name, version = call.client or audit.client(visit.user_agent)
-    return audit.Caller("mcp", visit.principal, visit.grant.id, visit.request_id, name, version, visit.grant.labels)
+    grant, trace_id = visit.grant, visit.span.trace_id if visit.span is not None else ""
+    return audit.Caller("mcp", visit.principal, grant.id, visit.request_id, name, version, grant.labels, trace_id)
 
 
 def _written(outcome: Done | Failed | UnknownTool) -> str:

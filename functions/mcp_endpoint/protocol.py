@@ -91,7 +91,9 @@ nothing, and nothing is stored for it."""
 TOOLS_ALONE: Mapping[str, Json] = MappingProxyType({"tools": {}})
 """The capabilities of a server that has nothing but tools."""
 
-TRACE_KEYS = ("traceparent", "tracestate", "baggage")
+TRACE_KEYS = ("traceparent", "tracestate")
+"""Keys of `_meta` that name a trace (2026-07-28, basic, reserved keys). Baggage, the third one, is not read: it
+may hold anything, and upstreams are not to get it."""
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
@@ -149,9 +151,10 @@ class Call:
 
     @property
     def trace(self) -> dict[str, str]:
-        """W3C trace context of the request: traceparent, tracestate and baggage, as far as they are there."""
+        """W3C trace context of the request: traceparent, and tracestate as far as it is there. {} without the first."""
         meta = self.meta
-        return {key: meta[key] for key in TRACE_KEYS if isinstance(meta.get(key), str)}
+        found = {key: meta[key] for key in TRACE_KEYS if isinstance(meta.get(key), str)}
+        return found if "traceparent" in found else {}
 
 
 @dataclass(frozen=True, slots=True)

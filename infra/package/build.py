@@ -34,7 +34,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "packages"
 OURS = ("functions", "tool_catalog")
-FUNCTIONS = ("mcp_endpoint", "admin_api", "purge", "log_subscriber")
+FUNCTIONS = ("mcp_endpoint", "admin_api", "purge", "log_subscriber", "trace_exporter")
 
 PLATFORMS = {
     "arm64": ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_28_aarch64", "manylinux_2_34_aarch64"),

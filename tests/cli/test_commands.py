@@ -16,6 +16,8 @@ from functions.cli import main
 from functions.cli.management_api import version
 from functions.gateway.grants import read_time
 from functions.gateway.json_text import Json
+from functions.gateway.settings import Settings
+from functions.local import start
 from tests.cli.conftest import Local, Ran, run
 
 
@@ -481,6 +483,20 @@ def test_a_followed_log_shows_new_calls_until_it_is_stopped(local: Local) -> Non
     assert code == 130
     tools = [line.split()[3] for line in out.text.splitlines()[1:]]
     assert tools == ["list_all_mem_0_projects", "list_all_mem_0_events"]
+
+
+def test_the_log_of_a_traced_endpoint_shows_the_trace_of_each_call_and_finds_its_calls(tmp_path: Path) -> None:
+    environment = {"POSTERN_TRACE_UPSTREAMS": "api.example.com"}
+    with start(Settings(state_dir=str(tmp_path)), environment) as ready:
+        traced = Local(ready, str(tmp_path))
+        for tool in ("list_all_mem_0_projects", "list_all_mem_0_events"):
+            assert traced("call", tool).code == 0
+        entries = traced("log", "--json").json
+        shown = traced("log").out
+        found = traced("log", "--trace", entries[1]["trace_id"], "--json").json
+    assert len({entry["trace_id"] for entry in entries}) == 2
+    assert [line.split()[-1] for line in shown.splitlines()[-2:]] == [entry["trace_id"] for entry in entries]
+    assert [entry["tool"] for entry in found] == ["list_all_mem_0_events"]
 
 
 # The memory's copy

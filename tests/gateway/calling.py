@@ -12,6 +12,7 @@ from functions.gateway.credentials import Credential
 from functions.gateway.grants import Grant, GrantedAccount, ServerConfig, Target
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
+from functions.gateway.tracing import Span
 from functions.gateway.upstream import Sender
 from functions.stores import layout
 from functions.stores.store import Item, Store
@@ -142,7 +143,7 @@ def call_once(
     settings: Settings = SETTINGS,
     stalled: Upstream | None = None,
     seconds: float = 20,
-    trace: Mapping[str, str] | None = None,
+    span: Span | None = None,
     **to: Any,
 ) -> Done | Failed | UnknownTool:
     """One call on a sender of its own, with `seconds` from now; its time is over as soon as the upstream `stalled`
@@ -151,7 +152,7 @@ def call_once(
     async def go() -> Done | Failed | UnknownTool:
         sender = Sender(settings)
         deadline = asyncio.get_running_loop().time() + seconds
-        call = ToolCall(name, arguments, NOON, deadline, trace or {})
+        call = ToolCall(name, arguments, NOON, deadline, span)
         try:
             return await run(call, target(base_url, **to), loaded, sender=sender, settings=settings)
         finally:

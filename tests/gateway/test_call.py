@@ -6,6 +6,7 @@ The words are reviewed in tests/golden/messages/upstream.json; UPDATE_GOLDEN=1 r
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -23,6 +24,8 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
+from functions.gateway.trace_settings import TraceSettings
+from functions.gateway.tracing import Tracer
 from functions.gateway.upstream import Sender, UpstreamResponse
 from tests.gateway.calling import (
     API_KEY,
@@ -358,13 +361,10 @@ def test_a_credential_that_no_header_can_hold_is_never_sent_nor_shown(upstream: 
 def test_only_the_headers_of_the_call_reach_the_upstream(upstream: Upstream) -> None:
     upstream.answers(answer(200, {"id": "1"}))
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    call_once(
-        THINGS,
-        upstream.origin,
-        "create_a_thing",
-        {"text": "x"},
-        trace={"traceparent": parent, "tracestate": "a=1\r\nx-injected: 1", "baggage": "é"},
-    )
+    tracer = Tracer(TraceSettings(upstreams=("*",)), io.StringIO())
+    lines = [("traceparent", parent), ("tracestate", "a=1\r\nx-injected: 1"), ("baggage", "é")]
+    span = tracer.begin(lines, {}, tracer.clock())
+    call_once(THINGS, upstream.origin, "create_a_thing", {"text": "x"}, span=span)
     assert upstream.requests[0].headers == {
         "host": upstream.origin.removeprefix("http://").encode(),
         "accept": b"application/json",
@@ -638,7 +638,7 @@ def test_a_fault_of_ours_is_raised_while_nothing_was_sent(upstream: Upstream) ->
 
     async def go() -> None:
         sender = Sender(SETTINGS)
-        call = ToolCall("list_all_things", {}, NOON, asyncio.get_running_loop().time() + 20, {})
+        call = ToolCall("list_all_things", {}, NOON, asyncio.get_running_loop().time() + 20)
         here = target(upstream.origin)
         with pytest.raises(ZeroDivisionError):
             await run(call, here, catalog_of(READ), sender=sender, settings=SETTINGS, admit=broken)

@@ -31,6 +31,7 @@ from functions.gateway.grants import (
     mint_api_token,
     mint_secret,
 )
+from functions.gateway.http_connection import Progress
 from functions.gateway.json_text import Json
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
@@ -78,6 +79,9 @@ class CannedSender(Sender):
         self.deadlines: list[float] = []
 
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+        return await self.watched(request, deadline, Progress())
+
+    async def watched(self, request: UpstreamRequest, deadline: float, progress: Progress) -> UpstreamResponse:
         self.sent.append(request)
         self.deadlines.append(deadline)
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()

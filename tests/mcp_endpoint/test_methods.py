@@ -16,9 +16,12 @@ from functions.gateway.grants import Grant, digest, keys_of
 from functions.gateway.json_text import Json
 from functions.gateway.portable_schema import portable
 from functions.gateway.requests import UpstreamRequest
+from functions.gateway.trace_settings import TraceSettings
+from functions.gateway.tracing import Tracer
 from functions.gateway.upstream import UpstreamResponse
 from functions.mcp_endpoint.admission import Presented, admit
 from functions.mcp_endpoint.methods import Listings, Methods
+from functions.mcp_endpoint.traces import Traces
 from functions.stores import layout
 from functions.stores.store import Put
 from tests.gateway.calling import catalog_of, tool
@@ -204,9 +207,10 @@ def test_wrong_arguments_reach_no_upstream(bench: Bench) -> None:
 
 def test_the_trace_of_the_envelope_goes_upstream_and_nothing_else_of_the_caller_s(bench: Bench) -> None:
     bench.sender = sender = CannedSender()
+    traces = Traces(Tracer(TraceSettings(upstreams=("api.mem0.ai",)), io.StringIO()))
     trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b"}
     request = modern("tools/call", {"name": GET, "arguments": {"id": MEMORY}}, meta=trace)
-    post(bench.endpoint(), bench.mint(), request.adding(("x-custom", "mine"), ("cookie", "a=b")))
+    post(bench.endpoint(traces=traces), bench.mint(), request.adding(("x-custom", "mine"), ("cookie", "a=b")))
     sent = dict(sender.sent[0].headers)
     assert {name: sent[name] for name in trace} == trace
     assert not {"x-custom", "cookie", "user-agent"} & {name.lower() for name in sent}

@@ -12,7 +12,7 @@ COLUMNS = (
     *("time", "kind", "principal", "action", "outcome", "status", "error", "account_id", "server_id", "api_token_id"),
     *("changed", "plane", "integration", "tool", "method", "access", "upstream_status", "upstream_requests"),
     *("duration_ms", "upstream_ms", "own_ms", "result_bytes", "client_name", "client_version", "request_id"),
-    *("argument_hash", "detail", "repeated", "labels", "trust_id"),
+    *("argument_hash", "detail", "repeated", "labels", "trust_id", "trace_id"),
 )
 """Columns of the CSV form. Calls and decisions share them; a member that an entry does not have is empty."""
 

@@ -33,6 +33,7 @@ MEMBERS: Mapping[str, str] = {
     "client_name": "client_name",
     "client_version": "client_version",
     "request_id": "request_id",
+    "trace_id": "trace_id",
 }
 """Query parameter -> member of a log entry that must be equal to it."""
 
@@ -58,6 +59,7 @@ def parameters(action: Callable[[str], str], formats: Sequence[str]) -> tuple[Pa
         text("client_name", "Only entries of this client."),
         text("client_version", "Only entries of this version of a client."),
         text("request_id", "Only the entries of this request."),
+        text("trace_id", "Only calls of this trace."),
         moment("created_at[gt]", "Only entries after this time."),
         moment("created_at[lt]", "Only entries before this time."),
         choice("format", "`json` (the default), `jsonl` or `csv`.", formats, default="json"),

@@ -44,6 +44,7 @@ FILTERS = {
     "outcome": "outcome",
     "error": "error",
     "client": "client_name",
+    "trace": "trace_id",
 }
 """Field of Log -> query parameter of the API."""
 
@@ -83,6 +84,7 @@ class Log(Remote):
     outcome: str | None = _filter("outcome")
     error: str | None = _filter("error")
     client: str | None = _filter("client_name")
+    trace: str | None = _filter("trace_id")
 
 
 @LOG.alone(Log)
@@ -105,7 +107,12 @@ def _log(invocation: Invocation[Log]) -> None:
             return
         recent = _newest(api, query, options.limit)
         if not options.follow:
-            text = Table(COLUMNS[options.kind], [_row(options.kind, entry) for entry in recent])
+            traced = any("trace_id" in entry for entry in recent)
+            columns = (*COLUMNS[options.kind], "trace") if traced else COLUMNS[options.kind]
+            rows = [_row(options.kind, entry) for entry in recent]
+            if traced:
+                rows = [[*row, entry.get("trace_id", "")] for row, entry in zip(rows, recent, strict=True)]
+            text = Table(columns, rows)
             what = {"call": "calls", "decision": "decisions", "all": "entries"}[options.kind]
             terminal.result(recent, text if recent else f"no matching {what} in the log")
             return
@@ -170,7 +177,8 @@ def _follow(invocation: Invocation[Log], api: ManagementApi, query: Asked, recen
         terminal.line(_line(COLUMNS[kind]).upper())
     while True:
         for entry in recent:
-            terminal.line(json_text.spaced(entry) if terminal.as_json else _line(_row(kind, entry)))
+            line = f"{_line(_row(kind, entry))}  {entry.get('trace_id', '')}".rstrip()
+            terminal.line(json_text.spaced(entry) if terminal.as_json else line)
             seen[_key(entry)] = entry["time"]
         horizon = invocation.clock() - OVERLAP
         seen = {key: time for key, time in seen.items() if read_time(time) > horizon}
