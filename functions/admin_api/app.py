@@ -38,6 +38,7 @@ from functions.admin_api.integrations.service import Integrations
 from functions.admin_api.log.decisions import Decision, Decisions, Outcome
 from functions.admin_api.log.service import Log
 from functions.admin_api.names import ANY
+from functions.admin_api.oauth.consents import Consents
 from functions.admin_api.operations import OPERATIONS, Asked, Operation, Services
 from functions.admin_api.parameters import Query, read_query
 from functions.admin_api.servers.bulk import Bulk
@@ -140,6 +141,7 @@ def create_app(
         ),
         sign_in_links=SignInLinks(store, api_tokens, clock, random),
         approvals=Approvals(store, lookup, finding, clock),
+        consents=Consents(store, finding, clock),
     )
     decisions = Decisions(store, retention, decision_lines, clock)
     authorization = None

@@ -31,6 +31,8 @@ from functions.admin_api.log import export
 from functions.admin_api.log.query import parameters
 from functions.admin_api.log.service import Log
 from functions.admin_api.oauth import metadata as oauth
+from functions.admin_api.oauth.consents import Consents
+from functions.admin_api.oauth.contract import ConsentView, EndedConsent
 from functions.admin_api.parameters import (
     CONTINUED,
     LIMIT,
@@ -110,6 +112,7 @@ class Services:
     log: Log
     sign_in_links: SignInLinks
     approvals: Approvals
+    consents: Consents
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +419,20 @@ OPERATIONS: Sequence[Operation] = (
             asked.account_id, asked.server_id, asked.body.code, asked.operator
         ),
         body=ApprovalCode, any_account=True, errors=(400, 404, 409, 413, 415), logs="decision",
+    ),
+    Operation(
+        "get", f"{_SERVER}/consent", "listConsents", "List who signed in to an MCP server, and with which client",
+        SEE, Page[ConsentView],
+        lambda services, asked: services.consents.page(
+            asked.account_id, asked.server_id, asked.query["limit"], asked.query["next_cursor"]
+        ),
+        query=PAGING, any_account=True, errors=(400, 404, 409),
+    ),
+    Operation(
+        "delete", f"{_SERVER}/consent/{{consent_id}}", "endConsent", "End a consent; its tokens stop working at once",
+        CHANGE, EndedConsent,
+        lambda services, asked: services.consents.end(asked.account_id, asked.server_id, asked.path["consent_id"]),
+        any_account=True, errors=(404, 409), logs="decision",
     ),
     Operation(
         "post", "/api-token", "createApiToken", "Make an API token", CHANGE, MintedApiToken,

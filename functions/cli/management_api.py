@@ -12,7 +12,7 @@ import httpx
 
 from functions.cli.api_words import in_cli_words
 from functions.cli.connection import Connection, connection
-from functions.cli.invocation import Failed, Invocation, Where
+from functions.cli.invocation import Failed, Invocation, UsageError, Where
 from functions.cli.terminal import Terminal, printable
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
@@ -162,7 +162,10 @@ def version() -> str:
 
 
 def path(*parts: str) -> str:
-    """A path of words and ids. Each part is encoded, so an id cannot change the path."""
+    """A path of words and ids. Each part is encoded, so an id cannot change the path. Raises UsageError."""
+    for part in parts:
+        if part in {"", ".", ".."}:  # an HTTP client takes them for another path, e.g. that of the whole server
+            raise UsageError(f'"{part}" is neither an id nor a name')
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 

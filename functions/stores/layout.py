@@ -132,6 +132,16 @@ def consent(principal: str, consent_id: str) -> Key:
     return Key(f"CONSENT#{principal}", consent_id)
 
 
+def consents(server_id: str) -> str:
+    """Partition of the entries that name the consents for a server."""
+    return f"CONSENTS#{server_id}"
+
+
+def consent_entry(server_id: str, consent_id: str) -> Key:
+    """Whose consent for the server has this id."""
+    return Key(consents(server_id), consent_id)
+
+
 def oauth_client(client_id: str) -> Key:
     """An OAuth client that registered itself."""
     return Key(f"OAUTH_CLIENT#{client_id}")

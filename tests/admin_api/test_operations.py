@@ -53,6 +53,8 @@ ADMITTED = {
     "makeSnippets": "read call mint connect manage",
     "showApproval": "call manage",
     "approveCall": "call manage",
+    "listConsents": "read manage",
+    "endConsent": "manage",
     "createSignInLink": "read call mint manage",
     "signIn": "",
     **{

@@ -1,5 +1,8 @@
-"""The consent page in Chromium: it breaks no rule of axe, its form reaches the server from this origin, and the browser
-follows the redirect to another origin under the policy of the page."""
+"""The sign-in of OAuth in Chromium, and the operator's list of sign-ins.
+
+The consent page breaks no rule of axe, its form reaches the server from this origin, and the browser follows the
+redirect to another origin under the policy of the page.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ import httpx
 import pytest
 
 from functions import local
-from tests.browser.conftest import INSTALLED, PATIENCE_MS
+from tests.admin_api.oauth.signing_in import signed_in
+from tests.browser.conftest import INSTALLED, PATIENCE_MS, Console
 
 pytestmark = pytest.mark.browser
 
@@ -56,6 +60,27 @@ def callback() -> Iterator[Callback]:
     waiting = Callback()
     yield waiting
     waiting.close()
+
+
+def test_an_operator_sees_who_signed_in_to_a_server_and_ends_one(console: Console) -> None:
+    server = f"/integrated-account/{console.ready.account_id}/mcp"
+    minted = console.api("POST", server, {"config": {"require_api_token_auth": True}, "name": "Shared notes"})
+    person = console.api("POST", "/api-token", {"name": "Anna", "scopes": ["connect"]})
+    for client in ("Some <b>client</b>", "Another client"):
+        signed_in(console.ready.base_url, minted["url"], person["token"], client)
+    console.sign_in()
+    console.open(f"servers/{console.ready.account_id}/{minted['id']}")
+    console.page.get_by_role("tab", name="Who signed in").click()
+    console.shows("Some <b>client</b>")
+    assert console.violations() == []
+    row = console.page.get_by_role("row").filter(has_text="Another client")
+    row.get_by_role("button", name="End").click()
+    console.page.get_by_role("dialog").get_by_role("textbox").fill("Anna")
+    console.page.get_by_role("dialog").get_by_role("button", name="End").click()
+    row.wait_for(state="detached")
+    [left] = console.api("GET", f"{server}/{minted['id']}/consent")["result"]
+    assert left["client_name"] == "Some <b>client</b>"
+    assert console.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

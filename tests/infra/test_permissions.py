@@ -84,6 +84,7 @@ EVERY_KEY = [
     layout.api_token("d"),
     layout.api_token_entry("tok_1"),
     layout.consent("tok_1", "c"),
+    layout.consent_entry("srv_1", "c"),
     layout.oauth_client("c"),
     layout.oauth_code("d"),
     layout.oauth_request("d"),

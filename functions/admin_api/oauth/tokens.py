@@ -14,16 +14,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from functions.admin_api.oauth import resources
+from functions.admin_api.oauth import consents, resources
 from functions.admin_api.oauth.codes import Code, Codes, Permission
 from functions.admin_api.oauth.errors import OAuthError
 from functions.admin_api.oauth.metadata import SCOPE
 from functions.admin_api.servers.item import ServerItem
 from functions.gateway.consents import ACCESS_TOKEN, API_TOKEN_PRINCIPAL, REFRESH_TOKEN, Consent, Issued
-from functions.gateway.grants import ACCESS_TOKEN_PREFIX, ApiToken, digest, epoch, is_live, mint_secret
+from functions.gateway.grants import ACCESS_TOKEN_PREFIX, ApiToken, digest, is_live, mint_secret
 from functions.gateway.json_text import Json
 from functions.stores import layout
-from functions.stores.store import Delete, Put, Store, StoreConflict
+from functions.stores.store import Store, StoreConflict
 
 ACCESS_LIVES = timedelta(minutes=10)
 """How long an access token works. A revoked consent or API token ends it at once; this bounds the use of a copy."""
@@ -137,7 +137,7 @@ class Tokens:
             expires_at=ends,
         )
         try:
-            self._store.write([code.use(), Put(consent.key, consent.to_json(), epoch(ends), if_version=0)])
+            self._store.write([code.use(), *consents.puts(consent, if_version=0)])
         except StoreConflict:
             return self._stolen(permission)
         return Answer(_issued(consent, now, access, family, refresh), _ended("allowClient", consent))
@@ -174,7 +174,7 @@ class Tokens:
             expires_at=ends,
         )
         try:
-            self._store.write([Put(after.key, after.to_json(), epoch(ends), if_version=consent.version)])
+            self._store.write(consents.puts(after, if_version=consent.version))
         except StoreConflict:
             return self._reused(consent)  # another request used the same token at the same moment
         return Answer(_issued(after, now, access, family, refresh))
@@ -209,7 +209,7 @@ class Tokens:
         return Consent.from_json(item.body, item.version) if item is not None else None
 
     def _end(self, consent: Consent, action: str) -> Ended:
-        self._store.write([Delete(consent.key)])
+        self._store.write(consents.removal(consent))
         return _ended(action, consent)
 
 

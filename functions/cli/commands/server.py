@@ -141,6 +141,14 @@ class Get(OfAccount):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EndConsent(OfAccount):
+    """The words of `server end-consent`."""
+
+    id: str = argument("SERVER", completer=completers.servers)
+    consent_id: str = argument("CONSENT_ID")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Update(Config, Expiry):
     """The words of `server update`."""
 
@@ -503,6 +511,26 @@ def _revoke(invocation: Invocation[Selecting]) -> None:
     if problems:
         reasons = "".join(f"\n  - {problem}" for problem in problems)
         raise Failed(f"{len(problems)} of {len(named)} servers were not revoked:{reasons}")
+
+
+@SERVER.verb("consents", Get, "list who signed in to a server, and with which client")
+def _consents(invocation: Invocation[Get]) -> None:
+    with open_api(invocation) as api:
+        consents = api.all(f"{api.server(invocation.options.account, invocation.options.id)}/consent")
+    now = invocation.clock()
+    shown = ("id", "person", "client_name", "client_id", "created_at")
+    rows = [[*(consent[name] for name in shown), until(consent["expires_at"], now)] for consent in consents]
+    table = Table(("id", "person", "client", "client id", "since", "expires"), rows)
+    invocation.terminal.result(consents, table)
+
+
+@SERVER.verb("end-consent", EndConsent, "end what a person allowed a client; its tokens stop working immediately")
+def _end_consent(invocation: Invocation[EndConsent]) -> None:
+    options = invocation.options
+    with open_api(invocation) as api:
+        ended = api.delete(f"{api.server(options.account, options.id)}{path('consent', options.consent_id)}")
+    text = f"{printable(ended['client_name'])} no longer acts for {printable(ended['person'])} on this server"
+    invocation.terminal.result(ended, text)
 
 
 @SERVER.verb("preview", Config, "list the tools that a config would show, without minting")

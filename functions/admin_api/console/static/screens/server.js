@@ -8,7 +8,7 @@ import { readLabels } from "../labels.js";
 import { Confirm } from "../confirm.js";
 import { Head, Mark, Tabs, TextField, When } from "../parts.js";
 import { go, link } from "../router.js";
-import { ask, may, path } from "../session.js";
+import { ask, askAll, may, path } from "../session.js";
 import { LogTable } from "./log.js";
 import { Minted } from "./minted.js";
 import { Expiry, Labels } from "./servers.js";
@@ -33,6 +33,7 @@ function Shown({ server, account, integration, preview, again }) {
   if (rotated) return html`<${Minted} server=${rotated} />`;
   const tabs = [["tools", "What the agent sees"], ["calls", "Calls"]];
   if (may("updateServer")) tabs.splice(1, 0, ["change", "Change"], ["end", "Rotate or revoke"]);
+  if (server.config.require_api_token_auth && may("listConsents")) tabs.splice(-1, 0, ["consents", "Who signed in"]);
   return html`
     <${Head} title=${server.name} />
     <dl class="facts">
@@ -50,6 +51,7 @@ function Shown({ server, account, integration, preview, again }) {
       ${tab === "tools" && html`<p>${preview.tool_count} tools${preview.tokens !== undefined ? `, ${preview.tokens.toLocaleString()} tokens` : ""}</p><${ToolList} tools=${preview.tools} />`}
       ${tab === "change" && html`<${Change} server=${server} integration=${integration} preview=${preview} again=${again} />`}
       ${tab === "end" && html`<${End} server=${server} setRotated=${setRotated} />`}
+      ${tab === "consents" && html`<${Consents} server=${server} />`}
       ${tab === "calls" && html`<${Calls} server=${server} />`}
     </div>
   `;
@@ -137,6 +139,37 @@ function End({ server, setRotated }) {
         <p>This cannot be taken back. A new server gets a new URL.</p>
       <//>`}
     </section>
+  `;
+}
+
+/** Who let which client use this server, and the end of it. */
+function Consents({ server: { id, integrated_account_id: account } }) {
+  const asked = useAsked((signal) => askAll(path`/integrated-account/${account}/mcp/${id}/consent`, { signal }), [id]);
+  const [gone, setGone] = useState(null);
+  const removal = useChange(async () => {
+    await ask("DELETE", path`/integrated-account/${account}/mcp/${id}/consent/${gone.id}`);
+    setGone(null);
+    asked.again();
+  });
+  return html`
+    <${Answer} asked=${asked} empty=${html`<p>Nobody has signed in. Clients that send an API token as a header are not listed.</p>`}>
+      ${({ result }) => html`<div class="table-wrap"><table>
+        <thead><tr><th>Person</th><th>Client</th><th>Since</th><th>Ends without use</th><th>End it</th></tr></thead>
+        <tbody>${result.map(
+          (one) => html`<tr key=${one.id}>
+            <td data-label="Person">${one.person}</td>
+            <td data-label="Client">${one.client_name}</td>
+            <td data-label="Since"><${When} at=${one.created_at} /></td>
+            <td data-label="Ends without use"><${When} at=${one.expires_at} /></td>
+            <td data-label="End it">${may("endConsent") && html`<button type="button" class="danger quiet" onClick=${() => setGone(one)}>End</button>`}</td>
+          </tr>`,
+        )}</tbody>
+      </table></div>`}
+    <//>
+    ${gone &&
+    html`<${Confirm} title="End the sign-in" word=${gone.person} action="End" change=${removal} onClose=${() => setGone(null)}>
+      <p>${gone.client_name} is refused from now on, until ${gone.person} signs in again.</p>
+    <//>`}
   `;
 }
 
