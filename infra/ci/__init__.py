@@ -4,11 +4,12 @@ Rules of the folder: the management API and the MCP endpoint are used from outsi
 library and pytest are imported. The folder is a distribution of its own, `pytest-postern`, with the import package
 `pytest_postern`.
 
-    ephemeral_server.py   mints and revokes a server; the Action runs it as a script
+    ephemeral_server.py   mints and revokes a server
     plugin.py             the fixtures, and what the plugin does around each test
     server.py             what a test gets
     embedded.py           an endpoint for the run where none is named
     reports.py            no secret in a report
+    action/               what the Action starts; not in the distribution
 """
 
 from .server import PosternServer

@@ -1,19 +1,14 @@
 """Mint an MCP server that expires by itself, and revoke it. Needs only the standard library, so any runner can.
 
-    python3 ephemeral_server.py mint      writes id and url to $GITHUB_OUTPUT, and masks both secrets in the log
-    python3 ephemeral_server.py revoke    revokes POSTERN_SERVER_ID; harmless when it is already removed
-
-Both read POSTERN_ENDPOINT (origin of the management API), POSTERN_API_TOKEN (scope manage) and POSTERN_ACCOUNT. `mint`
-also reads POSTERN_METHODS and POSTERN_TAGS (separated by spaces or commas), POSTERN_PINS (a JSON object),
-POSTERN_EXPIRES_IN (seconds) and POSTERN_NAME.
+The environment says where and what: POSTERN_ENDPOINT (origin of the management API), POSTERN_API_TOKEN (with the scope
+mint or manage, or an identity token that a trust admits) and POSTERN_ACCOUNT; POSTERN_METHODS and POSTERN_TAGS
+(separated by spaces or commas), POSTERN_PINS (a JSON object) and POSTERN_EXPIRES_IN (seconds).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -118,42 +113,8 @@ def wanted_from(environment: Mapping[str, str]) -> dict[str, Any]:
     return {"methods": methods, "tags": tags, "pins": pins, "expires_in": expires_in}
 
 
-def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """`mint` or `revoke`, for action.yml; returns the exit code."""
-    try:
-        match arguments:
-            case ["mint"]:
-                _mint(environment)
-            case ["revoke"]:
-                server_id = environment.get("POSTERN_SERVER_ID", "")
-                revoke(endpoint_from(environment), server_id)
-                print(f"MCP server {server_id} is revoked")
-            case _:
-                raise CiError("usage: ephemeral_server.py mint | revoke")
-    except CiError as error:
-        print(f"::error title=Postern::{_one_line(str(error))}")
-        return 1
-    return 0
-
-
-def _mint(environment: Mapping[str, str]) -> None:
-    if "GITHUB_OUTPUT" not in environment:
-        raise CiError("GITHUB_OUTPUT not set; this is a step of a GitHub Action")
-    server = mint(endpoint_from(environment), name=environment.get("POSTERN_NAME") or None, **wanted_from(environment))
-    print(f"::add-mask::{server.token}")
-    print(f"::add-mask::{server.url}")
-    with open(environment["GITHUB_OUTPUT"], "a", encoding="utf-8") as output:
-        output.write(f"server-id={server.id}\nurl={server.url}\n")
-    print(f"MCP server {server.id} with {server.tool_count} tools, until {server.expires_at}")
-
-
 def _words(text: str) -> list[str]:
     return [word for word in re.split(r"[\s,]+", text) if word]
-
-
-def _one_line(text: str) -> str:
-    """The text encoded for the message of a workflow command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _request(endpoint: Endpoint, verb: str, path: str, body: Any = None) -> Any:
@@ -178,7 +139,3 @@ def _said(answer: bytes) -> str:
         return str(document["message"]) + (f" {json.dumps(details)}" if details else "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return answer[:200].decode(errors="replace")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))

@@ -36,7 +36,8 @@ OPTIONS = {
     "pins": 'ids that the server forces on every call, as a JSON object, e.g. {"user_id": "usr_1"}',
     "expires_in": "seconds after which a server expires in any case, at most 86400",
 }
-"""Options of the configuration file, without their prefix `postern_`. Its variable, POSTERN_NAME, has priority."""
+"""Options of the configuration file, without their prefix `postern_`. The variable, POSTERN_ and the name in capitals,
+has priority."""
 
 NAME_CHARACTERS = 100
 """Longest name that the management API takes."""

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,10 +17,12 @@ import pytest
 
 from functions.admin_api.api_tokens.root import bootstrap
 from functions.gateway import events
+from functions.gateway.grants import write_time
 from functions.gateway.settings import Settings, SettingsError
 from functions.stores.sqlite import SqliteStore
 from tests.admin_api.conftest import API_KEY, START, ScriptedUpstream
 from tests.gateway.front_doors import DOORS, NO_REQUESTS
+from tests.identity_issuer import github
 
 ROOT = "pst_" + "h" * 43
 CONTEXT = SimpleNamespace(
@@ -140,6 +143,47 @@ def test_a_process_answers_one_event_after_the_other(
     assert call("GET", "/nowhere")[0] == 404
     for secret in (API_KEY, ROOT, server["token"]):
         assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("event", [http_api, function_url])
+def test_workflow_runs_mint_one_event_after_the_other_and_no_token_is_logged(
+    handler: Any,
+    upstream: ScriptedUpstream,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    event: Any,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    sent = []
+
+    def call(verb: str, path: str, body: Any = None, token: str = ROOT) -> tuple[int, Any]:
+        answer = handler.handler(event(verb, path, body, token=token), CONTEXT)
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def with_identity(verb: str, path: str, body: Any = None, **claims: Any) -> tuple[int, Any]:
+        sent.append(issuer.token(trust["audience"], **claims))
+        return call(verb, path, body, token=sent[-1])
+
+    with github(monkeypatch) as issuer:
+        body = {"integration": "mem0", "credentials": {"api_key": API_KEY}, "base_url": upstream.url}
+        account = call("POST", "/integrated-account", body)[1]["id"]
+        limits = {"account_ids": [account], "mint": {"max_lifetime_seconds": 3600}}
+        body = {"name": "ci", "issuer": "github", "claims": {"repository": ["octo/agent"]}, **limits}
+        status, trust = call("POST", "/trust", body)
+        assert status == 201
+        host = event("GET", "/")["headers"]["host"]
+        assert trust["audience"] == f"https://{host}/trust/{trust['id']}"
+        path = f"/integrated-account/{account}/mcp"
+        for number in range(3):
+            ends = write_time(datetime.now(UTC) + timedelta(minutes=15))
+            status, server = with_identity("POST", path, {"name": f"run {number}", "expires_at": ends})
+            assert (status, server["created_by"]) == (201, f"{trust['id']}/octo/agent/4711")
+            assert with_identity("DELETE", f"{path}/{server['id']}", run_id="1")[0] == 403
+            assert with_identity("DELETE", f"{path}/{server['id']}")[0] == 200
+            assert with_identity("POST", path, {"expires_at": ends}, repository="mallory/agent")[0] == 403
+            assert with_identity("GET", path)[0] == 403
+        assert issuer.reads() == 1
+    assert not [token for token in sent if token.split(".")[2] in caplog.text]
 
 
 @pytest.mark.parametrize("handler", ["/tools"], indirect=True)

@@ -16,7 +16,7 @@ from infra.ci.ephemeral_server import Endpoint
 @contextmanager
 def endpoint(folder: Path) -> Iterator[Endpoint]:
     """A whole endpoint that stands in for a deployed one. Its state is in `folder`."""
-    with local.start(Settings(state_dir=str(folder)), {}) as ready:
+    with local.start(Settings(state_dir=str(folder), private_upstreams=True), {}) as ready:
         yield Endpoint(ready.base_url, ready.api_token, ready.account_id)
 
 
