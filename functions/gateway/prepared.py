@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-from functions.gateway import forced, output_schemas, pins
+from functions.gateway import forced, pins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, canonical, decode, encode, spaced
 from functions.gateway.pins import refusals
 from functions.gateway.pins.narrowed import Narrowed
-from functions.gateway.portable_schema import portable
 from functions.gateway.value_classes import Identity
 from functions.gateway.wording import shown
 from tool_catalog.catalog import WAIT, Tool
@@ -119,6 +118,8 @@ def wire(tool: Tool, config: ServerConfig) -> bytes:
     Where the server changes nothing, these are the catalogue's own bytes: nothing is decoded or prepared for them.
     """
     if config.output_schemas != "full":
+        from functions.gateway import output_schemas  # other servers need none of it
+
         return encode(output_schemas.listed(prepare(tool, config).definition, config.output_schemas))
     changed = (config.pins and tool.pin) or config.fixed or config.defaults or _is_confirmed(tool, config)
     if not changed:
@@ -184,6 +185,8 @@ def _prepare(
             f" This server is pinned to {refusals.listed(dict(pinned))}: it fills that in on every call, so leave it "
             "out; other ids are refused."
         )
+    from functions.gateway.portable_schema import portable  # what is listed as compiled needs none of it
+
     return PreparedTool(
         tool,
         {

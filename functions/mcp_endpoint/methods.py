@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from functions.gateway import audit, offered_texts, prepared, prompts, selection
+from functions.gateway import audit, offered_texts, prompts, selection
 from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, act_on_event, follow, run
 from functions.gateway.call_limits import CallLimits, CallRate, Marks
 from functions.gateway.credentials import SealError, token_key
@@ -25,11 +25,12 @@ from functions.gateway.errors import (
 )
 from functions.gateway.grants import Grant, ServerConfig, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
-from functions.gateway.json_text import Json, decode, encode, sendable
+from functions.gateway.json_text import Json, encode
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.value_classes import dataclass
-from functions.mcp_endpoint import protocol, resources
+from functions.mcp_endpoint import protocol, resources, tool_results
+from functions.mcp_endpoint.listings import PAGE_BYTES, WRONG_CURSOR, Listings
 from functions.mcp_endpoint.protocol import Call, RpcError
 from tool_catalog import compiled_file
 from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Prompt, Tool
@@ -40,21 +41,6 @@ if TYPE_CHECKING:
 
 LISTING_TTL_MS = 60_000
 """How long a client may keep a listing, in ms. A changed selection holds for calls at once."""
-
-PAGE_BYTES = 4_000_000
-"""Size of a listing's page: a Lambda answers with at most 6 MB, and its event format escapes every quote."""
-
-EDITION_CHARS = 8
-"""Characters of a catalogue's digest in a cursor: enough to tell it from the catalogue before."""
-
-LISTINGS_KEPT = 128
-"""Listings kept per process, some 100 kB each; the oldest goes first."""
-
-NOTICE = timedelta(minutes=10)
-"""In this time before a server's expiry, every result reminds the model of it."""
-
-ONE_TEXT_BLOCK = ("search", "fetch")
-"""Tools that ChatGPT's deep research and company knowledge call by these names; they read one text block as JSON."""
 
 DISCOVERY = "Find tools with {}, read one with {}, and call it with {}.".format(*DISCOVERY_NAMES)
 """What the instructions of a server with the profile `discovery` say first."""
@@ -84,14 +70,6 @@ class MethodResult:
     members: dict[str, Json]
     frozen: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a listing: an array as JSON; `next_cursor` is "" on the last one."""
-
-    tools: str
-    next_cursor: str
 
 
 class Methods:
@@ -226,9 +204,7 @@ class Methods:
         views = resources.shows_views(call, visit.grant.config)
         page = self._listings.page(visit.grant, catalog, digest(visit.token), call.params.get("cursor"), views)
         members: dict[str, Json] = {"nextCursor": page.next_cursor} if page.next_cursor else {}
-        if call.modern:
-            members |= protocol.cacheable(ttl_ms(visit.grant, visit.now))
-        return MethodResult(members, {"tools": page.tools})
+        return MethodResult(members | _may_be_kept(call, visit), {"tools": page.tools})
 
     async def call_tool(self, call: Call, visit: Visit, catalog: Catalog) -> MethodResult:
         """A tool's result, its failure reported to the model. Raises RpcError."""
@@ -270,7 +246,7 @@ class Methods:
         """The page of a tool, or the result of the tool that a URI stands for. Raises RpcError."""
         uri, config = call.params["uri"], visit.grant.config
         if (page := resources.page(uri, config, catalog)) is not None:
-            return _listed(call, visit, "contents", [page])
+            return MethodResult({"contents": [page], **_may_be_kept(call, visit)})
         found = resources.find(uri, config, catalog)
         outcome, written = await self._carried_out(call, visit, catalog, found.resource.tool, found.arguments)
         contents = resources.contents(uri, found.resource, outcome, written)
@@ -357,7 +333,7 @@ class Methods:
             log_detail(outcome.failure, visit.request_id)
         if visit.span is not None:
             visit.span.note(outcome)
-        written = _written(outcome)
+        written = tool_results.written(outcome)
         if self._log is not None:
             caller = _caller(call, visit)
             seconds, size = elapsed() - started, len(written.encode())
@@ -404,65 +380,16 @@ class Methods:
             raise RpcError(INTERNAL_ERROR, f'This deployment has no integration "{integration}"') from missing
 
 
-class Listings:
-    """The content of `tools` for every server seen, frozen as JSON and split into pages."""
-
-    def __init__(self, page_bytes: int = PAGE_BYTES, kept: int = LISTINGS_KEPT) -> None:
-        self._page_bytes = page_bytes
-        self._kept = kept
-        self._pages: dict[tuple[str, int, str, bool], tuple[str, ...]] = {}
-
-    def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None, views: bool = False) -> Page:
-        """One page, the first where `cursor` is None or "". `views`: each tool names its page, if it has one. Raises
-        RpcError for a cursor that was not issued here."""
-        key = (token_digest, grant.revision, catalog.source_sha256, views)
-        pages = self._pages.get(key)
-        if pages is None:
-            while len(self._pages) >= self._kept:
-                del self._pages[next(iter(self._pages))]
-            pages = self._pages[key] = self._split(grant, catalog, views)
-        # A cursor is for one page of one revision and one catalogue: a changed server has other cursors.
-        edition = f"{grant.revision}-{catalog.source_sha256[:EDITION_CHARS]}{'-views' if views else ''}"
-        cursors = ["", *(f"{edition}-{number}" for number in range(1, len(pages))), ""]
-        if (cursor or "") not in cursors:
-            raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
-        number = cursors.index(cursor or "")
-        return Page(pages[number], cursors[number + 1])
-
-    def _split(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[str, ...]:
-        pages: list[list[str]] = [[]]
-        size = 0
-        for wire in _wires(grant, catalog, views):
-            if pages[-1] and size + len(wire) > self._page_bytes:
-                pages.append([])
-                size = 0
-            pages[-1].append(wire.decode())
-            size += len(wire) + 1
-        return tuple(f"[{','.join(page)}]" for page in pages)
-
-
-def _wires(grant: Grant, catalog: Catalog, views: bool = False) -> Iterable[bytes]:
-    """The definitions that this server lists, as JSON."""
-    tools = selection.visible(catalog, grant.config)
-    if grant.config.profile != "discovery":
-        hidden = selection.hidden(catalog, grant.config)
-        wires = ((tool, _true(prepared.wire(tool, grant.config), hidden)) for tool in tools)
-        return (resources.with_view(tool, wire, catalog) if views else wire for tool, wire in wires)
-    from functions.gateway import discovery  # other servers need none of it
-
-    return map(encode, discovery.listed(tools))
-
-
-def _true(wire: bytes, hidden: tuple[str, ...]) -> bytes:
-    """The definition without what it says of tools that the server does not offer."""
-    return encode(offered_texts.definition(decode(wire), hidden)) if offered_texts.mentions(wire, hidden) else wire
-
-
 def _listed(call: Call, visit: Visit, name: str, entries: list[dict[str, Json]]) -> MethodResult:
-    """A listing of one page, or what a page of it names. Raises RpcError for a cursor."""
+    """A listing of one page. Raises RpcError for a cursor."""
     if call.params.get("cursor"):
-        raise RpcError(INVALID_PARAMS, "Invalid params: this cursor is not valid; list again without a cursor")
-    return MethodResult({name: entries, **(protocol.cacheable(ttl_ms(visit.grant, visit.now)) if call.modern else {})})
+        raise RpcError(INVALID_PARAMS, WRONG_CURSOR)
+    return MethodResult({name: entries, **_may_be_kept(call, visit)})
+
+
+def _may_be_kept(call: Call, visit: Visit) -> dict[str, Json]:
+    """What the answer of a server says about caching: nothing, where the client is of the legacy era."""
+    return protocol.cacheable(ttl_ms(visit.grant, visit.now)) if call.modern else {}
 
 
 def _has_more(call: Call, tool: Tool, config: ServerConfig) -> bool:
@@ -480,7 +407,8 @@ def _tool_result(outcome: Done | Failed | UnknownTool, written: str, visit: Visi
     # Not with an error: the TypeScript SDK 1.x checks structuredContent against outputSchema even then, and throws its
     # own complaint in place of what went wrong.
     frozen = {"structuredContent": written} if isinstance(outcome, Done) else {}
-    return MethodResult(_members(outcome, written, visit), frozen, _limit_headers(outcome))
+    members = tool_results.members(outcome, written, visit.grant, visit.now)
+    return MethodResult(members, frozen, _limit_headers(outcome))
 
 
 def _limit_headers(outcome: Done | Failed | UnknownTool) -> Mapping[str, str]:
@@ -526,35 +454,3 @@ def _caller(call: Call, visit: Visit) -> audit.Caller:
     name, version = call.client or audit.client(visit.user_agent)
     grant, trace_id = visit.grant, visit.span.trace_id if visit.span is not None else ""
     return audit.Caller("mcp", visit.principal, grant.id, visit.request_id, name, version, grant.labels, trace_id)
-
-
-def _written(outcome: Done | Failed | UnknownTool) -> str:
-    """The text that a result holds, as JSON; "" where the answer is not a result."""
-    match outcome:
-        case Done():
-            return sendable(outcome.body)
-        case Failed():
-            return sendable(outcome.envelope())
-        case UnknownTool():
-            return ""
-
-
-def _members(outcome: Done | Failed, written: str, visit: Visit) -> dict[str, Json]:
-    """The CallToolResult without its structuredContent: the outcome as text, the upstream's rate limit, and when the
-    server ends."""
-    content = [{"type": "text", "text": written}]
-    meta: dict[str, Json] = {}
-    if outcome.trace.rate_limit is not None:
-        meta["postern/rate-limit"] = outcome.trace.rate_limit.to_json()
-    expires_at = visit.grant.expires_at
-    if expires_at is not None:
-        end = meta["postern/expires-at"] = write_time(expires_at)
-        if expires_at - visit.now <= NOTICE and outcome.tool.name not in ONE_TEXT_BLOCK:
-            notice = f"This MCP server stops working at {end}; finish or tell the user before then."
-            content.append({"type": "text", "text": notice})
-    members: dict[str, Json] = {"content": content, "isError": isinstance(outcome, Failed)}
-    if isinstance(outcome, Done) and outcome.settled:
-        meta["postern/settled"] = list(outcome.settled)
-    if isinstance(outcome, Failed) and isinstance(outcome.failure, ConfirmationNeeded):
-        meta["postern/confirmation"] = outcome.failure.to_json()
-    return members | ({"_meta": meta} if meta else {})

@@ -16,6 +16,7 @@ from functions.gateway import upstream_tls
 
 NEEDED_BY_CALLS = (
     "functions.gateway.connections",
+    "functions.gateway.portable_schema",
     "functions.gateway.tool_names",
     "jmespath",
     "jsonschema_rs",

@@ -12,7 +12,8 @@ import pytest
 from functions.gateway import offered_texts, selection
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
-from functions.mcp_endpoint.methods import _wires, instructions
+from functions.mcp_endpoint.listings import wires
+from functions.mcp_endpoint.methods import instructions
 from tests.gateway.calling import grant
 from tests.wrong_calls.scoring import loaded
 from tool_catalog.catalog import Catalog
@@ -34,7 +35,7 @@ def servers(catalog: Catalog) -> Iterator[ServerConfig]:
 def texts(catalog: Catalog, config: ServerConfig) -> Iterator[str]:
     held = grant(config=config)
     yield instructions(held, catalog)
-    for wire in _wires(held, catalog):
+    for wire in wires(held, catalog):
         yield json.dumps(list(_descriptions(json.loads(wire))))
 
 

@@ -1,0 +1,87 @@
+"""The tools that a server lists, as JSON that is made once and split into pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from functions.gateway import offered_texts, prepared, selection
+from functions.gateway.errors import INVALID_PARAMS
+from functions.gateway.grants import Grant
+from functions.gateway.json_text import decode, encode
+from functions.gateway.value_classes import dataclass
+from functions.mcp_endpoint import resources
+from functions.mcp_endpoint.protocol import RpcError
+from tool_catalog.catalog import Catalog
+
+PAGE_BYTES = 4_000_000
+"""Size of a listing's page: a Lambda answers with at most 6 MB, and its event format escapes every quote."""
+
+EDITION_CHARS = 8
+"""Characters of a catalogue's digest in a cursor: enough to tell it from the catalogue before."""
+
+LISTINGS_KEPT = 128
+"""Listings kept per process, some 100 kB each; the oldest goes first."""
+
+WRONG_CURSOR = "Invalid params: this cursor is not valid; list again without a cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a listing: an array as JSON; `next_cursor` is "" on the last one."""
+
+    tools: str
+    next_cursor: str
+
+
+class Listings:
+    """The content of `tools` for every server seen, frozen as JSON and split into pages."""
+
+    def __init__(self, page_bytes: int = PAGE_BYTES, kept: int = LISTINGS_KEPT) -> None:
+        self._page_bytes = page_bytes
+        self._kept = kept
+        self._pages: dict[tuple[str, int, str, bool], tuple[str, ...]] = {}
+
+    def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None, views: bool = False) -> Page:
+        """One page, the first where `cursor` is None or "". `views`: each tool names its page, if it has one. Raises
+        RpcError for a cursor that was not issued here."""
+        key = (token_digest, grant.revision, catalog.source_sha256, views)
+        pages = self._pages.get(key)
+        if pages is None:
+            while len(self._pages) >= self._kept:
+                del self._pages[next(iter(self._pages))]
+            pages = self._pages[key] = self._split(grant, catalog, views)
+        # A cursor is for one page of one revision and one catalogue: a changed server has other cursors.
+        edition = f"{grant.revision}-{catalog.source_sha256[:EDITION_CHARS]}{'-views' if views else ''}"
+        cursors = ["", *(f"{edition}-{number}" for number in range(1, len(pages))), ""]
+        if (cursor or "") not in cursors:
+            raise RpcError(INVALID_PARAMS, WRONG_CURSOR)
+        number = cursors.index(cursor or "")
+        return Page(pages[number], cursors[number + 1])
+
+    def _split(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[str, ...]:
+        pages: list[list[str]] = [[]]
+        size = 0
+        for wire in wires(grant, catalog, views):
+            if pages[-1] and size + len(wire) > self._page_bytes:
+                pages.append([])
+                size = 0
+            pages[-1].append(wire.decode())
+            size += len(wire) + 1
+        return tuple(f"[{','.join(page)}]" for page in pages)
+
+
+def wires(grant: Grant, catalog: Catalog, views: bool = False) -> Iterable[bytes]:
+    """The definitions that this server lists, as JSON."""
+    tools = selection.visible(catalog, grant.config)
+    if grant.config.profile != "discovery":
+        hidden = selection.hidden(catalog, grant.config)
+        wires = ((tool, _true(prepared.wire(tool, grant.config), hidden)) for tool in tools)
+        return (resources.with_view(tool, wire, catalog) if views else wire for tool, wire in wires)
+    from functions.gateway import discovery  # other servers need none of it
+
+    return map(encode, discovery.listed(tools))
+
+
+def _true(wire: bytes, hidden: tuple[str, ...]) -> bytes:
+    """The definition without what it says of tools that the server does not offer."""
+    return encode(offered_texts.definition(decode(wire), hidden)) if offered_texts.mentions(wire, hidden) else wire
