@@ -43,8 +43,8 @@ COUNT = 60
 START_SECONDS = 120
 """Longest wait for one answer of a worker; FastMCP with 3,000 tools needs some ten seconds to start."""
 
-ASGI = ("sdk_low", "sdk_high", "fastmcp")
-"""Peers under load. In their same-work form they serve one request at a time."""
+ASGI = ("sdk_low_same", "sdk_high_same", "sdk_low", "sdk_high", "fastmcp")
+"""Peers under load."""
 
 
 class Size(NamedTuple):
@@ -91,6 +91,7 @@ class Worker:
         assert self._process.stdout is not None
         self._stdin: IO[str] = self._process.stdin
         self._stdout: IO[str] = self._process.stdout
+        self.id = self._process.pid
         self.report = self._read()
 
     def ask(self, event: str, times: int) -> dict[str, Any]:
@@ -177,16 +178,17 @@ def _rotated(entries: Sequence[Any], number: int) -> list[Any]:
 
 
 def load(prepared: Prepared, installed: Sequence[tuple[Contender, Path]], size: Size, upstream: str) -> Samples:
-    """Requests per second of `make run` and of the ASGI peers; figures are named "32 call" and "32 list"."""
+    """Requests per second of `make run` and of the ASGI peers, and the CPU of a request in the process of the server;
+    figures are named "32 call" and "32 list"."""
     samples: Samples = defaultdict(lambda: defaultdict(list))
     with ExitStack() as stack:
-        servers: list[tuple[str, int, str, dict[str, Any]]] = []
+        servers: list[tuple[str, int, int, str, dict[str, Any]]] = []
         for contender, python in installed:
             if contender.name == POSTERN:
                 laptop = preparing.python_of("laptop")
-                port, token = stack.enter_context(_make_run(laptop, upstream))
+                process, port, token = stack.enter_context(_make_run(laptop, upstream))
                 call = {"name": "list_all_mem_0_memories", "arguments": {"filters": {"user_id": "usr_1"}}}
-                servers.append((POSTERN, port, f"/mcp/{token}", call))
+                servers.append((POSTERN, process, port, f"/mcp/{token}", call))
             elif contender.name in ASGI:
                 worker = Worker(contender, python, prepared.setup(contender), "serve")
                 stack.callback(worker.close)
@@ -194,14 +196,16 @@ def load(prepared: Prepared, installed: Sequence[tuple[Contender, Path]], size: 
                     "name": synthetic.operation_name(synthetic.CALLED),
                     "arguments": {"item_id": "item-1", **synthetic.ENTRY},
                 }
-                servers.append((contender.name, worker.report["port"], "/mcp", call))
+                path = f"/mcp/{prepared.token}" if contender.same_work else "/mcp"
+                servers.append((contender.name, worker.id, worker.report["port"], path, call))
         for number in range(size.load_rounds):
             for connections in size.connections:
                 for method in ("list", "call"):
-                    for name, port, path, call in _rotated(servers, number):
+                    for name, process, port, path, call in _rotated(servers, number):
                         message = synthetic.request("modern", f"tools/{method}", call if method == "call" else {})
                         words = synthetic.FOUND if method == "call" else '"tools"'
                         figure = _measured_under_load(
+                            process=process,
                             port=port,
                             path=path,
                             connections=connections,
@@ -215,21 +219,30 @@ def load(prepared: Prepared, installed: Sequence[tuple[Contender, Path]], size: 
 
 
 def _measured_under_load(
-    *, port: int, path: str, connections: int, seconds: float, words: str, message: Any
+    *, process: int, port: int, path: str, connections: int, seconds: float, words: str, message: Any
 ) -> dict[str, float]:
     """Empty where an answer was not the result that it must be; the table then says so."""
     command = [sys.executable, "-m", "tests.benchmarks.load", str(port), path, str(connections), str(seconds), words]
+    before = _cpu_of(process)
     done = subprocess.run(command, cwd=ROOT, input=json.dumps(message), capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"under {connections} connections: {done.stderr[-600:]}", file=sys.stderr)
         return {}
     figures: dict[str, float] = json.loads(done.stdout)
+    if answers := figures.pop("answers"):
+        figures["CPU"] = (_cpu_of(process) - before) * 1000 / answers
     return figures
 
 
+def _cpu_of(process: int) -> float:
+    """CPU seconds that a process has taken, the kernel's work for it included."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def _make_run(python: Path, upstream: str) -> Iterator[tuple[int, str]]:
-    """`postern serve`, its account connected to the bench's upstream; port and token."""
+def _make_run(python: Path, upstream: str) -> Iterator[tuple[int, int, str]]:
+    """`postern serve`, its account connected to the bench's upstream; its process, port and token."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {
             **preparing.environment(),
@@ -249,7 +262,7 @@ def _make_run(python: Path, upstream: str) -> Iterator[tuple[int, str]]:
                     raise RuntimeError((Path(folder) / "output.txt").read_text()[-2000:])
                 time.sleep(0.05)
             origin, _, token = json.loads(state.read_text())["mcp_url"].rpartition("/mcp/")
-            yield int(origin.rpartition(":")[2]), token
+            yield process.pid, int(origin.rpartition(":")[2]), token
         finally:
             process.terminate()
             process.wait(30)
@@ -461,9 +474,10 @@ class Report:
         lines = [
             "### `make run` under load",
             "",
-            "Requests per second (p50 ms), era 2026-07-28, one process each; `make run` also reads the token, checks "
-            "arguments and writes the log. The load client and the upstream share the cores. A cell says "
-            "`refused some` where an answer was not a result: waiting calls of one account are bounded.",
+            "Requests per second (p50 ms; CPU ms of the server's process for one), era 2026-07-28, one process each; "
+            "`make run` also reads the token, checks arguments and writes the log. The load client and the upstream "
+            "share the cores, and the CPU time is free of that. A cell says `refused some` where an answer was not a "
+            "result: waiting calls of one account are bounded.",
             "",
         ]
         columns = [f"{connections} {method}" for connections in self.size.connections for method in ("list", "call")]
@@ -479,7 +493,8 @@ class Report:
                 continue
             cells = [
                 f"{statistics.median(found[f'{column} per_second']):,.0f} "
-                f"({statistics.median(found[f'{column} p50']):.1f})"
+                f"({statistics.median(found[f'{column} p50']):.1f}; "
+                f"{statistics.median(found[f'{column} CPU']):.2f})"
                 if found.get(f"{column} per_second")
                 else "refused some"
                 for column in columns

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.load PORT PATH CONNECTIONS SECONDS WORDS < request.json
 
 `request.json` is a list of headers and a body; each answer must be a 200 that holds WORDS. The first half second does
-not count. Prints requests per second and the p50 and p95 of their milliseconds.
+not count. Prints requests per second, the p50 and p95 of their milliseconds, and the number of all answers.
 """
 
 from __future__ import annotations
@@ -74,10 +74,11 @@ async def _measure(port: int, request: bytes, connections: int, seconds: float, 
     if wrong:
         sys.exit(f"not a result: {wrong}")
     counted = [one for at, one in taken if at >= started]
+    figures = {"per_second": len(counted) / seconds, "answers": len(taken)}
     if len(counted) < 2:
-        return {"per_second": len(counted) / seconds, "p50": float("nan"), "p95": float("nan")}
+        return {**figures, "p50": float("nan"), "p95": float("nan")}
     return {
-        "per_second": len(counted) / seconds,
+        **figures,
         "p50": statistics.median(counted),
         "p95": statistics.quantiles(counted, n=20)[18],
     }

@@ -135,6 +135,11 @@ class Prepared:
         self.stage = self._staged()
         self._called = self._postern_name()
 
+    @property
+    def token(self) -> str:
+        """The secret that every request has in its path."""
+        return self._minted.token
+
     def setup(self, contender: Contender) -> Setup:
         """What a worker is told."""
         arguments = {"item_id": "item-1", **synthetic.ENTRY}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks.contenders import Built, Event
@@ -14,12 +15,24 @@ if TYPE_CHECKING:
 
 
 class CurrentCall:
-    """The grant and token of the request in progress, for the tool that it calls. One request at a time, as on
-    Lambda."""
+    """The grant and token of the request in progress, for the tool that it calls."""
 
     def __init__(self) -> None:
-        self.grant: dict[str, Any] = {}
-        self.token = ""
+        self._of: ContextVar[tuple[dict[str, Any], str]] = ContextVar("call")
+
+    def begin(self, grant: dict[str, Any], token: str) -> None:
+        """From here on, the request that is in progress is this one."""
+        self._of.set((grant, token))
+
+    @property
+    def grant(self) -> dict[str, Any]:
+        """What the token opens."""
+        return self._of.get()[0]
+
+    @property
+    def token(self) -> str:
+        """The secret in the path."""
+        return self._of.get()[1]
 
 
 def behind_mangum(app: Starlette, work: Work | None, call: CurrentCall) -> Built:
@@ -47,12 +60,25 @@ def behind_mangum(app: Starlette, work: Work | None, call: CurrentCall) -> Built
             loop.run_until_complete(enter())
         if work is not None:
             try:
-                call.token = token_of(event)
-                call.grant = work.admit(call.token)
+                call.begin(work.admit(token_of(event)), token_of(event))
             except Refused:
                 return {"statusCode": 404, "headers": {}, "body": "{}", "isBase64Encoded": False}
         path = "/mcp"
         http = {**event["requestContext"]["http"], "path": path}
         return mangum({**event, "rawPath": path, "requestContext": {**event["requestContext"], "http": http}}, context)
 
-    return Built(handle, app)
+    return Built(handle, app if work is None else _admitting(app, work, call))
+
+
+def _admitting(app: Any, work: Work, call: CurrentCall) -> Any:
+    """The application behind the read of the token in its path, for the load: the read waits for its answer, as that of
+    Postern does."""
+
+    async def admitted(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            path, _, token = scope["path"].rpartition("/")
+            call.begin(work.admit(token), token)
+            scope = {**scope, "path": path, "raw_path": path.encode()}
+        await app(scope, receive, send)
+
+    return admitted
