@@ -135,7 +135,7 @@ conformance: $(VENV)/.dev ## The official conformance suite; fails when docs/con
 test-aws: $(VENV)/.dev ## Build, Lambda runtime, DynamoDB and a whole deployment, on local stand-ins
 	@infra/test-aws.sh $(ARGS)
 
-build: $(VENV)/.ready ## The four Lambda artefacts, into .aws-sam/build
+build: $(VENV)/.ready ## The five Lambda artefacts, into .aws-sam/build
 	@infra/build.sh
 
 package: $(VENV)/.ready ## The deployment as plain CloudFormation and an archive for each function, into dist/package

@@ -31,7 +31,7 @@ from infra.template import ROOT
 
 Json = Any
 
-FUNCTIONS = ("McpEndpoint", "AdminApi", "Purge", "LogSubscriber")
+FUNCTIONS = ("McpEndpoint", "AdminApi", "Purge", "LogSubscriber", "TraceExporter")
 """The functions of template.yaml, each a folder of a build."""
 
 LEFT_OUT = ("Canary", "SnapStart", "Revision")

@@ -84,9 +84,10 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, int]:
     dead-letter queue. Spans that were taken are then sent again, and a backend knows them by their ids."""
     done = loop.run_until_complete(_exporter.export(deliveries.lines(event)))
     values = {"spans_exported": done.taken, "spans_lost": done.lost + done.unreadable, "spans_left": done.left}
-    counted = metrics.members(_settings.environment, datetime.now(UTC), values)
-    sys.stdout.write(json_text.canonical(counted).decode() + "\n")
-    sys.stdout.flush()
+    if counted := {name: value for name, value in values.items() if value}:
+        line = json_text.canonical(metrics.members(_settings.environment, datetime.now(UTC), counted)).decode()
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
     if done.left:
         raise LeftOver(f"{done.left} spans are left over: {done.reason}")
     return {"taken": done.taken, "lost": done.lost, "unreadable": done.unreadable}

@@ -35,7 +35,7 @@ TOOL_ERROR = "tool_error"
 """`error.type` of a call whose result says that it failed (GenAI conventions, MCP)."""
 
 MAX_SPANS = 1_000
-"""Spans in one request, some 600 kB. A line is never divided."""
+"""Spans in one request, some 830 kB. A line is never divided."""
 
 MAX_TEXT = 200
 """Characters of the collector's own words that are logged."""

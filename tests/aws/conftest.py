@@ -24,6 +24,7 @@ LOGICAL_IDS = {
     "admin_api": "AdminApi",
     "purge": "Purge",
     "log_subscriber": "LogSubscriber",
+    "trace_exporter": "TraceExporter",
 }
 
 
@@ -48,7 +49,7 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """All three functions through infra/build.sh, for the interpreter that the stand-ins run functions with.
+    """All functions through infra/build.sh, for the interpreter that the stand-ins run functions with.
 
     `infra/test-aws.sh` has built them already, into POSTERN_BUILT.
     """

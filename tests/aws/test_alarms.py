@@ -21,11 +21,15 @@ from functions.stores.dynamodb import DynamoStore
 from tests.aws import standins
 from tests.aws.conftest import Built
 from tests.aws.lambda_runtime import Running, http_event, running
+from tests.gateway.loopback import answer
+from tests.gateway.loopback import upstream as upstream_of_tests
 from tests.gateway.test_audit import CALL
 from tests.hostile_store.hostile_dynamodb import FAILED, PASSING, hostile
 from tests.infra import template
 from tests.log_subscriber.test_subscriber import delivery, line
 from tests.mcp_endpoint.endpoint import Bench, Clock, Request, legacy, modern
+from tests.trace_exporter.collector import line as span_line
+from tests.trace_exporter.collector import spans
 
 pytestmark = pytest.mark.aws
 
@@ -34,6 +38,7 @@ HANDLERS = {
     "AdminApi": "admin_api",
     "Purge": "purge",
     "LogSubscriber": "log_subscriber",
+    "TraceExporter": "trace_exporter",
 }
 DOCUMENTED = {
     ("AWS/Lambda", "Errors"): {"FunctionName"},
@@ -55,6 +60,7 @@ BY_AWS_ALONE = {
     "McpEndpointSlow",
     "PurgeDeadLetters",
     "LogEntriesLost",
+    "SpansUndelivered",
     "SchedulesDropped",
     "TableSystemErrors",
 }
@@ -313,6 +319,23 @@ def test_a_log_that_is_late_or_fails_rings(start: Callable[..., Any]) -> None:
     assert rings(counted("LogSubscriber", answer)) == {"LogSubscriberErrors"}
 
 
+def test_spans_that_a_collector_refuses_ring_and_those_that_it_takes_do_not(start: Callable[..., Any]) -> None:
+    with upstream_of_tests() as collector:
+        with start("TraceExporter", OTEL_EXPORTER_OTLP_ENDPOINT=collector.origin) as function:
+            taken = [function.invoke(delivery(span_line())) for _ in range(3)]
+            assert rings(written(function)) == set()
+        collector.answers(answer(401, {"message": "who are you"}))
+        with start("TraceExporter", OTEL_EXPORTER_OTLP_ENDPOINT=collector.origin) as function:
+            refused = function.invoke(delivery(span_line()))
+            points = written(function)
+        assert len(spans(collector.requests)) == 8
+    assert (taken, refused) == (
+        [{"taken": 2, "lost": 0, "unreadable": 0}] * 3,
+        {"taken": 0, "lost": 2, "unreadable": 0},
+    )
+    assert rings(points) == {"SpansLost"}
+
+
 def test_a_healthy_call_rings_nothing(start: Callable[..., Any], table: str, upstream: str) -> None:
     client = standins.client("dynamodb", standins.ministack())
     bench = Bench(DynamoStore(table, client=client), clock=Clock(datetime.now(UTC)))
@@ -328,11 +351,40 @@ def test_a_healthy_call_rings_nothing(start: Callable[..., Any], table: str, ups
     assert rings(points) == set()
 
 
+def test_a_traced_call_reaches_the_collector_and_rings_nothing(
+    start: Callable[..., Any], table: str, upstream: str
+) -> None:
+    """From the line of the built data plane, through a delivery, to spans that belong together."""
+    client = standins.client("dynamodb", standins.ministack())
+    bench = Bench(DynamoStore(table, client=client), clock=Clock(datetime.now(UTC)))
+    token = bench.mint(id="srv_traced", base_url=upstream)
+    client.close()
+    arguments = {"query": "tea", "filters": {"user_id": "usr_1"}}
+    parent = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    with upstream_of_tests() as collector:
+        with start("McpEndpoint", OTEL_EXPORTER_OTLP_ENDPOINT=collector.origin) as function:
+            call = legacy("tools/call", {"name": "mem_0_memories_search", "arguments": arguments}).adding(parent)
+            answers = [function.invoke(http_event("function_url", "POST", f"/mcp/{token}", call)) for _ in range(3)]
+            lines = [text for text in function.log().splitlines() if '"kind":"span"' in text]
+            points = written(function)
+        assert collector.requests == [], "the data plane sends nothing itself"
+        with start("TraceExporter", OTEL_EXPORTER_OTLP_ENDPOINT=collector.origin) as function:
+            sent = function.invoke(delivery(*lines))
+            points += written(function)
+        found = spans(collector.requests)
+    assert [json.loads(answer["body"])["result"]["isError"] for answer in answers] == [False] * 3
+    assert sent == {"taken": 6, "lost": 0, "unreadable": 0}
+    assert [span.name for span in found] == ["tools/call mem_0_memories_search", "POST /v3/memories/search/"] * 3
+    assert {span.trace_id.hex() for span in found} == {parent[1].split("-")[1]}
+    assert [span.parent_span_id for span in found[1::2]] == [span.span_id for span in found[::2]]
+    assert rings(points) == set()
+
+
 def test_every_alarm_is_tried_or_watches_what_aws_documents() -> None:
     tried = {
         *("ServerErrors", "McpEndpoint5xx", "AdminApi5xx", "TableReadsThrottled", "TableWritesThrottled"),
         *("McpEndpointErrors", "AdminApiErrors", "LogSubscriberErrors", "KmsDenials", "RefusedAdmissions"),
-        *("RefusedRequests", "DeadUrls", "PurgeFailures", "LogEntriesLate"),
+        *("RefusedRequests", "DeadUrls", "PurgeFailures", "LogEntriesLate", "SpansLost"),
     }
     assert tried | BY_AWS_ALONE == set(ALARMS)
     for alarm in ALARMS.values():

@@ -31,6 +31,8 @@ VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
 }
+OWN = {"trace_exporter": {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.example"}}
+"""What a function needs in addition."""
 
 
 def zipped(folder: Path) -> bytes:
@@ -74,14 +76,18 @@ def test_the_data_plane_is_small_and_carries_its_packages_and_no_other(built: Bu
 def test_no_function_carries_another_plane_the_memory_engine_or_a_test(built: Built) -> None:
     rooms = {
         name: {path.name for path in (built.function(name) / "functions").iterdir() if path.is_dir()} - {"__pycache__"}
-        for name in ("mcp_endpoint", "admin_api", "purge", "log_subscriber")
+        for name in ("mcp_endpoint", "admin_api", "purge", "log_subscriber", "trace_exporter")
     }
     assert rooms == {
         "mcp_endpoint": {"mcp_endpoint", "gateway", "stores"},
         "admin_api": {"admin_api", "gateway", "stores"},
         "purge": {"purge", "admin_api", "gateway", "stores"},
         "log_subscriber": {"log_subscriber", "gateway", "stores"},
+        "trace_exporter": {"trace_exporter", "log_subscriber", "admin_api", "gateway", "stores"},
     }
+    exporter = built.function("trace_exporter") / "functions"
+    assert {path.name for path in (exporter / "log_subscriber").glob("*.py")} == {"__init__.py", "deliveries.py"}
+    assert {path.name for path in (exporter / "admin_api").rglob("*.py")} == {"__init__.py", "aws.py"}
     borrowed = (built.function("purge") / "functions" / "admin_api").rglob("*.py")
     assert {path.name for path in borrowed} == {
         *("__init__.py", "item.py", "names.py", "aws.py"),
@@ -99,7 +105,7 @@ def test_the_compiled_catalogues_come_along_byte_by_byte(built: Built) -> None:
         assert all(path.read_bytes() == (source / path.name).read_bytes() for path in bundled.iterdir())
 
 
-@pytest.mark.parametrize("function", ["mcp_endpoint", "admin_api", "purge", "log_subscriber"])
+@pytest.mark.parametrize("function", ["mcp_endpoint", "admin_api", "purge", "log_subscriber", "trace_exporter"])
 def test_an_unzipped_function_imports_with_nothing_else_around(built: Built, tmp_path: Path, function: str) -> None:
     """The guard against a build that succeeds with no packages in it: a bare interpreter, an empty environment."""
     interpreter = standins.tool("runtime/bin/python")
@@ -108,7 +114,7 @@ def test_an_unzipped_function_imports_with_nothing_else_around(built: Built, tmp
     done = subprocess.run(
         [str(interpreter), "-S", "-B", "-c", program],
         cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path), **VARIABLES},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path), **VARIABLES, **OWN.get(function, {})},
         capture_output=True,
         text=True,
         check=False,

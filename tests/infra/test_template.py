@@ -16,12 +16,21 @@ from functions.gateway.doorway import SECRET_HEADER
 from functions.gateway.json_text import Json
 from functions.gateway.metrics import UNITS
 from functions.gateway.settings import Settings
+from functions.gateway.trace_context import SAMPLERS
+from functions.gateway.trace_settings import TraceSettings
+from functions.gateway.tracing import KIND
+from functions.trace_exporter.exporter import LONGEST_SECONDS
 from tests.infra import template
 
 RESOURCES: dict[str, Json] = template.load()["Resources"]
 PARAMETERS: dict[str, Json] = template.load()["Parameters"]
 FUNCTIONS = {name: entry for name, entry in RESOURCES.items() if entry["Type"] == "AWS::Serverless::Function"}
 VARIABLES = {f"POSTERN_{setting.name.upper()}" for setting in fields(Settings)}
+OF_TRACES = {
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"),
+    *("POSTERN_TRACE_UPSTREAMS", "POSTERN_TRACE_HEADERS_SECRET_ID", "OTEL_EXPORTER_OTLP_COMPRESSION"),
+}
+"""Variables of functions/gateway/trace_settings.py that the template sets."""
 
 
 def variables(function: str) -> dict[str, Json]:
@@ -33,7 +42,7 @@ def variables(function: str) -> dict[str, Json]:
 
 def test_every_variable_is_a_setting_and_the_data_plane_knows_of_no_key_secret_or_schedule() -> None:
     for function in FUNCTIONS:
-        assert set(variables(function)) <= VARIABLES
+        assert set(variables(function)) <= VARIABLES | OF_TRACES
     assert set(variables("AdminApi")) - set(variables("McpEndpoint")) == {
         "POSTERN_KMS_KEY_ID",
         "POSTERN_ROOT_API_TOKEN_SECRET",
@@ -49,13 +58,14 @@ def test_every_variable_is_a_setting_and_the_data_plane_knows_of_no_key_secret_o
     assert not {"POSTERN_PRIVATE_UPSTREAMS", "POSTERN_STATE_DIR"} & set(variables("AdminApi"))
 
 
-def test_the_functions_are_four_on_arm64_and_python_3_13_with_handlers_that_exist() -> None:
+def test_the_functions_are_five_on_arm64_and_python_3_13_with_handlers_that_exist() -> None:
     common = template.load()["Globals"]["Function"]
     assert (common["Runtime"], common["Architectures"]) == ("python3.13", ["arm64"])
     assert common["LoggingConfig"]["LogFormat"] == "JSON"
     handlers = {entry["Properties"]["Handler"] for entry in FUNCTIONS.values()}
     assert handlers == {
-        f"functions.{name}.handler.handler" for name in ("mcp_endpoint", "admin_api", "purge", "log_subscriber")
+        f"functions.{name}.handler.handler"
+        for name in ("mcp_endpoint", "admin_api", "purge", "log_subscriber", "trace_exporter")
     }
     recipe = (template.ROOT / "infra" / "package" / "Makefile").read_text()
     for function, entry in FUNCTIONS.items():
@@ -67,10 +77,12 @@ def test_the_functions_are_four_on_arm64_and_python_3_13_with_handlers_that_exis
 def test_only_two_functions_are_public_and_only_by_their_urls() -> None:
     public = {name for name, entry in FUNCTIONS.items() if "FunctionUrlConfig" in entry["Properties"]}
     assert public == {"McpEndpoint", "AdminApi"}
-    [(function, events)] = [
-        (name, entry["Properties"]["Events"]) for name, entry in FUNCTIONS.items() if "Events" in entry["Properties"]
-    ]
-    assert (function, [event["Type"] for event in events.values()]) == ("LogSubscriber", ["CloudWatchLogs"])
+    started = {
+        name: [event["Type"] for event in entry["Properties"]["Events"].values()]
+        for name, entry in FUNCTIONS.items()
+        if "Events" in entry["Properties"]
+    }
+    assert started == {"LogSubscriber": ["CloudWatchLogs"], "TraceExporter": ["CloudWatchLogs"]}
     assert not any(entry["Type"] == "AWS::Lambda::Permission" for entry in RESOURCES.values())
 
 
@@ -88,6 +100,69 @@ def test_each_line_of_a_call_is_delivered_and_what_fails_is_kept() -> None:
     )
 
 
+def test_traces_are_optional_and_their_function_may_send_log_and_read_one_secret() -> None:
+    """Without TraceEndpoint there is no resource for traces, and the data plane finds an empty variable."""
+    mine = {name for name, entry in RESOURCES.items() if entry.get("Condition") in ("HasTraces", "HasTraceHeaders")}
+    assert mine == {
+        *("TraceExporter", "TraceExporterRole", "TraceExporterLog", "TraceDeadLetters", "TraceHeadersPolicy"),
+        *("SpansLost", "SpansUndelivered"),
+    }
+    assert PARAMETERS["TraceEndpoint"]["Default"] == PARAMETERS["TraceUpstreams"]["Default"] == ""
+    exporter = FUNCTIONS["TraceExporter"]["Properties"]
+    assert exporter["Events"]["Lines"]["Properties"] == {
+        "LogGroupName": {"Ref": "McpEndpointLog"},
+        "FilterPattern": f'{{ $.kind = "{KIND}" }}',
+    }
+    assert exporter["DeadLetterQueue"]["TargetArn"] == {"Fn::GetAtt": "TraceDeadLetters.Arn"}
+    assert exporter["Timeout"] > LONGEST_SECONDS
+    allowed = {
+        action for one in template.statements(template.load(), "TraceExporterRole") for action in template.actions(one)
+    }
+    assert allowed == {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+    [secret] = template.statements(template.load(), "TraceHeadersPolicy")
+    assert (secret["Action"], secret["Resource"]) == (
+        "secretsmanager:GetSecretValue",
+        {"Ref": "TraceHeadersSecretId"},
+    )
+    assert "OTEL_EXPORTER_OTLP_HEADERS" not in (template.ROOT / "template.yaml").read_text("utf-8")
+    asked = {name: variables("McpEndpoint")[name] for name in OF_TRACES & set(variables("McpEndpoint"))}
+    assert asked == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": {"Ref": "TraceEndpoint"},
+        "OTEL_TRACES_SAMPLER": {"Fn::If": ["HasTraces", {"Ref": "TraceSampler"}, ""]},
+        "OTEL_TRACES_SAMPLER_ARG": {"Fn::If": ["HasTraces", {"Ref": "TraceRatio"}, ""]},
+        "POSTERN_TRACE_UPSTREAMS": {"Ref": "TraceUpstreams"},
+    }
+    assert set(PARAMETERS["TraceSampler"]["AllowedValues"]) == set(SAMPLERS)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "taken"),
+    [
+        ("TraceEndpoint", "", True),
+        ("TraceEndpoint", "https://collector.example:4318", True),
+        ("TraceEndpoint", "http://localhost:4318/otlp", True),
+        ("TraceEndpoint", "https://key:secret@collector.example", False),
+        ("TraceEndpoint", "https://collector.example?key=secret", False),
+        ("TraceEndpoint", "collector.example:4318", False),
+        ("TraceRatio", "0", True),
+        ("TraceRatio", "0.001", True),
+        ("TraceRatio", "1.0", True),
+        ("TraceRatio", "1.1", False),
+        ("TraceRatio", "", False),
+        ("TraceRatio", ".5", False),
+        ("TraceHeadersSecretId", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:traces-AbCdEf", True),
+        ("TraceHeadersSecretId", "api-key=secret", False),
+    ],
+)
+def test_a_parameter_of_traces_that_the_functions_would_refuse_is_refused_first(
+    parameter: str, value: str, *, taken: bool
+) -> None:
+    assert bool(re.fullmatch(PARAMETERS[parameter]["AllowedPattern"], value)) is taken
+    if taken and parameter != "TraceHeadersSecretId":
+        variable = {"TraceEndpoint": "OTEL_EXPORTER_OTLP_ENDPOINT", "TraceRatio": "OTEL_TRACES_SAMPLER_ARG"}[parameter]
+        assert TraceSettings.from_environment({variable: value})
+
+
 def test_the_table_is_on_demand_with_our_key_a_ttl_and_protection_by_parameter() -> None:
     table = RESOURCES["Table"]["Properties"]
     assert table["BillingMode"] == "PAY_PER_REQUEST"
@@ -102,7 +177,13 @@ def test_the_table_is_on_demand_with_our_key_a_ttl_and_protection_by_parameter()
     assert not table.keys() & {"GlobalSecondaryIndexes", "LocalSecondaryIndexes", "TableName"}
 
 
-@pytest.mark.parametrize("role", ["McpEndpointRole", "AdminApiRole", "PurgeRole", "LogSubscriberRole", "ScheduleRole"])
+@pytest.mark.parametrize(
+    "role",
+    [
+        *("McpEndpointRole", "AdminApiRole", "PurgeRole", "LogSubscriberRole", "ScheduleRole"),
+        *("TraceExporterRole", "TraceHeadersPolicy"),
+    ],
+)
 def test_no_role_has_a_wildcard_a_scan_or_a_managed_policy(role: str) -> None:
     assert "ManagedPolicyArns" not in RESOURCES[role]["Properties"]
     for statement in template.statements(template.load(), role):
@@ -157,6 +238,7 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
         ("AWS/Scheduler", "InvocationDroppedCount"),
         ("Postern", "log_lag_ms"),
+        ("Postern", "spans_lost"),
         ("AWS/Lambda", "Url5xxCount"),
         ("AWS/Lambda", "Url4xxCount"),
         ("AWS/DynamoDB", "ReadThrottleEvents"),
@@ -169,7 +251,9 @@ def test_something_watches_errors_throttles_slowness_and_lost_purges_and_tells_t
         ("Postern", "purge_failures"),
     }
     queues = {str(alarm["Dimensions"][0]["Value"]) for alarm in alarms.values() if alarm["Namespace"] == "AWS/SQS"}
-    assert queues == {str({"Fn::GetAtt": f"{queue}.QueueName"}) for queue in ("DeadLetters", "LogDeadLetters")}
+    assert queues == {
+        str({"Fn::GetAtt": f"{queue}.QueueName"}) for queue in ("DeadLetters", "LogDeadLetters", "TraceDeadLetters")
+    }
     assert alarms["McpEndpointSlow"]["ExtendedStatistic"] == "p95"
     assert {json.dumps(alarm["AlarmActions"]) for alarm in alarms.values()} == {
         json.dumps({"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]})
@@ -234,7 +318,7 @@ def test_every_parameter_says_what_it_is() -> None:
     assert all(len(parameter["Description"]) > 20 for parameter in PARAMETERS.values())
 
 
-@pytest.mark.parametrize("function", ["mcp_endpoint", "admin_api", "purge"])
+@pytest.mark.parametrize("function", ["mcp_endpoint", "admin_api", "purge", "trace_exporter"])
 def test_lambda_runs_the_versions_that_the_tests_run(function: str) -> None:
     def versions(name: str) -> set[str]:
         text = (template.ROOT / "infra" / "requirements" / f"{name}.txt").read_text()
