@@ -52,7 +52,7 @@ from functions.memory_engine.storage.opening import DatabaseUnavailable
 from functions.purge.notices import rounds_of
 from functions.purge.webhook import Webhook
 from functions.stores import layout
-from functions.stores.sqlite import SqliteStore
+from functions.stores.sqlite import KeptReads, SqliteStore
 from functions.stores.store import StoreError
 from tool_catalog import folders
 from tool_catalog.folders import FolderError
@@ -289,7 +289,7 @@ def _compose(
         raise LocalError(str(error)) from error
     audit = Audit(settings, log, log.stream)
     methods = Methods(settings, sender, audit, load_catalog=catalogs.load, confirmations=store)
-    data_plane = Endpoint(settings=settings, store=store, methods=methods, clock=clock, traces=traces)
+    data_plane = Endpoint(settings=settings, store=KeptReads(store), methods=methods, clock=clock, traces=traces)
     control_plane = create_admin_api(
         settings,
         SettledStore(store, log),

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,12 @@ def _by_keys(count: int) -> str:
     )
 
 
+ITEMS_KEPT = 256
+"""Items that KeptReads keeps: those of a hundred MCP servers."""
+
+KEPT_CHARS = 16_384
+"""Characters of the largest body that KeptReads keeps: a grant and its account take some 3 kB."""
+
 TRIM_STEP = 1_000
 """Items that one step of `trim` removes: a few ms, in which no other write gets in."""
 
@@ -96,6 +103,24 @@ DELETE FROM items WHERE partition = ? AND sort IN (SELECT sort FROM items WHERE 
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _PASSING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 """Failures of the disk below the file, which may pass."""
+
+
+class KeptReads:
+    """The reads of a store for the data plane: the row of an earlier read makes the very same item, whose body nobody
+    may change. Reading an item from its row, and a grant from its items, takes 0.13 million instructions of a request.
+    """
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._kept = lru_cache(maxsize=ITEMS_KEPT)(store._item)
+
+    def get(self, keys: Sequence[Key]) -> list[Item | None]:
+        """See Store."""
+        return self._store._get(keys, self._item)
+
+    def _item(self, partition: str, sort: str, body: str, *rest: Any) -> Item:
+        make = self._kept if len(body) <= KEPT_CHARS else self._store._item
+        return make(partition, sort, body, *rest)
 
 
 class SqliteStore:
@@ -134,11 +159,14 @@ class SqliteStore:
 
     def get(self, keys: Sequence[Key]) -> list[Item | None]:
         """See Store."""
+        return self._get(keys, self._item)
+
+    def _get(self, keys: Sequence[Key], item: Callable[..., Item]) -> list[Item | None]:
         check_keys("SQLite", keys)
         wanted = list(dict.fromkeys(keys))
         values = [part for key in wanted for part in (key.partition, key.sort)]
         rows = self._read(_by_keys(len(wanted)), values) if wanted else []
-        found = {item.key: item for item in (self._item(*row) for row in rows)}
+        found = {one.key: one for one in (item(*row) for row in rows)}
         return [found.get(key) for key in keys]
 
     def write(self, changes: Sequence[Change]) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.stores.sqlite import FORMAT, SqliteStore, _by_keys
-from functions.stores.store import Item, Key, Put, StoreError, StoreUnavailable
+from functions.stores.sqlite import FORMAT, KEPT_CHARS, KeptReads, SqliteStore, _by_keys
+from functions.stores.store import Delete, Item, Key, Put, StoreError, StoreUnavailable
 
 A, B, C = Key("p", "a"), Key("p", "b"), Key("p", "c")
 
@@ -263,4 +263,35 @@ def test_the_oldest_log_items_go_first_when_the_file_is_over_its_size(path: Path
     assert store.get([Key("ACCOUNTS", "acc_a"), Key("TOKEN#x")]) != [None, None]
     assert store.trim("LOG#", 0) == sum(left.values())  # it ends, although the rest is over the limit
     assert store.get([Key("ACCOUNTS", "acc_a")])[0] is not None
+    store.close()
+
+
+def test_the_data_plane_gets_the_very_same_item_until_its_row_changes(path: Path) -> None:
+    store = SqliteStore(path)
+    kept = KeptReads(store)
+    for number in range(3):
+        store.write([Put(A, {"n": number}), Put(B, {"text": "x" * KEPT_CHARS})])
+        [first, absent, large] = kept.get([A, C, B])
+        [again, _, large_again] = kept.get([A, C, B])
+        assert first == Item(A, {"n": number}, None, number + 1)
+        assert first is again
+        assert absent is None
+        assert large == large_again == store.get([B])[0]
+        assert large is not large_again
+    store.write([Delete(A)])
+    assert kept.get([A]) == [None]
+    store.write([Put(A, {"n": 0}, expires_at=7)])
+    assert kept.get([A]) == [Item(A, {"n": 0}, 7, 1)]
+    store.close()
+
+
+def test_a_row_that_is_not_json_is_an_error_each_time(path: Path) -> None:
+    store = SqliteStore(path)
+    store.write([Put(A, {})])
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE items SET body = '{'")
+    other.close()
+    for _ in range(3):
+        with pytest.raises(StoreError, match="not JSON"):
+            KeptReads(store).get([A])
     store.close()
