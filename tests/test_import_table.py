@@ -116,6 +116,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "functions.cli",
         "functions.client_formats",
         "functions.local",
+        "functions.admin_api.trusts.presets",
         "functions.gateway.durations",
         "functions.gateway.grants",
         "functions.gateway.json_text",

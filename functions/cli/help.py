@@ -23,8 +23,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "MCP URLs": {
         "server": ("server:SERVER", "manage MCP servers, i.e. the URLs that agents use"),
-        "apply": ("apply:APPLY", "make the servers those of a YAML file"),
-        "export": ("apply:EXPORT", "print the servers as a file for apply; no secrets"),
+        "apply": ("apply:APPLY", "make servers and trusts those of a YAML file"),
+        "export": ("apply:EXPORT", "print servers and trusts as a file for apply; no secrets"),
     },
     "Put a URL into a client": {
         "install": ("install:INSTALL", "put an MCP URL into a client, or let an agent fill the memory"),

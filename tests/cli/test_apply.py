@@ -150,9 +150,74 @@ def test_a_file_for_secrets_that_others_can_read_is_refused_before_anything_is_m
         ("servers:\n  - {name: a, labels: [x]}", "servers.0.labels is not an object"),
         ("servers:\n  - {name: a, expires_at: 2026-12-31}", "servers.0.expires_at must be a time with its offset"),
         ("servers:\n  - {name: a}\n  - {name: a}", "stands in the file twice"),
+        ("trusts: {}", "it can have trusts, with a list, as well or alone"),
+        ("trusts: [1]", "trusts.0 is not an object"),
+        ("trusts:\n  - {name: a, repository: b}", "trusts.0.repository: unknown key"),
+        ("trusts:\n  - {name: a}", "trusts.0.mint is missing, or is not an object"),
+        ("trusts:\n  - {name: a, claims: {sub: [b]}, accounts: [gone], mint: {max_lifetime_seconds: 1}}",
+         'there is no account "gone"'),
     ],
-)
+)  # fmt: skip
 def test_a_file_that_says_something_else_is_a_usage_error(local: Local, write: Write, text: str, message: str) -> None:
     ran = local("apply", write(text), "--yes")
     assert (ran.code, ran.out) == (2, "")
     assert message in ran.err
+
+
+TRUSTS = """
+trusts:
+  - name: agent CI
+    claims: {repository: [octo/agent], ref: [refs/heads/main]}
+    accounts: [ACCOUNT]
+    mint: {methods: [read], pins: {user_id: ci}, max_lifetime_seconds: 3600}
+  - name: other CI
+    issuer: https://ci.example
+    audience: https://postern.example
+    claims: {project: ["7"]}
+    accounts: [ACCOUNT]
+    mint: {max_lifetime_seconds: 60}
+"""
+
+
+def test_trusts_are_planned_made_changed_and_removed_with_the_servers(own: Local, write: Write, tmp_path: Path) -> None:
+    text = TRUSTS.replace("ACCOUNT", own.ready.account_id)
+    file = write(text)
+    planned = own("apply", file, "--dry-run")
+    assert [line for line in planned.out.splitlines() if line.startswith("+")] == [
+        "+ agent CI (trust)",
+        "+ other CI (trust)",
+    ]
+    assert planned.err == "2 trusts to make, 0 to change, 0 to remove\n"
+    assert own("trust", "list", "--json").json == []
+    assert own("apply", file, "--yes").code == 0
+    for _ in range(3):
+        again = own("apply", file)
+        assert (again.code, again.out, again.err) == (0, "", "0 trusts to make, 0 to change, 0 to remove\n")
+    before = {trust["name"]: trust for trust in own("trust", "list", "--json").json}
+    changed = own("apply", write(text.replace("refs/heads/main", "refs/heads/next")), "--yes")
+    assert [line for line in changed.out.splitlines() if line.startswith("~")] == ["~ agent CI (trust)"]
+    after = {trust["name"]: trust for trust in own("trust", "list", "--json").json}
+    assert after["agent CI"]["claims"] == {**before["agent CI"]["claims"], "ref": ["refs/heads/next"]}
+    assert after["agent CI"]["audience"] == before["agent CI"]["audience"]
+    assert after["other CI"] == before["other CI"]
+    fixed = own("apply", write(text.replace("https://ci.example", "https://other.example")), "--yes")
+    assert (fixed.code, "the issuer https://ci.example, which cannot be changed" in fixed.err) == (2, True)
+    one = text[: text.index("  - name: other CI")]
+    assert own("apply", write(one + FLEET), "--prune", "--yes", "--secrets", str(tmp_path / "urls.jsonl")).code == 0
+    assert [trust["name"] for trust in own("trust", "list", "--json").json] == ["agent CI"]
+    twice = own("apply", write(one + one.partition("trusts:")[2]), "--yes")
+    assert (twice.code, "the trust agent CI stands in the file twice" in twice.err) == (2, True)
+    exported = own("export").out
+    assert "octo/agent" in exported
+    nothing = own("apply", write(exported), "--prune", "--yes")
+    assert nothing.err == "0 trusts to make, 0 to change, 0 to remove\n0 to mint, 0 to change, 0 to revoke\n"
+    assert "octo/agent" not in own("export", "--account", own.ready.account_id).out
+
+
+def test_an_api_token_with_limits_exports_its_servers_alone(own: Local, write: Write) -> None:
+    file = write(TRUSTS.replace("ACCOUNT", own.ready.account_id))
+    assert own("apply", file, "--yes").code == 0
+    made = own("api-token", "create", "--name", "l", "--scopes", "read", "--accounts", own.ready.account_id, "-q")
+    exported = own("export", "--api-token", made.out.strip())
+    assert exported.code == 0, exported.err
+    assert "octo/agent" not in exported.out

@@ -58,3 +58,13 @@ PRESETS: Mapping[str, Preset] = {
 def of(issuer: str) -> Preset:
     """What is known of the issuer with this URL."""
     return next((preset for preset in PRESETS.values() if preset.issuer == issuer), Preset(issuer))
+
+
+def url(given: str) -> str:
+    """The URL of an issuer that is given by its name or by its URL."""
+    return PRESETS[given].issuer if given in PRESETS else given
+
+
+def complete(issuer: str, claims: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """The claims of a trust in the issuer with this URL: those that are listed, and the defaults of the others."""
+    return {**{name: list(values) for name, values in of(issuer).defaults.items()}, **claims}

@@ -57,17 +57,15 @@ class Trusts:
         if len(self._store.query(layout.TRUSTS, limit=MAX_TRUSTS)) == MAX_TRUSTS:
             raise Conflict(f"there are {MAX_TRUSTS} trusts, which is the limit; remove one, or list more values in one")
         issuer = self._issuer(body.issuer)
-        preset = presets.of(issuer)
-        _check_claims(body.claims, preset)
+        _check_claims(body.claims, presets.of(issuer))
         check_known(self._store, body.account_ids)
         trust_id, now = new_id("tru", self._random), self._clock()
-        defaults = {name: list(values) for name, values in preset.defaults.items()}
         trust = TrustItem(
             id=trust_id,
             name=body.name,
             issuer=issuer,
             audience=body.audience or f"{self._settings.management_url or origin}/trust/{trust_id}",
-            claims={**defaults, **body.claims},
+            claims=presets.complete(issuer, body.claims),
             account_ids=tuple(dict.fromkeys(body.account_ids)),
             mint=MintLimits.from_json(body.mint.model_dump()),
             created_at=now,
@@ -101,7 +99,7 @@ class Trusts:
                 _check_claims(body.claims, presets.of(trust.issuer))
             after = replace(
                 trust,
-                claims=body.claims if "claims" in given else trust.claims,
+                claims=presets.complete(trust.issuer, body.claims) if "claims" in given else trust.claims,
                 account_ids=tuple(dict.fromkeys(body.account_ids)) if "account_ids" in given else trust.account_ids,
                 mint=MintLimits.from_json(body.mint.model_dump()) if "mint" in given else trust.mint,
                 updated_at=self._clock(),
@@ -151,7 +149,7 @@ class Trusts:
     def _issuer(self, given: str) -> str:
         """The URL of the issuer. Raises Invalid."""
         if given in presets.PRESETS:
-            return presets.PRESETS[given].issuer
+            return presets.url(given)
         try:
             check_base_url(given, private=self._settings.private_upstreams)
         except Invalid:

@@ -1,6 +1,6 @@
-"""`postern apply` and `postern export`: the servers of accounts as a YAML file, and what it takes to make them so.
+"""`postern apply` and `postern export`: servers and trusts as a YAML file, and what it takes to make them so.
 
-The file is the wish, and the endpoint the state: `apply` shows the difference, asks, and carries it out one server at a
+The file is the wish, and the endpoint the state: `apply` shows the difference, asks, and carries it out one change at a
 time. It can be repeated; what is as the file says stays untouched.
 """
 
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from functions.cli import completers
+from functions.cli import applied_trusts, completers
 from functions.cli.command import Remote, argument, declaration, flag, option, repeated
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, path
+from functions.cli.steps import Step, shown
 from functions.cli.tables import count
 from functions.cli.terminal import printable
 from functions.gateway import json_text
@@ -48,19 +49,6 @@ class Wish:
     expires_at: str | None
 
 
-@dataclass(frozen=True)
-class Step:
-    """One change: its sign, its server, what is shown of it, and the request that makes it."""
-
-    sign: str
-    account_id: str
-    name: str
-    shown: Sequence[str]
-    verb: str
-    path: str
-    body: Json = None
-
-
 APPLY = declaration("apply")
 EXPORT = declaration("export")
 
@@ -71,7 +59,9 @@ class Apply(Remote):
 
     file: str = argument("FILE", "e.g. servers.yaml; - reads standard input")
     dry_run: bool = flag("show the changes and make none")
-    prune: bool = flag("revoke the other servers of the accounts in the file")
+    prune: bool = flag(
+        "revoke the other servers of the accounts in the file, and remove the other trusts if it has trusts"
+    )
     secrets: str | None = option("where the URLs of new servers go, one JSON object per line, mode 0600", "FILE")
     yes: bool = flag("do not ask before changes are made", "-y")
 
@@ -87,18 +77,28 @@ class Export(Remote):
 @APPLY.alone(Apply)
 def _apply(invocation: Invocation[Apply]) -> None:
     options, terminal = invocation.options, invocation.terminal
-    entries = _read(invocation)
+    document = _read(invocation)
     with open_api(invocation) as api:
-        wishes = _wishes(api, entries)
-        steps = _plan(api, wishes, prune=options.prune)
+        steps = []
+        if "trusts" in document:
+            steps += applied_trusts.plan(api, document["trusts"], prune=options.prune)
+        if "servers" in document:
+            steps += _plan(api, _wishes(api, document["servers"]), prune=options.prune)
         for step in steps:
             terminal.line(
-                json_text.text({"change": step.sign, "account": step.account_id, "name": step.name})
+                json_text.text({"change": step.sign, "account": step.where, "name": step.name})
                 if terminal.as_json
-                else "\n".join([f"{step.sign} {printable(step.name)} ({step.account_id})", *step.shown])
+                else "\n".join([f"{step.sign} {printable(step.name)} ({step.where})", *step.shown])
             )
-        signs = [step.sign for step in steps]
-        terminal.note(f"{signs.count('+')} to mint, {signs.count('~')} to change, {signs.count('-')} to revoke")
+        signs = [step.sign for step in steps if not step.of_a_trust]
+        if "trusts" in document:
+            of_trusts = [step.sign for step in steps if step.of_a_trust]
+            terminal.note(
+                f"{count(of_trusts.count('+'), 'trust')} to make, {of_trusts.count('~')} to change, "
+                f"{of_trusts.count('-')} to remove"
+            )
+        if "servers" in document:
+            terminal.note(f"{signs.count('+')} to mint, {signs.count('~')} to change, {signs.count('-')} to revoke")
         if options.dry_run or not steps:
             return
         if "+" in signs and options.secrets is None:
@@ -119,7 +119,7 @@ def _carry_out(api: ManagementApi, steps: Sequence[Step], secrets: TextIO | None
                 f"{step.name}: {problem}\n{count(number, 'change')} of {len(steps)} were made; repeat the command to "
                 "go on"
             ) from None
-        if step.sign == "+" and secrets is not None:
+        if step.sign == "+" and not step.of_a_trust and secrets is not None:
             kept = {
                 "name": made["name"],
                 "account": made["integrated_account_id"],
@@ -143,8 +143,8 @@ def _secrets(name: str | None) -> Iterator[TextIO | None]:
         yield file
 
 
-def _read(invocation: Invocation[Apply]) -> list[dict[str, Json]]:
-    """The entries of the file. Raises UsageError with every problem."""
+def _read(invocation: Invocation[Apply]) -> dict[str, list[dict[str, Json]]]:
+    """The entries of the file by its parts. Raises UsageError with every problem."""
     import yaml  # late: no other command needs it
 
     name = invocation.options.file
@@ -155,12 +155,23 @@ def _read(invocation: Invocation[Apply]) -> list[dict[str, Json]]:
         place = getattr(error, "problem_mark", None)
         where = f" at line {place.line + 1}" if place is not None else ""
         raise UsageError(f"{name} is not YAML{where}") from None
-    if not isinstance(document, dict) or list(document) != ["servers"] or not isinstance(document["servers"], list):
-        raise UsageError(f"{name} must have one key, servers, with a list")
-    problems = [problem for number, entry in enumerate(document["servers"]) for problem in _problems(number, entry)]
+    if (
+        not isinstance(document, dict)
+        or not document
+        or not all(part in PARTS and isinstance(entries, list) for part, entries in document.items())
+    ):
+        raise UsageError(
+            f"{name} must have one key, servers, with a list; it can have trusts, with a list, as well or alone"
+        )
+    problems = [
+        problem
+        for part, entries in document.items()
+        for number, entry in enumerate(entries)
+        for problem in PARTS[part](number, entry)
+    ]
     if problems:
         raise UsageError(f"{name}: " + "; ".join(problems))
-    return document["servers"]
+    return document
 
 
 def _problems(number: int, entry: Json) -> Iterator[str]:
@@ -182,6 +193,10 @@ def _problems(number: int, entry: Json) -> Iterator[str]:
     ends = entry.get("expires_at")
     if not (ends is None or isinstance(ends, str) or (isinstance(ends, datetime) and ends.tzinfo is not None)):
         yield f"{where}.expires_at must be a time with its offset, e.g. 2026-12-31T23:59:59Z, or null for never"
+
+
+PARTS: Mapping[str, Callable[[int, Json], Iterator[str]]] = {"trusts": applied_trusts.problems, "servers": _problems}
+"""Part of the file -> what finds the problems of an entry."""
 
 
 def _wishes(api: ManagementApi, entries: Sequence[dict[str, Json]]) -> list[Wish]:
@@ -246,14 +261,14 @@ def _mint(wish: Wish) -> Step:
     if wish.expires_at:
         body["expires_at"] = wish.expires_at
     where = path("integrated-account", wish.account_id, "mcp")
-    shown = [f"    {key}: {_shown(value)}" for key, value in body.items() if key != "name" and value]
-    return Step("+", wish.account_id, wish.name, shown, "POST", where, body)
+    lines = [f"    {key}: {shown(value)}" for key, value in body.items() if key != "name" and value]
+    return Step("+", wish.account_id, wish.name, lines, "POST", where, body)
 
 
 def _change(wish: Wish, server: Mapping[str, Json]) -> Step | None:
     """What makes the server as it is wished; None when it is."""
     body: dict[str, Json] = {}
-    shown = []
+    lines = []
     labels = {
         key: wish.labels.get(key)
         for key in {**server["labels"], **wish.labels}
@@ -261,7 +276,7 @@ def _change(wish: Wish, server: Mapping[str, Json]) -> Step | None:
     }
     if labels:
         body["labels"] = labels
-        shown += [f"    labels.{key}: {_shown(server['labels'].get(key))} -> {_shown(labels[key])}" for key in labels]
+        lines += [f"    labels.{key}: {shown(server['labels'].get(key))} -> {shown(labels[key])}" for key in labels]
     config = {
         key: wish.config.get(key)
         for key in {**server["config"], **wish.config}
@@ -269,14 +284,14 @@ def _change(wish: Wish, server: Mapping[str, Json]) -> Step | None:
     }
     if config:
         body["config"] = config
-        shown += [f"    config.{key}: {_shown(server['config'].get(key))} -> {_shown(config[key])}" for key in config]
+        lines += [f"    config.{key}: {shown(server['config'].get(key))} -> {shown(config[key])}" for key in config]
     if wish.expires_at != "" and wish.expires_at != server["expires_at"]:
         body["expires_at"] = wish.expires_at
-        shown.append(f"    expires_at: {_shown(server['expires_at'])} -> {_shown(wish.expires_at)}")
+        lines.append(f"    expires_at: {shown(server['expires_at'])} -> {shown(wish.expires_at)}")
     if not body:
         return None
     where = path("integrated-account", wish.account_id, "mcp", server["id"])
-    return Step("~", wish.account_id, wish.name, shown, "PATCH", where, body)
+    return Step("~", wish.account_id, wish.name, lines, "PATCH", where, body)
 
 
 def _or_default(key: str, value: Json) -> Json:
@@ -291,10 +306,6 @@ def _is_alike(wished: Json, present: Json) -> bool:
     return bool(wished == present)
 
 
-def _shown(value: Json) -> str:
-    return "-" if value is None else printable(json_text.spaced(value))
-
-
 @EXPORT.alone(Export)
 def _export(invocation: Invocation[Export]) -> None:
     import yaml  # late: no other command needs it
@@ -304,6 +315,8 @@ def _export(invocation: Invocation[Export]) -> None:
         names = {account["id"]: account["name"] for account in api.all("/integrated-account")}
         where = path("integrated-account", options.account or ANY_ACCOUNT, "mcp")
         servers = api.all(where, {"label": list(options.label)})
+        whole = not (options.account or options.label) and "listTrusts" in api.get("/me")["operations"]
+        trusts = applied_trusts.exported(api, names) if whole else []
     entries = []
     for server in sorted(servers, key=lambda one: (one["integrated_account_id"], one["name"])):
         entry = {"name": server["name"], "account": names.get(server["integrated_account_id"])}
@@ -311,6 +324,8 @@ def _export(invocation: Invocation[Export]) -> None:
         config = {key: value for key, value in server["config"].items() if value != DEFAULTS.get(key)}
         entry |= {"config": config} if config else {}
         entries.append({**entry, "expires_at": server["expires_at"]})
-    document = {"servers": entries}
+    document: dict[str, Json] = {"servers": entries}
+    if trusts:
+        document = {"trusts": trusts, **document}
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     invocation.terminal.result(document, text.rstrip("\n"))

@@ -149,7 +149,9 @@ def test_a_change_replaces_what_it_names_and_nothing_else(workloads: Workloads, 
     made = workloads.trust()
     plane.clock.advance(minutes=1)
     changed = plane.ok("PATCH", "/trust/ci", {"claims": {"repository_id": ["74"]}})
-    assert changed == {**made, "claims": {"repository_id": ["74"]}, "updated_at": "2026-11-21T12:01:00Z"}
+    events = {"event_name": list(PRESETS["github"].defaults["event_name"])}
+    claims = {**events, "repository_id": ["74"]}
+    assert changed == {**made, "claims": claims, "updated_at": "2026-11-21T12:01:00Z"}
     changed = plane.ok("PATCH", "/trust/ci", {"mint": {"max_lifetime_seconds": 60}})
     assert changed["mint"] == {"methods": [], "tags": [], "pins": {}, "max_lifetime_seconds": 60}
     for body, status in (
