@@ -63,7 +63,7 @@ def arguments(prepared: PreparedTool, given: Mapping[str, Json]) -> Settled:
         return Settled(given)  # no JSON could hold it: the check says so
     if valid:
         whole = {name: _whole(value, schema.get(name), name, notes) for name, value in given.items()}
-        return Settled(whole, tuple(notes))
+        return Settled(whole, _said(notes))
     settling = _Settling(_guarded(prepared.tool), notes)
     unwrapped = _unwrapped(prepared, given, notes)
     named = _named(prepared, unwrapped, settling.guarded, notes)
@@ -76,7 +76,12 @@ def arguments(prepared: PreparedTool, given: Mapping[str, Json]) -> Settled:
             notes.append(f'"{name}" was null; it is left out')
         else:
             settled[name] = settling.value(value, part, name, open)
-    return Settled(settled, tuple(listed(list(dict.fromkeys(notes)))))
+    return Settled(settled, _said(notes))
+
+
+def _said(notes: list[str]) -> tuple[str, ...]:
+    """Each note once, and at most as many as a caller reads."""
+    return tuple(listed(list(dict.fromkeys(notes))))
 
 
 def _ours(prepared: PreparedTool, given: Mapping[str, Json], notes: list[str]) -> Mapping[str, Json]:

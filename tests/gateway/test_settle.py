@@ -17,7 +17,17 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.prepared import prepare
 from tests.gateway.calling import MEM0, tool
-from tool_catalog.catalog import NoPin, Pin, PinArguments, PinFilter, Tool
+from tool_catalog.catalog import (
+    NoPin,
+    Pin,
+    PinAnswer,
+    PinArguments,
+    PinEntity,
+    PinFilter,
+    PinObject,
+    PinObjects,
+    Tool,
+)
 from tool_catalog.request_template import Pagination, Parameter
 
 SEARCH, LIST, CREATE, GET, DELETE, BULK_DELETE, FEEDBACK = (
@@ -308,3 +318,454 @@ def test_an_id_that_can_be_pinned_says_what_is_destroyed(pin: Pin, sent: Json) -
     hints = {"destructiveHint": True, "readOnlyHint": False}
     entry = replace(entry, definition={**entry.definition, "annotations": hints})
     assert settled(entry, {"userId": "u"}).arguments == sent
+
+
+LISTING = tool(
+    "GET",
+    "/",
+    Parameter("query", "state", "state"),
+    Parameter("result", "fields", "fields"),
+    Parameter("result", "limit", "limit"),
+    Parameter("result", "next_cursor", "next_cursor"),
+    properties={
+        "state": {"type": "string"},
+        "fields": {"type": "string"},
+        "limit": {"type": "integer"},
+        "next_cursor": {"type": "string"},
+    },
+    pagination=Pagination("page", Parameter("query", "p"), Parameter("query", "rows"), 10, 10),
+)
+
+
+@pytest.mark.parametrize("wrapper", ["arguments", "params", "parameters", "input"])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_arguments_under_each_known_wrapper_are_the_arguments(wrapper: str, as_text: bool) -> None:
+    inner = {"id": ID}
+    found = settled(GET, {wrapper: json.dumps(inner) if as_text else inner})
+    assert found == settle.Settled(inner, (f'the arguments stood under "{wrapper}"; its members are the arguments',))
+
+
+@pytest.mark.parametrize(
+    ("entry", "arguments"),
+    [
+        (GET, {"arguments": {"id": ID}, "more": 1}),
+        (GET, {"payload": {"id": ID}}),
+        (GET, {"arguments": {}}),
+        (GET, {"arguments": [{"id": ID}]}),
+        (GET, {"arguments": '["id"]'}),
+        (GET, {"arguments": 7}),
+        (tool(properties={"input": {"type": "string"}, "id": {"type": "string"}}), {"input": {"id": ID}}),
+    ],
+)
+def test_anything_else_is_no_wrapper(entry: Tool, arguments: Json) -> None:
+    assert settled(entry, arguments) == settle.Settled(arguments)
+
+
+@pytest.mark.parametrize("name", ["page_size", "per_page", "top_k", "size", "count", "max_results", "page_limit"])
+def test_each_known_name_of_a_size_means_the_limit(name: str) -> None:
+    for spelt in (name, name.upper(), name.replace("_", "")):
+        found = settled(LISTING, {spelt: 7})
+        assert found == settle.Settled({"limit": 7}, (f'"{spelt}" is called "limit" here',))
+    sized = tool(properties={name: {"type": "integer"}})
+    assert settled(sized, {"limit": 7}).arguments == {name: 7}
+
+
+@pytest.mark.parametrize("name", ["cursor", "page_token", "next_page_token"])
+def test_each_known_name_of_a_cursor_means_the_cursor(name: str) -> None:
+    found = settled(LISTING, {name: "abc"})
+    assert found == settle.Settled({"next_cursor": "abc"}, (f'"{name}" is called "next_cursor" here',))
+    continued = tool(properties={name: {"type": "string"}})
+    assert settled(continued, {"next_cursor": "abc"}).arguments == {name: "abc"}
+
+
+@pytest.mark.parametrize("name", ["next_cursor", "cursor", "page_token", "next_page_token"])
+@pytest.mark.parametrize("nowhere", ["", " ", "null", "None", "none", "UNDEFINED"])
+def test_a_cursor_that_points_nowhere_is_left_out_of_a_list(name: str, nowhere: str) -> None:
+    found = settled(LISTING, {"state": "open", name: nowhere})
+    assert found == settle.Settled({"state": "open"}, (f'"{name}" was empty; it is left out',))
+    assert settled(LISTING, {name: "nowhere"}).arguments == {"next_cursor": "nowhere"}
+    other = tool(properties={name: {"type": "string"}})
+    assert settled(other, {name: nowhere}).arguments == {name: nowhere}, "of the upstream, and not of a list"
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("page", 1),
+        ("pageNumber", 1),
+        ("offset", 0),
+        ("skip", 0),
+        ("startAt", 0),
+        ("start", 0),
+        ("start_index", 0),
+    ],
+)
+def test_a_list_begins_at_its_first_page_anyway(name: str, first: int) -> None:
+    found = settled(LISTING, {name: first, "limit": 5})
+    assert found == settle.Settled({"limit": 5}, (f'"{name}" was the first page; it is left out',))
+    for other in (first + 1, first - 1, None, "x"):
+        assert name in settled(LISTING, {name: other, "limit": 5}).arguments, "another page is refused"
+    own = tool(properties={name: {"type": "integer"}})
+    assert settled(own, {name: first}).arguments == {name: first}, "the tool has an argument of that name"
+    assert settled(tool(), {name: first}).arguments == {name: first}, "the tool is not a list"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expression"),
+    [
+        (["id", "name"], "{id: id, name: name}"),
+        (["id", "name", "id"], "{id: id, name: name}"),
+        ([" id", "name "], "{id: id, name: name}"),
+        (["_a9"], "{_a9: _a9}"),
+        ("id,name", "{id: id, name: name}"),
+        ("id, name", "{id: id, name: name}"),
+    ],
+)
+def test_a_list_of_names_is_sent_as_an_expression(fields: Json, expression: str) -> None:
+    found = settled(LISTING, {"fields": fields})
+    assert found == settle.Settled(
+        {"fields": expression}, (f'"fields" was a list of names; it is sent as "{expression}"',)
+    )
+
+
+@pytest.mark.parametrize(
+    "fields", ["id", "[].id", "{a: b, c: d}", "a.b,c", "", ",", "9a,b", [], ["a", 1], ["a.b"], [""]]
+)
+def test_what_is_no_list_of_names_stays_as_it_is(fields: Json) -> None:
+    assert settled(LISTING, {"fields": fields}) == settle.Settled({"fields": fields})
+
+
+def test_an_argument_of_the_upstream_that_is_called_fields_stays_as_it_is() -> None:
+    own = tool("GET", "/", Parameter("query", "fields", "fields"))
+    assert settled(own, {"fields": ["a", "b"]}).arguments == {"fields": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (True, "boolean"),
+        (False, "boolean"),
+        (1, "integer"),
+        (1.0, "number"),
+        ("", "string"),
+        ([], "array"),
+        ({}, "object"),
+        (None, "null"),
+    ],
+)
+def test_each_value_has_one_json_type(value: Json, kind: str) -> None:
+    assert settle.kind(value) == kind
+
+
+@pytest.mark.parametrize(
+    ("types", "text", "value"),
+    [
+        ("integer", "5", 5),
+        ("integer", " 5 ", 5),
+        ("integer", "+5", 5),
+        ("integer", "-5", -5),
+        ("integer", "5.0", 5),
+        ("integer", "5.00", 5),
+        ("integer", "9" * 18, 10**18 - 1),
+        ("number", "5", 5),
+        ("number", "-5.25", -5.25),
+        ("number", "+0.5", 0.5),
+        ("boolean", "true", True),
+        ("boolean", "FALSE", False),
+        ("array", '["a"]', ["a"]),
+        ("array", " [1]", [1]),
+        ("object", '{"a": 1}', {"a": 1}),
+        (["array", "integer"], "5", 5),
+        (["object", "boolean"], "false", False),
+    ],
+)
+def test_a_text_is_what_its_argument_asks_for(types: Json, text: str, value: Json) -> None:
+    found = settled(tool(properties={"a": {"type": types}}), {"a": text})
+    assert json.dumps(found.arguments) == json.dumps({"a": value})
+    article = "an" if settle.kind(value)[0] in "aio" else "a"
+    assert found.notes == (f'"a" was text; it is sent as {article} {settle.kind(value)}',)
+
+
+@pytest.mark.parametrize(
+    ("types", "text"),
+    [
+        ("integer", "5.5"),
+        ("integer", "9" * 19),
+        ("integer", "1e3"),
+        ("integer", ""),
+        ("integer", "five"),
+        ("integer", "true"),
+        ("number", "."),
+        ("number", "5."),
+        ("number", "NaN"),
+        ("boolean", "yes"),
+        ("boolean", "1"),
+        ("object", "[1]"),
+        ("array", '{"a": 1}'),
+        ("object", "{a: 1}"),
+        ("object", '"{}"'),
+        ("null", "null"),
+        (["string", "integer"], "5"),
+        ([], "5"),
+    ],
+)
+def test_a_text_with_another_meaning_stays_a_text(types: Json, text: str) -> None:
+    assert settled(tool(properties={"a": {"type": types}, "b": {"type": "integer"}}), {"a": text, "b": "x"}) == (
+        settle.Settled({"a": text, "b": "x"})
+    )
+
+
+def test_a_long_number_is_not_rounded() -> None:
+    entry = tool(properties={"a": {"type": "integer"}})
+    assert json.dumps(settled(entry, {"a": 1e17}).arguments) == '{"a": 100000000000000000}'
+    assert json.dumps(settled(entry, {"a": -1e17}).arguments) == '{"a": -100000000000000000}'
+    for large in (1e18, -1e18, 1e300):
+        assert json.dumps(settled(entry, {"a": large}).arguments) == json.dumps({"a": large})
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "chosen"),
+    [
+        (["OPEN", "SHUT"], "open", "OPEN"),
+        (["OPEN", "SHUT"], " Shut ", "SHUT"),
+        ([1, "One"], "one", "One"),
+    ],
+)
+def test_an_option_may_be_given_in_another_case(options: list[Json], value: str, chosen: str) -> None:
+    found = settled(tool(properties={"a": {"enum": options}}), {"a": value})
+    assert found == settle.Settled({"a": chosen}, (f'"a" was {json.dumps(value)}; it is sent as {json.dumps(chosen)}',))
+
+
+@pytest.mark.parametrize(("options", "value"), [(["Open", "OPEN"], "open"), (["OPEN"], "opened"), (["1"], 1)])
+def test_no_option_is_chosen_where_none_or_two_are_meant(options: list[Json], value: Json) -> None:
+    assert settled(tool(properties={"a": {"enum": options}}), {"a": value}) == settle.Settled({"a": value})
+
+
+@pytest.mark.parametrize(
+    ("items", "value"),
+    [
+        ({"type": "string"}, "travel"),
+        ({"type": "integer"}, 7),
+        ({"type": "number"}, 7),
+        ({"type": "number"}, 7.5),
+        ({"type": "object"}, {"a": 1}),
+        ({"type": "boolean"}, False),
+        ({"type": ["string", "integer"]}, 7),
+    ],
+)
+def test_one_value_is_sent_as_an_array_of_it(items: Json, value: Json) -> None:
+    found = settled(tool(properties={"a": {"type": "array", "items": items}}), {"a": value})
+    assert found == settle.Settled({"a": [value]}, ('"a" was one value; it is sent as an array',))
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "array", "items": {"type": "string"}}, "a,b"),
+        ({"type": "array", "items": {"type": "string"}}, " "),
+        ({"type": "array", "items": {"type": "string"}}, ""),
+        ({"type": "array", "items": {"type": "string"}}, 7),
+        ({"type": "array", "items": {"type": "integer"}}, 7.5),
+        ({"type": "array", "items": {"type": "integer"}}, True),
+        ({"type": "array", "items": {}}, "a"),
+        ({"type": "array"}, 7),
+        ({"type": ["array", "object"], "items": {"type": "string"}}, "a"),
+    ],
+)
+def test_a_value_that_may_be_several_or_is_of_another_type_is_no_array(schema: Json, value: Json) -> None:
+    assert settled(tool(properties={"a": schema}), {"a": value}) == settle.Settled({"a": value})
+
+
+def test_a_null_is_left_out_only_where_nothing_may_be_null() -> None:
+    entry = tool(
+        properties={
+            "plain": {"type": "string"},
+            "nullable": {"type": ["string", "null"]},
+            "untyped": {},
+            "must": {"type": "string"},
+            "wrong": {"type": "integer"},
+        },
+        required=("must",),
+    )
+    given = {"plain": None, "nullable": None, "untyped": None, "must": None, "unknown": None, "wrong": "x"}
+    found = settled(entry, given)
+    assert found.arguments == {name: value for name, value in given.items() if name != "plain"}
+    assert found.notes == ('"plain" was null; it is left out',)
+
+
+NESTED = tool(
+    properties={
+        "where": {
+            "type": "object",
+            "properties": {
+                "and": {"type": "array", "items": {"type": "object", "properties": {"gte": {"type": "integer"}}}},
+                "gte": {"type": "integer"},
+                "lte": {"type": "integer"},
+                "created_at": {"type": "string"},
+            },
+            "additionalProperties": False,
+        }
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent", "notes"),
+    [
+        ({"$gte": 5}, {"gte": 5}, ('"where.$gte" is called "gte" here',)),
+        ({"AND": []}, {"and": []}, ('"where.AND" is called "and" here',)),
+        ({"createdAt": "x"}, {"created_at": "x"}, ('"where.createdAt" is called "created_at" here',)),
+        (
+            {"AND": [{"GTE": "5"}]},
+            {"and": [{"gte": 5}]},
+            (
+                '"where.AND" is called "and" here',
+                '"where.and[0].GTE" is called "gte" here',
+                '"where.and[0].gte" was text; it is sent as an integer',
+            ),
+        ),
+    ],
+)
+def test_a_member_is_known_by_another_spelling(given: Json, sent: Json, notes: tuple[str, ...]) -> None:
+    assert settled(NESTED, {"where": given}) == settle.Settled({"where": sent}, notes)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"GTE": 5, "gte": 4},  # the member itself is given
+        {"GTE": 5, "Gte": 4},  # two rivals
+        {"greater": 5},
+    ],
+)
+def test_a_member_with_two_readings_stays_as_it_is(given: Json) -> None:
+    assert settled(NESTED, {"where": given}) == settle.Settled({"where": given})
+
+
+def test_an_operator_with_a_dollar_is_written_plainly_even_where_the_schema_lets_it_pass() -> None:
+    entry = tool(properties={"where": {"type": "object", "properties": {"gte": {"type": "integer"}, "a": {}}}})
+    found = settled(entry, {"where": {"$gte": 5.0, "$other": 1, "a": {"$gte": 1}}})
+    assert json.dumps(found.arguments) == '{"where": {"gte": 5, "$other": 1, "a": {"$gte": 1}}}'
+    assert found.notes == ('"where.$gte" is called "gte" here',)
+    both = {"where": {"$gte": 5, "gte": 4}}
+    assert settled(entry, both) == settle.Settled(both)
+    listed = tool(
+        properties={"all": {"type": "array", "items": entry.definition["inputSchema"]["properties"]["where"]}}
+    )
+    assert settled(listed, {"all": [{"$gte": 5}]}).arguments == {"all": [{"gte": 5}]}
+
+
+def test_an_argument_is_known_by_the_name_that_the_upstream_has_for_it() -> None:
+    entry = tool(
+        "GET",
+        "/{thing_id}",
+        Parameter("path", "thing_id", "id"),
+        Parameter("query", "q", "query"),
+        Parameter("result", "max", "fields"),
+    )
+    assert settled(entry, {"thingId": "t", "Q": "x"}) == settle.Settled(
+        {"id": "t", "query": "x"}, ('"thingId" is called "id" here', '"Q" is called "query" here')
+    )
+    for unknown in ("max", "identifier"):
+        assert settled(entry, {unknown: "x"}).arguments == {unknown: "x"}
+
+
+def test_a_name_that_means_two_arguments_or_one_that_is_given_stays_as_it_is() -> None:
+    entry = tool("GET", "/", Parameter("query", "user", "a"), Parameter("header", "User", "b"))
+    assert settled(entry, {"USER": "x"}).arguments == {"USER": "x"}, "two arguments have that name upstream"
+    spelt = tool(properties={"user_id": {}, "userId": {}})
+    assert settled(spelt, {"USER_ID": "x"}).arguments == {"USER_ID": "x"}
+    sized = tool(properties={"limit": {"type": "integer"}, "count": {"type": "integer"}})
+    assert settled(sized, {"page_size": 5}).arguments == {"page_size": 5}
+    assert settled(LISTING, {"per_page": 5, "page_size": 6}).arguments == {"limit": 5, "page_size": 6}
+    assert settled(LISTING, {"limit": 5, "page_size": 6}).arguments == {"limit": 5, "page_size": 6}
+
+
+def test_an_argument_that_the_server_fixes_or_pins_goes_by_no_other_name() -> None:
+    entry = tool(
+        "GET",
+        "/",
+        Parameter("query", "user", "user_id"),
+        Parameter("query", "topic", "topic"),
+        properties={"user_id": {"type": "string"}, "topic": {"type": "string"}, "n": {"type": "integer"}},
+        pin=PinArguments(ids=("user_id",)),
+    )
+    config = ServerConfig(pins={"user_id": "u"}, fixed={"list_all_things": {"topic": "t"}})
+    prepared = prepare(entry, config)
+    assert settle.own_name(prepared, "topic") is None
+    assert settle.own_name(prepared, "user_id") is None
+    assert settle.own_name(prepared, "N") == "n"
+
+
+@pytest.mark.parametrize(
+    ("pin", "properties", "guarded"),
+    [
+        (PinFilter("where", "plain"), {"where": {"type": "string"}}, {"where"}),
+        (PinObject("id", "get"), {"id": {"type": "string"}}, {"id"}),
+        (PinObjects("ids", "id", "get"), {"ids": {"type": "string"}}, {"ids"}),
+        (PinEntity("kind", "name", {}), {"kind": {"type": "string"}, "name": {"type": "string"}}, {"kind", "name"}),
+        (PinArguments(("user_id", "run_id")), {"user_id": {}, "run_id": {}}, {"user_id", "run_id"}),
+        (PinAnswer("@"), {"at": {"type": "string"}}, set()),
+        (NoPin(), {"a": {"type": "array"}, "o": {"type": ["object", "null"]}, "s": {"type": "string"}}, {"a", "o"}),
+        (None, {"s": {"type": "string"}}, set()),
+    ],
+)
+def test_what_says_what_is_destroyed_is_never_renamed(pin: Pin | None, properties: Json, guarded: set[str]) -> None:
+    entry = destructive(tool("DELETE", "/{path}", Parameter("path", "path", "path"), properties=properties, pin=pin))
+    for name in ("path", *properties):
+        found = settled(entry, {name.upper(): "x", "more": 1})
+        renamed = name not in {*guarded, "path"}
+        assert found.arguments == {name if renamed else name.upper(): "x", "more": 1}
+
+
+def test_what_says_what_is_destroyed_is_parsed_and_nothing_else() -> None:
+    properties = {
+        "ids": {"type": "array", "items": {"type": "integer"}},
+        "where": {"type": "object", "properties": {"state": {"enum": ["OPEN"]}, "n": {"type": "integer"}}},
+        "mode": {"enum": ["HARD"]},
+    }
+    entry = destructive(tool("DELETE", "/", properties=properties, pin=NoPin()))
+    assert settled(entry, {"ids": '["1", 2]', "mode": "hard"}).arguments == {"ids": [1, 2], "mode": "HARD"}
+    for kept in (
+        {"ids": 1},
+        {"ids": None},
+        {"where": {"State": "OPEN"}},
+        {"where": {"state": "open"}},
+        {"where": {"n": None}},
+    ):
+        assert settled(entry, {**kept, "more": 1}) == settle.Settled({**kept, "more": 1})
+    parsed = settled(entry, {"where": '{"n": "5"}', "more": 1})
+    assert parsed.arguments == {"where": {"n": 5}, "more": 1}
+    assert parsed.notes == ('"where" was text; it is sent as an object', '"where.n" was text; it is sent as an integer')
+
+
+def destructive(entry: Tool) -> Tool:
+    hints = {"destructiveHint": True, "readOnlyHint": False}
+    return replace(entry, definition={**entry.definition, "annotations": hints})
+
+
+def test_arguments_up_to_the_limit_are_put_right() -> None:
+    entry = tool(properties={"n": {"type": "integer"}, "text": {"type": "string"}})
+    frame = len('{"n":"5","text":""}')
+    fits = {"n": "5", "text": "x" * (settle.MAX_BYTES - frame)}
+    assert settled(entry, fits).arguments == {**fits, "n": 5}
+    too_long = {"n": "5", "text": fits["text"] + "x"}
+    assert settled(entry, too_long) == settle.Settled(too_long)
+
+
+@pytest.mark.parametrize("more", [{}, {"n": "1"}])
+def test_a_note_is_given_once_and_notes_of_valid_arguments_are_bounded_too(more: Json) -> None:
+    members: dict[str, Json] = {f"m{index}": {} for index in range(30)}
+    where: Json = {"type": "object", "properties": members}
+    entry = tool(properties={"a": {"type": "array", "items": where}, "n": {"type": "integer"}})
+    twice = settled(entry, {"a": [{"$m1": 1}, {"$m1": 2}], **more})
+    assert twice.arguments["a"] == [{"m1": 1}, {"m1": 2}]
+    assert len(twice.notes) == len(set(twice.notes))
+    many = settled(entry, {"a": [{f"${name}": 1 for name in members}], **more})
+    assert len(many.notes) == 21
+    assert many.notes[-1] == f"and {10 + len(more)} more problem{'s' if 10 + len(more) > 1 else ''}"
+
+
+def test_a_name_is_compared_without_what_only_its_spelling_adds() -> None:
+    for spelt in ("orderId2", "order-id2", "Order ID 2", "ORDER_ID_2", "$order.id2"):
+        assert settle.plain(spelt) == "orderid2"
