@@ -76,8 +76,8 @@ fix: $(VENV)/.dev ## Format, compile the catalogues, write docs/openapi.json aga
 coverage: $(VENV)/.dev ## Lines and branches that the suite reaches, by room; fails below the bounds
 	@$(RUN) -m tests.coverage_bounds $(ARGS)
 
-mutants: $(VENV)/.dev .cache/mutants-tools/.ready ## Plant faults into pins, admission, settling and requests; ARGS="--each 10" for fewer
-	@$(RUN) -m tests.mutants $(ARGS)
+mutants: $(VENV)/.dev ## Plant faults into pins, admission, settling and requests; ARGS="--only pins" or "--each 50" for fewer
+	@PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE= $(RUN) -m tests.mutants $(ARGS)
 
 audit: $(VENV)/.ready .cache/audit-tools/.ready ## Advisories for every lock, and licences
 	@infra/audit.sh
