@@ -239,6 +239,17 @@ def test_a_caller_who_may_sign_in_is_asked_to_and_the_log_has_the_reason(
     assert needed.value.status == 401
 
 
+def test_a_person_is_told_how_to_sign_in() -> None:
+    assert SIGN_IN == (
+        "This MCP server requires an API token; send one as Authorization: Bearer pst_... or sign in with it: a client "
+        "that has OAuth opens a browser for that. Its operator can issue one"
+    )
+    assert SIGN_IN_AGAIN == (
+        "The access token was not accepted: it has expired, was revoked or is not for this server. Refresh it, or sign "
+        "in again"
+    )
+
+
 def test_no_sign_in_is_asked_for_where_the_server_has_none_or_requires_nothing(bench: Bench) -> None:
     without = bench.mint(require_api_token_auth=True, oauth=False)
     for _ in range(3):
