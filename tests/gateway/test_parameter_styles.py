@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args
 
 import pytest
 
-from functions.gateway import requests
+from functions.gateway import parameter_styles, requests
 from functions.gateway.errors import WrongArguments
 from functions.gateway.json_text import Json
 from functions.gateway.parameter_styles import ROWS
@@ -180,3 +181,142 @@ def test_a_plain_cookie_takes_only_what_a_cookie_can_hold(value: str) -> None:
     with pytest.raises(WrongArguments) as wrong:
         sent("cookie", value, style="cookie")
     assert wrong.value.problems == ('"color" holds a character that no cookie can hold; leave it out',)
+
+
+@pytest.mark.parametrize(
+    ("location", "name", "how", "spreads"),
+    [
+        ("query", "a", {}, True),
+        ("query", "a", {"explode": False}, False),
+        ("query", "a", {"style": "querystring"}, True),
+        ("query", "a", {"style": "querystring", "explode": False}, True),
+        ("query", "a", {"style": "deepObject", "explode": True}, False),
+        ("query", "a", {"style": "json", "explode": True}, False),
+        ("query", "a", {"style": "brackets", "explode": True}, False),
+        ("query", "a", {"style": "spaceDelimited"}, False),
+        ("query", "a", {"style": "spaceDelimited", "explode": True}, True),
+        ("query", "a", {"style": "pipeDelimited", "explode": True}, True),
+        ("query", "a", {"style": "tabDelimited", "explode": True}, True),
+        ("cookie", "a", {}, True),
+        ("cookie", "a", {"style": "cookie"}, True),
+        ("cookie", "a", {"explode": False}, False),
+        ("body", "a", {}, False),
+        ("body", "a", {"style": "form"}, True),
+        ("body", "a", {"style": "form", "explode": False}, False),
+        ("body", "", {}, True),
+        ("body", "", {"explode": False}, True),
+        ("query", "", {"explode": False}, False),
+        ("path", "a", {"explode": True}, False),
+        ("path", "a", {"style": "pipeDelimited", "explode": True}, False),
+        ("header", "a", {"explode": True}, False),
+        ("header", "a", {"style": "pipeDelimited", "explode": True}, False),
+    ],
+)
+def test_whether_the_members_of_an_object_stand_under_names_of_their_own(
+    location: str, name: str, how: dict[str, Any], spreads: bool
+) -> None:
+    parameter = Parameter(location, name, "a", **how)  # type: ignore[arg-type]
+    assert parameter_styles.spreads(parameter) is spreads
+    if name and location != "path" and parameter.style != "querystring":
+        written = sent(location, {"R": 1}, **how)
+        assert spreads is (re.search(r"(^|[ &])R=1", written) is not None and location != "header"), written
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("a", "a"),
+        ("", ""),
+        (1, "1"),
+        (1.0, "1"),
+        (-2.0, "-2"),
+        (1.5, "1.5"),
+        (True, "true"),
+        (False, "false"),
+        (None, "null"),
+        ([1, 2.0], "[1,2.0]"),
+        ({"a": None}, '{"a":null}'),
+    ],
+)
+def test_a_value_as_one_text(value: Json, text: str) -> None:
+    assert parameter_styles.text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "parts"),
+    [
+        ("a", ["a"]),
+        (7.0, ["7"]),
+        ([], []),
+        (["a", None, 1, ["b"]], ["a", "1", '["b"]']),
+        ({"a": 1, "b": None, "c": {"d": 2}}, ["a", "1", "c", '{"d":2}']),
+    ],
+)
+def test_the_texts_that_a_value_consists_of(value: Json, parts: list[str]) -> None:
+    assert parameter_styles.parts(value) == parts
+
+
+@pytest.mark.parametrize(
+    ("location", "how", "value", "expected"),
+    [
+        # A name is encoded like a value, and keeps no reserved characters.
+        ("query", {"allow_reserved": True}, {"a/b": "c/d"}, "a%2Fb=c/d"),
+        ("path", {"allow_reserved": True, "style": "label", "explode": True}, {"a/b": "c/d"}, ".a%2Fb=c/d"),
+        ("path", {"allow_reserved": True, "style": "matrix", "explode": True}, {"a/b": "c/d"}, ";a%2Fb=c/d"),
+        ("path", {"style": "matrix"}, ["a b", "c;d"], ";color=a%20b,c%3Bd"),
+        ("path", {"style": "matrix", "explode": True}, ["a b", None], ";color=a%20b"),
+        ("path", {"style": "label"}, ["a.b"], ".a.b"),
+        ("path", {"style": "simple", "explode": True}, {"a=b": "c"}, "a%3Db=c"),
+        # Null entries and members are left out everywhere.
+        ("path", {}, [None, "a"], "a"),
+        ("query", {"explode": False}, {"a": None, "b": 1}, "color=b,1"),
+        ("query", {"style": "brackets"}, [None, 1.0], "color%5B%5D=1"),
+        ("query", {"style": "brackets"}, [], ""),
+        ("query", {"style": "deepObject"}, {"a": [None, "x"]}, "color%5Ba%5D=x"),
+        ("query", {"style": "deepObject"}, {"a": [["x"]]}, "color%5Ba%5D%5B0%5D=x"),
+        ("body", {"style": "deepObject"}, [None, "x"], "color%5B1%5D=x"),
+        ("query", {"style": "deepObject"}, 1.0, "color=1"),
+        (
+            "query",
+            {"style": "querystring"},
+            {"a": {"b": 1}, "c": None, "d": [1, None, 2]},
+            "a=%7B%22b%22%3A1%7D&d=1&d=2",
+        ),
+        ("query", {"style": "querystring", "explode": False}, {"d": [1, 2]}, "d=1&d=2"),
+        # Triples that are there stay as they are where reserved characters do, and only there.
+        ("query", {"allow_reserved": True}, "%2f%zz%", "color=%2f%25zz%25"),
+        ("query", {}, "%2f", "color=%252f"),
+        ("query", {"allow_reserved": True, "style": "json"}, "a/b", "color=%22a/b%22"),
+        # A form has its own encoding, a header and a plain cookie have none.
+        ("body", {"style": "json"}, "a b~", "color=%22a+b~%22"),
+        ("body", {"allow_reserved": True}, "a b/c", "color=a%20b/c"),
+        ("header", {"allow_reserved": True}, "a b%", "a b%"),
+        ("cookie", {"style": "cookie", "explode": False}, ["a", "b"], "color=a,b"),
+        ("cookie", {"allow_reserved": True}, "a/b;", "color=a/b%3B"),
+        ("cookie", {}, ["a", "b"], "color=a; color=b"),
+    ],
+)
+def test_how_names_nulls_and_encodings_are_written(
+    location: str, how: dict[str, Any], value: Json, expected: str
+) -> None:
+    assert sent(location, value, **how) == expected
+
+
+def test_json_without_a_name_is_the_whole_of_its_place() -> None:
+    for location in ("query", "body"):
+        nameless = Parameter(location, "", "a", style="json")  # type: ignore[arg-type]
+        assert parameter_styles.pieces(nameless, {"b": 1}) == ["%7B%22b%22%3A1%7D"]
+
+
+@pytest.mark.parametrize("character", list(":/?@!$'()*,="))
+def test_each_reserved_character_is_kept_in_a_query_and_all_but_one_in_a_path(character: str) -> None:
+    assert sent("query", character, allow_reserved=True) == f"color={character}"
+    kept = "%3F" if character == "?" else character
+    assert sent("path", character, allow_reserved=True) == kept
+
+
+@pytest.mark.parametrize("character", list('#&;+[]%"<>\\^`{|} '))
+def test_no_other_character_is_kept(character: str) -> None:
+    for location in ("query", "path"):
+        written = sent(location, character, allow_reserved=True).removeprefix("color=")
+        assert written == f"%{ord(character):02X}"

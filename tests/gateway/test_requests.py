@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.requests import UpstreamRequest
 from tests.gateway.calling import tool
-from tool_catalog.request_template import FORM_MEDIA_TYPE, Pagination, Parameter
+from tool_catalog.request_template import ANY_KIND, FORM_MEDIA_TYPE, Pagination, Parameter
 
 BASE = "https://api.example.com"
 
@@ -245,3 +246,189 @@ def test_a_whole_body_brings_no_key_that_another_parameter_is_put_under() -> Non
         "a": 1,
         "data": {"owner": "usr_1"},
     }
+
+
+FIELDS = ("GET", BASE, "/x", "q=1", (("A", "b"),), b"body", True, "acc_1")
+
+
+def test_other_headers_leave_the_rest_of_a_request() -> None:
+    request = UpstreamRequest(*FIELDS)
+    other = request.with_headers((("B", "c"),))
+    assert other == UpstreamRequest(*FIELDS[:4], (("B", "c"),), *FIELDS[5:])
+    assert request.headers == (("A", "b"),)
+
+
+def test_a_request_has_no_query_header_or_body_unless_it_is_given_one() -> None:
+    assert UpstreamRequest("GET", BASE, "/x") == UpstreamRequest("GET", BASE, "/x", "", (), None, False, "")
+
+
+@pytest.mark.parametrize(
+    ("verb", "safe", "changes_nothing"),
+    [
+        ("GET", False, True),
+        ("HEAD", False, True),
+        ("OPTIONS", False, True),
+        ("QUERY", False, True),
+        ("POST", False, False),
+        ("PUT", False, False),
+        ("PATCH", False, False),
+        ("DELETE", False, False),
+        ("POST", True, True),
+    ],
+)
+def test_a_request_that_reads_changes_nothing(verb: str, safe: bool, changes_nothing: bool) -> None:
+    assert UpstreamRequest(verb, BASE, "/x", safe=safe).changes_nothing is changes_nothing
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "target"), [("/x", "", "/x"), ("/x", "a=1", "/x?a=1"), ("", "", "/"), ("", "a=1", "/?a=1")]
+)
+def test_the_target_is_a_path_and_a_query(path: str, query: str, target: str) -> None:
+    request = UpstreamRequest("GET", BASE, path, query)
+    assert (request.target, request.url) == (target, BASE + target)
+
+
+def test_a_request_carries_the_account_and_says_whether_the_tool_writes() -> None:
+    entry = tool("POST", "/x", Parameter("header", "X-A", "a"), Parameter("body", "b", "b"), access="write")
+    request = requests.build(entry, {"a": "1", "b": "2"}, BASE, {}, account_id="acc_1")
+    assert request.account_id == "acc_1"
+    assert request.headers == (("X-A", "1"), ("Content-Type", "application/json"))
+    assert not request.safe
+    assert (built(entry, {}).account_id, built(entry, {}).headers) == ("", ())
+    assert built(tool("POST", "/x"), {}).safe, "a tool that only reads is safe whatever its verb"
+
+
+def test_a_body_that_is_required_is_sent_without_a_value() -> None:
+    entry = tool("POST", "/x", Parameter("body", "text", "text"))
+    required = replace(entry, request=replace(entry.request, body_required=True))
+    request = built(required, {})
+    assert (request.body, request.headers) == (b"{}", (("Content-Type", "application/json"),))
+
+
+@pytest.mark.parametrize(
+    ("accept", "headers"),
+    [("application/json", ()), (ANY_KIND, ()), ("application/pdf", (("Accept", "application/pdf"),))],
+)
+def test_another_media_type_than_json_is_asked_for(accept: str, headers: tuple[tuple[str, str], ...]) -> None:
+    entry = tool("GET", "/x")
+    assert built(replace(entry, request=replace(entry.request, accept=accept)), {}).headers == headers
+
+
+def test_cookies_are_one_header_in_the_order_of_the_tool() -> None:
+    entry = tool(
+        "GET", "/x", *(Parameter("cookie", name, name) for name in "abc"), Parameter("query", "q", "q", value="v")
+    )
+    assert built(entry, {"c": 3, "a": 1, "b": None}).headers == (("Cookie", "a=1; c=3"),)
+    assert built(entry, {}).headers == ()
+    assert built(entry, {}).query == "q=v"
+
+
+def test_a_null_that_is_given_is_sent_in_a_body_and_one_that_is_not_given_is_not() -> None:
+    entry = tool(
+        "POST",
+        "/x",
+        *(Parameter(location, "a", "a") for location in ("query", "header", "cookie")),  # type: ignore[arg-type]
+        Parameter("body", "b", "b"),
+        Parameter("body", "c", "c"),
+    )
+    request = built(entry, {"a": None, "b": None})
+    assert (request.query, request.headers, request.body) == (
+        "",
+        (("Content-Type", "application/json"),),
+        b'{"b":null}',
+    )
+
+
+def test_a_value_that_the_account_gives_is_used_where_the_call_gives_none() -> None:
+    entry = tool(
+        "GET",
+        "/x",
+        Parameter("query", "org", "org", context="org_id"),
+        Parameter("query", "team", context="team_id", value="none"),
+        Parameter("query", "kind", value="k"),
+    )
+    assert built(entry, {}, org_id="o", team_id="t").query == "org=o&team=t&kind=k"
+    assert built(entry, {"org": "mine"}, org_id="o").query == "org=mine&team=none&kind=k"
+    assert built(entry, {"org": None}, org_id="o").query == "team=none&kind=k", "null is given"
+    assert built(entry, {}).query == "team=none&kind=k"
+
+
+def test_a_value_of_the_account_that_could_move_the_path_is_refused_by_its_upstream_name() -> None:
+    entry = tool("GET", "/o/{org}/", Parameter("path", "org", context="org_id"))
+    with pytest.raises(errors.WrongArguments) as wrong:
+        built(entry, {}, org_id="..")
+    [problem] = wrong.value.problems
+    assert problem.startswith('"org" is ".."; it is part of a path and must name one thing')
+
+
+def test_all_that_is_wrong_is_said_at_once_and_before_the_length() -> None:
+    entry = tool(
+        "GET",
+        "/{a}/{b}",
+        *(Parameter("path", name, name) for name in "ab"),
+        Parameter("header", "H", "h"),
+        Parameter("query", "q", "q"),
+        Parameter("cookie", "c", "c", style="cookie"),
+    )
+    with pytest.raises(errors.WrongArguments) as wrong:
+        built(entry, {"a": "..", "h": "\n", "c": ";", "q": "x" * 70_000})
+    assert [problem.split()[0] for problem in wrong.value.problems] == ['"a"', '"b"', '"h"', '"c"']
+
+
+def test_a_url_may_be_as_long_as_its_limit() -> None:
+    room = requests.MAX_URL_CHARS - len(f"{BASE}/x?a=")
+    assert len(built(tool("GET", "/x", Parameter("query", "a", "a")), {"a": "x" * room}).url) == 65_000
+    with pytest.raises(errors.WrongArguments) as wrong:
+        query("x" * (room + 1))
+    assert wrong.value.problems == (
+        "these arguments go into the URL and make it 65001 characters long; at most 65000 are sent",
+    )
+
+
+def test_a_body_that_cannot_be_sent_is_a_problem_like_any_other() -> None:
+    entry = tool("POST", "/{a}", Parameter("path", "a", "a"), Parameter("body", "", "b"), media_type="image/png")
+    with pytest.raises(errors.WrongArguments) as wrong:
+        built(entry, {"b": "no base 64"})
+    assert wrong.value.problems == (
+        '"a" is missing; it is part of the path',
+        '"b" is not Base64; it holds the bytes of the body',
+    )
+
+
+def test_what_the_upstream_put_into_the_link_to_a_page_is_sent_with_the_page() -> None:
+    pagination = Pagination("cursor", Parameter("query", "after"), None, 20, 100)
+    entry = tool("GET", "/x", pagination=pagination)
+    position = Position("c", 20, carried=(("seed", "7"), ("v", "a b")))
+    assert requests.build(entry, {}, BASE, {}, position).query == "after=c&seed=7&v=a%20b"
+    assert requests.build(tool("GET", "/x"), {}, BASE, {}, position).query == "", "the tool has no pages"
+    assert requests.build(entry, {}, BASE, {}).query == "", "no page is asked for"
+
+
+def test_a_page_is_a_number_where_the_upstream_counts() -> None:
+    pagination = Pagination("offset", Parameter("body", "skip"), Parameter("body", "take"), 20, 100)
+    request = requests.build(tool("POST", "/x", pagination=pagination), {}, BASE, {}, Position("40", 20))
+    assert request.body == b'{"skip":40,"take":20}'
+
+
+def test_an_object_that_does_not_spread_may_have_a_member_of_any_name() -> None:
+    entry = tool("GET", "/x", Parameter("query", "more", "more", style="deepObject"), Parameter("query", "owner", "o"))
+    assert built(entry, {"o": "u", "more": {"owner": "v"}}).query == "more%5Bowner%5D=v&owner=u"
+    elsewhere = tool("GET", "/x", Parameter("query", "more", "more"), Parameter("header", "owner", "o"))
+    assert built(elsewhere, {"o": "u", "more": {"owner": "v"}}).query == "owner=v", "a header is another place"
+
+
+def test_an_object_that_spreads_may_have_a_member_of_its_own_name() -> None:
+    entry = tool("GET", "/x", Parameter("query", "more", "more"), Parameter("query", "owner", "o"))
+    assert built(entry, {"more": {"more": 1}}).query == "more=1"
+
+
+@pytest.mark.parametrize("text", ["a\tb", "é", "\x80", "~", " x "])
+def test_a_header_may_hold_any_text_without_control_characters(text: str) -> None:
+    entry = tool("GET", "/x", Parameter("header", "X-A", "a"))
+    assert built(entry, {"a": text}).headers == (("X-A", text.strip()),)
+
+
+@pytest.mark.parametrize("code", [*range(9), *range(10, 32), 127])
+def test_no_control_character_stands_in_a_header(code: int) -> None:
+    with pytest.raises(errors.WrongArguments):
+        built(tool("GET", "/x", Parameter("header", "X-A", "a")), {"a": f"x{chr(code)}y"})
