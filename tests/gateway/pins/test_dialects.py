@@ -200,3 +200,175 @@ def test_a_filter_without_a_pin_is_not_offered_by_a_pinned_server(schema: Json) 
     find = tool("POST", properties={"where": schema})
     assert selection.visible(catalog_of(find), ServerConfig()) == (find,)
     assert selection.visible(catalog_of(find), ServerConfig(pins={"user_id": "u"})) == ()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_id_that_can_be_pinned_is_a_member(name: str) -> None:
+    schema = {"type": "object", "properties": {"user_id": STRING}, "additionalProperties": False}
+    assert dialects.named(name).problems(schema, ("user_id",)) == []
+    assert dialects.named(name).problems(schema, ("user_id", "app_id", "run_id")) == [
+        (("properties",), "app_id, run_id must be a member too, or a pin on it would have no effect")
+    ]
+    for other in (STRING, {"type": ["object", "null"], "properties": {}}, {"type": "object", "properties": []}, {}):
+        assert dialects.named(name).problems(other, ()) == [
+            ((), "a filter that is pinned must be an object with properties")
+        ]
+
+
+@pytest.mark.parametrize(
+    ("schema", "named"),
+    [
+        (None, set()),
+        ({}, set()),
+        ({"type": "string"}, {"string"}),
+        ({"type": ["string", "null"]}, {"string", "null"}),
+        ({"anyOf": [{"type": "string"}], "oneOf": [{"type": "array"}]}, {"string", "array"}),
+        ({"type": "null", "anyOf": [{"oneOf": [{"type": "object"}]}]}, {"null", "object"}),
+    ],
+)
+def test_a_schema_names_its_types_and_those_of_its_branches(schema: Json, named: set[str]) -> None:
+    assert dialects.kinds(schema) == named
+
+
+@pytest.mark.parametrize(
+    ("member", "problem"),
+    [
+        ({"type": ["string", "object", "null"]}, None),
+        ({"type": ["string", "object"], "properties": {"eq": STRING, "ne": STRING, "in": {"type": "array"}}}, None),
+        (
+            {"type": "object", "properties": {"eq": STRING, "gt": STRING, "lt": STRING}},
+            "the dialect mem0 compares an id by eq, ne or in, not by gt",
+        ),
+        ({}, "the dialect mem0 takes an id as a string or as an object with an operator"),
+        (
+            {"type": "array", "items": STRING},
+            "the dialect mem0 takes an id as a string or as an object with an operator",
+        ),
+    ],
+)
+def test_mem0_compares_an_id_by_its_operators(member: Json, problem: str | None) -> None:
+    schema = {"type": "object", "properties": {"user_id": member}}
+    found = mem0.problems(schema, ("user_id",))
+    assert found == ([] if problem is None else [(("properties", "user_id"), problem)])
+
+
+@pytest.mark.parametrize("types", [None, "string", ["array", "string"], ["object", "null"]])
+def test_a_mem0_operator_takes_nothing_but_filters(types: Json) -> None:
+    for name in ("AND", "OR", "NOT"):
+        member = {} if types is None else {"type": types}
+        schema = {"type": "object", "properties": {"user_id": STRING, name: member}}
+        assert [path for path, _ in mem0.problems(schema, ("user_id",))] == [("properties", name)]
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"type": "array", "items": STRING},
+        {"type": "array", "items": {"type": ["integer", "null"]}},
+        {"type": "string"},
+        {"type": "object"},
+        {},
+    ],
+)
+def test_a_mem0_member_may_hold_values(member: Json) -> None:
+    assert mem0.problems({"type": "object", "properties": {"user_id": STRING, "any": member}}, ("user_id",)) == []
+
+
+def test_mem0_nests_no_array_in_an_array() -> None:
+    member = {"type": "array", "items": {"type": ["array", "string"]}}
+    assert mem0.problems({"type": "object", "properties": {"user_id": STRING, "any": member}}, ("user_id",))
+
+
+def test_mem0_hides_an_id_on_every_level() -> None:
+    inner = {"type": "object", "properties": {"user_id": STRING, "topic": STRING}}
+    schema = {
+        "type": "object",
+        "properties": {"user_id": STRING, "AND": {"type": "array", "items": {"anyOf": [inner, STRING]}}},
+        "required": ["AND"],
+    }
+    assert mem0.without(schema, frozenset({"user_id"})) == {
+        "type": "object",
+        "properties": {
+            "AND": {
+                "type": "array",
+                "items": {"anyOf": [{"type": "object", "properties": {"topic": STRING}}, STRING]},
+            }
+        },
+        "required": ["AND"],
+    }
+
+
+def test_each_dialect_says_how_conditions_combine() -> None:
+    assert plain.grammar({}) == "All members must match."
+    assert mem0.grammar({"properties": {"OR": {}}}) == mem0.grammar({}) == "All members must match."
+    assert mem0.grammar({"properties": {"AND": {}}}) == (
+        "Members of one level are ANDed; AND and OR take arrays of such objects, never both on one level."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({}, {"user_id": "u"}),
+        ({"topic": "t"}, {"topic": "t", "user_id": "u"}),
+        ({"user_id": "*"}, {"user_id": "u"}),
+        ({"AND": []}, {"user_id": "u", "AND": [{"user_id": "u"}, {"AND": []}]}),
+        ({"OR": [{"topic": "t"}]}, {"user_id": "u", "AND": [{"user_id": "u"}, {"OR": [{"topic": "t"}]}]}),
+        ({"NOT": [], "topic": "t"}, {"user_id": "u", "AND": [{"user_id": "u"}, {"NOT": [], "topic": "t"}]}),
+        ({"metadata": {"user_id": "v"}}, {"metadata": {"user_id": "v"}, "user_id": "u"}),
+    ],
+)
+def test_mem0_puts_the_pins_next_to_an_operator_twice(given: Json, sent: Json) -> None:
+    assert mem0.pin({"user_id": "u"}, given) == sent
+
+
+@pytest.mark.parametrize(
+    ("given", "mended"),
+    [
+        ({"a": 1}, {"a": 1}),
+        ({"AND": [{"a": 1}], "OR": [{"b": 2}]}, {"AND": [{"a": 1}, {"OR": [{"b": 2}]}]}),
+        ({"OR": [{"b": 2}]}, {"OR": [{"b": 2}]}),
+        ({"AND": {"a": 1}, "OR": [{"b": 2}]}, {"AND": {"a": 1}, "OR": [{"b": 2}]}),
+        (
+            {"NOT": {"AND": [], "OR": ["x", [{"AND": [], "OR": []}]]}},
+            {"NOT": {"AND": [{"OR": ["x", [{"AND": [{"OR": []}]}]]}]}},
+        ),
+        ({"metadata": {"AND": [], "OR": []}}, {"metadata": {"AND": [], "OR": []}}),
+    ],
+)
+def test_mem0_puts_an_or_into_the_and_beside_it(given: Json, mended: Json) -> None:
+    assert mem0.mended(given) == mended
+
+
+@pytest.mark.parametrize("name", ["AND", "OR", "NOT"])
+def test_an_operator_of_mem0_has_no_home(name: str) -> None:
+    assert mem0.home(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["and", "or", "not", "nor", "any", "all", "logic", "logical", "operator", "op", "conjunction", "combinator"],
+)
+def test_plain_refuses_each_name_of_an_operator(name: str) -> None:
+    for spelt in (name, name.upper(), f"${name}", f"_{name}_"):
+        schema = {"type": "object", "properties": {"user_id": STRING, spelt: STRING}, "additionalProperties": False}
+        assert [path for path, _ in plain.problems(schema, ("user_id",))] == [("properties", spelt)]
+
+
+@pytest.mark.parametrize("kind", ["string", "integer", "number", "boolean", "null"])
+def test_plain_takes_each_plain_type_alone_and_in_arrays(kind: str) -> None:
+    for member in ({"type": kind}, {"type": "array", "items": {"type": kind}}):
+        schema = {"type": "object", "properties": {"user_id": STRING, "a": member}, "additionalProperties": False}
+        assert plain.problems(schema, ("user_id",)) == []
+
+
+def test_plain_says_what_a_member_may_be() -> None:
+    schema = {"type": "object", "properties": {"user_id": STRING, "a": {}}, "additionalProperties": False}
+    assert plain.problems(schema, ("user_id",)) == [
+        (("properties", "a"), "the dialect plain takes strings, numbers, booleans and arrays of them, not conditions")
+    ]
+
+
+def test_plain_hides_an_id_and_keeps_the_rest() -> None:
+    schema = {"type": "object", "properties": {"user_id": STRING, "a": STRING}, "additionalProperties": False}
+    assert plain.without(schema, frozenset({"user_id"})) == {**schema, "properties": {"a": STRING}}

@@ -11,7 +11,17 @@ from functions.gateway import errors, pins, selection
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
 from tests.gateway.calling import MEM0, catalog_of, tool
-from tool_catalog.catalog import NoPin, PinAnswer, PinEntity, PinFilter, PinObject, PinObjects, Tool
+from tool_catalog.catalog import (
+    NoPin,
+    Pin,
+    PinAnswer,
+    PinArguments,
+    PinEntity,
+    PinFilter,
+    PinObject,
+    PinObjects,
+    Tool,
+)
 from tool_catalog.request_template import Parameter
 
 Json = Any
@@ -314,3 +324,231 @@ def test_a_filter_does_not_ask_for_the_ids_that_are_pinned(required: list[str], 
     assert accepted.get("required") == left
     assert "minProperties" not in accepted
     assert prepare(entry, ServerConfig()).accepted["properties"]["filters"]["required"] == required
+
+
+TEXT = {"type": "string"}
+WHERE: dict[str, Json] = {
+    "type": "object",
+    "properties": {"user_id": TEXT, "app_id": TEXT, "topic": TEXT},
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("pin", "config", "offered"),
+    [
+        (None, {}, True),
+        (None, {"user_id": "u"}, False),
+        (PinArguments(("user_id", "app_id")), {"user_id": "u"}, True),
+        (PinArguments(("user_id", "app_id")), {"user_id": "u", "app_id": "a"}, True),
+        (PinArguments(("user_id",)), {"user_id": "u", "app_id": "a"}, False),
+        (PinArguments(("user_id", "app_id"), splits=("user_id", "app_id")), {"user_id": "u"}, True),
+        (PinArguments(("user_id", "app_id"), splits=("user_id", "app_id")), {"user_id": "u", "app_id": "a"}, False),
+        (PinArguments(("user_id", "app_id"), splits=("user_id", "run_id")), {"user_id": "u", "app_id": "a"}, True),
+        (PinArguments(("user_id",), required=True), {}, False),
+        (PinArguments(("user_id",), required=True), {"user_id": "u"}, True),
+        (PinFilter("where", "plain"), {"user_id": "u", "app_id": "a"}, True),
+        (PinFilter("where", "plain"), {"run_id": "r"}, False),
+        (PinFilter("where", "plain", splits=("user_id", "app_id")), {"user_id": "u", "app_id": "a"}, False),
+        (PinFilter("where", "plain", splits=("user_id", "app_id")), {"user_id": "u"}, True),
+        (PinFilter("absent", "plain", required=True), {"run_id": "r"}, True),
+        (PinFilter("absent", "plain", required=True), {}, False),
+        (PinFilter("absent", "plain", splits=("run_id", "user_id")), {"run_id": "r", "user_id": "u"}, False),
+        (PinFilter("bare", "plain"), {"user_id": "u"}, False),
+        (PinEntity("kind", "id", {"user_id": "user"}), {"user_id": "u"}, True),
+        (PinEntity("kind", "id", {"user_id": "user"}), {"app_id": "a"}, False),
+        (PinEntity("kind", "id", {"user_id": "user", "app_id": "app"}), {"user_id": "u", "app_id": "a"}, False),
+        (PinObject("id", "get"), {"user_id": "u"}, True),
+        (PinObjects("ids", "id", "get"), {"user_id": "u"}, True),
+        (PinAnswer("@"), {"user_id": "u"}, True),
+        (NoPin(), {"user_id": "u"}, True),
+        (PinAnswer("@", required=True), {}, False),
+    ],
+)
+def test_a_tool_is_offered_where_its_pins_can_be_enforced(
+    pin: Pin | None, config: dict[str, str], offered: bool
+) -> None:
+    entry = tool(properties={"where": WHERE, "bare": {"type": "object"}}, pin=pin)
+    assert pins.enforceable(entry, config) is offered
+
+
+@pytest.mark.parametrize(
+    ("pin", "filled"),
+    [
+        (PinArguments(("user_id",)), {"user_id"}),
+        (PinEntity("kind", "id", {"user_id": "user"}), {"kind", "id"}),
+        (PinObject("id", "get"), set()),
+        (PinObjects("ids", "id", "get"), set()),
+        (PinAnswer("@"), set()),
+        (NoPin(), set()),
+        (None, set()),
+        (PinFilter("absent", "plain"), set()),
+    ],
+)
+def test_the_arguments_that_a_pin_fills_in_are_accepted_and_not_shown(pin: Pin | None, filled: set[str]) -> None:
+    properties = dict.fromkeys(("user_id", "kind", "id", "ids", "topic"), TEXT)
+    narrowed = pins.hide(tool(properties=properties, pin=pin), {"user_id": "u"}, properties)
+    assert narrowed.filled == filled
+    assert narrowed.shown == {name: TEXT for name in properties if name not in filled}
+    assert narrowed.accepted == properties
+    whole = pins.hide(tool(properties=properties, pin=pin), {}, properties)
+    assert (whole.shown, whole.accepted, whole.filled) == (properties, properties, frozenset())
+
+
+def test_a_write_shows_the_ids_that_it_may_name_and_a_read_shows_all() -> None:
+    properties = dict.fromkeys(("user_id", "app_id", "run_id", "agent_id", "topic"), TEXT)
+    pin = PinArguments(("user_id", "app_id", "run_id", "agent_id"), splits=("user_id", "agent_id"))
+    listed = {"run_id": ("r1", "r2"), "app_id": ("*",), "agent_id": ("a",)}
+    write = tool(properties=properties, pin=pin, access="write")
+    narrowed = pins.hide(write, {"user_id": "u"}, properties, write_ids=listed)
+    assert narrowed.shown == {"app_id": TEXT, "run_id": {**TEXT, "enum": ["r1", "r2"]}, "topic": TEXT}
+    assert narrowed.filled == {"user_id", "agent_id"}
+    assert pins.hide(write, {"user_id": "u"}, properties).shown == {"topic": TEXT}
+    read = tool(properties=properties, pin=pin, access="read")
+    assert pins.hide(read, {"user_id": "u"}, properties).shown == {"app_id": TEXT, "run_id": TEXT, "topic": TEXT}
+
+
+def test_a_filter_is_shown_without_the_pins_and_says_what_fills_them_in() -> None:
+    entry = tool(
+        properties={"where": WHERE, "topic": TEXT}, pin=PinFilter("where", "plain", splits=("user_id", "app_id"))
+    )
+    properties = entry.definition["inputSchema"]["properties"]
+    narrowed = pins.hide(entry, {"user_id": "u"}, properties)
+    assert narrowed.filled == {"where"}
+    assert narrowed.accepted == properties
+    assert narrowed.shown == {
+        "topic": TEXT,
+        "where": {
+            "type": "object",
+            "properties": {"topic": TEXT},
+            "additionalProperties": False,
+            "description": "Further conditions, ANDed with user_id, which this server fills in. May be left out. All "
+            "members must match.",
+        },
+    }
+    both = tool(properties={"where": WHERE}, pin=PinFilter("where", "plain"))
+    shown = pins.hide(both, {"user_id": "u", "app_id": "a"}, properties).shown["where"]
+    assert shown["properties"] == {"topic": TEXT}
+    assert shown["description"].startswith("Further conditions, ANDed with app_id, user_id, which")
+
+
+def test_the_rest_of_a_filter_asks_for_what_it_asked_for_on_every_level() -> None:
+    inner = {"type": "object", "properties": {"user_id": TEXT, "n": TEXT}, "required": ["user_id", "n"]}
+    where = {
+        "type": "object",
+        "properties": {"user_id": TEXT, "AND": {"type": "array", "items": {"anyOf": [inner, {"type": "object"}]}}},
+        "required": ["AND"],
+        "minProperties": 1,
+    }
+    entry = tool(properties={"where": where}, pin=PinFilter("where", "mem0"))
+    accepted = pins.hide(entry, {"user_id": "u"}, entry.definition["inputSchema"]["properties"]).accepted["where"]
+    optional = {"type": "object", "properties": {"user_id": TEXT, "n": TEXT}, "required": ["n"]}
+    assert accepted == {
+        "type": "object",
+        "properties": {"user_id": TEXT, "AND": {"type": "array", "items": {"anyOf": [optional, {"type": "object"}]}}},
+        "required": ["AND"],
+    }
+
+
+@pytest.mark.parametrize("pin", [PinObject("id", "get"), PinObjects("ids", "id", "get"), PinAnswer("@"), NoPin(), None])
+def test_arguments_that_no_pin_goes_into_are_copied(pin: Pin | None) -> None:
+    given = {"id": "a", "user_id": "other"}
+    for config in ({}, {"user_id": "u"}):
+        sent = pins.apply(tool(pin=pin), config, given)
+        assert sent == given
+        assert sent is not given
+
+
+def test_a_filter_that_is_null_or_left_out_is_the_pins() -> None:
+    entry = tool(properties={"where": WHERE}, pin=PinFilter("where", "plain"))
+    for given in ({}, {"where": None}, {"where": {}}):
+        assert pins.apply(entry, {"user_id": "u"}, given) == {"where": {"user_id": "u"}}
+    assert pins.apply(entry, {"user_id": "u"}, {"where": {"topic": "t"}, "a": 1}) == {
+        "where": {"topic": "t", "user_id": "u"},
+        "a": 1,
+    }
+    with pytest.raises(errors.OutsidePins) as foreign:
+        pins.apply(entry, {"user_id": "u"}, {"where": {"user_id": "v"}})
+    assert foreign.value.message.startswith('user_id is "v", but this server is pinned to user_id="u".')
+    assert foreign.value.__suppress_context__
+
+
+def test_the_entity_of_a_pin_is_named_by_its_type_and_its_id() -> None:
+    entry = tool(pin=PinEntity("kind", "id", {"user_id": "user"}))
+    assert pins.apply(entry, {"user_id": "u"}, {"more": 1}) == {"more": 1, "kind": "user", "id": "u"}
+    for given, named in (({"kind": "app"}, 'kind is "app"'), ({"id": "v", "kind": "user"}, 'id is "v"')):
+        with pytest.raises(errors.OutsidePins) as foreign:
+            pins.apply(entry, {"user_id": "u"}, given)
+        assert foreign.value.message.startswith(f'{named}, but this server is pinned to user_id="u".')
+
+
+@pytest.mark.parametrize(
+    ("write_ids", "given", "refused"),
+    [
+        ({}, {"run_id": "r"}, 'run_id is "r"'),
+        ({}, {"run_id": "r", "app_id": "a"}, 'app_id is "a"'),
+        ({"run_id": ("r",)}, {"run_id": "r"}, None),
+        ({"run_id": ("r",)}, {"run_id": "s"}, 'run_id is "s"'),
+        ({"run_id": ("*",)}, {"run_id": "s"}, None),
+        ({"run_id": ("r",)}, {"run_id": None}, "run_id is null"),
+    ],
+)
+def test_a_write_names_only_listed_ids(write_ids: Json, given: dict[str, Json], refused: str | None) -> None:
+    entry = tool(pin=PinArguments(("user_id", "run_id", "app_id")), access="write")
+    if refused is None:
+        assert pins.apply(entry, {"user_id": "u"}, given, write_ids=write_ids) == {**given, "user_id": "u"}
+    else:
+        with pytest.raises(errors.OutsidePins) as unlisted:
+            pins.apply(entry, {"user_id": "u"}, given, write_ids=write_ids)
+        assert unlisted.value.message.startswith(f"{refused}, but this server is pinned to")
+    read = tool(pin=PinArguments(("user_id", "run_id", "app_id")), access="read")
+    assert pins.apply(read, {"user_id": "u"}, given) == {**given, "user_id": "u"}
+
+
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ({"user_id": "u", "topic": "t"}, {"topic": "t"}),
+        ({"where": {"user_id": "u", "topic": "t"}}, {"where": {"topic": "t"}}),
+        ({"where": {"user_id": "u"}}, {}),
+        ({"where": {}}, {}),
+        ({"where": "text", "user_id": "u"}, {"where": "text"}),
+        ({"other": {"user_id": "u"}}, {"other": {"user_id": "u"}}),
+        (
+            {"where": {"AND": [{"user_id": "u"}, {"user_id": "u", "topic": "t"}, [], "x"]}},
+            {"where": {"AND": [{"topic": "t"}, "x"]}},
+        ),
+        ({"where": {"NOT": {"user_id": "u", "topic": "t"}}}, {"where": {"NOT": {"topic": "t"}}}),
+    ],
+)
+def test_arguments_are_shown_without_what_the_pins_fill_in(given: dict[str, Json], left: dict[str, Json]) -> None:
+    entry = tool(properties={"where": WHERE}, pin=PinFilter("where", "mem0"))
+    assert pins.without(entry, {"user_id": "u"}, given) == left
+    assert pins.without(entry, {}, {"where": {"topic": "t"}}) == {"where": {"topic": "t"}}
+    assert pins.without(tool(pin=NoPin()), {"user_id": "u"}, {"where": {"user_id": "u"}}) == {"where": {"user_id": "u"}}
+
+
+def test_the_reader_of_several_objects_takes_the_id_in_its_own_argument() -> None:
+    reader = tool(path="/{thing}/", name="get", method="get", pin=PinObject(argument="thing", read="get"))
+    other = tool(path="/{thing}/", name="look", method="get", pin=PinAnswer("@"))
+    batch = tool("DELETE", pin=PinObjects("ids", "id", "get"), name="batch")
+    judged = tool("DELETE", pin=PinObjects("ids", "id", "look"), name="judged")
+    catalog = catalog_of(reader, other, batch, judged)
+    assert pins.reading(catalog, batch, {"user_id": "u"}, {"ids": [1, "1", 2]}) == pins.Reading(
+        reader, "thing", ("1", "2")
+    )
+    found = pins.reading(catalog, judged, {"user_id": "u"}, {"ids": ["a"]})
+    assert found is not None
+    assert (found.reader, found.argument) == (other, "ids")
+    for entry in (tool(pin=PinAnswer("@")), tool(pin=NoPin()), tool(), CREATE, LIST, ENTITY):
+        assert pins.reading(catalog, entry, {"user_id": "u"}, {"id": "a"}) is None
+
+
+def test_an_object_outside_the_pins_is_refused_by_the_name_it_was_found_under() -> None:
+    pins.check_object(BOTH.pins, {"user_id": "usr_1", "app_id": "app_1"}, "memory m-1")
+    with pytest.raises(errors.OutsidePins) as outside:
+        pins.check_object(BOTH.pins, {"user_id": "usr_1"}, "memory m-1")
+    assert outside.value.message == (
+        'memory m-1 is outside the pins of this server (user_id="usr_1", app_id="app_1"); only objects that carry the '
+        "pinned ids can be read or changed here"
+    )
