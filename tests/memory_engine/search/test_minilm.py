@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy
 import pytest
 
 from functions.memory_engine.search import embeddings, minilm
@@ -78,3 +83,128 @@ def test_the_packaged_model_finds_what_words_do_not(file: Path) -> None:
 
         eventually(found, "the vectors are there")
         assert memory.search("occupation truck")[0]["memory"] == "I drive a lorry for a living."
+
+
+def written(file: Path, tensors: dict[str, Any]) -> None:
+    """A safetensors file: the length of its header, the header, and the numbers; one tensor is of another type."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    data = b""
+    for name, tensor in tensors.items():
+        content = tensor.tobytes()
+        kind = "F32" if tensor.dtype == numpy.float32 else "I64"
+        place = [len(data), len(data) + len(content)]
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": place}
+        data += content
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def random_weights() -> dict[str, Any]:
+    """A model of the same shape with a small vocabulary and a narrow middle, so that it is made at once."""
+    numbers = numpy.random.default_rng(7)
+    size, middle = minilm.DIMENSIONS, 8
+
+    def some(*shape: int) -> Any:
+        return (numbers.standard_normal(shape) * 0.1).astype(numpy.float32)
+
+    tensors = {
+        "embeddings.position_ids": numpy.arange(minilm.MAX_TOKENS),
+        "embeddings.word_embeddings.weight": some(len(PIECES), size),
+        "embeddings.token_type_embeddings.weight": some(2, size),
+        "embeddings.position_embeddings.weight": some(minilm.MAX_TOKENS, size),
+        "embeddings.LayerNorm.weight": 1 + some(size),
+        "embeddings.LayerNorm.bias": some(size),
+    }
+    for layer in range(minilm.LAYERS):
+        shapes = {
+            **{f"attention.self.{name}": (size, size) for name in ("query", "key", "value")},
+            "attention.output.dense": (size, size),
+            "intermediate.dense": (middle, size),
+            "output.dense": (size, middle),
+        }
+        for name, shape in shapes.items():
+            tensors[f"encoder.layer.{layer}.{name}.weight"] = some(*shape)
+            tensors[f"encoder.layer.{layer}.{name}.bias"] = some(shape[0])
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            tensors[f"encoder.layer.{layer}.{name}.weight"] = 1 + some(size)
+            tensors[f"encoder.layer.{layer}.{name}.bias"] = some(size)
+    return tensors
+
+
+def as_the_paper_says(weights: dict[str, Any], numbers: list[int]) -> Any:
+    """BERT's encoder for one text, head by head and in double precision: no padding, no mask, the exact erf."""
+    exact = {name: value.astype(numpy.float64) for name, value in weights.items()}
+    erf = numpy.vectorize(math.erf)
+
+    def normed(state: Any, name: str) -> Any:
+        centred = state - state.mean(-1, keepdims=True)
+        spread = numpy.sqrt((centred**2).mean(-1, keepdims=True))
+        return centred / spread * exact[f"{name}.weight"] + exact[f"{name}.bias"]
+
+    def dense(state: Any, name: str) -> Any:
+        return state @ exact[f"{name}.weight"].T + exact[f"{name}.bias"]
+
+    words = exact["embeddings.word_embeddings.weight"][numbers]
+    places = exact["embeddings.position_embeddings.weight"][: len(numbers)]
+    state = normed(words + places + exact["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
+    width = minilm.DIMENSIONS // minilm.HEADS
+    for number in range(minilm.LAYERS):
+        layer = f"encoder.layer.{number}"
+        query, key, value = (dense(state, f"{layer}.attention.self.{name}") for name in ("query", "key", "value"))
+        heads = []
+        for begin in range(0, minilm.DIMENSIONS, width):
+            part = slice(begin, begin + width)
+            weight = numpy.exp(query[:, part] @ key[:, part].T / math.sqrt(width))
+            heads.append(weight / weight.sum(-1, keepdims=True) @ value[:, part])
+        joined = dense(numpy.concatenate(heads, axis=1), f"{layer}.attention.output.dense")
+        state = normed(state + joined, f"{layer}.attention.output.LayerNorm")
+        wide = dense(state, f"{layer}.intermediate.dense")
+        wide = wide * 0.5 * (1 + erf(wide / math.sqrt(2)))
+        state = normed(state + dense(wide, f"{layer}.output.dense"), f"{layer}.output.LayerNorm")
+    mean = state.mean(0)
+    return mean / numpy.linalg.norm(mean)
+
+
+@pytest.fixture(name="weights")
+def _weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """An installed package whose weights are known."""
+    model = tmp_path / "weights_for_tests" / "model"
+    model.mkdir(parents=True)
+    (model.parent / "__init__.py").touch()
+    (model / "vocab.txt").write_text("\n".join(PIECES), "utf-8")
+    weights = random_weights()
+    written(model / "model.safetensors", weights)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(minilm, "PACKAGE", "weights_for_tests")
+    minilm._model.cache_clear()
+    yield weights
+    minilm._model.cache_clear()
+
+
+def test_the_vectors_are_those_of_the_encoder_as_it_was_published(weights: dict[str, Any]) -> None:
+    texts = ["tea", "undrinkable tea!", "", "unab 茶 cafe " * 8, "tea " * 400]
+    vocabulary = minilm.Vocabulary(PIECES)
+    for text, vector in zip(texts, minilm.vectors(texts), strict=True):
+        assert vector.dtype == numpy.float32
+        assert numpy.abs(vector - as_the_paper_says(weights, vocabulary.tokens(text))).max() < 1e-4
+
+
+def test_a_vector_does_not_depend_on_the_texts_beside_it(weights: dict[str, Any]) -> None:
+    texts = [f"{'tea ' * count}cafe" for count in (3, 40, 1, 12, 60, 7)]
+    together = minilm.vectors(texts)
+    for text, vector in zip(texts, together, strict=True):
+        [alone] = minilm.vectors([text])
+        assert numpy.abs(vector - alone).max() < 1e-5
+        assert float(vector @ vector) == pytest.approx(1, abs=1e-5)
+    assert minilm.vectors([]) == []
+
+
+def test_texts_of_like_length_are_encoded_together_and_no_batch_is_too_large() -> None:
+    lengths = [256, 3, 200, 5, 256, 4, 100, 256, 256, 256]
+    batches = list(minilm._batches(lengths))
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert max(lengths[place] for place in batch) * len(batch) <= minilm.TOKENS_TOGETHER
+    assert batches[0][:3] == [1, 5, 3], "the shortest first"
+    assert list(minilm._batches([])) == []
