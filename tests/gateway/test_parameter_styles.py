@@ -304,7 +304,7 @@ def test_how_names_nulls_and_encodings_are_written(
 
 def test_json_without_a_name_is_the_whole_of_its_place() -> None:
     for location in ("query", "body"):
-        nameless = Parameter(location, "", "a", style="json")  # type: ignore[arg-type]
+        nameless = Parameter(location, "", "a", style="json")
         assert parameter_styles.pieces(nameless, {"b": 1}) == ["%7B%22b%22%3A1%7D"]
 
 

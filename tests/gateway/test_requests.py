@@ -327,7 +327,7 @@ def test_a_null_that_is_given_is_sent_in_a_body_and_one_that_is_not_given_is_not
     entry = tool(
         "POST",
         "/x",
-        *(Parameter(location, "a", "a") for location in ("query", "header", "cookie")),  # type: ignore[arg-type]
+        *(Parameter(location, "a", "a") for location in ("query", "header", "cookie")),
         Parameter("body", "b", "b"),
         Parameter("body", "c", "c"),
     )

@@ -461,7 +461,8 @@ def test_arguments_that_no_pin_goes_into_are_copied(pin: Pin | None) -> None:
 
 def test_a_filter_that_is_null_or_left_out_is_the_pins() -> None:
     entry = tool(properties={"where": WHERE}, pin=PinFilter("where", "plain"))
-    for given in ({}, {"where": None}, {"where": {}}):
+    nothing: tuple[dict[str, Json], ...] = ({}, {"where": None}, {"where": {}})
+    for given in nothing:
         assert pins.apply(entry, {"user_id": "u"}, given) == {"where": {"user_id": "u"}}
     assert pins.apply(entry, {"user_id": "u"}, {"where": {"topic": "t"}, "a": 1}) == {
         "where": {"topic": "t", "user_id": "u"},

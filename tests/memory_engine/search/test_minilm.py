@@ -88,16 +88,16 @@ def test_the_packaged_model_finds_what_words_do_not(file: Path) -> None:
 def written(file: Path, tensors: dict[str, Any]) -> None:
     """A safetensors file: the length of its header, the header, and the numbers; one tensor is of another type."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    data = b""
+    contents, begin = [], 0
     for name, tensor in tensors.items():
-        content = tensor.tobytes()
+        contents.append(tensor.tobytes())
+        end = begin + len(contents[-1])
         kind = "F32" if tensor.dtype == numpy.float32 else "I64"
-        place = [len(data), len(data) + len(content)]
-        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": place}
-        data += content
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [begin, end]}
+        begin = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    file.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    file.write_bytes(b"".join([len(text).to_bytes(8, "little"), text, *contents]))
 
 
 def random_weights() -> dict[str, Any]:
