@@ -16,12 +16,12 @@ from http import HTTPStatus
 from typing import Literal
 
 from functions.gateway import metrics
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.errors import PosternError
 from functions.gateway.grants import Grant, Target
 from functions.gateway.json_text import Json, canonical
 from functions.gateway.log_entry import REFUSALS_EVERY, Journal, KeptCalls, LogEntry
 from functions.gateway.metrics import Stream
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
 from functions.stores.store import StoreError

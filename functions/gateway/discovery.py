@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from functions.gateway import arguments, errors, model_tokens, offered_texts, selection, settle
 from functions.gateway import call as call_line
-from functions.gateway.call import Done, Failed, ToolCall, Trace, UnknownTool
 from functions.gateway.errors import CallLimited, WrongArguments
 from functions.gateway.grants import ServerConfig, Target
 from functions.gateway.json_text import Json, decode
+from functions.gateway.outcomes import Done, Failed, ToolCall, Trace, UnknownTool
 from functions.gateway.portable_schema import portable
 from functions.gateway.prepared import prepare
 from functions.gateway.settings import Settings

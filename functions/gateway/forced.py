@@ -1,4 +1,4 @@
-"""What an operator forces on or supplies to a tool's arguments, apart from pins.
+"""What an operator forces on or supplies to a tool's arguments.
 
 One precedence: defaults < the caller's arguments < fixed arguments < pins. A rule for a tool by name wins over one for
 every tool ("*"). A rule for an argument that the tool does not have does nothing there, and a strict server does not
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from functions.gateway import pins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from tool_catalog.catalog import Tool
@@ -30,6 +31,11 @@ def defaults(tool: Tool, config: ServerConfig) -> dict[str, Json]:
 def merged(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> dict[str, Json]:
     """The arguments with defaults and fixed arguments put in; pins come after."""
     return {**defaults(tool, config), **arguments, **fixed(tool, config)}
+
+
+def pinned(tool: Tool, config: ServerConfig, arguments: Mapping[str, Json]) -> dict[str, Json]:
+    """The arguments as they are sent: with all that the server puts in. Raises OutsidePins."""
+    return pins.apply(tool, config.pins, merged(tool, config, arguments), write_ids=config.write_ids)
 
 
 def reached(tool: Tool, config: ServerConfig) -> bool:

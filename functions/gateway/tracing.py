@@ -146,7 +146,7 @@ class Span:
         self.code = 0
 
     def note(self, outcome: object) -> None:
-        """Note how a call ended, by one of the outcomes of call.py. The name of a tool that is not there is the
+        """Note how a call ended, by one of the outcomes of outcomes.py. The name of a tool that is not there is the
         caller's own text, and left out."""
         tool, failure = getattr(outcome, "tool", None), getattr(outcome, "failure", None)
         if tool is not None:

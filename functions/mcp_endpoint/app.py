@@ -26,9 +26,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from functions.gateway import errors, json_text
-from functions.gateway.call import in_turn
 from functions.gateway.doorway import ANY, SECRET_HEADER, Doorway
 from functions.gateway.http_frame import Frame, bearer, dressed
+from functions.gateway.large_documents import in_turn
 from functions.gateway.metrics import Batch, Count, uncounted
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass

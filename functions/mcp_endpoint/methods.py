@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from functions.gateway import audit, offered_texts, prompts, selection
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, act_on_event, follow, run
+from functions.gateway.call import act_on_event, follow, run
 from functions.gateway.call_limits import CallLimits, CallRate, Marks
 from functions.gateway.credentials import SealError, token_key
 from functions.gateway.errors import (
@@ -26,6 +26,7 @@ from functions.gateway.errors import (
 from functions.gateway.grants import Grant, ServerConfig, Target, digest, write_time
 from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, encode
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.gateway.value_classes import dataclass

@@ -14,10 +14,10 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from functions.gateway import expressions, selection
-from functions.gateway.call import Done, Failed, UnknownTool
 from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS, OutsidePins, UpstreamRefused, WrongArguments
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, encode
+from functions.gateway.outcomes import Done, Failed, UnknownTool
 from functions.gateway.value_classes import dataclass
 from functions.gateway.wording import shown
 from functions.mcp_endpoint.protocol import SESSION_HEADER, UI_MEDIA_TYPE, VIEWS_SESSION, Call, RpcError

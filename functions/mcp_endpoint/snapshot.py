@@ -18,6 +18,7 @@ NEEDED_BY_CALLS = (
     "functions.gateway.connections",
     "functions.gateway.portable_schema",
     "functions.gateway.tool_names",
+    "functions.gateway.wrong_arguments",
     "jmespath",
     "jsonschema_rs",
     "nacl.bindings",

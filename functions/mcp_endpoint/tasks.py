@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from functions.gateway import selection, waiting
-from functions.gateway.call import Failed, Trace, event_failed
+from functions.gateway.call import event_failed
 from functions.gateway.credentials import SealError, open_sealed, seal
 from functions.gateway.errors import INTERNAL_ERROR, INVALID_PARAMS
 from functions.gateway.grants import Grant, Target, read_time, write_time
 from functions.gateway.json_text import Json, decode, encode, text
+from functions.gateway.outcomes import Failed, Trace
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
 from functions.gateway.waiting import Queued, State

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from functions.gateway.call import Done, Failed, UnknownTool
 from functions.gateway.errors import ConfirmationNeeded
 from functions.gateway.grants import Grant, write_time
 from functions.gateway.json_text import Json, sendable
+from functions.gateway.outcomes import Done, Failed, UnknownTool
 
 NOTICE = timedelta(minutes=10)
 """In this time before a server's expiry, every result reminds the model of it."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call import run
 from functions.gateway.credentials import Credential
 from functions.gateway.grants import Grant, GrantedAccount, ServerConfig, Target
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
 from functions.gateway.tracing import Span
 from functions.gateway.upstream import Sender

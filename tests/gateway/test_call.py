@@ -19,9 +19,10 @@ from typing import Any, cast
 import pytest
 
 from functions.gateway import errors
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call import run
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.trace_settings import TraceSettings

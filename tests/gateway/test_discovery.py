@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 from functions.gateway import discovery
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.errors import CallLimited
 from functions.gateway.grants import ServerConfig
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.rate_limits import RateLimit
 from functions.gateway.upstream import Sender
 from tests.gateway.calling import MEM0, NOON, SETTINGS, target

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from functions.gateway.answers import BASE64_BYTES
-from functions.gateway.call import Failed
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Failed
 from tests.gateway import loopback
 from tests.gateway.calling import API_KEY, catalog_of, failure_of, result_of, tool
 from tests.gateway.loopback import Upstream, answer

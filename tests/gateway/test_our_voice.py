@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.call import Done, Failed
 from functions.gateway.caps import OURS
+from functions.gateway.outcomes import Done, Failed
 from tests.gateway.calling import call_once, catalog_of, tool
 from tests.gateway.loopback import Told, Upstream, answer
 from tool_catalog.catalog import Result

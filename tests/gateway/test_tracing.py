@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.call import Failed, ToolCall, run
+from functions.gateway.call import run
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Failed, ToolCall
 from functions.gateway.trace_context import Caller, Sampling
 from functions.gateway.trace_settings import TraceSettings
 from functions.gateway.tracing import MAX_EXCHANGES, Span, Tracer

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call import run
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.upstream import Sender
 from tests.gateway import loopback
 from tests.gateway.calling import NOON, SETTINGS, AdvancingLoop, catalog_of, target, tool

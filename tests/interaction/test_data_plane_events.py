@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 
 from functions.gateway import events
-from functions.gateway.call import LARGE_BYTES
 from functions.gateway.json_text import Json
+from functions.gateway.large_documents import LARGE_BYTES
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from functions.stores.sqlite import SqliteStore

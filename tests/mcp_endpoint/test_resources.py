@@ -15,9 +15,9 @@ from mcp_types.methods import serialize_server_result
 
 from functions.cli.tool_clients import connect
 from functions.gateway.audit import Audit
-from functions.gateway.call import UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import UnknownTool
 from functions.mcp_endpoint import resources
 from functions.mcp_endpoint.methods import Methods
 from functions.mcp_endpoint.protocol import RpcError

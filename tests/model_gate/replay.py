@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import jmespath
 import yaml
 
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call import run
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, text
 from functions.gateway.model_tokens import at_most
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings

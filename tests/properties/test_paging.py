@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.gateway.call import Done, ToolCall, run
+from functions.gateway.call import run
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Done, ToolCall
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse

@@ -24,10 +24,11 @@ import httpx
 import pytest
 
 from functions.gateway import selection
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call import run
 from functions.gateway.errors import OutsidePins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.pins import holds
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from functions.gateway import selection
-from functions.gateway.call import Done, Failed, UnknownTool
 from functions.gateway.grants import ServerConfig
+from functions.gateway.outcomes import Done, Failed, UnknownTool
 from functions.gateway.prepared import prepare
 from functions.mcp_endpoint.methods import instructions
 from tests.gateway.calling import call_once, grant

@@ -16,9 +16,10 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from functions.gateway.call import Done, ToolCall, run
+from functions.gateway.call import run
 from functions.gateway.credentials import Credential
 from functions.gateway.grants import ServerConfig, Target
+from functions.gateway.outcomes import Done, ToolCall
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse

@@ -20,9 +20,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call import run
 from functions.gateway.credentials import Credential
 from functions.gateway.grants import ServerConfig, Target
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tool_catalog.building import build

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from functions.gateway.call import Failed, UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Failed, UnknownTool
 from tests.gateway.calling import call_once
 from tests.gateway.loopback import Upstream, answer
 from tool_catalog import compiled_file

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from functions.gateway import selection
-from functions.gateway.call import Failed
 from functions.gateway.errors import WrongArguments
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
+from functions.gateway.outcomes import Failed
 from tests.gateway import loopback
 from tests.gateway.calling import call_once
 from tests.gateway.loopback import Upstream

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import confirmation, forced, pins, selection
+from functions.gateway import confirmation, forced, selection
 from functions.gateway.errors import Invalid, OutsidePins, invalid
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
@@ -182,7 +182,7 @@ def _contradictions(config: ServerConfig, tools: Sequence[Tool]) -> list[str]:
     problems = []
     for tool in tools:
         try:
-            pins.apply(tool, config.pins, forced.merged(tool, config, {}), write_ids=config.write_ids)
+            forced.pinned(tool, config, {})
         except OutsidePins as foreign:
             problems.append(f"config.fixed or config.defaults: {tool.name}: {foreign.message}")
     return problems

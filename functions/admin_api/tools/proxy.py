@@ -15,9 +15,10 @@ from functions.admin_api.tools.addresses import find
 from functions.admin_api.tools.arguments import read_arguments
 from functions.admin_api.tools.idempotency import Claim, Idempotency, Kept
 from functions.gateway import audit, errors
-from functions.gateway.call import Done, Failed, ToolCall, UnknownTool, run
+from functions.gateway.call import run
 from functions.gateway.http_frame import log_detail
 from functions.gateway.json_text import Json, size
+from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from tool_catalog.catalog import Tool

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from functions.gateway.collector import Collector
+from functions.gateway.large_documents import Collector
 from tests.gateway.calling import call_once, catalog_of, tool
 from tests.gateway.loopback import Upstream, answer
 

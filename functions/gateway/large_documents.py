@@ -1,4 +1,4 @@
-"""Garbage collection waits while a large document is alive.
+"""A large document holds up no other call: it is read on a thread, and garbage collection waits while it is alive.
 
 A document of a million values holds no garbage, but the collector would walk all of it again and again: decoding would
 take four times as long, and each walk stops every other call for up to 0.1 s. Reference counts free the document.
@@ -6,10 +6,18 @@ take four times as long, and each walk stops every other call for up to 0.1 s. R
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+LARGE_BYTES = 100_000
+"""Bytes of a request or an answer that are read between two turns of the event loop, in some milliseconds; a larger one
+goes to a thread."""
+
+Found = TypeVar("Found")
 
 
 class Collector:
@@ -38,3 +46,12 @@ class Collector:
 
 
 collector = Collector()
+
+
+async def in_turn(size: int, work: Callable[..., Found], *about: Any) -> Found:
+    """Work on a request or an answer of `size` bytes: on a thread for a large one, so that other calls get their
+    turn."""
+    if size <= LARGE_BYTES:
+        return work(*about)
+    await asyncio.sleep(0)  # from here on there is an event loop: on Lambda the handler runs one after the first wait
+    return await asyncio.to_thread(work, *about)
