@@ -54,7 +54,9 @@ def measure(words: list[str]) -> None:
         "--cov-report",
         f"json:{REPORT}",
     ]
-    subprocess.run([*tests, "-m", "not browser and not clients and not aws", *words], cwd=ROOT, check=True)
+    subprocess.run(
+        [*tests, "-m", "not browser and not clients and not aws and not image", *words], cwd=ROOT, check=True
+    )
 
 
 def main(words: list[str]) -> int:
