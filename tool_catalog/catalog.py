@@ -73,7 +73,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class PinArguments:
-    """The pins are arguments of the same names.
+    """Each pin is an argument of the same name.
 
     `ids`       the ids that can be pinned and are arguments. Under a pin on another id the tool is not offered. A write
                 puts each into what it creates. So on a pinned server a write may name only the pins, and other ids that
@@ -93,7 +93,8 @@ class PinFilter:
     """The pins are ANDed into the filter object `argument`, as the named dialect says it.
 
     `dialect`   a file of `functions/gateway/pins/dialects/`. The gate refuses a filter that it does not describe.
-    `required`  as above; `argument` is then not in the input schema, so that the pins are the whole filter.
+    `splits`    as in PinArguments.
+    `required`  only pinned servers offer the tool. `argument` is not in its input schema: the pins are the filter.
     """
 
     argument: str
@@ -114,7 +115,7 @@ class PinObject:
 
 @dataclass(frozen=True, slots=True)
 class PinObjects:
-    """The same for each entry of the array `argument`: its member `id` names the object."""
+    """Each object that the array `argument` names is read first, as for PinObject. Its id is the member `id`."""
 
     argument: str
     id: str
@@ -178,7 +179,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventStates:
-    """How the states of an event are told apart: JMESPath over the reader's mapped answer, each true or false.
+    """How the state of an event is known: JMESPath over the reader's mapped answer, each true or false.
 
     `running`    it has not ended; `failed`, `cancelled`: how it ended. Anything else is a success.
     `asks`       the input that a running event waits for, as a map of MCP input requests; null for none.

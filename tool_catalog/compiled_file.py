@@ -143,8 +143,8 @@ class _StoredTool:
 
 
 def _tools(content: bytes, index: list[list[Json]]) -> dict[str, Tool]:
-    """The tools of the index. Each gets its members as one dictionary, which takes a third less than one by one: 1.5 ms
-    less of a start with 3,000 tools."""
+    """The tools of the index. The members of each are set as one dictionary, which takes a third less than one by one:
+    1.5 ms less of a start with 3,000 tools."""
     definition = content.find(b"\n") + 1
     call = definition + sum(entry[-2] + len(BETWEEN_LINES) for entry in index) - len(BETWEEN_LINES) + len(BEFORE_CALLS)
     tools: dict[str, Tool] = {}

@@ -41,8 +41,8 @@ STYLES: Mapping[str, tuple[Style, ...]] = {
     "form": ("form", *_DELIMITED, "deepObject", "json", "brackets"),
     "multipart": ("json", "file"),
 }
-"""Location -> the styles it has, the default first, as in OpenAPI; `form` and `multipart` are bodies of these media
-types, and a part without a style is JSON for an object and text for anything else. Swagger 2.0 has delimited lists in
+"""Location -> the styles it has, the default first, as in OpenAPI. `form` and `multipart` are bodies of these media
+types. A part without a style is JSON for an object, and text for anything else. Swagger 2.0 has delimited lists in
 paths and headers, too."""
 
 MediaKind = Literal["json", "form", "multipart", "text"]
@@ -54,12 +54,12 @@ class Parameter:
 
     `location`  path, query, body, header or cookie; `result` marks an argument (`fields`, `max_tokens`, `limit`,
                 `next_cursor`) that shapes our answer or our paging and is never sent as it is.
-    `name`      the upstream name. In a body, a name starting with "/" is a path of keys ("/entities/user/schema"), and
-                the empty name is the whole body (an upstream that wants a bare array).
+    `name`      the upstream name. In a body, a name that starts with "/" is a path of keys ("/entities/user/schema").
+                The empty name is the whole body, for an upstream that wants a bare array.
     `argument`  the tool argument it is taken from; None for a constant or a value of the account only.
-    `style`     how the value is written into a path, query, header, cookie or form: a style of OpenAPI, `json` (as JSON
-                text), `brackets` (a[]=1), `tabDelimited`, `querystring` (the members of an object are the query) or
-                `file` (a part of a multipart form). None: the default of the location, see `gateway.parameter_styles`.
+    `style`     how the value is written into a path, query, header, cookie or form. None: the default of the location.
+                Beyond the styles of OpenAPI there are `json` (as JSON text), `brackets` (a[]=1), `tabDelimited`,
+                `querystring` (the members of an object are the query) and `file` (a part of a multipart form).
     `explode`   each entry or member by itself, as in OpenAPI. None: the default of the style.
     `allow_reserved`  reserved characters of the value are sent as they are.
     `context`   key of the account's context used when the argument is absent (`org_id`, `project_id`).
@@ -108,11 +108,11 @@ class Pagination:
     `style`     page (1, 2, 3...), offset (0, size, 2*size...), cursor (the upstream's own opaque value).
     `position`  upstream parameter that takes the page number, offset or cursor; `size` the one for the page size.
     `default_size`, `max_size`  items per page.
-    `next`      JMESPath over the upstream answer: for cursor, the next cursor; for page and offset, anything truthy
-                while there are more pages (a URL, a boolean). None: a full page means there may be more.
+    `next`      JMESPath over the upstream answer. For cursor, it finds the next cursor. For page and offset, it finds
+                anything truthy while there are more pages, e.g. a URL. None: a full page means there may be more.
     `collect`   pages fetched in one call before answering (1 = one page, the cursor goes to the caller).
-    `carry`     query parameters that the next request takes from the link that `next` finds, where the link has them,
-                e.g. the place of the last item, by which no item is skipped or repeated while others come and go.
+    `carry`     query parameters that the next request takes from the link that `next` finds, where the link has them.
+                E.g. by the place of the last item, no item is skipped or repeated while others come and go.
     """
 
     style: Literal["page", "offset", "cursor"]

@@ -26,7 +26,7 @@ RESULT_KEYS = {"rename", "drop", "map", "items", "sort", "distinct", "newest_fir
 
 
 def compile_tool(records: Records, resource: Resource, method: str, names: Names, gate: Gate) -> Schema | None:
-    """The tool as the document holds it; None for one that has a problem. Its name is put into `names` all the same."""
+    """The tool as the document holds it; None for one that has a problem. In either case `names` has its name."""
     integration, record = records.integration, resource.record.methods[method]
     place = Place(resource.source, ("methods", method))
     before = len(gate.problems)

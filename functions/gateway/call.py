@@ -1,7 +1,8 @@
-"""The line: one tools/call, from arguments to a result. MCP and the REST proxy both use it.
+"""The call line: it takes one tools/call from its arguments to a result. MCP and the REST proxy both use it.
 
-Find, check, pin, build, attach, send, shape: one step after the other. Nothing here retries, and nothing below it calls
-back up. One value goes in and one comes out; what happened on the way is in its trace, whatever the outcome.
+It finds the tool, checks the arguments, pins, confirms, exchanges and shapes, one step after the other. Nothing here
+retries, and no step calls the line again. One value goes in (ToolCall) and one comes out: an outcome, with a trace of
+what was done at the upstream.
 """
 
 from __future__ import annotations
@@ -270,7 +271,7 @@ async def _check_objects(upstream: Exchanges, tool: Tool, target: Target, given:
 
 
 async def _answer(upstream: Exchanges, tool: Tool, given: Mapping[str, Json], position: Position | None) -> Answer:
-    """What the upstream answers: one document, or the objects of a page (of several, where the tool collects them)."""
+    """The answer of the upstream: one document, or the objects of a page. A tool that collects reads several pages."""
     objects: list[Json] = []
     at, size = position, 0
     for _ in range(tool.pagination.collect if tool.pagination else 1):
@@ -287,8 +288,11 @@ async def _answer(upstream: Exchanges, tool: Tool, given: Mapping[str, Json], po
 
 
 class _Page(NamedTuple):
-    """One answer: mapped; its objects, None for a tool that is not list-like; what it says about a next page and about
-    the number of all objects."""
+    """One answer of the upstream, mapped.
+
+    `objects`  those of a list-like tool; None for any other tool.
+    `more`     what the answer says about a next page. `total`: the number of all objects, if it says one.
+    """
 
     document: Json
     objects: list[Json] | None = None

@@ -4,7 +4,7 @@ The token is the secret in an MCP URL, 43 characters of base64url. The first 8 a
 tokens of the account share; the other 35 are 26 random bytes. A store sees the handle and the SHA-256 of the token.
 
 What a call needs stands in two items: the grant under that digest, and the account under its handle. Both keys follow
-from the token, so that one read serves a call, and a change of an account is one write, however many servers it has.
+from the token, so that one read serves a call. A change of an account is one write, whatever number of servers it has.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 """What a token looks like; anything else is dead without a read."""
 
 API_TOKEN_PREFIX = "pst_"  # noqa: S105 - a public prefix, not a secret
-"""Marks an operator's API token, so that secret scanners and people can tell it from an MCP token."""
+"""Marks an operator's API token, so that secret scanners and people know it from an MCP token."""
 
 ACCESS_TOKEN_PREFIX = "psa_"  # noqa: S105 - a public prefix, not a secret
 """Marks an access token of OAuth, which stands for an API token (see consents.py)."""
@@ -56,10 +56,9 @@ OutputSchemas = Literal["full", "shallow", "none"]
 ConfirmBy = Literal["code", "person"]
 """What a server takes for a confirmation (see confirmation.py)."""
 
-
 Views = Literal["declared", "always", "never"]
-"""Which clients are told of the pages that show results: those that declare MCP Apps, all, or none. Some hosts show
-pages without declaring it."""
+"""Which clients find the pages that show results in a listing: those that declare MCP Apps, all, or none. Some hosts
+show pages without declaring it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +68,17 @@ class ServerConfig:
     `methods`, `tags`  which tools are shown; empty = no restriction (see selection.py).
     `profile`   how the tools are shown; `core` is a selection, too.
     `output_schemas`  how much of each tool's output schema is listed.
-    `views`     which clients are told of the pages that show results.
+    `views`     which clients find the pages that show results in a listing.
     `require_api_token_auth`  a call must also carry a valid API token.
-    `oauth`     where one is required, a client that has none may let its person sign in.
+    `oauth`     a client without the required API token may let its person sign in.
     `pins`      ids of entities forced on every call, e.g. {"owner_id": "o-1"} (see pins/).
     `write_ids` on a pinned server, the other ids that writes may name: {id: values}, "*" for every value.
     `fixed`     {tool name or "*": {argument: value}}: sent whatever the caller says, and not in the schema it sees.
-    `defaults`  the same shape: used where the caller says nothing.
+    `defaults`  arguments in the shape of `fixed`, used where the caller does not give them.
     `strict`    only tools that take every argument of `fixed["*"]` are shown.
     `rate_limit`  how many calls the server takes; None = the deployment's own limit.
     `confirm`     whose calls need a confirmation: "destructive", or names of tools (see confirmation.py).
-    `confirm_by`  what counts as one: the repeat with a code, or the approval of a person in addition.
+    `confirm_by`  what counts as a confirmation: the repeat with a code, or the approval of a person in addition.
     """
 
     methods: tuple[str, ...] = ()
@@ -158,7 +157,7 @@ class Target:
 
     @property
     def signing_key(self) -> bytes:
-        """The key that signs and seals what a caller gets and gives back. Most calls need none, so it is made late."""
+        """The key that signs and seals what a caller receives and sends back. It is derived when a call needs it."""
         return credentials.signing_key(self.data_key)
 
 

@@ -1,6 +1,6 @@
 """A large document holds up no other call: it is read on a thread, and garbage collection waits while it is alive.
 
-A document of a million values holds no garbage, but the collector would walk all of it again and again: decoding would
+A document of a million values holds no garbage, but the collector would walk all of it again and again. Decoding would
 take four times as long, and each walk stops every other call for up to 0.1 s. Reference counts free the document.
 """
 
@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 LARGE_BYTES = 100_000
-"""Bytes of a request or an answer that are read between two turns of the event loop, in some milliseconds; a larger one
-goes to a thread."""
+"""Bytes of a document that is read between two turns of the event loop, which takes some milliseconds. A larger one is
+read on a thread."""
 
 Found = TypeVar("Found")
 

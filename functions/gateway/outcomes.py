@@ -1,4 +1,4 @@
-"""What one call is given and what comes of it: values, the same for MCP and for the REST proxy."""
+"""What a call is given, and what comes of it. MCP and the REST proxy use the same values."""
 
 from __future__ import annotations
 
@@ -53,8 +53,12 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The call succeeded; `body` is its result, and `settled` says what was put right in its arguments. `event_id` is
-    that of an event which has not ended yet."""
+    """The call succeeded.
+
+    `body`      its result.
+    `settled`   what was put right in its arguments, one sentence each.
+    `event_id`  the id of an event that the call queued and that has not ended.
+    """
 
     tool: Tool
     body: dict[str, Json] = field(repr=False)
@@ -65,7 +69,7 @@ class Done:
 
     @property
     def status(self) -> int:
-        """HTTP status that stands for it: the upstream's own, as far as that goes with a body."""
+        """The HTTP status of the outcome: the upstream's own where it may have a body, otherwise 200."""
         return self.trace.status if self.trace.status in (200, 201, 202) else 200
 
 
@@ -79,7 +83,7 @@ class Failed:
 
     @property
     def status(self) -> int:
-        """HTTP status that stands for it: the upstream's own where the upstream refused."""
+        """The HTTP status of the outcome: the upstream's own where the upstream refused."""
         return self.failure.status_code
 
     @property
@@ -89,8 +93,8 @@ class Failed:
         return "\n".join(f"{self.tool.name}: {line}" for line in (*self.failure.lines, *self._became()))
 
     def _became(self) -> tuple[str, ...]:
-        """A line that says of a write that it was carried out, where only its answer cannot be passed on and the
-        failure does not speak of it."""
+        """A line about a write that was carried out and whose answer cannot be passed on. No line where the failure
+        itself speaks of that."""
         status = self.trace.status
         if self.tool.access == "read" or not self.trace.sent or status is None or status >= HTTPStatus.MULTIPLE_CHOICES:
             return ()
@@ -107,7 +111,7 @@ class Failed:
         return self.trace.sent and self.tool.access != "read" and not refused
 
     def envelope(self) -> dict[str, Json]:
-        """What stands for the call in a result or in a body."""
+        """The JSON object of the failure, for a result of MCP and for the body of the proxy."""
         limit = self.trace.rate_limit
         return {
             **errors.envelope(self.failure),

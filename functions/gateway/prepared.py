@@ -17,7 +17,7 @@ from functions.gateway.wording import shown
 from tool_catalog.catalog import WAIT, Tool
 
 ALL = "all"
-"""The argument of a destructive tool that says: everything, e.g. of the pinned entity. It is never sent upstream."""
+"""The argument by which a caller of a destructive tool says that everything is meant. It is never sent upstream."""
 
 TOOLS_KEPT = 512
 """Prepared tools kept per process: a few servers' worth, about 10 kB each."""
@@ -67,7 +67,7 @@ class PreparedTool:
         return jsonschema_rs.Draft202012Validator(dict(self.tool.definition.get("outputSchema", {})))
 
     def hint(self, name: str, value: Json) -> str | None:
-        """What to do with an argument that this tool does not have at its top level, where the tool itself says it."""
+        """What to do with an argument that the tool does not take; None where its schemas and pins do not say."""
         if name in self.tool.definition["inputSchema"]["properties"]:
             return f"{shown(name)} is fixed by this server; leave it out"
         if name in self.pins:

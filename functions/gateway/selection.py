@@ -1,11 +1,15 @@
-"""Which tools a server shows. Listing and calling use the same function, so a hidden tool cannot be called.
+"""Which tools a server shows. Listing and calling use one function, so that a hidden tool cannot be called.
 
-`methods` and `tags` are each a union of their entries, and both must let a tool pass; empty means no restriction.
-`read` = list, get, and every custom method that its record marks read-only; `write` = create, update and delete;
-`custom` = every custom method; anything else is the exact name of a method or of a tool.
+`methods` and `tags` are each a union of their entries, and both must let a tool pass. Empty means no restriction. An
+entry of `methods` is `read`, `write`, `custom`, or the exact name of a method or of a tool:
+
+read    list, get, and every custom method that its record marks read-only
+write   create, update and delete
+custom  every method but those five
+
 The profile `core` lets the tools pass that the records mark as core; `full` and `discovery` let every tool pass.
-A pinned server shows only tools on which the pin can be enforced, and a strict server only tools that take every
-argument that is fixed for every tool.
+A pinned server shows only tools on which the pin can be enforced. A strict server shows only tools that take every
+argument of `fixed["*"]`.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ def _is_nowhere(value: Json) -> bool:
 
 
 def _projection(value: Json) -> str | None:
-    """The expression for a list of plain names, which is no expression itself."""
+    """The expression for a list of plain names; None for anything else."""
     names = value.split(",") if isinstance(value, str) and "," in value else value
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         return None

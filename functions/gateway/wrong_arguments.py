@@ -1,4 +1,4 @@
-"""What a caller is told of arguments that are refused: the problems, and the arguments that work where they are known.
+"""The refusal of a call's arguments: what is wrong with them, and the arguments that work where they are known.
 
 Only a call that is refused imports this file.
 """

@@ -2,15 +2,15 @@
 
 A request has three places for a secret: the path, `Authorization: Bearer` and `X-API-Key`, in this order.
 
-- The **token** is the secret in the path. If the path has none, it is the first header that looks like a token; if none
+- The **token** is the secret in the path. If the path has none, it is the first header that looks like a token. If none
   looks like one, it is the first header that is not an API token, and opens nothing.
-- The **API token** is the first other header that begins with `pst_`, or an access token of OAuth in its place, which
-  begins with `psa_`.
+- The **API token** is the first other header that begins with `pst_`. An access token of OAuth may stand in its place;
+  it begins with `psa_`.
 
 A token opens its grant until the second of its expiry, while its account exists. A grant may require an API token in
 addition. One read of the store serves all of this, and a secret that does not look like a token costs none. The read
-has two keys for a token, three with an API token, and four with an access token: the consent behind it and the API
-token behind that.
+has two keys for a token, and three with an API token. With an access token it has four: the consent for which the
+access token was issued, and the API token that it stands for.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ SIGN_IN_AGAIN = (
 )
 
 GRANTS_KEPT = 128
-"""Grants kept as they were read last. The store of the data plane returns the same items while it reads the same bytes;
-reading a grant from its items takes 0.06 million instructions."""
+"""Grants kept as they were read last. The store of the data plane returns the same items while it reads the same bytes.
+To read a grant from its items takes 0.06 million instructions."""
 
 logger = logging.getLogger(__name__)
 
@@ -130,8 +130,9 @@ def presented(path_token: str | None, bearer: str, x_api_key: str) -> Presented:
 
 
 def admit(secrets: Presented, store: Reads, now: datetime, *, sign_in: bool = False) -> Admitted:
-    """Raises NotFound for a token that opens nothing, NotAdmitted for an API token that is missing or not accepted,
-    and Unavailable while the store cannot be read. With `sign_in`, the caller may be asked to sign in: SignInNeeded."""
+    """The caller, if these secrets open a grant. Raises NotFound for a token that opens nothing, and NotAdmitted for an
+    API token that is missing or not accepted: SignInNeeded where `sign_in` says that the caller may sign in. Raises
+    Unavailable while the store cannot be read."""
     if not secrets.token:
         raise NotFound(MISSING)
     if not _looks_like_token(secrets.token):

@@ -14,10 +14,10 @@ from functions.mcp_endpoint.protocol import RpcError
 from tool_catalog.catalog import Catalog
 
 PAGE_BYTES = 4_000_000
-"""Size of a listing's page: a Lambda answers with at most 6 MB, and its event format escapes every quote."""
+"""Bytes of a page: an answer of a Lambda has at most 6 MB, and its event format escapes every quote."""
 
 EDITION_CHARS = 8
-"""Characters of a catalogue's digest in a cursor: enough to tell it from the catalogue before."""
+"""Characters of a catalogue's digest in a cursor, by which a cursor of the catalogue before is refused."""
 
 LISTINGS_KEPT = 128
 """Listings kept per process, some 100 kB each; the oldest goes first."""

@@ -1,4 +1,4 @@
-"""What each MCP method answers, once a caller is let in: one straight line each."""
+"""The result of each MCP method for a caller who was let in: one straight line each."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The store contract: one table of items, addressed by two keys.
 
 The `body` of an item is JSON; only its writer and its readers know what it means. Every implementation passes
-`tests/contracts`. The operations are only what one DynamoDB table does well: there is no scan.
+`tests/contracts`. The operations are those that one DynamoDB table does well, which leaves out a scan.
 """
 
 from __future__ import annotations
