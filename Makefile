@@ -32,8 +32,8 @@ $(VENV)/.aws: $(LOCKS)/aws.txt $(VENV)/.ready
 	@$(PYTHON) infra/set_up.py $(VENV) $(LOCKS)/aws.txt
 	@touch $@
 
-wheel: $(VENV)/.ready ## The installable distributions, into dist/: uvx --from dist/postern-*.whl postern; pytest-postern
-	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . ./infra/ci
+wheel: $(VENV)/.ready ## The installable distributions, into dist/: postern, pytest-postern and postern-cdk
+	@$(RUN) -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist . ./infra/ci ./infra/cdk
 	@ls dist/*.whl
 
 # Tools in an environment of their own: .cache/docs-tools has what docs.txt locks.

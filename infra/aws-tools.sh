@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Installs the tools that build, check and test the deployment, from lock files, into .cache/aws and nowhere else.
 #
-#   infra/aws-tools.sh [sam|standins|checkov|runtime ...]   (default: all)
+#   infra/aws-tools.sh [sam|standins|checkov|runtime|cdk ...]   (default: all)
 #
 #   sam        SAM CLI, with the Lambda runtime interface emulator
 #   standins   ministack and moto, which replace AWS on loopback, and cfn-lint
 #   checkov    checks the template against security rules
+#   cdk        AWS CDK, which synthesizes the construct of infra/cdk; it needs Node
 #   runtime    the runtime interface client of AWS, which needs the Python version of the functions (3.13)
 #
-# Each tool has its own environment, because their requirements conflict. Without Python 3.13, the first three use
+# Each tool has its own environment, because their requirements conflict. Without Python 3.13, the others use
 # another Python 3.11 or newer, and `runtime` is skipped with a message.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -39,13 +40,13 @@ PYTHON=$([ -n "$RUNTIME" ] && echo "$RUNTIME" || { [ -x .venv/bin/python ] && ec
   { echo "infra/aws-tools.sh: needs Python 3.11 or newer as python3" >&2; exit 1; }
 
 install uv "$PYTHON"
-for tool in "${@:-sam}" $([ $# -gt 0 ] || echo standins checkov runtime); do
+for tool in "${@:-sam}" $([ $# -gt 0 ] || echo standins checkov runtime cdk); do
   case $tool in
-    sam | standins | checkov) install "$tool" "$PYTHON" ;;
+    sam | standins | checkov | cdk) install "$tool" "$PYTHON" ;;
     runtime)
       if [ -n "$RUNTIME" ]; then install runtime "$PYTHON"; else
         echo "Python 3.13 is not installed: tests that run the built functions like Lambda does are skipped" >&2
       fi ;;
-    *) echo "infra/aws-tools.sh: unknown tool $tool; valid: sam standins checkov runtime" >&2; exit 2 ;;
+    *) echo "infra/aws-tools.sh: unknown tool $tool; valid: sam standins checkov runtime cdk" >&2; exit 2 ;;
   esac
 done

@@ -28,6 +28,6 @@ for function in mcp_endpoint admin_api purge log_subscriber trace_exporter; do
   resolve "$function.txt" --constraints infra/requirements/aws.txt "infra/requirements/$function.in"
 done
 resolve embedder.txt --no-deps infra/requirements/embedder.in
-for tools in audit docs aws_uv aws_sam aws_standins aws_checkov aws_runtime browser clients clients_modern clients_pinned converters bench_fastmcp bench_sdk bench_awslabs wheel; do
+for tools in audit docs aws_uv aws_sam aws_standins aws_checkov aws_runtime aws_cdk browser clients clients_modern clients_pinned converters bench_fastmcp bench_sdk bench_awslabs wheel; do
   resolve "$tools.txt" "infra/requirements/$tools.in"
 done

@@ -31,7 +31,9 @@ from infra.template import ROOT
 
 Json = Any
 
-FUNCTIONS = ("McpEndpoint", "AdminApi", "Purge", "LogSubscriber", "TraceExporter")
+FUNCTIONS = tuple(
+    name for name, entry in template.load()["Resources"].items() if entry["Type"] == "AWS::Serverless::Function"
+)
 """The functions of template.yaml, each a folder of a build."""
 
 LEFT_OUT = ("Canary", "SnapStart", "Revision")

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tag=${1:?"usage: infra/release-version.sh vX.Y.Z"}
-for project in pyproject.toml infra/ci/pyproject.toml; do
+for project in pyproject.toml infra/ci/pyproject.toml infra/cdk/pyproject.toml; do
   stated=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$project")
   [ "$tag" = "v$stated" ] || { echo "The tag is $tag, and $project states $stated." >&2; exit 1; }
 done

@@ -1,6 +1,7 @@
-"""The build backend of pytest-postern: setuptools, in a copy whose package is named `pytest_postern`.
+"""The build backend of the distributions whose folder is their package: setuptools, in a copy with the package's name.
 
-The copy also keeps the files that setuptools leaves behind out of the repository.
+It builds pytest-postern from here, and postern-cdk through a link in infra/cdk. The copy also keeps the files that
+setuptools leaves behind out of the repository.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,9 @@ from setuptools.build_meta import get_requires_for_build_wheel
 
 __all__ = ["build_wheel", "get_requires_for_build_wheel"]
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).absolute().parent
+"""The folder of the project, which is that of the link."""
+
 LICENSE = HERE.parents[1] / "LICENSE"
 """That of the repository."""
 
@@ -24,9 +28,11 @@ LICENSE = HERE.parents[1] / "LICENSE"
 def build_wheel(wheel_directory: str, config_settings: Any = None, metadata_directory: str | None = None) -> str:
     """Build the wheel of the copy; returns its name."""
     target = str(Path(wheel_directory).resolve())
-    with tempfile.TemporaryDirectory(prefix="pytest-postern-wheel-") as temporary:
+    with (HERE / "pyproject.toml").open("rb") as file:
+        [name] = tomllib.load(file)["tool"]["setuptools"]["packages"]
+    with tempfile.TemporaryDirectory(prefix="postern-wheel-") as temporary:
         stage = Path(temporary)
-        package = stage / "pytest_postern"
+        package = stage / name
         package.mkdir()
         for module in (*HERE.glob("*.py"), HERE / "py.typed"):
             if module.name != Path(__file__).name:

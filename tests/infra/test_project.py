@@ -117,8 +117,9 @@ def test_a_commit_has_a_subject_and_a_reason(tmp_path: Path, message: str, refus
 def test_a_release_has_one_version_everywhere(  # noqa: PLR0917 - a folder and five parameters
     tmp_path: Path, tag: str, stated: str, plugin: str, section: str, refusal: str
 ) -> None:
-    (tmp_path / "infra" / "ci").mkdir(parents=True)
-    (tmp_path / "infra" / "ci" / "pyproject.toml").write_text(f'[project]\nversion = "{plugin}"\n')
+    for folder in ("ci", "cdk"):
+        (tmp_path / "infra" / folder).mkdir(parents=True)
+        (tmp_path / "infra" / folder / "pyproject.toml").write_text(f'[project]\nversion = "{plugin}"\n')
     shutil.copy(ROOT / "infra/release-version.sh", tmp_path / "infra")
     (tmp_path / "pyproject.toml").write_text(f'[project]\nversion = "{stated}"\n')
     (tmp_path / "CHANGELOG.md").write_text(f"# Changelog\n\n{section}\n")

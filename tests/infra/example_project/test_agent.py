@@ -9,6 +9,7 @@ import os
 import pytest
 from mcp_types import ListToolsResult
 from pytest_postern import PosternServer
+from pytest_postern.ephemeral_server import Endpoint, revoke
 
 
 @pytest.mark.postern(methods=["read"], tags=["memories"], expires_in=60)
@@ -44,7 +45,9 @@ def test_every_test_has_a_url_of_its_own(postern_server: PosternServer) -> None:
         seen.write(postern_server.url + "\n")
 
 
-@pytest.mark.postern(expires_in=1)
-def test_a_server_that_expires_during_its_test_is_revoked_without_a_fuss(postern_server: PosternServer) -> None:
+def test_a_server_that_ended_during_its_test_is_revoked_without_a_fuss(
+    postern_server: PosternServer, postern_endpoint: Endpoint
+) -> None:
+    revoke(postern_endpoint, postern_server.id)
     with open(os.environ["SEEN_URLS"], "a") as seen:
         seen.write(postern_server.url + "\n")
