@@ -27,12 +27,15 @@ AT_START: set[str] = set()
 AT_FIRST_CALL = {"_cffi_backend", "_sodium", "jmespath", "jsonschema_rs", "nacl"}
 """Packages that the first listing and the first call may load in addition."""
 
-MODULES_AT_START = 290
-"""Modules of any kind after the import of the handler. Python's own start is some 40 of them, 78 are ours, and 3.13 has
+MODULES_AT_START = 291
+"""Modules of any kind after the import of the handler. Python's own start is some 40 of them, 79 are ours, and 3.13 has
 six more than 3.11."""
 
-MODULES_AFTER_A_CALL = 337
+MODULES_AFTER_A_CALL = 338
 """Modules after the first call, with the packages of AT_FIRST_CALL; six fewer on 3.11."""
+
+OF_TRACES = ("gateway.trace_context", "gateway.trace_settings", "gateway.tracing", "mcp_endpoint.traces")
+"""Modules that a process loads in addition where requests are traced."""
 
 CALL = ("tools/call", {"name": "list_all_mem_0_memories", "arguments": {"filters": {"user_id": "usr_1"}}})
 
@@ -61,7 +64,7 @@ for name in [name for name in sys.modules if name.partition(".")[0] in foreign]:
     del sys.modules[name]
 sys.meta_path.insert(0, Artefact())
 report = os.fdopen(os.dup(1), "w")
-os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+os.dup2(os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT), 1)
 
 from functions.mcp_endpoint.handler import handler
 
@@ -75,9 +78,9 @@ json.dump({"start": stages[0], "called": stages[2], "looked_for": looked_for}, r
 """
 
 
-@pytest.fixture(scope="module")
-def loaded() -> dict[str, Any]:
-    """Modules after the start, modules after a listing and a call, and what the fourth call looked for."""
+def after(log: Path, **variables: str) -> dict[str, Any]:
+    """Modules after the start, modules after a listing and a call, and what the fourth call looked for. The lines of
+    the handler go to `log`."""
     installed = re.findall(r"^([A-Za-z0-9._-]+)==", LOCK.read_text("utf-8"), re.MULTILINE)
     with world.running() as around:
         minted = preparing.mint("mem0", around.upstream)
@@ -90,12 +93,19 @@ def loaded() -> dict[str, Any]:
             "POSTERN_PRIVATE_UPSTREAMS": "true",
             "AWS_ENDPOINT_URL_DYNAMODB": around.table,
             "HOME": os.environ.get("HOME", "/"),
+            **variables,
         }
         names = [name.lower().replace("_", "-") for name in installed]
-        command = [sys.executable, "-c", PROGRAM, json.dumps(names), json.dumps(events)]
+        command = [sys.executable, "-c", PROGRAM, json.dumps(names), json.dumps(events), str(log)]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, Any]:
+    """A process as a deployment has it."""
+    return after(Path(os.devnull))
 
 
 def packages(modules: list[str]) -> set[str]:
@@ -125,3 +135,16 @@ def test_a_warm_call_looks_for_no_module(loaded: dict[str, Any]) -> None:
     """A module that is not there is looked for again each time it is imported: four such imports were a third of a
     call."""
     assert loaded["looked_for"] == []
+
+
+def test_traces_load_a_few_modules_of_ours_and_only_where_they_are_on(loaded: dict[str, Any], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    traced = after(log, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_TRACES_SAMPLER="always_on")
+    own = {f"functions.{name}" for name in OF_TRACES}
+    assert own <= set(traced["called"]) - set(loaded["called"])
+    assert packages(traced["called"]) <= AT_START | AT_FIRST_CALL
+    assert len(set(traced["called"]) - set(loaded["called"])) <= len(own)
+    assert traced["looked_for"] == []
+    spans = [one for one in map(json.loads, log.read_text("utf-8").splitlines()) if one.get("kind") == "span"]
+    assert [one["method"] for one in spans] == ["tools/list", *["tools/call"] * 4]
+    assert [len(one.get("upstream", ())) for one in spans] == [0, 1, 1, 1, 1]
