@@ -183,7 +183,7 @@ class Audit:
             entry = replace(entry, repeated=repeated)
         body = entry.to_json() if repeated is not None else {}
         try:
-            self._stream.write(canonical({**body, **self._metrics(entry)}).decode() + "\n")
+            self._stream.write(self._line(entry, body) + "\n")
             self._stream.flush()
         except Exception as error:
             logger.error("a log entry could not be written: %s", _reason(error))
@@ -194,7 +194,7 @@ class Audit:
         except Exception as error:
             logger.warning("a log entry could not be kept in the store: %s", _reason(error))
 
-    def _metrics(self, entry: LogEntry) -> dict[str, Json]:
+    def _line(self, entry: LogEntry, body: Mapping[str, Json]) -> str:
         values = {
             "calls": 1,
             "failures": int(entry.outcome != "ok"),
@@ -203,7 +203,7 @@ class Audit:
             "result_bytes": entry.result_bytes,
             **({fault: 1} if (fault := _fault(entry)) else {}),
         }
-        return metrics.members(self._settings.environment, entry.time, values)
+        return metrics.line(self._settings.environment, entry.time, values, body)
 
 
 def _fault(entry: LogEntry) -> str:

@@ -70,7 +70,7 @@ def line(batch: Batch, environment: str, now: datetime) -> str:
     """A line with the metrics of a batch: how many entries were stored, and how old the oldest was then."""
     lag = (now - batch.oldest) / timedelta(milliseconds=1) if batch.oldest is not None else 0.0
     values = {"log_entries": batch.stored, "log_unreadable": batch.unreadable, "log_lag_ms": round(max(0.0, lag))}
-    return json_text.canonical(metrics.members(environment, now, values)).decode()
+    return metrics.line(environment, now, values)
 
 
 def _entry(line: str) -> dict[str, Json] | None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from functions.gateway import json_text, metrics
+from functions.gateway import metrics
 from functions.gateway.settings import Settings, SettingsError
 from functions.gateway.trace_settings import TraceSettings, headers
 from functions.gateway.upstream import Sender
@@ -85,7 +85,7 @@ def handler(event: Mapping[str, Any], _context: object) -> dict[str, int]:
     done = loop.run_until_complete(_exporter.export(deliveries.lines(event)))
     values = {"spans_exported": done.taken, "spans_lost": done.lost + done.unreadable, "spans_left": done.left}
     if counted := {name: value for name, value in values.items() if value}:
-        line = json_text.canonical(metrics.members(_settings.environment, datetime.now(UTC), counted)).decode()
+        line = metrics.line(_settings.environment, datetime.now(UTC), counted)
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     if done.left:

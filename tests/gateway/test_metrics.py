@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.metrics import UNITS, Batch, Counter, members
+from functions.gateway.metrics import UNITS, Batch, Counter, line
 from tests.mcp_endpoint.endpoint import NOON, Clock
 
 
 def test_a_value_names_its_unit_its_environment_and_its_time() -> None:
-    line = members("prod", NOON, {"log_lag_ms": 5, "calls": 1})
-    assert (line["log_lag_ms"], line["calls"], line["environment"]) == (5, 1, "prod")
-    assert line["_aws"] == {
+    written = line("prod", NOON, {"log_lag_ms": 5, "calls": 1}, {"about": "x"})
+    found = json.loads(written)
+    assert (found["log_lag_ms"], found["calls"], found["environment"], found["about"]) == (5, 1, "prod", "x")
+    assert written == json.dumps(found, sort_keys=True, separators=(",", ":"))
+    assert found["_aws"] == {
         "Timestamp": int(NOON.timestamp() * 1000),
         "CloudWatchMetrics": [
             {
@@ -29,7 +31,7 @@ def test_a_value_names_its_unit_its_environment_and_its_time() -> None:
 
 def test_a_metric_without_a_unit_is_a_mistake() -> None:
     with pytest.raises(KeyError):
-        members("prod", NOON, {"cals": 1})
+        line("prod", NOON, {"cals": 1})
     assert set(UNITS.values()) == {"Count", "Milliseconds", "Bytes"}
 
 
