@@ -35,7 +35,7 @@ def check(prepared: PreparedTool, arguments: Mapping[str, Json]) -> list[str]:
 
 def says_something(value: Json) -> bool:
     """False for nothing, for empty texts, and for what holds nothing else."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return any(map(says_something, value.values()))
     if isinstance(value, list):
         return any(map(says_something, value))
@@ -99,7 +99,7 @@ def _unsendable(value: Json, path: tuple[str | int, ...]) -> list[str]:
         if well_formed(value) != value:
             return [f"{where} holds half of a surrogate pair, e.g. of an emoji cut in two; send whole characters"]
         return []
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         lone = [f"a name of {where} holds half of a surrogate pair" for name in value if well_formed(name) != name]
         return [*lone, *(line for name, entry in value.items() for line in _unsendable(entry, (*path, name)))]
     if isinstance(value, list):
@@ -219,7 +219,7 @@ def _properties_at(error: Any, accepted: Mapping[str, Json]) -> list[str]:
             node = node[step]
         except (KeyError, IndexError, TypeError):
             return []
-    properties = node.get("properties", {}) if isinstance(node, Mapping) else {}
+    properties = node.get("properties", {}) if isinstance(node, dict) else {}
     return list(properties)
 
 
@@ -228,7 +228,7 @@ _SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)\. ")
 
 def _about(schema: Json) -> str:
     """The first sentence of a parameter's description, behind a colon."""
-    description = schema.get("description", "") if isinstance(schema, Mapping) else ""
+    description = schema.get("description", "") if isinstance(schema, dict) else ""
     return f": {_SENTENCE_END.split(description)[0].rstrip('.')}" if description else ""
 
 

@@ -67,7 +67,7 @@ def _key(step: str) -> str:
 def _put(body: Json, name: str, value: Json) -> Json:
     """The body with the value in it; "" is the whole body, "/a/b" a path of keys."""
     if name == "":
-        return {**value, **(body or {})} if isinstance(value, Mapping) else value
+        return {**value, **(body or {})} if isinstance(value, dict) else value
     root: dict[str, Json] = body if isinstance(body, dict) else {}
     *parents, last = map(_key, name[1:].split("/")) if name.startswith("/") else [name]
     target = root
@@ -84,7 +84,7 @@ def _form(parameter: Parameter, value: Json) -> list[str]:
     """The pairs of one parameter of a form. The empty name is the whole form, of which each member is a parameter."""
     if value is None:
         return []
-    if parameter.name == "" and isinstance(value, Mapping):
+    if parameter.name == "" and isinstance(value, dict):
         return [pair for name, entry in value.items() for pair in _form(replace(parameter, name=name), entry)]
     return pieces(parameter, value)
 
@@ -102,7 +102,7 @@ def _parts(parameter: Parameter, value: Json) -> Iterator[bytes]:
     """The parts of one parameter: one for each entry of a list, JSON for an object."""
     if value is None:
         return
-    if parameter.name == "" and isinstance(value, Mapping):
+    if parameter.name == "" and isinstance(value, dict):
         for name, entry in value.items():
             yield from _parts(replace(parameter, name=name), entry)
     elif isinstance(value, list) and parameter.style != "json":
@@ -112,7 +112,7 @@ def _parts(parameter: Parameter, value: Json) -> Iterator[bytes]:
         content = value["text"].encode() if "text" in value else base64.b64decode(value["base64"])
         usual = "text/plain; charset=utf-8" if "text" in value else "application/octet-stream"
         yield _part(parameter.name, content, value.get("media_type", usual), value["name"])
-    elif parameter.style == "json" or isinstance(value, Mapping):
+    elif parameter.style == "json" or isinstance(value, dict):
         yield _part(parameter.name, json_text.encode(value), JSON_MEDIA_TYPE)
     else:
         yield _part(parameter.name, text(value).encode())

@@ -78,11 +78,11 @@ def read(event: Any, base_path: str = "") -> Arrived | None:
 
     `base_path`  what the application is mounted at, e.g. "/tools"; a path without it is served, too.
     """
-    context = event.get("requestContext") if isinstance(event, Mapping) else None
-    if not isinstance(context, Mapping):
+    context = event.get("requestContext") if isinstance(event, dict) else None
+    if not isinstance(context, dict):
         return None
     http = context.get("http")
-    if isinstance(http, Mapping) and isinstance(http.get("method"), str) and isinstance(http.get("path"), str):
+    if isinstance(http, dict) and isinstance(http.get("method"), str) and isinstance(http.get("path"), str):
         return _payload_2(event, context, http, base_path)
     if not isinstance(event.get("httpMethod"), str) or not isinstance(event.get("path"), str):
         return None
@@ -165,7 +165,7 @@ def _payload_1(event: Event, context: Event, base_path: str) -> Arrived:
         query=_query(event, decoded=True),
         lines=_lines(event.get("headers"), event.get("multiValueHeaders")),
         host=_text(context.get("domainName")),
-        source_ip=_text(identity.get("sourceIp")) if isinstance(identity, Mapping) else "",
+        source_ip=_text(identity.get("sourceIp")) if isinstance(identity, dict) else "",
     )
 
 
@@ -173,7 +173,7 @@ def _balancer(event: Event, base_path: str) -> Arrived:
     lines = _lines(event.get("headers"), event.get("multiValueHeaders"))
     return _arrived(
         event,
-        form="balancer-multi" if isinstance(event.get("multiValueHeaders"), Mapping) else "balancer",
+        form="balancer-multi" if isinstance(event.get("multiValueHeaders"), dict) else "balancer",
         method=event["httpMethod"],
         path=unquote(event["path"]),
         below="",
@@ -201,20 +201,20 @@ def _arrived(event: Event, *, path: str, below: str, base_path: str, **parts: An
 def _route(event: Event) -> str:
     """The path within the API: its route with the values of the path parameters, "" where the event has none."""
     route, values = _text(event.get("resource")), event.get("pathParameters")
-    for name, value in values.items() if isinstance(values, Mapping) else ():
+    for name, value in values.items() if isinstance(values, dict) else ():
         for written in (f"{{{name}+}}", f"{{{name}}}"):
             route = route.replace(written, str(value))
     return "" if "{" in route else unquote(route)
 
 
 def _lines(single: Any, several: Any) -> list[tuple[str, str]]:
-    if isinstance(several, Mapping):
+    if isinstance(several, dict):
         return [
             (str(name).lower(), _as_latin(str(value)))
             for name, values in several.items()
             for value in (values if isinstance(values, list) else [values])
         ]
-    if isinstance(single, Mapping):
+    if isinstance(single, dict):
         return [(str(name).lower(), _as_latin(str(value))) for name, value in single.items()]
     return []
 
@@ -222,7 +222,7 @@ def _lines(single: Any, several: Any) -> list[tuple[str, str]]:
 def _query(event: Event, *, decoded: bool) -> str:
     """The query of a payload that brings it in parts. A load balancer leaves the parts encoded."""
     parts = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters") or {}
-    if not isinstance(parts, Mapping):
+    if not isinstance(parts, dict):
         return ""
     pairs = [
         (str(name), str(value))

@@ -58,7 +58,7 @@ def pieces(parameter: Parameter, value: Json) -> list[str]:
     the value of a header."""
     location, style = parameter.location, str(parameter.style or "")
     if not style and location == "body":  # in a form, a list repeats its name and an object is JSON text
-        style = "json" if isinstance(value, Mapping) else "form"
+        style = "json" if isinstance(value, dict) else "form"
     style = style or STYLES[location][0]
     exploded = style in EXPLODED_BY_DEFAULT if parameter.explode is None else parameter.explode
     manner = Manner(
@@ -96,7 +96,7 @@ def parts(value: Json) -> list[str]:
     """The texts that `value` consists of: itself, its entries, or its names and members."""
     if isinstance(value, list):
         return _entries(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return [part for member in _members(value) for part in member]
     return [text(value)]
 
@@ -114,7 +114,7 @@ def _label(name: str, value: Json, manner: Manner) -> list[str]:  # noqa: ARG001
 
 
 def _matrix(name: str, value: Json, manner: Manner) -> list[str]:
-    if manner.exploded and isinstance(value, Mapping):
+    if manner.exploded and isinstance(value, dict):
         pairs = [(manner.encode_name(member), manner.encode(entry)) for member, entry in _members(value)]
     elif manner.exploded and isinstance(value, list):
         pairs = [(manner.encode_name(name), manner.encode(entry)) for entry in _entries(value)]
@@ -128,7 +128,7 @@ def _delimited(delimiter: str) -> Row:
     """The form style; what is not exploded has `delimiter` between its parts."""
 
     def row(name: str, value: Json, manner: Manner) -> list[str]:
-        if manner.exploded and manner.named and isinstance(value, Mapping):
+        if manner.exploded and manner.named and isinstance(value, dict):
             return [_pair(member, entry, manner) for member, entry in _members(value)]
         if manner.exploded and manner.named and isinstance(value, list):
             return [_pair(name, entry, manner) for entry in _entries(value)]
@@ -142,7 +142,7 @@ def _delimited(delimiter: str) -> Row:
 
 
 def _deep_object(name: str, value: Json, manner: Manner) -> list[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return [
             piece
             for member, entry in value.items()
@@ -173,11 +173,11 @@ def _json(name: str, value: Json, manner: Manner) -> list[str]:
 
 def _querystring(name: str, value: Json, manner: Manner) -> list[str]:  # noqa: ARG001 -- only the members are written
     row = _delimited(",")
-    members = value.items() if isinstance(value, Mapping) else ()
+    members = value.items() if isinstance(value, dict) else ()
     return [
         piece
         for member, entry in members
-        for piece in (_json if isinstance(entry, Mapping) else row)(member, entry, replace(manner, exploded=True))
+        for piece in (_json if isinstance(entry, dict) else row)(member, entry, replace(manner, exploded=True))
         if entry is not None
     ]
 
@@ -206,7 +206,7 @@ def _flat(value: Json, manner: Manner, between: str) -> list[str]:
     """The encoded value, its entries, or its members as one text each, with `between` after each name."""
     if isinstance(value, list):
         return [manner.encode(entry) for entry in _entries(value)]
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return [f"{manner.encode_name(name)}{between}{manner.encode(entry)}" for name, entry in _members(value)]
     return [manner.encode(text(value))]
 

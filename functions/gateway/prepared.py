@@ -74,7 +74,7 @@ class PreparedTool:
             return f"{shown(name)} is pinned to {shown(self.pins[name])} by this server; leave it out"
         if (outer := self.outer(name)) is not None:
             return f"{shown(name)} is not a top-level argument; nest it: {_form({outer: {name: value}})}"
-        if isinstance(value, Mapping) and value and value.keys() <= self.accepted["properties"].keys():
+        if isinstance(value, dict) and value and value.keys() <= self.accepted["properties"].keys():
             return f"{shown(name)} is not an argument of this tool; give its members at the top level: {_form(value)}"
         return None
 
@@ -83,7 +83,7 @@ class PreparedTool:
         found = [
             argument
             for argument, schema in self.accepted["properties"].items()
-            if isinstance(schema, Mapping) and name in schema.get("properties", {})
+            if isinstance(schema, dict) and name in schema.get("properties", {})
         ]
         return found[0] if len(found) == 1 else None
 

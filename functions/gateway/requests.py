@@ -104,10 +104,10 @@ def build(
     taken = {
         (parameter.location, bodies.outermost(parameter))
         for parameter, value in values
-        if parameter.name and not (isinstance(value, Mapping) and spreads(parameter))
+        if parameter.name and not (isinstance(value, dict) and spreads(parameter))
     }
     for parameter, value in values:
-        if isinstance(value, Mapping) and spreads(parameter):
+        if isinstance(value, dict) and spreads(parameter):
             problems += [
                 f'"{parameter.argument}" has a member {shown(name)}, which the tool sends itself; leave it out there'
                 for name in value

@@ -121,7 +121,7 @@ def _projection(value: Json) -> str | None:
 
 def kinds(schema: Json) -> set[str]:
     """The JSON types that a schema names, its branches and its constants included; empty when it names none."""
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, dict):
         return set()
     stated = schema.get("type", ())
     found = {stated} if isinstance(stated, str) else set(stated)
@@ -168,7 +168,7 @@ def _unwrapped(prepared: PreparedTool, given: Mapping[str, Json], notes: list[st
     if name not in WRAPPERS or name in prepared.tool.definition["inputSchema"]["properties"]:
         return given
     inner = _decoded(value) if isinstance(value, str) else value
-    if not isinstance(inner, Mapping) or not inner:
+    if not isinstance(inner, dict) or not inner:
         return given
     notes.append(f'the arguments stood under "{name}"; its members are the arguments')
     return inner
@@ -246,14 +246,14 @@ class _Settling:
 
     def value(self, value: Json, schema: Json, where: str, open: bool) -> Json:
         """The value as its schema asks for it, where that is its one reading."""
-        if not isinstance(schema, Mapping):
+        if not isinstance(schema, dict):
             return value
         types = kinds(schema)
         parsed = self._parsed(value, types, where)
         if open:
             parsed = self._chosen(parsed, schema, where)
             parsed = self._listed(parsed, schema, types, where)
-        if isinstance(parsed, Mapping):
+        if isinstance(parsed, dict):
             return self._object(parsed, schema, where, open)
         if isinstance(parsed, list):
             items = schema.get("items")
@@ -332,9 +332,9 @@ def _whole(value: Json, schema: Json, where: str, notes: list[str]) -> Json:
     """5 for 5.0 where an integer is asked for, and gte for $gte, at any depth that the schema describes."""
     if isinstance(value, float) and value.is_integer() and "integer" in kinds(schema) and abs(value) < 10**18:
         return int(value)
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, dict):
         return value
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         properties, written = schema.get("properties", {}), {}
         for name, entry in value.items():
             own = name

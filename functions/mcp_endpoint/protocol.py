@@ -127,15 +127,15 @@ class Call:
             return self.session.endswith(VIEWS_SESSION)
         declared = self.meta.get(CAPABILITIES_KEY) if self.modern else self.params.get("capabilities")
         for step in ("extensions", UI_EXTENSION, "mimeTypes"):
-            declared = declared.get(step) if isinstance(declared, Mapping) else None
+            declared = declared.get(step) if isinstance(declared, dict) else None
         return isinstance(declared, list) and UI_MEDIA_TYPE in declared
 
     @property
     def follows_tasks(self) -> bool:
         """True for a client that declared the tasks extension, which is one of the modern era."""
         able = self.meta.get(CAPABILITIES_KEY) if self.modern else None
-        extensions = able.get("extensions") if isinstance(able, Mapping) else None
-        return isinstance(extensions, Mapping) and isinstance(extensions.get(TASKS_EXTENSION), Mapping)
+        extensions = able.get("extensions") if isinstance(able, dict) else None
+        return isinstance(extensions, dict) and isinstance(extensions.get(TASKS_EXTENSION), dict)
 
     @property
     def meta(self) -> Mapping[str, Json]:
