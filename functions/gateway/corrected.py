@@ -13,10 +13,10 @@ from typing import Any
 
 from functions.gateway import json_text, meant, tool_words
 from functions.gateway.arguments import says_something
-from functions.gateway.json_text import Json
+from functions.gateway.json_text import Json, kinds
 from functions.gateway.pins import dialects
 from functions.gateway.prepared import ALL, PreparedTool
-from functions.gateway.settle import FIRST_PAGE, SIZES, kinds, own_name, plain
+from functions.gateway.settle import FIRST_PAGE, SIZES, own_name, plain
 from functions.gateway.wording import closest
 from tool_catalog.catalog import PinFilter
 

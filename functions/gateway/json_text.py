@@ -225,3 +225,22 @@ def _writer(
 _COMPACT = _writer()
 _FINITE = _writer(finite=True)
 _CANONICAL = _writer(escaped=True, by_name=True)
+
+
+def kinds(schema: Json) -> set[str]:
+    """The JSON types that a schema names, its branches and its constants included; empty when it names none."""
+    if not isinstance(schema, dict):
+        return set()
+    stated = schema.get("type", ())
+    found = {stated} if isinstance(stated, str) else set(stated)
+    for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        found |= kinds(branch)
+    if not found and "enum" in schema:
+        found = {kind(option) for option in schema["enum"]}
+    return found
+
+
+def kind(value: Json) -> str:
+    """The JSON type of a value."""
+    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
-from functions.gateway.json_text import Json
-from functions.gateway.settle import kind, kinds, plain
+from functions.gateway.json_text import Json, kind, kinds
+from functions.gateway.settle import plain
 from functions.gateway.tool_words import words
 from functions.gateway.wording import closest, shares_only_its_ending
 

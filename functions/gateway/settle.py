@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from functions.gateway import json_text
-from functions.gateway.json_text import Json, NotJson
+from functions.gateway.json_text import Json, NotJson, kind, kinds
 from functions.gateway.prepared import PreparedTool
 from functions.gateway.value_classes import dataclass
 from functions.gateway.wording import listed, shown
@@ -117,25 +117,6 @@ def _projection(value: Json) -> str | None:
     if not all(_IDENTIFIER.fullmatch(name) for name in names):
         return None
     return "{" + ", ".join(f"{name}: {name}" for name in dict.fromkeys(names)) + "}"
-
-
-def kinds(schema: Json) -> set[str]:
-    """The JSON types that a schema names, its branches and its constants included; empty when it names none."""
-    if not isinstance(schema, dict):
-        return set()
-    stated = schema.get("type", ())
-    found = {stated} if isinstance(stated, str) else set(stated)
-    for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        found |= kinds(branch)
-    if not found and "enum" in schema:
-        found = {kind(option) for option in schema["enum"]}
-    return found
-
-
-def kind(value: Json) -> str:
-    """The JSON type of a value."""
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
-    return names.get(type(value), "null")
 
 
 def _guarded(tool: Tool) -> frozenset[str]:

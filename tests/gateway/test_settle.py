@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.gateway import arguments as argument_rules
-from functions.gateway import pins, settle
+from functions.gateway import json_text, pins, settle
 from functions.gateway.errors import OutsidePins
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
@@ -298,7 +298,7 @@ def test_valid_arguments_are_sent_as_they_are_and_settling_twice_changes_nothing
     ],
 )
 def test_a_schema_names_types_by_itself_by_its_branches_or_by_its_options(schema: Json, named: set[str]) -> None:
-    assert settle.kinds(schema) == named
+    assert json_text.kinds(schema) == named
 
 
 def test_a_null_inside_an_object_is_left_out_and_said() -> None:
@@ -454,7 +454,7 @@ def test_an_argument_of_the_upstream_that_is_called_fields_stays_as_it_is() -> N
     ],
 )
 def test_each_value_has_one_json_type(value: Json, kind: str) -> None:
-    assert settle.kind(value) == kind
+    assert json_text.kind(value) == kind
 
 
 @pytest.mark.parametrize(
@@ -482,8 +482,8 @@ def test_each_value_has_one_json_type(value: Json, kind: str) -> None:
 def test_a_text_is_what_its_argument_asks_for(types: Json, text: str, value: Json) -> None:
     found = settled(tool(properties={"a": {"type": types}}), {"a": text})
     assert json.dumps(found.arguments) == json.dumps({"a": value})
-    article = "an" if settle.kind(value)[0] in "aio" else "a"
-    assert found.notes == (f'"a" was text; it is sent as {article} {settle.kind(value)}',)
+    article = "an" if json_text.kind(value)[0] in "aio" else "a"
+    assert found.notes == (f'"a" was text; it is sent as {article} {json_text.kind(value)}',)
 
 
 @pytest.mark.parametrize(

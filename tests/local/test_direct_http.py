@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from starlette.types import Receive, Scope, Send
 
 from functions import local
 from functions.gateway import errors
@@ -20,28 +19,10 @@ from functions.local.direct_http import MAX_BODY_BYTES, MAX_HEAD_BYTES, DirectHt
 from functions.local.turns import AT_ONCE, FEW, QUEUE, Turns
 from functions.local.web_server import HOST, listen, serving
 from functions.mcp_endpoint.http import Request, Response
+from tests.local.counting import counted
 
 STUCK_SECONDS = 60.0
 """A wait that takes longer never ends; each takes milliseconds."""
-
-
-async def by_uvicorn(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that says how long the body was, and that it was asked."""
-    if scope["type"] == "lifespan":
-        for word in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{word}.complete"})
-        return
-    size, more = 0, True
-    while more:
-        message = await receive()
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
-    body = f"uvicorn {scope['method']} {scope['path']} {size}".encode()
-    await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}
-    )
-    await send({"type": "http.response.body", "body": body})
 
 
 class Answering:
@@ -78,7 +59,7 @@ def _endpoint() -> Answering:
 @pytest.fixture(name="client", params=[""])
 def _client(endpoint: Answering, request: pytest.FixtureRequest) -> Iterator[socket.socket]:
     http = partial(DirectHttp, endpoint=endpoint, turns=Turns(), base_path=request.param)
-    with listen(0) as listener, serving(by_uvicorn, listener, http):
+    with listen(0) as listener, serving(counted, listener, http):
         try:
             with socket.create_connection((HOST, listener.getsockname()[1]), timeout=STUCK_SECONDS) as client:
                 yield client

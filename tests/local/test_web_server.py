@@ -7,29 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from starlette.types import Receive, Scope, Send
 
 from functions.local.direct_http import MAX_HEAD_BYTES
 from functions.local.web_server import HOST, listen, serving
-
-
-async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-    """An application that returns how many bytes of body came."""
-    if scope["type"] == "lifespan":
-        for word in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{word}.complete"})
-        return
-    size, more = 0, True
-    while more:
-        message = await receive()
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
-    body = str(size).encode()
-    await send(
-        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]}
-    )
-    await send({"type": "http.response.body", "body": body})
+from tests.local.counting import counted
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """How an upstream's filter object says "this entity only": one file for each dialect, named by the records.
 
 A record that pins a filter names its dialect, e.g. `{kind: filter, argument: where, dialect: plain}`. A dialect is a
-module of this folder with the functions of `Dialect`. It imports nothing of ours but this file, so that the gate of the
-catalogue and the gateway use the same rules. Adding one means adding its file and its tests.
+module of this folder with the functions of `Dialect`. It imports nothing of ours but this file and `json_text`, so that
+the gate of the catalogue and the gateway use the same rules. Adding one means adding its file and its tests.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
 
-from functions.gateway.json_text import Json
+from functions.gateway.json_text import Json, kinds
 
 Schema = Mapping[str, Json]
 
@@ -57,17 +57,6 @@ def names() -> tuple[str, ...]:
 def named(name: str) -> Dialect:
     """The dialect of that name, one of `names()`."""
     return cast(Dialect, import_module(f"{__name__}.{name}"))
-
-
-def kinds(schema: Json) -> set[str]:
-    """The JSON types that a schema names, its branches included; empty when it names none."""
-    if not isinstance(schema, Mapping):
-        return set()
-    stated = schema.get("type", ())
-    found = {stated} if isinstance(stated, str) else set(stated)
-    for branch in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
-        found |= kinds(branch)
-    return found
 
 
 def members(schema: Schema, pinnable: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from functions.gateway.json_text import Json
-from functions.gateway.pins.dialects import ForeignId, Schema, kinds, members
+from functions.gateway.json_text import Json, kinds
+from functions.gateway.pins.dialects import ForeignId, Schema, members
 
 LOGICAL = ("AND", "OR", "NOT")
 """Members that take filters."""
