@@ -53,10 +53,7 @@ def status(code: int) -> Callable[[], Told]:
 @cache
 def zeros(size: int, layers: int = 1) -> bytes:
     """So many zero bytes under so many layers of gzip."""
-    packed = bytes(size)
-    for _ in range(layers):
-        packed = gzip.compress(packed)
-    return packed
+    return gzip.compress(zeros(size, layers - 1) if layers > 1 else bytes(size))
 
 
 KEY = API_KEY.encode()
