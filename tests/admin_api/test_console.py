@@ -151,7 +151,6 @@ WITHOUT_A_SCREEN = {
     "getApiToken": "the list of API tokens has every member",
     "createSignInLink": "the command line makes links",
     **{f"{verb}Trust": "the command line manages trusts" for verb in ("create", "get", "update", "remove")},
-    "listTrusts": "the command line manages trusts",
     **{
         f"{verb}Proxy{item}": "the console runs each tool by POST and the name of its method"
         for verb in ("get", "post", "put", "patch", "delete")

@@ -154,3 +154,25 @@ def test_many_servers_are_made_labelled_found_and_revoked_at_once(console: Conso
     confirm.get_by_role("textbox").fill("3")
     confirm.get_by_role("button", name="Revoke").click()
     console.shows("There is no MCP server with this label.")
+
+
+def test_trusts_are_listed_where_there_are_some(console: Console) -> None:
+    console.sign_in()
+    console.open("api-tokens")
+    console.page.get_by_role("button", name="New API token").wait_for()
+    assert console.page.get_by_role("heading", name="Trusts").count() == 0
+    claims = {"repository": ["octo/agent", "octo/<b>other</b>"], "ref": ["refs/heads/main"]}
+    limits = {"account_ids": [console.ready.account_id], "mint": {"max_lifetime_seconds": 3600}}
+    trust = console.api("POST", "/trust", {"name": "agent CI", "issuer": "github", "claims": claims, **limits})
+    console.open("accounts")
+    console.page.get_by_role("heading", level=1, name="Accounts").wait_for()
+    console.open("api-tokens")
+    console.page.get_by_role("heading", name="Trusts").wait_for()
+    row = console.page.get_by_role("row").filter(has_text=trust["id"])
+    assert "repository: octo/agent, octo/<b>other</b>; ref: refs/heads/main" in row.inner_text()
+    assert "3600 s" in row.inner_text()
+    for width in (360, 1280):
+        console.page.set_viewport_size({"width": width, "height": 800})
+        assert console.violations() == []
+        assert console.page.evaluate("() => document.documentElement.scrollWidth") <= width
+    console.api("DELETE", f"/trust/{trust['id']}")

@@ -56,8 +56,10 @@ PRESETS: Mapping[str, Preset] = {
 
 
 def of(issuer: str) -> Preset:
-    """What is known of the issuer with this URL."""
-    return next((preset for preset in PRESETS.values() if preset.issuer == issuer), Preset(issuer))
+    """What is known of the issuer with this URL. An enterprise can have an issuer of its own below that of GitHub; its
+    tokens have the same claims."""
+    known = (preset for preset in PRESETS.values() if f"{issuer}/".startswith(f"{preset.issuer}/"))
+    return next(known, Preset(issuer))
 
 
 def url(given: str) -> str:

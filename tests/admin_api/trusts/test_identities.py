@@ -338,15 +338,15 @@ def test_an_event_is_admitted_where_the_trust_lists_it(workloads: Workloads, iss
     assert 'has event_name "push"' in workloads.refusal(issuer.token(trust["audience"]), 403)
 
 
-def test_an_issuer_of_another_kind_is_data(workloads: Workloads, plane: Plane, issuer: IdentityIssuer) -> None:
+def test_an_issuer_of_another_kind_is_data(workloads: Workloads, plane: Plane) -> None:
     """Any OpenID Connect issuer, with its URL and its own claims; its subject stands in the log."""
-    path = "/.well-known/openid-configuration"
-    own = f"{issuer.url}/realms/ci"
-    issuer.answers[f"/realms/ci{path}"] = loopback.answer(200, {"issuer": own, "jwks_uri": f"{issuer.url}/keys"})
-    trust = workloads.trust(issuer=own, claims={"project": ["p-1"]}, audience="https://postern.example")
-    token = issuer.token("https://postern.example", iss=own, sub="job:7", project="p-1")
-    assert workloads.minted(token)["created_by"] == f"{trust['id']}/job:7"
-    assert trust["claims"] == {"project": ["p-1"]}
+    with loopback.upstream() as upstream:
+        own = IdentityIssuer(upstream, plane.clock)
+        trust = workloads.trust(issuer=own.url, claims={"project": ["p-1"]}, audience="https://postern.example")
+        token = own.token("https://postern.example", sub="job:7", project="p-1")
+        assert workloads.minted(token)["created_by"] == f"{trust['id']}/job:7"
+        assert trust["claims"] == {"project": ["p-1"]}
+        assert "project" in workloads.refusal(own.token("https://postern.example", project="p-2"), 403)
 
 
 # The issuer.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api.trusts.presets import PRESETS
+from functions.admin_api.trusts.presets import PRESETS, of
 from functions.admin_api.trusts.service import MAX_TRUSTS
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
@@ -205,6 +205,13 @@ def test_an_api_token_with_limits_has_nothing_to_do_with_trusts(workloads: Workl
         ("DELETE", f"/trust/{made['id']}", "remove trusts"),
     ):
         assert f"may not {action}" in plane.refused(verb, path, status=403, token=limited["token"])["message"]
+
+
+def test_the_issuer_of_an_enterprise_on_github_has_the_claims_of_github() -> None:
+    github = PRESETS["github"]
+    assert of(f"{github.issuer}/octo-corp") == github
+    assert of(f"{github.issuer}.evil.example") != github
+    assert of("https://ci.example").owners == ()
 
 
 def test_an_issuer_that_is_known_by_name_is_stored_by_its_url() -> None:

@@ -48,11 +48,34 @@ export function ApiTokens() {
         )}</tbody>
       </table></div>`}
     <//>
+    ${may("listTrusts") && html`<${Trusts} />`}
     ${gone &&
     html`<${Confirm} title="Revoke the API token" word=${gone.name} action="Revoke" change=${removal} onClose=${() => setGone(null)}>
       <p>Whatever uses it is refused from now on.${gone.id === whoami().id ? " This tab uses it and will be signed out." : ""}</p>
     <//>`}
   `;
+}
+
+// Workloads that mint with an identity token in place of an API token. The command line makes and removes trusts.
+function Trusts() {
+  const asked = useAsked((signal) => askAll("/trust", { signal }), []);
+  if (!asked.value?.result.length) return null;
+  return html`<section><h2>Trusts</h2>
+    <p class="help">Workloads that mint MCP servers with an identity token. <code>postern trust</code> manages them.</p>
+    <div class="table-wrap"><table>
+      <thead><tr><th>Name</th><th>Issuer</th><th>Claims</th><th>Accounts</th><th>Longest life</th><th>Id</th></tr></thead>
+      <tbody>${asked.value.result.map(
+        (trust) => html`<tr key=${trust.id}>
+          <td data-label="Name">${trust.name}</td>
+          <td data-label="Issuer">${trust.issuer}</td>
+          <td data-label="Claims">${Object.entries(trust.claims).map(([name, values]) => `${name}: ${values.join(", ")}`).join("; ")}</td>
+          <td data-label="Accounts">${trust.account_ids.join(", ")}</td>
+          <td data-label="Longest life">${trust.mint.max_lifetime_seconds} s</td>
+          <td data-label="Id"><code>${trust.id}</code></td>
+        </tr>`,
+      )}</tbody>
+    </table></div>
+  </section>`;
 }
 
 function Make({ onClose }) {
