@@ -23,7 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from functions.gateway import trace_context
 from functions.gateway.http_connection import Progress
-from functions.gateway.json_text import Json, canonical
+from functions.gateway.json_text import Json, sendable
 from functions.gateway.log_entry import TEXT_CHARS
 from functions.gateway.metrics import Stream
 from functions.gateway.trace_context import NO_SPAN, NO_TRACE, Caller
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 KIND = "span"
 """The member `kind` of a line."""
+
+HEADERS = frozenset({"traceparent", "tracestate", "x-amzn-trace-id"})
+"""Headers of a request that name its trace."""
 
 MAX_EXCHANGES = 100
 """Requests to upstreams that one line describes, some 250 bytes each; the line counts further ones."""
@@ -75,14 +78,12 @@ class Tracer:
         """The span of a request with these header lines. `meta` is the trace in its message, which wins; `started` is
         what the clock said when the request came."""
 
-        def values(name: str) -> list[str]:
-            return [value for header, value in lines if header == name]
-
+        told = [line for line in lines if line[0] in HEADERS]
         inner = trace_context.caller([meta["traceparent"]], [meta.get("tracestate", "")]) if meta else None
-        outer = trace_context.caller(values("traceparent"), values("tracestate"))
+        outer = trace_context.caller(_values(told, "traceparent"), _values(told, "tracestate")) if told else None
         caller = inner or outer
-        if caller is None:
-            caller = trace_context.caller_of_aws(next(iter(values("x-amzn-trace-id")), ""))
+        if caller is None and told and (of_aws := _values(told, "x-amzn-trace-id")):
+            caller = trace_context.caller_of_aws(of_aws[0])
         trace_id = caller.trace_id if caller is not None else self.id(16, NO_TRACE)
         sampled = bool(self.settings.endpoint) and self.settings.sampling.takes(trace_id, caller)
         # The message and its HTTP request may belong to two traces (GenAI conventions, MCP, "Context propagation").
@@ -101,9 +102,10 @@ class Tracer:
         if not span.sampled:
             return
         try:
-            told = {name: _bounded(value) for name, value in about.items()}
-            line = {name: value for name, value in {**told, **span.to_json()}.items() if value}
-            self._stream.write(canonical(line).decode() + "\n")
+            line = span.to_json()
+            for name, value in about.items():
+                line[name] = value[:TEXT_CHARS] if isinstance(value, str) else value
+            self._stream.write(f"{sendable({name: value for name, value in line.items() if value})}\n")
             self._stream.flush()
         except Exception as error:
             logger.error("a span could not be written: %s", type(error).__name__)
@@ -273,5 +275,5 @@ class Exchange:
         }
 
 
-def _bounded(value: Json) -> Json:
-    return value[:TEXT_CHARS] if isinstance(value, str) and len(value) > TEXT_CHARS else value
+def _values(lines: Sequence[tuple[str, str]], name: str) -> list[str]:
+    return [value for header, value in lines if header == name]

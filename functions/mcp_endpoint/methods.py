@@ -63,6 +63,19 @@ class Visit:
     user_agent: str
     span: Span | None = None
 
+    def within(self, span: Span) -> Visit:
+        """The request with the span that it is."""
+        return Visit(
+            self.grant,
+            self.token,
+            self.principal,
+            self.now,
+            self.seconds_left,
+            self.request_id,
+            self.user_agent,
+            span,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:

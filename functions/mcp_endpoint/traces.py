@@ -5,8 +5,6 @@ Each request of an admitted caller has one. Who is not admitted has none: anybod
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from functions.gateway import audit
 from functions.gateway.errors import INTERNAL_ERROR
 from functions.gateway.grants import Grant
@@ -45,7 +43,7 @@ class Traces:
         """Carry out one method and write its span. Raises what the method raises."""
         span = self._tracer.begin(request.lines, message.trace, request.scope[ARRIVED])
         try:
-            return await methods.answer(message, replace(visit, span=span))
+            return await methods.answer(message, visit.within(span))
         except RpcError as error:
             span.code = error.code
             raise
