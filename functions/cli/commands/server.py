@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from functions.cli import completers
 from functions.cli.api_words import in_cli_words
@@ -18,21 +16,17 @@ from functions.cli.command import (
     option,
     remaining,
     repeated,
-    switch,
 )
 from functions.cli.commands.account import pairs
 from functions.cli.durations import Expiry, duration, expiry, until
 from functions.cli.invocation import Failed, Invocation, UsageError
 from functions.cli.management_api import ANY_ACCOUNT, ManagementApi, open_api, path
+from functions.cli.server_config import Clearable, ConfigOptions, config_of
 from functions.cli.tables import Details, Table, count
 from functions.cli.terminal import Terminal, printable
 from functions.gateway import json_text
-from functions.gateway.grants import ConfirmBy, OutputSchemas, Profile, Views
 from functions.gateway.json_text import Json
 from functions.gateway.wording import one_of
-
-Clearable = Literal["pins", "write_ids", "fixed", "defaults", "rate_limit", "confirm"]
-"""Members of a config that can be emptied."""
 
 MAX_COUNT = 1_000
 """Servers of one `create --count`: more than a fleet of agents, and a typo stays cheap."""
@@ -63,44 +57,8 @@ class Selecting(OfAccount):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(OfAccount):
-    """The config of a server."""
-
-    methods: str | None = option("read, write, custom, or exact method names", "M,...", completer=completers.methods)
-    tags: str | None = option("show only tools with one of these tags", "T,...", completer=completers.tags)
-    profile: Profile | None = option(
-        "core: the few tools marked as such; discovery: three tools that find and call the others (default: full)",
-        show_choices=True,
-    )
-    output_schemas: OutputSchemas | None = option(
-        "how much of each output schema is listed (default: full)", show_choices=True
-    )
-    views: Views | None = option(
-        "which clients are told of the pages that show results (default: those that declare them)", show_choices=True
-    )
-    require_api_token: bool | None = switch(
-        "require an API token with the scope connect on every call", "--no-require-api-token"
-    )
-    oauth: bool | None = switch("let people sign in with that API token in a browser (default: yes)", "--no-oauth")
-    pin: tuple[str, ...] = repeated("force this id on every call, e.g. user_id=usr_98765", "NAME=ID")
-    write_id: tuple[str, ...] = repeated(
-        "let writes of a pinned server name this other id too, e.g. run_id=run_1; * means every id", "NAME=ID"
-    )
-    fixed: tuple[str, ...] = repeated("force an argument; TOOL may be *, VALUE may be JSON", "TOOL.ARGUMENT=VALUE")
-    strict: bool | None = switch('hide the tools that an argument fixed with "*" cannot reach', "--no-strict")
-    default: tuple[str, ...] = repeated("set an argument that the caller leaves out", "TOOL.ARGUMENT=VALUE")
-    rate_limit: str | None = option(
-        "calls per minute, and calls at once (default: those of ten seconds)", "CALLS[/BURST]"
-    )
-    confirm: str | None = option(
-        "refuse calls until they are confirmed: destructive, or names of tools",
-        "TOOL,...",
-        completer=completers.tool_list,
-    )
-    confirm_by: ConfirmBy | None = option(
-        "code: the repeat with the code of the refusal; person: an approval in the console too (default: code)",
-        show_choices=True,
-    )
+class Config(ConfigOptions, OfAccount):
+    """The config of a server, and the account that it is for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,71 +131,6 @@ class Extend(Selecting, Expiry):
     """The words of `server extend`."""
 
 
-def _config(options: Config) -> dict[str, Json]:
-    """The keys that were given. An empty list removes the selection. Raises UsageError."""
-    config: dict[str, Json] = {}
-    for name in ("methods", "tags"):
-        text = getattr(options, name)
-        if text is not None:
-            config[name] = [word.strip() for word in text.split(",") if word.strip()]
-    for name in ("profile", "output_schemas", "views"):
-        if getattr(options, name) is not None:
-            config[name] = getattr(options, name)
-    if options.require_api_token is not None:
-        config["require_api_token_auth"] = options.require_api_token
-    if options.oauth is not None:
-        config["oauth"] = options.oauth
-    if options.pin:
-        config["pins"] = pairs("--pin", options.pin)
-    if options.write_id:
-        config["write_ids"] = _lists("--write-id", options.write_id)
-    if options.fixed:
-        config["fixed"] = _by_tool("--fixed", options.fixed)
-    if options.strict is not None:
-        config["strict"] = options.strict
-    if options.default:
-        config["defaults"] = _by_tool("--default", options.default)
-    if options.rate_limit:
-        config["rate_limit"] = _rate(options.rate_limit)
-    if options.confirm is not None:
-        config["confirm"] = [word.strip() for word in options.confirm.split(",") if word.strip()]
-    if options.confirm_by is not None:
-        config["confirm_by"] = options.confirm_by
-    return config
-
-
-def _rate(text: str) -> dict[str, int]:
-    """`60` or `60/10` as calls per minute and burst."""
-    calls, slash, burst = text.partition("/")
-    if not all(part.isascii() and part.isdigit() for part in ([calls, burst] if slash else [calls])):
-        raise UsageError(f"--rate-limit {text}: write CALLS or CALLS/BURST, e.g. 60/10")
-    return {"calls_per_minute": int(calls)} | ({"burst": int(burst)} if slash else {})
-
-
-def _lists(option: str, words: Sequence[str]) -> dict[str, list[str]]:
-    """`name=value` words as {name: [value, ...]}."""
-    listed: dict[str, list[str]] = {}
-    for word in words:
-        for name, value in pairs(option, [word]).items():
-            listed.setdefault(name, []).append(value)
-    return listed
-
-
-def _by_tool(option: str, words: Sequence[str]) -> dict[str, dict[str, Json]]:
-    """`tool.argument=value` words as {tool: {argument: value}}. A value is read as JSON if it is JSON, else as text."""
-    found: dict[str, dict[str, Json]] = {}
-    for place, text in pairs(option, words).items():
-        tool, dot, argument = place.partition(".")
-        if not dot or not tool or not argument:
-            raise UsageError(f'{option} {place}: write TOOL.ARGUMENT=VALUE, e.g. "*.infer=false"')
-        try:
-            value = json_text.decode(text)
-        except ValueError:
-            value = text
-        found.setdefault(tool, {})[argument] = value
-    return found
-
-
 def _account_path(api: ManagementApi, invocation: Invocation[OfAccount], *more: str) -> str:
     """Of the one account in which something is made or tried."""
     return path("integrated-account", api.account_id(invocation.options.account), "mcp", *more)
@@ -251,7 +144,7 @@ def _servers_path(invocation: Invocation[OfAccount], *more: str) -> str:
 @SERVER.verb("create", Create, "mint an MCP URL; it is shown once")
 def _create(invocation: Invocation[Create]) -> None:
     options = invocation.options
-    config = _config(options)
+    config = config_of(options)
     for name in ("methods", "tags"):
         if config.get(name) == []:  # an unset variable in a script must not mint a server that shows everything
             raise UsageError(f"--{name} is empty; leave the option out to select all")
@@ -394,7 +287,7 @@ def _update(invocation: Invocation[Update]) -> None:
     cleared: dict[str, Json] = dict.fromkeys(options.clear)
     if "confirm" in cleared:
         cleared["confirm_by"] = None  # it has no effect alone, and the API says so
-    if config := {**cleared, **_config(options)}:
+    if config := {**cleared, **config_of(options)}:
         body["config"] = config
     expires_at = expiry(options, invocation.clock())
     if expires_at is not None or options.never:
@@ -536,7 +429,7 @@ def _end_consent(invocation: Invocation[EndConsent]) -> None:
 @SERVER.verb("preview", Config, "list the tools that a config would show, without minting")
 def _preview(invocation: Invocation[Config]) -> None:
     with open_api(invocation) as api:
-        found = api.post(_account_path(api, invocation, "preview"), {"config": _config(invocation.options)})
+        found = api.post(_account_path(api, invocation, "preview"), {"config": config_of(invocation.options)})
     shown = ("name", "method", "access", "destructive", "tags", "tokens")
     rows = [[tool[name] for name in shown] for tool in found["tools"]]
     total = f"{count(found['tool_count'], 'tool')}; the listing costs a model about {found['tokens']:,} tokens"
