@@ -86,7 +86,6 @@ def tried(subject: Subject, chosen: Sequence[Fault], jobs: int) -> Report:
             if fault not in outcomes
             or (all_of_them and not outcomes[fault].noticed_by and not (fault.function and fault.key in reasons))
         ]
-        print("stage", len(left), seconds, file=sys.stderr)
         again = trial.afresh(baseline, tests, left, jobs)
         seconds += sum(outcome.seconds for outcome in again.values())
         outcomes |= again

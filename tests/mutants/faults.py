@@ -8,6 +8,7 @@ checker, protocols, and the declarations of types.
 from __future__ import annotations
 
 import ast
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -92,7 +93,9 @@ def planted(fault: Fault, source: str, file: Path) -> CodeType:
     """The code of a file with one fault in it."""
     tree = ast.parse(source)
     next(each for place, each in enumerate(_search(tree)) if place == fault.place).plant()
-    return compile(ast.fix_missing_locations(tree), str(file), "exec")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)  # e.g. `"a" is None`, which is what the fault is
+        return compile(ast.fix_missing_locations(tree), str(file), "exec")
 
 
 def _search(tree: ast.Module) -> Iterator[_Found]:

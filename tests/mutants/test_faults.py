@@ -104,6 +104,12 @@ def test_a_planted_fault_is_in_the_code_and_leaves_the_rest() -> None:
     }
 
 
+def test_every_fault_can_be_planted() -> None:
+    source = "def f(a):\n    return a.get('b') is not None\n"
+    for fault in faults.of("code.py", source):
+        faults.planted(fault, source, Path("code.py"))
+
+
 def test_a_fault_is_run_by_the_body_of_its_function_or_by_an_import() -> None:
     source = "class A:\n    a = 1\n\n    @property\n    def f(self, b=2):\n        return lambda: 3\n"
     assert {fault.name: fault.function for fault in faults.of("code.py", source)} == {
