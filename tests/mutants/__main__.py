@@ -52,12 +52,13 @@ SUBJECTS = {
 
 
 class Report(NamedTuple):
-    """What became of the faults of a subject."""
+    """What became of the faults of a subject. `limited` counts those that a limit ended, of those that were noticed."""
 
     tried: int
+    limited: int
+    accepted: int
     survivors: list[Fault]
     stale: list[tuple[Fault, str]]
-    accepted: int
     seconds: float
 
 
@@ -72,30 +73,30 @@ def known(subject: Subject) -> list[Fault]:
 
 
 def tried(subject: Subject, chosen: Sequence[Fault], jobs: int) -> Report:
-    """Try each fault, and those that no test noticed once more with everything imported afresh."""
-    reasons = accepted()
+    """Try the faults in functions on all tests; then the others, and what survived, with everything imported afresh."""
+    reasons, every = accepted(), (*subject.first, *subject.then)
     in_functions = [fault for fault in chosen if fault.function]
-    baseline, found = trial.collected(subject.code, (*subject.first, *subject.then), in_functions, jobs)
+    baseline, found = trial.collected(subject.code, every, in_functions, jobs)
     outcomes = dict(zip(in_functions, found, strict=True))
     seconds = sum(outcome.seconds for outcome in found)
-    for tests in (subject.first, (*subject.first, *subject.then)):
-        all_of_them = len(tests) > len(subject.first)
-        left = [
-            fault
-            for fault in chosen
-            if fault not in outcomes
-            or (all_of_them and not outcomes[fault].noticed_by and not (fault.function and fault.key in reasons))
-        ]
-        again = trial.afresh(baseline, tests, left, jobs)
-        seconds += sum(outcome.seconds for outcome in again.values())
-        outcomes |= again
-    survived = [fault for fault in chosen if not outcomes[fault].noticed_by]
+
+    def again(tests: Sequence[str], left: Sequence[Fault]) -> None:
+        nonlocal outcomes, seconds
+        afresh = trial.afresh(baseline, tests, left, jobs)
+        outcomes |= afresh
+        seconds += sum(outcome.seconds for outcome in afresh.values())
+
+    again(subject.first, [fault for fault in chosen if fault not in outcomes])
+    passed = [fault for fault in chosen if not outcomes[fault].noticed_by]
+    again(every, [fault for fault in passed if not fault.function or fault.key not in reasons])
+    passed = [fault for fault in chosen if not outcomes[fault].noticed_by]
     return Report(
-        len(chosen),
-        [fault for fault in survived if fault.key not in reasons],
-        [(fault, outcomes[fault].noticed_by) for fault in chosen if fault.key in reasons and fault not in survived],
-        sum(fault.key in reasons for fault in survived),
-        seconds,
+        tried=len(chosen),
+        limited=sum(outcome.noticed_by == trial.THE_LIMIT for outcome in outcomes.values()),
+        accepted=sum(fault.key in reasons for fault in passed),
+        survivors=[fault for fault in passed if fault.key not in reasons],
+        stale=[(fault, outcomes[fault].noticed_by) for fault in chosen if fault.key in reasons and fault not in passed],
+        seconds=seconds,
     )
 
 
@@ -116,8 +117,8 @@ def main(words: Sequence[str] | None = None) -> int:
         wrong |= bool(report.survivors or report.stale)
         noticed = report.tried - report.accepted - len(report.survivors)
         print(
-            f"{name}: {report.tried} faults planted, {noticed} noticed, {report.accepted} accepted, "
-            f"{len(report.survivors)} survived; {report.seconds:.0f} CPU seconds"
+            f"{name}: {report.tried} faults planted, {noticed} noticed ({report.limited} by a limit), "
+            f"{report.accepted} accepted, {len(report.survivors)} survived; {report.seconds:.0f} CPU seconds"
         )
         for fault in report.survivors:
             print(f"  {fault.path}:{fault.lines.start} in {fault.where}: {fault.name}")

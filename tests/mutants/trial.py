@@ -2,7 +2,8 @@
 
 A fault in the body of a function is put into the function after the tests are collected, which takes hundredths of a
 second. Other faults, and those that no test noticed, are tried with the code and its tests imported afresh. A trial
-runs the tests that reached the changed lines, those that noticed most faults first, and stops at the first that fails.
+runs the tests that reached the changed lines, those first that noticed most faults of the function, and stops at the
+first that fails.
 Property tests draw the same examples each time. The CPU time of a test is limited, for a fault may make a loop endless.
 """
 
@@ -37,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".cache" / "mutants"
 
 OPTIONS = (
-    *("-q", "-x", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:pytest_cov"),
+    *("-q", "-x", "--capture=no", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:pytest_cov"),
     *("-o", "addopts=--import-mode=importlib"),  # not --strict-config: a plugin that is left out has settings
     *("-W", "ignore::pytest.PytestConfigWarning"),
 )
@@ -55,6 +56,7 @@ WAITING = 300
 """Seconds on the clock after which a trial that only waits is ended."""
 
 BROKEN = "the trial could not be made: "
+THE_LIMIT = "the limit"
 
 OURS = ("functions", "tool_catalog", "tests", "infra", "conftest", "__main__")
 """Modules that are imported afresh."""
@@ -63,12 +65,16 @@ OURS = ("functions", "tool_catalog", "tests", "infra", "conftest", "__main__")
 @dataclass
 class Baseline:
     """What the tests do without a fault: CPU seconds of each, and the tests that reach each line of each file; and the
-    modules that they load. `noticed` counts the faults that each test noticed."""
+    modules that they load. `noticed` counts the faults that each test noticed, by function, and of all under ""."""
 
     seconds: dict[str, float]
     reached: dict[str, dict[int, list[str]]]
     modules: list[str]
-    noticed: Counter[str] = field(default_factory=Counter)
+    noticed: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def note(self, fault: Fault, noticed_by: str) -> None:
+        for function in ("", fault.function):
+            self.noticed.setdefault(function, Counter())[noticed_by] += 1
 
     def tests(self, fault: Fault, among: Sequence[str] = ("",)) -> list[str]:
         """The tests, of those that begin in a certain way, that can notice a fault: those that reach it, and all where
@@ -76,7 +82,8 @@ class Baseline:
         lines = self.reached.get(fault.path, {})
         found = {test for line in fault.lines for test in lines.get(line, ())} if fault.function else self.seconds
         chosen = [test for test in found or self.seconds if test.startswith(tuple(among))]
-        return sorted(chosen, key=lambda test: (-self.noticed[test], self.seconds[test]))
+        here, anywhere = (self.noticed.get(function, Counter[str]()) for function in (fault.function, ""))
+        return sorted(chosen, key=lambda test: (-here[test], -anywhere[test], self.seconds[test]))
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,7 @@ class Trials:
         fault, kept = self._running.pop(child)
         seconds = usage.ru_utime + usage.ru_stime
         if os.WIFSIGNALED(status):
-            return fault, Outcome("the limit", seconds)
+            return fault, Outcome(THE_LIMIT, seconds)
         noticed_by = kept.read_text("utf-8")
         kept.unlink()
         if noticed_by.startswith(BROKEN):
@@ -182,7 +189,7 @@ class _Collected(_Plugin):
 
         def ended(fault: Fault, outcome: Outcome) -> None:
             outcomes[place[fault]] = outcome
-            baseline.noticed[outcome.noticed_by] += 1
+            baseline.note(fault, outcome.noticed_by)
 
         Trials(self.jobs).run(self.chosen, attempt, ended)
         found = [[outcomes[index].noticed_by, outcomes[index].seconds] for index in range(len(self.chosen))]
@@ -248,7 +255,8 @@ def collected(
     seconds, reached, modules, noticed, outcomes = json.loads(kept.read_text("utf-8"))
     kept.unlink()
     by_line = {path: {int(line): tests for line, tests in lines.items()} for path, lines in reached.items()}
-    return Baseline(seconds, by_line, modules, Counter(noticed)), [Outcome(*outcome) for outcome in outcomes]
+    counted = {function: Counter[str](tests) for function, tests in noticed.items()}
+    return Baseline(seconds, by_line, modules, counted), [Outcome(*outcome) for outcome in outcomes]
 
 
 class _Chosen(_Plugin):
@@ -285,7 +293,7 @@ def afresh(baseline: Baseline, among: Sequence[str], chosen: Sequence[Fault], jo
 
     def ended(fault: Fault, outcome: Outcome) -> None:
         outcomes[fault] = outcome
-        baseline.noticed[outcome.noticed_by] += 1
+        baseline.note(fault, outcome.noticed_by)
 
     Trials(jobs).run(chosen, attempt, ended)
     return outcomes
