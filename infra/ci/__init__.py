@@ -5,6 +5,7 @@ library and pytest are imported. The folder is a distribution of its own, `pytes
 `pytest_postern`.
 
     ephemeral_server.py   mints and revokes a server
+    identity.py           asks GitHub for the identity token of a job
     plugin.py             the fixtures, and what the plugin does around each test
     server.py             what a test gets
     embedded.py           an endpoint for the run where none is named

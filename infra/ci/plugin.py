@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +31,7 @@ ARGUMENTS = ("methods", "tags", "pins", "expires_in")
 OPTIONS = {
     "endpoint": "origin of the management API; without it, an endpoint is started for the run",
     "account": "id of the integrated account",
+    "audience": "audience of a trust; a job of GitHub Actions then needs no API token",
     "methods": "methods to show, separated by spaces or commas",
     "tags": "tags to show, separated by spaces or commas",
     "pins": 'ids that the server forces on every call, as a JSON object, e.g. {"user_id": "usr_1"}',
@@ -74,19 +75,47 @@ def pytest_configure(config: pytest.Config) -> None:
 def postern_endpoint(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     """Where servers are minted: the deployment that the environment names, or an embedded endpoint."""
     from . import embedded
-    from .ephemeral_server import CiError, endpoint_from
+    from .ephemeral_server import CiError
 
     variables = _variables(pytestconfig)
     with ExitStack() as started:
         try:
             if "POSTERN_ENDPOINT" in variables:
-                endpoint = endpoint_from(variables)
+                endpoint = _named(pytestconfig)
             else:
                 endpoint = started.enter_context(embedded.endpoint(tmp_path_factory.mktemp("postern")))
         except CiError as error:
             raise _one_line(str(error)) from None
         pytestconfig.stash[RUN].hidden |= parts(endpoint.api_token)
         yield endpoint
+
+
+def _named(config: pytest.Config) -> Endpoint:
+    """The endpoint that the environment names. Raises CiError."""
+    from .ephemeral_server import endpoint_from
+
+    token = _identity(config)
+    return endpoint_from({**_variables(config), **({"POSTERN_API_TOKEN": token} if token else {})})
+
+
+def _fresh(config: pytest.Config, endpoint: Endpoint) -> Endpoint:
+    """The endpoint with a token that lives. Raises CiError."""
+    return replace(endpoint, api_token=_identity(config) or endpoint.api_token)
+
+
+def _identity(config: pytest.Config) -> str:
+    """A new identity token, where an audience stands in place of an API token, otherwise "". Raises CiError.
+
+    Such a token lives for minutes, and a session can take hours.
+    """
+    from .identity import identity_token
+
+    variables = _variables(config)
+    if "POSTERN_ENDPOINT" not in variables or "POSTERN_AUDIENCE" not in variables or "POSTERN_API_TOKEN" in variables:
+        return ""
+    token = identity_token(variables, variables["POSTERN_AUDIENCE"])
+    config.stash[RUN].hidden |= parts(token)
+    return token
 
 
 @pytest.fixture
@@ -142,7 +171,7 @@ def _serving(config: pytest.Config, endpoint: Endpoint, name: str, wanted: dict[
     suffix = f" {worker}" if worker else ""
     try:
         every = {**wanted_from(_variables(config)), **wanted}
-        server: Server = mint(endpoint, name=name[: NAME_CHARACTERS - len(suffix)] + suffix, **every)
+        server: Server = mint(_fresh(config, endpoint), name=name[: NAME_CHARACTERS - len(suffix)] + suffix, **every)
     except CiError as error:
         raise _one_line(str(error)) from None
     run.hidden |= parts(server.token)
@@ -151,7 +180,7 @@ def _serving(config: pytest.Config, endpoint: Endpoint, name: str, wanted: dict[
         yield PosternServer(server.url, server.id, server.expires_at, server.tool_count)
     finally:
         try:
-            revoke(endpoint, server.id)
+            revoke(_fresh(config, endpoint), server.id)
         except CiError as error:
             raise _one_line(f"server {server.id} is not revoked, and expires by itself: {error}") from None
         finally:
@@ -184,13 +213,13 @@ class Controller:
 
     def pytest_sessionfinish(self) -> None:
         """Revoke what is left. An embedded endpoint has ended with its worker."""
-        from .ephemeral_server import CiError, endpoint_from, revoke
+        from .ephemeral_server import CiError, revoke
 
-        left, variables = sorted({one for living in self.living.values() for one in living}), _variables(self.config)
-        if not left or "POSTERN_ENDPOINT" not in variables:
+        left = sorted({one for living in self.living.values() for one in living})
+        if not left or "POSTERN_ENDPOINT" not in _variables(self.config):
             return
         try:
-            endpoint = endpoint_from(variables)
+            endpoint = _named(self.config)
             for server_id in left:
                 revoke(endpoint, server_id)
         except CiError as error:

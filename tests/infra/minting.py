@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from functions import local
+from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from infra.ci.ephemeral_server import Endpoint
 
@@ -33,6 +34,26 @@ def servers(endpoint: Endpoint) -> set[str]:
     url = f"{endpoint.base_url}/integrated-account/{endpoint.account_id}/mcp"
     answer = httpx.get(url, headers={"authorization": f"Bearer {endpoint.api_token}"}, trust_env=False, verify=False)
     return {server["name"] for server in answer.json()["result"]}
+
+
+@contextmanager
+def trust(endpoint: Endpoint) -> Iterator[Json]:
+    """A trust of the endpoint in the workflows of octo/agent, which tests/identity_issuer.py plays."""
+    http = httpx.Client(
+        base_url=endpoint.base_url, headers={"authorization": f"Bearer {endpoint.api_token}"}, trust_env=False
+    )
+    with http:
+        body = {
+            "name": "agent CI",
+            "issuer": "github",
+            "claims": {"repository": ["octo/agent"], "ref": ["refs/heads/main"]},
+            "account_ids": [endpoint.account_id],
+            "mint": {"methods": ["read"], "pins": {"user_id": "usr_ci"}, "max_lifetime_seconds": 900},
+        }
+        made = http.post("/trust", json=body)
+        assert made.status_code == 201, made.text
+        yield made.json()
+        assert http.delete(f"/trust/{made.json()['id']}").status_code == 200
 
 
 DEAD = 40401

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -227,21 +226,8 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> Iterator[IdentityIssuer]:
 @pytest.fixture
 def trust(endpoint: Endpoint, issuer: IdentityIssuer) -> Iterator[Json]:
     """A trust of the endpoint in the workflows of a repository."""
-    http = httpx.Client(
-        base_url=endpoint.base_url, headers={"authorization": f"Bearer {endpoint.api_token}"}, trust_env=False
-    )
-    with http:
-        body = {
-            "name": "agent CI",
-            "issuer": "github",
-            "claims": {"repository": ["octo/agent"], "ref": ["refs/heads/main"]},
-            "account_ids": [endpoint.account_id],
-            "mint": {"methods": ["read"], "pins": {"user_id": "usr_ci"}, "max_lifetime_seconds": 900},
-        }
-        made = http.post("/trust", json=body)
-        assert made.status_code == 201, made.text
-        yield made.json()
-        assert http.delete(f"/trust/{made.json()['id']}").status_code == 200
+    with minting.trust(endpoint) as made:
+        yield made
 
 
 def job(deployed: Endpoint, trust: Json, issuer: IdentityIssuer, folder: Path) -> Runner:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from infra.ci.ephemeral_server import Endpoint
 from infra.ci.reports import parts, redacted
+from tests.identity_issuer import REQUEST_TOKEN, github
 from tests.infra import minting, wheels
 from tests.infra.minting import DEAD, ping, servers, variables
 from tests.infra.wheels import ROOT
@@ -101,9 +103,8 @@ def test_the_wheel_is_small_typed_and_requires_pytest_alone(wheel: Path) -> None
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     modules = {name.split("/")[1] for name in names if name.startswith("pytest_postern/")}
-    assert modules == {
-        *("__init__.py", "embedded.py", "ephemeral_server.py", "plugin.py", "reports.py", "server.py", "py.typed")
-    }
+    ours = ("__init__", "embedded", "ephemeral_server", "identity", "plugin", "reports", "server")
+    assert modules == {*(f"{name}.py" for name in ours), "py.typed"}
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"pytest_postern"}
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     stated = wheels.stated(wheel)
@@ -192,6 +193,49 @@ def test_what_a_file_says_is_what_a_variable_and_a_marker_change(
     )
     done = pytest_in(project, alone, POSTERN_API_TOKEN=endpoint.api_token, POSTERN_METHODS="read")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_job_of_github_needs_no_api_token(
+    with_workers: Path, project: Path, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        project,
+        """
+        def test_it(postern_session_url, postern_url):
+            note(postern_session_url)
+            note(postern_url)
+
+        def test_that_fails(postern_endpoint):
+            assert postern_endpoint.api_token == "x"
+
+        def test_that_dies(postern_url):
+            note(postern_url)
+            os._exit(1)
+        """,
+        ["postern_methods = read", 'postern_pins = {"user_id": "usr_ci"}'],
+    )
+    before = servers(endpoint)
+    with github(monkeypatch) as issuer, minting.trust(endpoint) as trust:
+        given = {
+            **variables(endpoint),
+            "POSTERN_API_TOKEN": "",
+            "POSTERN_AUDIENCE": trust["audience"],
+            "ACTIONS_ID_TOKEN_REQUEST_URL": issuer.request_url,
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": REQUEST_TOKEN,
+        }
+        done = pytest_in(project, with_workers, "-n", "1", "--max-worker-restart", "0", **given)
+        assert "1 passed" in done.stdout
+        assert "assert '***" in done.stdout
+        assert not re.search("eyJ[A-Za-z0-9]{9}", done.stdout + done.stderr)
+        assert [ping(url) for url in seen(project)] == [DEAD, DEAD, DEAD]
+        assert servers(endpoint) == before
+        asked = [one for one in issuer.upstream.requests if one.target.startswith("/request")]
+        assert len(asked) == 6, "one for the session, one for each server that is minted or revoked, one for the rest"
+
+        refused = pytest_in(project, with_workers, **{**given, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "another"})
+        assert "postern: GitHub answers 401 to the request for an identity token; run the job again" in refused.stdout
+        outside = pytest_in(project, with_workers, **{**given, "ACTIONS_ID_TOKEN_REQUEST_URL": ""})
+        assert "postern: GitHub gives this job no identity token; add `permissions: id-token: write`" in outside.stdout
 
 
 def test_each_worker_has_a_server_of_its_own_with_its_name(

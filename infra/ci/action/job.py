@@ -9,34 +9,23 @@ lives for minutes, and a job can take hours.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 if sys.version_info < (3, 11):  # noqa: UP036 - the Python of the runner is not ours
     sys.exit("::error title=Postern::this action needs Python 3.11 or later; add actions/setup-python before it")
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))  # the repository: this file is started as a script
 
 from infra.ci.ephemeral_server import CiError, Endpoint, endpoint_from, mint, revoke, wanted_from
-
-TIMEOUT_SECONDS = 30
-"""Limit of the request for an identity token."""
+from infra.ci.identity import identity_token
 
 NAME_BYTES = 3
 """Random bytes in the name of a server: the jobs of a matrix share a run, and no two servers of an account a name."""
-
-NO_IDENTITY = (
-    "GitHub gives this job no identity token; add `permissions: id-token: write` to the job. A workflow of a pull "
-    "request from a fork never gets one"
-)
 
 
 def main(environment: Mapping[str, str], random: Callable[[int], bytes]) -> int:
@@ -48,29 +37,6 @@ def main(environment: Mapping[str, str], random: Callable[[int], bytes]) -> int:
     except CiError as error:
         print(f"::error title=Postern::{_one_line(str(error))}")
         return 1
-
-
-def identity_token(environment: Mapping[str, str], audience: str) -> str:
-    """The identity token of this job for an audience, which the log masks. Raises CiError."""
-    url, request_token = (environment.get(f"ACTIONS_ID_TOKEN_REQUEST_{name}", "") for name in ("URL", "TOKEN"))
-    if not url or not request_token:
-        raise CiError(NO_IDENTITY)
-    address = f"{url}{'&' if '?' in url else '?'}audience={quote(audience, safe='')}"
-    request = urllib.request.Request(address, headers={"authorization": f"Bearer {request_token}"})  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - GitHub's own URL
-            token = str(json.loads(response.read())["value"])
-    except urllib.error.HTTPError as error:
-        with error:
-            raise CiError(
-                f"GitHub answers {error.code} to the request for an identity token; run the job again"
-            ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CiError(
-            f"GitHub did not give this job an identity token ({type(error).__name__}); run the job again"
-        ) from None
-    print(f"::add-mask::{token}")
-    return token
 
 
 def _job(environment: Mapping[str, str], random: Callable[[int], bytes]) -> int:
@@ -128,11 +94,14 @@ def _endpoint(environment: Mapping[str, str]) -> Endpoint:
             "give either audience, which `postern trust list` shows, or api-token"
             + ("; both are given" if api_token else "; neither is given, or the secret is not set for this event")
         )
+    if audience:
+        api_token = identity_token(environment, audience)
+        print(f"::add-mask::{api_token}")
     return endpoint_from(
         {
             "POSTERN_ENDPOINT": _input(environment, "endpoint"),
             "POSTERN_ACCOUNT": _input(environment, "account"),
-            "POSTERN_API_TOKEN": api_token or identity_token(environment, audience),
+            "POSTERN_API_TOKEN": api_token,
         }
     )
 
