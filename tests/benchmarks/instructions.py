@@ -16,6 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.benchmarks import preparing, world
@@ -30,6 +32,14 @@ CEILINGS = {"list": 715_000, "call": 2_390_000}
 
 def counted(name: str) -> dict[str, int]:
     """Instructions per warm listing and per warm call of a contender."""
+    with profiled(name) as (profiles, _):
+        return {method: _total(profile) // COUNTED for method, profile in profiles.items()}
+
+
+@contextmanager
+def profiled(name: str, *options: str) -> Iterator[tuple[dict[str, Path], int]]:
+    """callgrind's profiles of COUNTED warm listings and calls of a contender, and the id of the process that ran them.
+    `options` are Python's."""
     contender = next(one for one in CONTENDERS if one.name == name)
     python = preparing.python_of(contender.environment)
     with tempfile.TemporaryDirectory() as folder, world.running() as around:
@@ -38,19 +48,27 @@ def counted(name: str) -> dict[str, int]:
         setup = preparing.Prepared(TOOLS, around, minted).setup(contender)
         command = [
             *("valgrind", "--tool=callgrind", "--zero-before=getloadavg", "--dump-before=getpriority"),
-            *(f"--callgrind-out-file={folder}/out", "--quiet", str(python), "-m", "tests.benchmarks.contenders.worker"),
+            *(f"--callgrind-out-file={folder}/out", "--quiet", str(python), *options),
+            *("-m", "tests.benchmarks.contenders.worker"),
             *(contender.module, str(contender.same_work), "count", json.dumps(setup)),
         ]
         environment = {**preparing.environment(), "PYTHONHASHSEED": "0"}
-        done = subprocess.run(
-            command, cwd=preparing.CACHE, env=environment, capture_output=True, text=True, check=False
+        with subprocess.Popen(
+            command,
+            cwd=preparing.CACHE,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            _, said = process.communicate()
+        if process.returncode:
+            sys.exit(f"{name} failed under valgrind: {said[-2000:]}")
+        yield (
+            # the first one is that of the start
+            {method: Path(folder) / f"out.{number}" for number, method in enumerate(("list", "call"), start=2)},
+            process.pid,
         )
-        if done.returncode:
-            sys.exit(f"{name} failed under valgrind: {done.stderr[-2000:]}")
-        return {
-            method: _total(Path(folder) / f"out.{number}") // COUNTED
-            for number, method in enumerate(("list", "call"), start=2)  # the first one is that of the start
-        }
 
 
 def _total(path: Path) -> int:
