@@ -2,8 +2,8 @@
 
 Three ways were weighed. The SDK of OpenTelemetry takes 132 modules and 55 ms of CPU of each start, its exporter as many
 again, and the data plane starts in 150 ms. Spans that this process sent itself would wait for a collector in a function
-that is frozen as soon as it has answered. So a request writes one line, as it does for its log entry, and whoever reads
-the lines sends the spans: a function of its own in a deployment, a thread on a laptop (functions/trace_exporter).
+that is frozen as soon as it has answered. So a request writes one line, as it does for its log entry. The reader of the
+lines sends the spans: a function of its own in a deployment, a thread on a laptop (functions/trace_exporter).
 
 The line is not that of the log entry: a listing has no entry, and a subscription that asks for lines of this kind gets
 the requests that are sampled and no others. Attributes get their names where the line is read (trace_exporter/otlp.py).
