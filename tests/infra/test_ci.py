@@ -303,7 +303,7 @@ def test_another_repository_hears_what_the_trust_allows(own_job: Runner, trust: 
         ),
         (None, {"audience": ""}, "or api-token; neither is given, or the secret is not set for this event"),
         (None, {"audience": "https://other.example"}, "no trust has the audience"),
-        (None, {"expires-in": "901"}, "may not mint this server: expires_at must be a time until"),
+        (None, {"expires-in": "9000"}, "may not mint this server: expires_at must be a time until"),
         (None, {"pins": "{}"}, "config.pins must hold user_id=usr_ci"),
     ],
     ids=["no permission", "refused", "unreachable", "both", "neither", "audience", "too long", "no pins"],
