@@ -55,7 +55,7 @@ def test_a_wheel_takes_one_name_and_is_small(wheel: Path) -> None:
     assert {name.split("/")[0] for name in names} == {"postern", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"}
     ours = re.compile(r"^\s*(?:from|import) (?:functions|tool_catalog|infra)\b", re.MULTILINE)
     assert {name for name, text in sources.items() if ours.search(text)} == set()
-    assert wheel.stat().st_size < 1_000_000
+    assert wheel.stat().st_size < 1_250_000
     data = [path for path in (ROOT / "functions").rglob("*") if path.suffix in (".sql", ".toml", ".txt")]
     data += [*(ROOT / "tool_catalog").glob("compiled/*.json"), *(ROOT / "tool_catalog").glob("records/*/*.yaml")]
     missing = {str(path.relative_to(ROOT)) for path in data} - {name.removeprefix("postern/") for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import selectors
 import socket
 import threading
 from collections.abc import Iterator
@@ -272,6 +273,13 @@ def test_a_crowd_has_its_turns_here_too(client: socket.socket, endpoint: Answeri
         client.sendall(post(path="/mcp/another"))
         assert Answers(client).next()[2] == "direct /mcp/another 3"
         assert endpoint.begun <= AT_ONCE + 1
+        with selectors.DefaultSelector() as refused:  # others are only let go when the crowd has been counted
+            for other in others:
+                refused.register(other, selectors.EVENT_READ)
+            for _ in range(3):
+                answered = refused.select(STUCK_SECONDS)
+                assert answered
+                refused.unregister(answered[0][0].fileobj)
         endpoint.go.set()
         found = [Answers(other).next()[2] for other in others]
         assert set(found) == {"direct /mcp/t 4", "crowded"}
