@@ -308,6 +308,35 @@ def test_json_without_a_name_is_the_whole_of_its_place() -> None:
         assert parameter_styles.pieces(nameless, {"b": 1}) == ["%7B%22b%22%3A1%7D"]
 
 
+@pytest.mark.parametrize(
+    ("value", "exploded", "plain"),
+    [("", ";a", ";a"), (["", "b"], ";a;a=b", ";a=,b"), ({"c": "", "d": 1}, ";c;d=1", ";a=c,,d,1"), ([], "", "")],
+)
+def test_a_matrix_has_no_equals_sign_without_a_value(value: Json, exploded: str, plain: str) -> None:
+    """As RFC 6570 has it. A request of ours refuses an empty part of a path before."""
+    for explode, expected in ((True, exploded), (False, plain)):
+        parameter = Parameter("path", "a", "a", style="matrix", explode=explode)
+        assert "".join(parameter_styles.pieces(parameter, value)) == expected
+
+
+@pytest.mark.parametrize(
+    ("how", "value", "piece"),
+    [
+        ({"style": "json"}, "v", "a%2Fb%26=%22v%22"),
+        ({"style": "form", "explode": False}, ["v", "w"], "a%2Fb%26=v,w"),
+        ({"style": "form", "explode": True}, ["v"], "a%2Fb%26=v"),
+        ({"style": "pipeDelimited"}, ["v", "w"], "a%2Fb%26=v%7Cw"),
+        ({"style": "brackets"}, ["v"], "a%2Fb%26%5B%5D=v"),
+        ({"style": "deepObject"}, {"c": "v"}, "a%2Fb%26%5Bc%5D=v"),
+        ({}, "v", "a%2Fb%26=v"),
+    ],
+)
+def test_the_name_of_a_parameter_is_encoded_too(how: dict[str, Any], value: Json, piece: str) -> None:
+    for allow_reserved in (False, True):
+        parameter = Parameter("query", "a/b&", "a", allow_reserved=allow_reserved, **how)
+        assert parameter_styles.pieces(parameter, value) == [piece]
+
+
 @pytest.mark.parametrize("character", list(":/?@!$'()*,="))
 def test_each_reserved_character_is_kept_in_a_query_and_all_but_one_in_a_path(character: str) -> None:
     assert sent("query", character, allow_reserved=True) == f"color={character}"

@@ -41,7 +41,11 @@ SUBJECTS = {
     "requests": Subject(
         ("functions/gateway/requests.py", "functions/gateway/parameter_styles.py"),
         ("tests/gateway/test_requests.py", "tests/gateway/test_parameter_styles.py"),
-        ("tests/gateway/test_bodies.py", "tests/properties/test_requests.py"),
+        (
+            "tests/gateway/test_bodies.py",
+            "tests/properties/test_requests.py",
+            "tests/properties/test_parameter_styles.py",
+        ),
     ),
     "pins": Subject(
         tuple(sorted(str(path.relative_to(ROOT)) for path in (ROOT / "functions/gateway/pins").rglob("*.py"))),

@@ -426,6 +426,9 @@ def test_a_filter_is_shown_without_the_pins_and_says_what_fills_them_in() -> Non
             "members must match.",
         },
     }
+    four = dict.fromkeys(("user_id", "run_id", "app_id", "agent_id"), "x")
+    described = pins.hide(entry, four, properties).shown["where"]["description"]
+    assert described.startswith("Further conditions, ANDed with agent_id, app_id, run_id, user_id, which")
     both = tool(properties={"where": WHERE}, pin=PinFilter("where", "plain"))
     shown = pins.hide(both, {"user_id": "u", "app_id": "a"}, properties).shown["where"]
     assert shown["properties"] == {"topic": TEXT}
@@ -434,9 +437,10 @@ def test_a_filter_is_shown_without_the_pins_and_says_what_fills_them_in() -> Non
 
 def test_the_rest_of_a_filter_asks_for_what_it_asked_for_on_every_level() -> None:
     inner = {"type": "object", "properties": {"user_id": TEXT, "n": TEXT}, "required": ["user_id", "n"]}
+    other = {"type": "object", "minProperties": 1}
     where = {
         "type": "object",
-        "properties": {"user_id": TEXT, "AND": {"type": "array", "items": {"anyOf": [inner, {"type": "object"}]}}},
+        "properties": {"user_id": TEXT, "AND": {"type": "array", "items": {"anyOf": [inner, other]}}},
         "required": ["AND"],
         "minProperties": 1,
     }
@@ -445,7 +449,7 @@ def test_the_rest_of_a_filter_asks_for_what_it_asked_for_on_every_level() -> Non
     optional = {"type": "object", "properties": {"user_id": TEXT, "n": TEXT}, "required": ["n"]}
     assert accepted == {
         "type": "object",
-        "properties": {"user_id": TEXT, "AND": {"type": "array", "items": {"anyOf": [optional, {"type": "object"}]}}},
+        "properties": {"user_id": TEXT, "AND": {"type": "array", "items": {"anyOf": [optional, other]}}},
         "required": ["AND"],
     }
 
