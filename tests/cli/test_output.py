@@ -136,7 +136,11 @@ def test_a_usage_error_is_json_when_asked(local: Local) -> None:
         (["server", "get", "a", "b"], "unrecognized arguments: b"),
         (["completion", "cmd"], '"cmd" is unknown; valid: bash, zsh, fish'),
         (["tools", "--url", "u", "--account", "a"], "--url and --account exclude each other; give one of them"),
-        (["server"], "a command is missing; valid: create, list, get, update, rotate, extend, revoke, preview"),
+        (
+            ["server"],
+            "a command is missing; valid: create, list, get, update, rotate, extend, revoke, consents, end-consent, "
+            "preview",
+        ),
         (["install"], "--client or --capture is missing"),
         (["capture", "codex"], "--state is missing"),
     ],
