@@ -10,7 +10,7 @@ BOTH   := -n 2 --dist worksteal
 FAST   := tests/gateway tests/mcp_endpoint tests/stores tests/contracts tests/log_subscriber tests/tool_catalog \
 	tests/model_tokens tests/wrong_calls $(wildcard tests/test_*.py)
 
-.PHONY: help wheel first-minute run embedder demo test test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients clients-newest pictures image-test documents conformance test-aws build package launch-stack deploy smoke destroy lock clean
+.PHONY: help wheel first-minute run embedder demo test test-packages test-fast check check-fast fix coverage mutants audit sbom docs browser fuzz soak bench bench-quick bench-search instructions catalog clients clients-newest pictures image-test documents conformance test-aws build package launch-stack deploy smoke destroy lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -55,7 +55,10 @@ demo: $(VENV)/.ready ## The main job once, through the official MCP client
 	@$(VENV)/bin/postern demo
 
 test: $(VENV)/.dev ## The whole suite that needs nothing but Python
-	@$(PYTEST) $(BOTH) -m "not browser and not clients and not aws and not image" $(ARGS)
+	@$(PYTEST) $(BOTH) -m "not browser and not clients and not aws and not image and not packages" $(ARGS)
+
+test-packages: $(VENV)/.dev ## The wheel and the pytest plugin, built and installed alone
+	@$(PYTEST) $(BOTH) -m packages tests/infra $(ARGS)
 
 test-fast: $(VENV)/.dev ## After each edit: the data plane, stores, catalogue and goldens, in under 30 seconds
 	@$(PYTEST) $(BOTH) -m "not slow and not aws" --ignore tests/tool_catalog/openapi $(FAST) $(ARGS)

@@ -22,6 +22,8 @@ from tests.infra import minting, wheels
 from tests.infra.minting import DEAD, ping, servers, variables
 from tests.infra.wheels import ROOT
 
+pytestmark = pytest.mark.packages
+
 EXAMPLE = Path(__file__).parent / "example_project"
 
 

@@ -17,6 +17,8 @@ from tests.infra import wheels
 from tests.infra.wheels import ROOT
 from tests.started import PATIENCE, started
 
+pytestmark = pytest.mark.packages
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
