@@ -29,15 +29,8 @@ NO_LIMITS: Mapping[str, Json] = {"methods": [], "tags": [], "pins": {}}
 """What `mint` is without these keys."""
 
 
-def problems(number: int, entry: Json) -> Iterator[str]:
-    """What is wrong with an entry, as far as the file alone shows it."""
-    where = f"trusts.{number}"
-    if not isinstance(entry, dict):
-        yield f"{where} is not an object"
-        return
-    for key in entry:
-        if key not in KEYS:
-            yield f"{where}.{key}: unknown key{did_you_mean(str(key), KEYS)}"
+def problems(where: str, entry: Mapping[str, Json]) -> Iterator[str]:
+    """What is wrong with the values of an entry, as far as the file alone shows it."""
     for key, (kind, named) in NEEDED.items():
         if not isinstance(entry.get(key), kind) or not entry[key]:
             yield f"{where}.{key} is missing, or is not {named}"

@@ -167,21 +167,26 @@ def _read(invocation: Invocation[Apply]) -> dict[str, list[dict[str, Json]]]:
         problem
         for part, entries in document.items()
         for number, entry in enumerate(entries)
-        for problem in PARTS[part](number, entry)
+        for problem in _problems(part, number, entry)
     ]
     if problems:
         raise UsageError(f"{name}: " + "; ".join(problems))
     return document
 
 
-def _problems(number: int, entry: Json) -> Iterator[str]:
-    where = f"servers.{number}"
+def _problems(part: str, number: int, entry: Json) -> Iterator[str]:
+    keys, of_values = PARTS[part]
+    where = f"{part}.{number}"
     if not isinstance(entry, dict):
         yield f"{where} is not an object"
         return
     for key in entry:
-        if key not in KEYS:
-            yield f"{where}.{key}: unknown key{did_you_mean(str(key), KEYS)}"
+        if key not in keys:
+            yield f"{where}.{key}: unknown key{did_you_mean(str(key), keys)}"
+    yield from of_values(where, entry)
+
+
+def _server_problems(where: str, entry: Mapping[str, Json]) -> Iterator[str]:
     if not isinstance(entry.get("name"), str) or not entry["name"]:
         yield f"{where}.name is missing"
     amount = entry.get("count", 1)
@@ -195,8 +200,11 @@ def _problems(number: int, entry: Json) -> Iterator[str]:
         yield f"{where}.expires_at must be a time with its offset, e.g. 2026-12-31T23:59:59Z, or null for never"
 
 
-PARTS: Mapping[str, Callable[[int, Json], Iterator[str]]] = {"trusts": applied_trusts.problems, "servers": _problems}
-"""Part of the file -> what finds the problems of an entry."""
+PARTS: Mapping[str, tuple[Sequence[str], Callable[[str, Mapping[str, Json]], Iterator[str]]]] = {
+    "trusts": (applied_trusts.KEYS, applied_trusts.problems),
+    "servers": (KEYS, _server_problems),
+}
+"""Part of the file -> the keys of an entry, and what finds the problems of its values."""
 
 
 def _wishes(api: ManagementApi, entries: Sequence[dict[str, Json]]) -> list[Wish]:
