@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from tool_catalog.catalog import Json
 from tool_catalog.openapi.combining import as_dict
 from tool_catalog.openapi.document import Document
+from tool_catalog.openapi.references import last_name
 from tool_catalog.openapi.texts import ended, plain
 
 Schema = dict[str, Json]
@@ -45,8 +46,8 @@ def values(schema: Schema, parts: Iterable[Json]) -> list[str]:
     """The values of the discriminator that mean `parts`: those that it maps to them, else their names."""
     mapped: dict[str, list[str]] = {}
     for value, target in as_dict(as_dict(schema.get("discriminator")).get("mapping")).items():
-        mapped.setdefault(name(str(target)), []).append(value)
-    names = [name(part["$ref"]) for part in parts if isinstance(part, dict) and isinstance(part.get("$ref"), str)]
+        mapped.setdefault(last_name(str(target)), []).append(value)
+    names = [last_name(part["$ref"]) for part in parts if isinstance(part, dict) and isinstance(part.get("$ref"), str)]
     return [value for name in names for value in mapped.get(name, [name])]
 
 
@@ -55,8 +56,3 @@ def with_values(member: Json, lead: str, said: list[str]) -> Json:
     if not isinstance(member, dict) or {"enum", "const"} & set(member) or not 0 < len(said) <= MOST_VALUES:
         return member
     return {**member, "description": f"{ended(plain(member.get('description')))} {lead} {', '.join(said)}.".strip()}
-
-
-def name(reference: str) -> str:
-    """The last part of a reference."""
-    return reference.rsplit("/", 1)[-1]

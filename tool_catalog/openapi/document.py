@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, quote
 
 import yaml
 
 from tool_catalog.catalog import Json
-from tool_catalog.openapi import swagger2
+from tool_catalog.openapi import references, swagger2
 from tool_catalog.records import VERBS
 
 Node = dict[str, Json]
@@ -114,6 +114,7 @@ class Document:
     name: str
     data: Node
     nullable: bool
+    _names: references.Names = field(default_factory=references.Names, repr=False, compare=False)
     _heirs: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def resolve(self, node: Json) -> Node:
@@ -128,18 +129,19 @@ class Document:
 
     def target(self, reference: str) -> Json:
         """The target of a "#/..." reference. Raises Unresolvable."""
-        if not reference.startswith("#"):
+        if not reference.startswith(references.ROOT):
             raise Unresolvable(f'"{reference}" is outside this file; bundle the files into one first')
-        found: Json = self.data
-        for step in reference.lstrip("#/").split("/") if reference not in ("#", "#/") else ():
-            step = unquote(step).replace("~1", "/").replace("~0", "~")  # noqa: PLW2901 -- JSON Pointer, RFC 6901
-            if isinstance(found, list) and step.isdigit() and int(step) < len(found):
-                found = found[int(step)]
-            elif isinstance(found, dict) and step in found:
-                found = found[step]
-            else:
-                raise Unresolvable(f'"{reference}" is not in this file')
-        return found
+        try:
+            return references.at(self.data, reference)
+        except LookupError:
+            raise Unresolvable(f'"{reference}" is not in this file') from None
+
+    def reference(self, schema: Node, above: tuple[str, ...]) -> str | None:
+        """What a schema refers to when it was reached through the references `above`."""
+        reference = schema.get("$ref")
+        if isinstance(reference, str) and isinstance(name := schema.get(references.DYNAMIC), str):
+            return self._names.outermost(name, above, reference)
+        return reference if isinstance(reference, str) else None
 
     def children(self, reference: str) -> list[str]:
         """References of the components that inherit from `reference` by `allOf`."""
@@ -151,8 +153,8 @@ class Document:
                 parts = schema.get("allOf") if isinstance(schema, dict) else None
                 for part in parts if isinstance(parts, list) else ():
                     if isinstance(part, dict) and isinstance(part.get("$ref"), str):
-                        own = name.replace("~", "~0").replace("/", "~1")
-                        self._heirs.setdefault(part["$ref"], []).append(f"#/components/schemas/{own}")
+                        own = references.fragment_of("components", "schemas", name)
+                        self._heirs.setdefault(part["$ref"], []).append(own)
         return self._heirs.get(reference, [])
 
     def operations(self) -> Iterator[Operation | tuple[str, str]]:
@@ -208,7 +210,8 @@ def read(path: Path) -> Document:
     data = _decode(path.name, text)
     if not isinstance(data, dict):
         raise CannotImport(f"{path.name}: not an OpenAPI file: the root is not a mapping")
-    if "swagger" in data:
+    swagger = "swagger" in data
+    if swagger:
         if str(data["swagger"]) not in ("2", "2.0"):
             raise CannotImport(f'{path.name}: swagger "{data["swagger"]}" is not 2.0')
         data = swagger2.converted(data)
@@ -217,7 +220,8 @@ def read(path: Path) -> Document:
         raise CannotImport(f'{path.name}: openapi "{version}" is not 3.0, 3.1 or 3.2')
     if not _mapping(data.get("paths")):
         raise CannotImport(f'{path.name}: no operations: "paths" is missing or empty')
-    return Document(path.name, data, nullable=version.startswith("3.0"))
+    names = references.made_local(data) if references.unusual(text, swagger=swagger) else references.Names()
+    return Document(path.name, data, nullable=version.startswith("3.0"), _names=names)
 
 
 def _decode(name: str, text: str) -> Json:

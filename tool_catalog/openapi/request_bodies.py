@@ -9,6 +9,7 @@ from tool_catalog.catalog import Json
 from tool_catalog.inputs import DESCRIPTION_LENGTH
 from tool_catalog.openapi.combining import listed
 from tool_catalog.openapi.document import Document
+from tool_catalog.openapi.references import escaped
 from tool_catalog.openapi.schema_conversion import Converter, Note
 from tool_catalog.openapi.subjects import Argument, Context, NotCallable, Subject
 from tool_catalog.openapi.texts import ended, fitted, plain
@@ -80,14 +81,14 @@ def read(context: Context, subject: Subject, cuts: list[Note]) -> Body:
         # {"data": {...}}: the model gives the members, and the request wraps them.
         if wrapper not in schema.get("required", ()):
             sent = None
-        schema, prefix = wrapped, f"/{wrapper.replace('~', '~0').replace('/', '~1')}/"
+        schema, prefix = wrapped, f"/{escaped(wrapper)}/"
         example = example.get(wrapper) if isinstance(example, dict) else None
     encoding = media.get("encoding")
     needed = schema.get("required", ())
     for name, part in schema["properties"].items():
         if "description" in part:
             part["description"] = fitted(part["description"], DESCRIPTION_LENGTH[1])
-        pointer = name.replace("~", "~0").replace("/", "~1")
+        pointer = escaped(name)
         upstream = f"{prefix or '/'}{pointer}" if prefix or name.startswith("/") else name
         one = Argument("body", upstream, part, name in needed, label=name)
         stated = encoding.get(name) if isinstance(encoding, dict) else None

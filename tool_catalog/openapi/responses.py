@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from tool_catalog.catalog import Json
 from tool_catalog.naming import snake_case
 from tool_catalog.openapi.document import Document, Operation
+from tool_catalog.openapi.references import last_name
 from tool_catalog.openapi.schema_conversion import OUTPUT_DEPTH, OUTPUT_DESCRIPTION, OUTPUT_NODES, Converter
 from tool_catalog.openapi.texts import fitted, plain
 from tool_catalog.request_template import ANY_KIND, JSON_MEDIA_TYPE, media_kind
@@ -291,7 +292,7 @@ def _said(pattern: re.Pattern[str], text: str) -> int | None:
 def _component(schema: Json) -> str:
     """The name of the component that a schema refers to, so that methods with one response schema can share it."""
     reference = schema.get("$ref") if isinstance(schema, Mapping) else None
-    return str(reference).rsplit("/", 1)[-1] if isinstance(reference, str) else ""
+    return last_name(reference) if isinstance(reference, str) else ""
 
 
 def _item_component(document: Document, schema: Json, items: str | None) -> str:

@@ -16,6 +16,7 @@ from tool_catalog.naming import snake_case
 from tool_catalog.openapi import discriminators
 from tool_catalog.openapi.combining import FORMATS, as_dict, as_list, either, kind_of, listed, merge_into
 from tool_catalog.openapi.document import Document
+from tool_catalog.openapi.references import last_name
 from tool_catalog.openapi.texts import ended, fitted, plain, sentences
 from tool_catalog.yaml_source import KeyPath
 
@@ -109,8 +110,8 @@ class Converter:
     # ---- input
 
     def _input(self, schema: Json, path: KeyPath, above: tuple[str, ...], depth: int) -> Schema:
-        if isinstance(schema, dict) and schema.get("$ref") in above:
-            return self._cut(schema, path, f"{discriminators.name(schema['$ref'])} contains itself")
+        if isinstance(schema, dict) and (reference := self.document.reference(schema, above)) in above:
+            return self._cut(schema, path, f"{last_name(str(reference))} contains itself")
         merged, above = self._flat(schema, above)
         if any(key in merged for key in _ALTERNATIVES) and "properties" in merged:
             merged = self._united(merged, path, above)
@@ -246,7 +247,7 @@ class Converter:
     # ---- output
 
     def _output(self, schema: Json, path: KeyPath, above: tuple[str, ...], depth: int) -> Schema:
-        if isinstance(schema, dict) and schema.get("$ref") in above:
+        if isinstance(schema, dict) and self.document.reference(schema, above) in above:
             return {"type": kind_of(self._flat(schema, ())[0]) or "object"}
         merged, above = self._flat(schema, above)
         merged = self._united(merged, path, above, tell=False)
@@ -279,9 +280,11 @@ class Converter:
         if not isinstance(schema, dict):
             return {}, above
         parts: list[Schema] = []
-        reference = schema.get("$ref")
-        own = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
-        if isinstance(reference, str):
+        if isinstance(schema.get("$id"), str):  # the document wrote the schema's own pointer there
+            above = (*above, schema["$id"])
+        reference = self.document.reference(schema, above)
+        own = {key: value for key, value in schema.items() if key not in ("$ref", "$id", "allOf")}
+        if reference is not None:
             if reference in above:
                 return {"type": "object"}, above
             above = (*above, reference)
@@ -387,7 +390,11 @@ class Converter:
         if not isinstance(part, dict) or part.get(flag) is True:
             return isinstance(part, dict)
         if "$ref" in part or "allOf" in part:
-            return self._flat(part, above)[0].get(flag) is True if part.get("$ref") not in above else False
+            return (
+                self._flat(part, above)[0].get(flag) is True
+                if self.document.reference(part, above) not in above
+                else False
+            )
         return False
 
     def _cut(self, schema: Schema, path: KeyPath, reason: str) -> Schema:

@@ -46,7 +46,7 @@ def work_next(core: Core) -> bool:
             result = language_model.ask(core.settings.llm, _PROMPT, asked)
         else:
             result = schema_filling.fill(schema, items)
-    except LanguageModelFailed as problem:
+    except (LanguageModelFailed, schema_filling.CannotFill) as problem:
         status, error = "FAILED", str(problem)
     except Exception as problem:
         logger.exception("export %s failed", row["id"])

@@ -46,7 +46,7 @@ def work(core: Core, event: sqlite3.Row) -> None:
             continue
         try:
             made[entity_id] = ("succeeded", _make(core, user, items))
-        except LanguageModelFailed:
+        except (LanguageModelFailed, schema_filling.CannotFill):
             made[entity_id] = ("failed", {})
 
     def change(connection: sqlite3.Connection) -> None:
@@ -92,7 +92,8 @@ def _make(core: Core, user: dict[str, Any], items: list[dict[str, Any]]) -> dict
         return language_model.ask(core.settings.llm, _PROMPT, request)
     if schema:
         filled = schema_filling.fill({**schema, "type": "object"}, items)
-        assert isinstance(filled, dict)
+        if not isinstance(filled, dict):
+            raise schema_filling.CannotFill("the schema refers to nothing")
         return filled
     profile: dict[str, list[str]] = {}
     for item in items:
