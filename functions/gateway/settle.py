@@ -95,7 +95,7 @@ def _ours(prepared: PreparedTool, given: Mapping[str, Json], notes: list[str]) -
         if "next_cursor" in ours and name in CURSORS and _is_nowhere(value):
             notes.append(f"{shown(name)} was empty; it is left out")
             del found[name]
-        elif "next_cursor" in ours and name not in accepted and FIRST_PAGE.get(plain(name)) == value:
+        elif "next_cursor" in ours and name not in accepted and _is_first_page(name, value):
             notes.append(f"{shown(name)} was the first page; it is left out")
             del found[name]
         elif name == "fields" and name in ours and (expression := _projection(value)) is not None:
@@ -106,6 +106,10 @@ def _ours(prepared: PreparedTool, given: Mapping[str, Json], notes: list[str]) -
 
 def _is_nowhere(value: Json) -> bool:
     return isinstance(value, str) and value.strip().lower() in NO_PLACE
+
+
+def _is_first_page(name: str, value: Json) -> bool:
+    return kind(value) in ("integer", "number") and FIRST_PAGE.get(plain(name)) == value
 
 
 def _projection(value: Json) -> str | None:
@@ -319,7 +323,7 @@ def _whole(value: Json, schema: Json, where: str, notes: list[str]) -> Json:
         properties, written = schema.get("properties", {}), {}
         for name, entry in value.items():
             own = name
-            if name[:1] == "$" and name[1:] in properties and name[1:] not in value:
+            if name[:1] == "$" and name not in properties and name[1:] in properties and name[1:] not in value:
                 own = name[1:]
                 notes.append(f'"{where}.{name}" is called {shown(own)} here')
             written[own] = _whole(entry, properties.get(own), f"{where}.{own}", notes)

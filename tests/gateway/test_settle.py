@@ -403,11 +403,15 @@ def test_a_cursor_that_points_nowhere_is_left_out_of_a_list(name: str, nowhere: 
 def test_a_list_begins_at_its_first_page_anyway(name: str, first: int) -> None:
     found = settled(LISTING, {name: first, "limit": 5})
     assert found == settle.Settled({"limit": 5}, (f'"{name}" was the first page; it is left out',))
-    for other in (first + 1, first - 1, None, "x"):
+    for other in (first + 1, first - 1, None, "x", bool(first)):
         assert name in settled(LISTING, {name: other, "limit": 5}).arguments, "another page is refused"
     own = tool(properties={name: {"type": "integer"}})
     assert settled(own, {name: first}).arguments == {name: first}, "the tool has an argument of that name"
     assert settled(tool(), {name: first}).arguments == {name: first}, "the tool is not a list"
+
+
+def test_a_null_of_another_name_is_not_the_first_page_of_a_list() -> None:
+    assert settled(LISTING, {"author": None}) == settle.Settled({"author": None})
 
 
 @pytest.mark.parametrize(
@@ -653,6 +657,13 @@ def test_an_operator_with_a_dollar_is_written_plainly_even_where_the_schema_lets
         properties={"all": {"type": "array", "items": entry.definition["inputSchema"]["properties"]["where"]}}
     )
     assert settled(listed, {"all": [{"$gte": 5}]}).arguments == {"all": [{"gte": 5}]}
+
+
+@pytest.mark.parametrize("more", [{}, {"n": "5"}])
+def test_a_member_that_begins_with_a_dollar_keeps_its_name_beside_its_namesake(more: Json) -> None:
+    members = {"$id": {"type": "string"}, "id": {"type": "string"}}
+    entry = tool(properties={"of": {"type": "object", "properties": members}, "n": {"type": "integer"}})
+    assert settled(entry, {"of": {"$id": "a"}, **more}).arguments["of"] == {"$id": "a"}
 
 
 def test_an_argument_is_known_by_the_name_that_the_upstream_has_for_it() -> None:
