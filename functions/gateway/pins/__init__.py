@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
-from functions.gateway.json_text import Json
+from functions.gateway.json_text import Json, kind
 from functions.gateway.pins import arguments as by_arguments
 from functions.gateway.pins import entity as by_entity
 from functions.gateway.pins import filter as by_filter
@@ -136,7 +136,7 @@ def reading(catalog: Catalog, tool: Tool, pins: Mapping[str, str], arguments: Ma
             return None
         case never:
             assert_never(never)
-    if not all(isinstance(object_id, str | int) for object_id in ids):
+    if not all(kind(object_id) in ("string", "integer") for object_id in ids):
         raise refusals.unnamed(pins, pin.argument)
     if not ids:
         return None

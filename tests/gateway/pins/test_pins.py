@@ -170,10 +170,13 @@ def test_every_object_a_call_is_about_is_read_once(
     [
         (OBJECT, {}),
         (OBJECT, {"id": None}),
+        (OBJECT, {"id": True}),  # it would be read as True and sent as true
+        (OBJECT, {"id": 7.0}),
         (OBJECTS, {}),
         (OBJECTS, {"memories": []}),
         (OBJECTS, {"memories": [{"memory_id": "a"}, {"text": "b"}]}),
         (OBJECTS, {"memories": [{"memory_id": ["a"]}]}),
+        (OBJECTS, {"memories": ["a", False]}),
     ],
 )
 def test_an_object_left_unnamed_is_refused_on_a_pinned_server(entry: Any, arguments: dict[str, Json]) -> None:
