@@ -33,6 +33,12 @@ READ_SECONDS = 10.0
 MAX_BYTES = 262_144
 """Bytes of one answer of an issuer. Those in use have keys of 2 to 20 KB."""
 
+MAX_KEYS = 100
+"""Keys of an issuer that are read, in their order. Those in use publish up to 20."""
+
+RSA_BITS = range(2_048, 8_193)
+"""Sizes of RSA keys that count: RFC 7518, 3.3 asks for 2,048 bits, and the work of a check grows with the size."""
+
 READINGS = CallRate(6, 3)
 """How often the keys of one issuer are read in a process, counted apart for a cache that has ended and for a key that
 is not in it. Anybody can send a token with an unknown key, and must not cause a request each time."""
@@ -41,7 +47,8 @@ LEEWAY_SECONDS = 60
 """How far the clocks of the issuer and of this machine may be apart."""
 
 KEY_TYPES = ("RSA", "EC", "OKP")
-"""Key pairs. A shared secret proves nothing here."""
+"""Key pairs. A shared secret proves nothing here. A key of another kind, size or form is left out, and the others count
+(RFC 7517, 5): an issuer may publish keys that only newer readers know."""
 
 SEGMENTS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
 """What a signed token looks like (JWS compact serialization): header, claims and signature in base64url."""
@@ -68,7 +75,7 @@ class Issuer:
         self._settings = replace(settings, max_upstream_bytes=min(MAX_BYTES, settings.max_upstream_bytes))
         self._clock = clock
         self._metadata: tuple[datetime, dict[str, Json]] | None = None
-        self._keys: tuple[datetime, Any] | None = None
+        self._keys: tuple[datetime, list[Any]] | None = None
         self._marks = {False: 0.0, True: 0.0}
         self._reading = asyncio.Lock()
 
@@ -120,52 +127,62 @@ class Issuer:
 
         Raises NotVerified and IssuerFailed.
         """
-        from joserfc import jwt  # late: only this needs it
-        from joserfc.errors import JoseError
-
         header, claims = unverified(token)
         algorithm, key_id = header.get("alg"), header.get("kid")
         if algorithm not in algorithms:
             raise NotVerified(f"it is signed with {shown(algorithm)}; valid: {one_of(algorithms)}")
         if not isinstance(key_id, str):
             raise NotVerified("its header has no kid, the id of the key that signed it")
-        keys = await self._signing_keys(key_id)
-        if not _has(keys, key_id):
+        keys = [key for key in await self._signing_keys(key_id) if key.kid == key_id]
+        if not keys:
             raise NotVerified(f"its key {shown(key_id)} is not one that the issuer publishes")
-        try:
-            jwt.decode(token, keys, algorithms=list(algorithms))
-        except (JoseError, ValueError, TypeError):
-            raise NotVerified("its signature is not that of the issuer") from None
+        if not any(_signed(token, key, algorithms) for key in keys):
+            raise NotVerified("its signature is not that of the issuer")
         return claims
 
-    async def _signing_keys(self, key_id: str) -> Any:
-        """The keys: those that are cached, or when `key_id` is not among them, what the issuer has now."""
+    async def _signing_keys(self, key_id: str) -> list[Any]:
+        """The keys: those that are cached, or when `key_id` is not among them, what the issuer has now.
+
+        A cached key waits for nobody: strangers with unknown keys and an issuer that is slow hold no one else up.
+        """
+        keys = self._cached(key_id)
+        if keys is not None:
+            return keys
         async with self._reading:
-            ended = self._keys is None or self._clock() - self._keys[0] >= KEPT
-            if self._keys is None or ended or not _has(self._keys[1], key_id):
-                self._take(unknown_key=not ended)
-                try:
-                    async with asyncio.timeout(READ_SECONDS):  # for both requests together
-                        self._keys = (self._clock(), await self._read_keys())
-                except TimeoutError:
-                    raise IssuerFailed("does not answer in time") from None
-            return self._keys[1]
+            keys = self._cached(key_id)  # another request may have read it meanwhile
+            if keys is not None:
+                return keys
+            self._take(unknown_key=self._is_fresh())
+            try:
+                async with asyncio.timeout(READ_SECONDS):  # for both requests together
+                    keys = await self._read_keys()
+            except TimeoutError:
+                self._metadata = None
+                raise IssuerFailed("does not answer in time") from None
+            except IssuerFailed:
+                self._metadata = None  # its keys may have another address by now
+                raise
+            self._keys = (self._clock(), keys)
+            return keys
 
-    async def _read_keys(self) -> Any:
-        from joserfc.errors import JoseError
-        from joserfc.jwk import KeySet
+    def _is_fresh(self) -> bool:
+        return self._keys is not None and self._clock() - self._keys[0] < KEPT
 
+    def _cached(self, key_id: str) -> list[Any] | None:
+        """The cached keys, if they have not ended and `key_id` is among them."""
+        if self._keys is None or not self._is_fresh():
+            return None
+        keys = self._keys[1]
+        return keys if any(key.kid == key_id for key in keys) else None
+
+    async def _read_keys(self) -> list[Any]:
         document = await self.ask("GET", await self.endpoint("jwks_uri"))
         listed = document.get("keys")
-        usable = [
-            key
-            for key in (listed if isinstance(listed, list) else ())
-            if isinstance(key, dict) and key.get("kty") in KEY_TYPES and key.get("use", "sig") == "sig"
-        ]
-        try:
-            return KeySet.import_key_set({"keys": usable})
-        except (JoseError, ValueError, KeyError, TypeError):
-            raise IssuerFailed("has no keys that can be read") from None
+        keys = [_key(entry) for entry in listed[:MAX_KEYS]] if isinstance(listed, list) else []
+        readable = [key for key in keys if key is not None]
+        if not readable:
+            raise IssuerFailed("has no keys that can be read")
+        return readable
 
     def _take(self, *, unknown_key: bool) -> None:
         """Count one reading of the keys. Raises IssuerFailed."""
@@ -178,10 +195,9 @@ class Issuer:
         address = metadata.get(name)
         schemes = ("https", "http") if self._settings.private_upstreams else ("https",)
         try:
-            valid = (
-                isinstance(address, str) and urlsplit(address).scheme in schemes and bool(urlsplit(address).hostname)
-            )
-        except ValueError:
+            parts = urlsplit(address if isinstance(address, str) else "")
+            valid = parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+        except ValueError:  # no port is a number of five digits at most
             valid = False
         if not valid:
             raise IssuerFailed(f"has no {name} in its metadata that is an https address")
@@ -214,7 +230,7 @@ def check(claims: dict[str, Json], now: datetime, **expected: Any) -> None:
     try:
         registry.validate(claims)
     except errors.ExpiredTokenError:
-        ago = int(now.timestamp() - claims["exp"])
+        ago = int(now.timestamp() - max(claims["exp"], 0))
         raise NotVerified(f"it expired {ago} s ago; request it right before it is sent") from None
     except errors.MissingClaimError as error:
         raise NotVerified(f"its claim {error.claim} is missing") from None
@@ -223,5 +239,43 @@ def check(claims: dict[str, Json], now: datetime, **expected: Any) -> None:
         raise NotVerified(f"its claim {error.claim} {wrong}") from None
 
 
-def _has(keys: Any, key_id: str) -> bool:
-    return any(key.kid == key_id for key in keys)
+def _key(entry: Json) -> Any:
+    """A key that the issuer publishes; None for one that does not count here."""
+    from joserfc.errors import JoseError
+    from joserfc.jwk import JWKRegistry
+
+    if not isinstance(entry, dict) or entry.get("kty") not in KEY_TYPES or entry.get("use", "sig") != "sig":
+        return None
+    if entry["kty"] == "RSA" and _bits(entry.get("n")) not in RSA_BITS:
+        return None
+    try:
+        key = JWKRegistry.import_key(entry)
+        key.ensure_kid()
+    except (JoseError, ValueError, KeyError, TypeError):
+        return None
+    return key
+
+
+def _bits(number: Json) -> int:
+    """Bits of a whole number in base64url; 0 for what is none."""
+    from base64 import urlsafe_b64decode
+
+    try:
+        return int.from_bytes(urlsafe_b64decode(f"{number}==")).bit_length()
+    except ValueError:
+        return 0
+
+
+def _signed(token: str, key: Any, algorithms: Sequence[str]) -> bool:
+    from joserfc import jwt
+    from joserfc.errors import JoseError
+    from joserfc.jws import JWSRegistry
+
+    # A header that is not known says nothing (RFC 7515, 4.1), unless `crit` lists it. The token is bounded as a whole.
+    registry = JWSRegistry(algorithms=list(algorithms), strict_check_header=False)
+    registry.max_header_length = len(token)
+    try:
+        jwt.decode(token, key, algorithms=list(algorithms), registry=registry)
+    except (JoseError, ValueError, TypeError):
+        return False
+    return True

@@ -19,6 +19,8 @@ MAX_CLAIMS, MAX_VALUES, MAX_VALUE_CHARS = 20, 20, 300
 def _exact(value: str) -> str:
     if "*" in value:
         raise ValueError("values are compared whole, so a * matches nothing else; list each value")
+    if value != value.strip() or not value.isprintable():
+        raise ValueError("values are compared whole; this one has a space at an end, or a character that is not shown")
     return value
 
 

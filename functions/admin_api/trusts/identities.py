@@ -27,6 +27,9 @@ from functions.stores.store import Store
 ALGORITHMS = ("RS256", "ES256")
 """How an identity token may be signed: what the issuers in use sign with."""
 
+BEGINNINGS = ("eyJ", "eyA", "ewo", "ew0", "ewk")
+"""How a JSON object begins in base64url: a brace, and then a name or one of the four kinds of white space."""
+
 MAX_CHARS = 8_192
 """Characters of an identity token; GitHub's have about 2,000."""
 
@@ -57,8 +60,11 @@ class Identities:
                 raise NotVerified(f"it has more than {MAX_CHARS:,} characters")
             _, claims = unverified(token)
             trust = await self._trust(claims)
-            if claims.get("iss") != trust.issuer:
-                raise NotVerified("its issuer is not that of the trust; compare its claim iss with GET /trust")
+            issuer = claims.get("iss")
+            if issuer != trust.issuer:
+                alike = isinstance(issuer, str) and issuer.rstrip("/") == trust.issuer.rstrip("/")
+                hint = " (only a slash at the end differs)" if alike else ""
+                raise NotVerified(f"its issuer is not that of the trust{hint}; compare its claim iss with GET /trust")
             claims = await self._issuer(trust.issuer).verified(token, ALGORITHMS)
             now = self._clock()
             check(claims, now)
@@ -104,7 +110,7 @@ class Identities:
 
 def is_identity_token(secret: str) -> bool:
     """True for a text that begins as a signed token does, with a JSON object in base64url. No API token does."""
-    return secret.startswith("eyJ")
+    return secret.startswith(BEGINNINGS)
 
 
 def _check_admitted(trust: TrustItem, claims: Mapping[str, Json]) -> None:

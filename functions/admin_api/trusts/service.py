@@ -185,10 +185,17 @@ def _check_claims(claims: dict[str, list[str]], preset: presets.Preset) -> None:
         for name in claims
         if name in CHECKED
     ]
-    if preset.owners and not set(claims) & set(preset.owners):
+    owners = set(claims) & set(preset.owners)
+    if preset.owners and not owners:
         problems.append(
             f"claims says nothing of whose workload it is, and {preset.issuer} signs tokens for everybody; list one "
             f"of {one_of(preset.owners)}"
+        )
+    vague = [subject for subject in claims.get("sub", ()) if not presets.says_whose(subject, preset)]
+    if owners == {"sub"} and vague:
+        problems.append(
+            f"claims.sub: {shown(vague[0])} says nothing of whose workload it is, and anybody can have this subject; "
+            f"list one with {one_of([f'{name}:...' for name in preset.subjects])}"
         )
     if problems:
         raise invalid(problems)

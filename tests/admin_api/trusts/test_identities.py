@@ -238,6 +238,12 @@ FORGED: dict[str, Forged] = {
     "two audiences": lambda issuer, audience: issuer.token([audience, "https://other.example"]),
     "no audience": lambda issuer, audience: issuer.token(None),
     "another issuer": lambda issuer, audience: issuer.token(audience, iss="https://evil.example"),
+    "a slash too many": lambda issuer, audience: issuer.token(audience, iss=f"{issuer.url}/"),
+    "an expiry beyond any clock": lambda issuer, audience: issuer.token(audience, exp=-(2**2_000)),
+    "an expiry of another age": lambda issuer, audience: issuer.token(audience, exp=-1e308),
+    "white space in front": lambda issuer, audience: (
+        base64.urlsafe_b64encode(b'{ "alg": "none"}').rstrip(b"=").decode() + ".e30."
+    ),
     "no issuer": lambda issuer, audience: issuer.token(audience, iss=None),
     "expired": lambda issuer, audience: issuer.token(audience, exp=int(issuer.clock().timestamp()) - 60),
     "no expiry": lambda issuer, audience: issuer.token(audience, exp=None),

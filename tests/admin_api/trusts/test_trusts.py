@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from functions.admin_api.trusts.presets import PRESETS, of
+from functions.admin_api.trusts.presets import PRESETS, of, says_whose
 from functions.admin_api.trusts.service import MAX_TRUSTS
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
@@ -77,6 +77,19 @@ def test_a_listing_has_pages(workloads: Workloads, plane: Plane) -> None:
         (
             {"claims": {"ref": ["refs/heads/main"]}},
             "list one of repository, repository_id, repository_owner, repository_owner_id, sub",
+        ),
+        (
+            {"claims": {"sub": ["repo:octo/agent:pull_request", "ref:refs/heads/main"]}},
+            'claims.sub: "ref:refs/heads/main" says nothing of whose workload it is, and anybody can have this subject; '
+            "list one with repo:..., repository:...",
+        ),
+        (
+            {"claims": {"repository": ["octo/agent "]}},
+            'claims.repository.0 is "octo/agent "; values are compared whole; this one has a space at an end',
+        ),
+        (
+            {"claims": {"repository": ["octo/\u200bagent"]}},
+            "or a character that is not shown",
         ),
         (
             {"claims": {"repository": ["octo/agent"], "aud": ["x"], "exp": ["1"]}},
@@ -212,6 +225,36 @@ def test_the_issuer_of_an_enterprise_on_github_has_the_claims_of_github() -> Non
     assert of(f"{github.issuer}/octo-corp") == github
     assert of(f"{github.issuer}.evil.example") != github
     assert of("https://ci.example").owners == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "whose"),
+    [
+        ("github", "repo:octo/agent:ref:refs/heads/main", True),
+        ("github", "repo:octo@65/agent@74:environment:prod", True),
+        ("github", "environment:prod:repository_owner_id:65", True),
+        ("github", "environment:prod", False),
+        ("github", "ref:refs/heads/repo", False),
+        ("github", "workflow:repo", False),
+        ("github", "repo:", False),
+        ("github", "actor:mona:job_workflow_ref:octo/shared/.github/workflows/ci.yml@refs/heads/main", False),
+        ("github", "octo/agent", False),
+        ("gitlab", "project_path:octo/agent:ref_type:branch:ref:main", True),
+        ("gitlab", "ref_type:branch:ref:main", False),
+    ],
+)
+def test_a_subject_says_whose_workload_it_is_by_a_part_that_nobody_else_can_have(
+    name: str, subject: str, whose: bool
+) -> None:
+    """Anybody can choose the parts of the subjects of their own repository, and leave the repository out."""
+    assert says_whose(subject, PRESETS[name]) is whose
+
+
+def test_a_vague_subject_is_admitted_beside_a_claim_that_names_an_owner(workloads: Workloads) -> None:
+    """And at an issuer that nobody shares."""
+    claims = {"sub": ["environment:prod"], "repository_id": ["74"]}
+    assert workloads.trust(claims=claims)["claims"]["sub"] == ["environment:prod"]
+    workloads.trust("own", issuer="https://ci.example", claims={"sub": ["job:7"]})
 
 
 def test_an_issuer_that_is_known_by_name_is_stored_by_its_url() -> None:
