@@ -14,6 +14,8 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import quote
 
@@ -29,6 +31,23 @@ TIMEOUT_SECONDS = 30
 
 class CiError(Exception):
     """The run cannot continue. The message says what is wrong, what is valid and what to do."""
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect is an error: to follow it would carry the secret of the request to another address."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none; urllib then raises HTTPError."""
+
+
+def send(request: urllib.request.Request, seconds: float) -> bytes:
+    """The body of a successful response. Raises OSError, and HTTPError, which is one, for any other response."""
+    try:
+        with urllib.request.build_opener(NoRedirects).open(request, timeout=seconds) as response:
+            body: bytes = response.read()
+            return body
+    except HTTPException as error:  # what is sent is not HTTP
+        raise OSError(f"the answer is not valid HTTP ({type(error).__name__})") from None
 
 
 @dataclass(frozen=True)
@@ -122,10 +141,14 @@ def _request(endpoint: Endpoint, verb: str, path: str, body: Any = None) -> Any:
     headers = {"authorization": f"Bearer {endpoint.api_token}", "content-type": "application/json"}
     request = urllib.request.Request(endpoint.base_url + path, data, headers, method=verb)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
-            return json.loads(response.read() or b"null")
+        return json.loads(send(request, TIMEOUT_SECONDS) or b"null")
     except urllib.error.HTTPError as error:
         with error:
+            if HTTPStatus.MULTIPLE_CHOICES <= error.code < HTTPStatus.BAD_REQUEST:
+                raise CiError(
+                    f"the management API answers {error.code}, a redirect, which is not followed; POSTERN_ENDPOINT "
+                    "must be the address that it leads to"
+                ) from error
             raise CiError(f"the management API answers {error.code}: {_said(error.read())}") from error
     except (OSError, ValueError) as error:
         raise CiError(f"the management API at {endpoint.base_url} cannot be used: {error}") from error

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from .ephemeral_server import CiError
+from .ephemeral_server import CiError, send
 
 TIMEOUT_SECONDS = 30
 """Limit of the request for an identity token."""
@@ -27,8 +27,7 @@ def identity_token(environment: Mapping[str, str], audience: str) -> str:
     address = f"{url}{'&' if '?' in url else '?'}audience={quote(audience, safe='')}"
     request = urllib.request.Request(address, headers={"authorization": f"Bearer {request_token}"})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - GitHub's own URL
-            token = str(json.loads(response.read())["value"])
+        token = str(json.loads(send(request, TIMEOUT_SECONDS))["value"])
     except urllib.error.HTTPError as error:
         with error:
             raise CiError(

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .ephemeral_server import send
+
 if TYPE_CHECKING:
     from mcp import Client
 
@@ -55,8 +57,7 @@ class PosternServer:
         request = urllib.request.Request(self.url, message, headers)  # noqa: S310 - https, or this machine
         failed = f"{method} of server {self.id}: "
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310
-                answer = response.read()
+            answer = send(request, TIMEOUT_SECONDS)
         except urllib.error.HTTPError as error:
             with error:
                 answer = error.read()
@@ -66,6 +67,8 @@ class PosternServer:
             document = json.loads(answer)
         except ValueError:
             raise CallFailed(f"{failed}the answer is not JSON") from None
+        if not isinstance(document, dict) or not ({"error", "result"} & set(document)):
+            raise CallFailed(f"{failed}the answer is not one of JSON-RPC")
         if "error" in document:
             raise CallFailed(failed + str(document["error"].get("message")))
         result: dict[str, Any] = document["result"]

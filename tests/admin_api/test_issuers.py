@@ -96,6 +96,8 @@ def test_keys_are_read_from_an_https_address_only(clock: Clock, address: object)
         asyncio.run(issuer.metadata())
 
 
+OTHER = RSAKey.generate_key(2048, {"kid": "rsa-1"})
+
 UNREADABLE: dict[str, dict[str, object]] = {
     "an RSA key without its modulus": {"kty": "RSA", "kid": "x"},
     "numbers in place of texts": {"kty": "RSA", "kid": "x", "e": 1, "n": 2},
@@ -105,8 +107,8 @@ UNREADABLE: dict[str, dict[str, object]] = {
     "a kind that nobody knows": {"kty": "AKP", "kid": "x", "pub": "AA"},
     "a use that contradicts its operations": {**ec_key("x").as_dict(private=False), "key_ops": ["encrypt"]},
     "an id that is not a text": {**ec_key("x").as_dict(private=False), "kid": 7},
-    "the id of the right key, and another type": ec_key("rsa-1").as_dict(private=False),
-    "the id of the right key, and another number": RSAKey.generate_key(2048, {"kid": "rsa-1"}).as_dict(private=False),
+    "the id of the right key, and another type": {**ec_key("rsa-1").as_dict(private=False)},
+    "the id of the right key, and another number": {**OTHER.as_dict(private=False)},
     "too few bits": {"kty": "RSA", "kid": "x", "e": "AQAB", "n": "f" * 171},
     "too many bits": {"kty": "RSA", "kid": "x", "e": "AQAB", "n": "f" * 12_000},
 }
@@ -147,6 +149,7 @@ def test_headers_that_are_not_known_say_nothing(stand_in: IdentityIssuer, clock:
 def signed_by_hand(header: dict[str, object], claims: dict[str, object]) -> str:
     """A token whose header no library checks."""
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
+    assert RSA.private_key is not None
     signed = RSA.private_key.sign(b".".join(parts), PKCS1v15(), SHA256())
     return b".".join([*parts, base64.urlsafe_b64encode(signed).rstrip(b"=")]).decode()
 

@@ -591,6 +591,17 @@ def test_a_trust_is_made_changed_and_removed(local: Local) -> None:
     changed = local("trust", "update", "agent CI", "--repository-id", "74", "--event", "push", "--json").json
     assert (changed["claims"], changed["mint"]) == ({"repository_id": ["74"], "event_name": ["push"]}, trust["mint"])
     assert local("trust", "get", trust["id"], "--json").json == changed
+    longer = local("trust", "update", "agent CI", "--mint-for", "2h")
+    assert longer.err == "", "a longer life alone drops no other limit"
+    mint = local("trust", "get", trust["id"], "--json").json["mint"]
+    assert mint == {**trust["mint"], "max_lifetime_seconds": 7200}
+    wider = local(
+        "trust", "update", "agent CI", "--repository", "octo/agent", "--mint-for", "2h", "--mint-tags", "users"
+    )
+    assert wider.err == (
+        "The trust is wider than before, because it no longer has repository_id=74, the limit on methods, the limit on "
+        "pins\n"
+    )
     assert local("trust", "remove", "agent CI").out == (
         f"Trust {trust['id']} is removed; servers that were minted under it expire\n"
     )

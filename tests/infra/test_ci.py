@@ -17,6 +17,10 @@ import yaml
 
 from functions.gateway.json_text import Json
 from infra.ci.ephemeral_server import CiError, Endpoint, endpoint_from, mint, revoke
+from infra.ci.identity import identity_token
+from infra.ci.server import CallFailed, PosternServer
+from tests.gateway import loopback
+from tests.gateway.loopback import Told
 from tests.identity_issuer import REQUEST_TOKEN, IdentityIssuer, github
 from tests.infra import minting
 from tests.infra.minting import DEAD, ping, servers, variables
@@ -376,3 +380,33 @@ def test_an_api_token_goes_over_https_or_stays_on_this_machine() -> None:
 def test_a_missing_variable_is_named_with_all_that_are_needed(endpoint: Endpoint, name: str) -> None:
     with pytest.raises(CiError, match=f"^{name} not set; all of POSTERN_ENDPOINT, POSTERN_API_TOKEN, POSTERN_ACCOUNT"):
         endpoint_from({**variables(endpoint), name: ""})
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_carries_a_secret_to_another_address(status: int) -> None:
+    """A login page in front of the management API, and an address that has moved."""
+    with loopback.upstream() as elsewhere, loopback.upstream() as named:
+        named.script = lambda _: loopback.answer(status, {}, ("location", f"{elsewhere.origin}/login"))
+        api = Endpoint(named.origin, "pst_" + "x" * 43, "acc_1")
+        server = PosternServer(f"{named.origin}/mcp/token", "srv_1", "", 1)
+        identity = {"ACTIONS_ID_TOKEN_REQUEST_URL": named.origin, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "t"}
+        for _ in range(3):
+            with pytest.raises(CiError, match=f"answers {status}, a redirect, which is not followed; POSTERN"):
+                mint(api)
+            with pytest.raises(CiError, match="a redirect"):
+                revoke(api, "srv_1")
+            with pytest.raises(CiError, match=f"GitHub answers {status}"):
+                identity_token(identity, "a")
+            with pytest.raises(CallFailed, match="the answer is not one of JSON-RPC"):
+                server.list_tools()
+        assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("raw", [b"SSH-2.0-OpenSSH_9.9\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"])
+def test_an_answer_that_is_not_http_is_one_line(raw: bytes) -> None:
+    with loopback.upstream() as other:
+        other.script = lambda _: Told(raw, "close")
+        with pytest.raises(CiError, match="cannot be used: the answer is not valid HTTP"):
+            mint(Endpoint(other.origin, "pst_x", "acc_1"))
+        with pytest.raises(CallFailed, match="the endpoint cannot be reached: the answer is not valid HTTP"):
+            PosternServer(f"{other.origin}/mcp/token", "srv_1", "", 1).list_tools()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def says_whose(subject: str, preset: Preset) -> bool:
     """True for a subject that says whose workload it is, e.g. `repo:octo/agent:ref:refs/heads/main`. The issuers write
     a colon within a value in another way."""
     parts = subject.split(":")
-    return any(name in preset.subjects and value for name, value in zip(parts, parts[1:], strict=False))
+    return any(name in preset.subjects and value for name, value in pairwise(parts))
 
 
 def complete(issuer: str, claims: Mapping[str, list[str]]) -> dict[str, list[str]]:

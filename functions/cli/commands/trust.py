@@ -13,6 +13,7 @@ from functions.cli.invocation import Invocation, UsageError
 from functions.cli.management_api import open_api, path
 from functions.cli.tables import Details, Table
 from functions.gateway.json_text import Json
+from functions.gateway.wording import one_of
 
 TRUST = declaration("trust")
 
@@ -58,7 +59,9 @@ class Update(Allowed):
     accounts: str = option(
         "the accounts, in place of those before", "ID,...", default="", completer=completers.accounts
     )
-    mint_for: str | None = option("what may be minted, in place of what was before: its longest life", "DURATION")
+    mint_for: str | None = option(
+        "the longest life of a server; with another limit on what may be minted, they replace all of them", "DURATION"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,8 +151,21 @@ def _update(invocation: Invocation[Update]) -> None:
     if not body:
         raise UsageError("nothing to change; give claims, e.g. --repository, or --accounts, or --mint-for")
     with open_api(invocation) as api:
-        trust = api.patch(path("trust", options.trust), body)
+        before = api.get(path("trust", options.trust))
+        if "mint" in body and not (options.mint_methods or options.mint_tags or options.mint_pin):
+            body["mint"] = {**before["mint"], "max_lifetime_seconds": body["mint"]["max_lifetime_seconds"]}
+        trust = api.patch(path("trust", before["id"]), body)
     invocation.terminal.result(trust, _details(trust))
+    if wider := _dropped(before, trust):
+        invocation.terminal.note(f"The trust is wider than before, because it no longer has {one_of(wider)}")
+
+
+def _dropped(before: Json, after: Json) -> list[str]:
+    """The claims and limits of a trust that are no longer there."""
+    claims = {name: values for name, values in before["claims"].items() if name not in after["claims"]}
+    limits = [f"the limit on {name}" for name in ("methods", "tags", "pins") if before["mint"][name]]
+    kept = [f"the limit on {name}" for name in ("methods", "tags", "pins") if after["mint"][name]]
+    return [*_shown(claims), *(limit for limit in limits if limit not in kept)]
 
 
 @TRUST.verb("remove", Named, "remove a trust; it admits nobody immediately")

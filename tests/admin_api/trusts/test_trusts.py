@@ -80,8 +80,8 @@ def test_a_listing_has_pages(workloads: Workloads, plane: Plane) -> None:
         ),
         (
             {"claims": {"sub": ["repo:octo/agent:pull_request", "ref:refs/heads/main"]}},
-            'claims.sub: "ref:refs/heads/main" says nothing of whose workload it is, and anybody can have this subject; '
-            "list one with repo:..., repository:...",
+            'claims.sub: "ref:refs/heads/main" says nothing of whose workload it is, and anybody can have this '
+            "subject; list one with repo:..., repository:...",
         ),
         (
             {"claims": {"repository": ["octo/agent "]}},
