@@ -5,7 +5,7 @@ uses the account and the servers over HTTP, like any client. Only the command li
 
     endpoint.py       start and run: what is built, in which order
     direct_http.py    requests of the MCP endpoint, answered by the protocol of their connection
-    door.py           Host and Origin of a request, checked in front of everything
+    door.py           Host and Origin of a request to the management API or the memory, checked in front of it
     turns.py          whose request comes next when one caller sends very many
     planes.py         one ASGI app out of the data plane, the management API and the memory
     log_queue.py      the thread that writes the log, so that no call waits for a disk

@@ -14,13 +14,13 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Coroutine, Hashable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from functions.gateway import errors
 from functions.gateway.events import within
-from functions.local.turns import CROWDED, HOLD_SECONDS, RETRY_SECONDS, Caller, Crowded, Turns, caller_of
+from functions.local.turns import HOLD_SECONDS, Caller, Endpoint, Turns, caller_of, in_turn
 from functions.mcp_endpoint.http import BODILESS, Request, Response
 
 MAX_HEAD_BYTES = 65_536
@@ -69,16 +69,6 @@ class Exchange:
 
     async def _whole(self) -> AsyncIterator[bytes]:
         yield self.body
-
-
-class Endpoint(Protocol):
-    """What answers."""
-
-    def answer(self, request: Request) -> Coroutine[Any, Any, Response]:
-        """The answer to a request. It does not raise, and its first wait is `asyncio.sleep(0)`, if it waits."""
-
-    def refusal(self, refused: errors.Refused) -> Response:
-        """The answer to a request that is refused before it is read."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -151,7 +141,7 @@ class DirectHttp(BoundedHttp):
         self._in_head, self._head_bytes, self._answered = True, 0, True
         caller = self._turns.begun(exchange.caller)
         if caller is None:
-            self._work(exchange, self._in_turn(exchange))
+            self._work(exchange, in_turn(self._endpoint, exchange.request(), self._turns, exchange.caller))
             return
         answering = self._endpoint.answer(exchange.request())
         try:
@@ -189,13 +179,6 @@ class DirectHttp(BoundedHttp):
             return None
         exchange.keep_alive = self.parser.should_keep_alive()
         return exchange if int(length) <= MAX_BODY_BYTES else None
-
-    async def _in_turn(self, exchange: Exchange) -> Response:
-        try:
-            async with self._turns.of(exchange.caller):
-                return await self._endpoint.answer(exchange.request())
-        except Crowded:
-            return self._endpoint.refusal(errors.Unavailable(CROWDED, retry_after=RETRY_SECONDS))
 
     def _work(self, exchange: Exchange, answering: Coroutine[Any, Any, Response], caller: Caller | None = None) -> None:
         """Give the answer when it is there. A task takes a coroutine that has begun, too."""

@@ -41,7 +41,7 @@ from functions.local.planes import mounted, one_app
 from functions.local.state_file import StateFile
 from functions.local.state_folder import occupied
 from functions.local.trace_queue import TraceQueue, exporting
-from functions.local.turns import Turns, in_turn
+from functions.local.turns import Turns, app_in_turn
 from functions.local.web_server import HOST, START_SECONDS, listen, serving
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.methods import Methods
@@ -210,8 +210,7 @@ def _start(
         tell=tell,
         traces=traces,
     )
-    doorway = Doorway(settings.allowed_hosts, settings.allowed_origins)
-    stack.enter_context(serving(door(mounted(app, settings.mounted_at), doorway), listener, http))
+    stack.enter_context(serving(mounted(app, settings.mounted_at), listener, http))
     with httpx.Client(
         base_url=base_url,
         headers={"Authorization": f"Bearer {state.api_token}"},
@@ -317,7 +316,13 @@ def _compose(
                 await sender.close()
 
     turns = Turns()
-    app = one_app(data_plane=in_turn(data_plane, turns), control_plane=control_plane, memory=memory, lifespan=lifespan)
+    doorway = Doorway(settings.allowed_hosts, settings.allowed_origins)
+    app = one_app(
+        data_plane=app_in_turn(data_plane, turns),
+        control_plane=door(control_plane, doorway),
+        memory=door(memory, doorway),
+        lifespan=lifespan,
+    )
     return app, partial(DirectHttp, endpoint=data_plane, turns=turns, base_path=settings.mounted_at)
 
 

@@ -13,14 +13,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from functions.gateway import errors
-from functions.local.door import refusal
+from functions.mcp_endpoint.http import Request, Response, of_asgi, send_asgi
 
 FEW = 8
 """Requests of one caller at once that begin at once: more than an agent sends that calls its tools in parallel."""
@@ -220,30 +221,34 @@ class Turns:
             del self._rested[key]
 
 
-def in_turn(app: ASGIApp, turns: Turns) -> ASGIApp:
-    """The MCP endpoint behind the turns."""
+class Endpoint(Protocol):
+    """What answers."""
+
+    def answer(self, request: Request) -> Coroutine[Any, Any, Response]:
+        """The answer to a request. It does not raise, and its first wait is `asyncio.sleep(0)`, if it waits."""
+
+    def refusal(self, request: Request, refused: errors.Refused) -> Response:
+        """The answer to a request that is refused before it is read."""
+
+
+async def in_turn(endpoint: Endpoint, request: Request, turns: Turns, key: Hashable) -> Response:
+    """The endpoint's answer to a request of the caller with this key, when its turn has come."""
+    try:
+        async with turns.of(key):
+            return await endpoint.answer(request)
+    except Crowded:
+        return endpoint.refusal(request, errors.Unavailable(CROWDED, retry_after=RETRY_SECONDS))
+
+
+def app_in_turn(endpoint: Endpoint, turns: Turns) -> ASGIApp:
+    """The endpoint behind the turns, as an application."""
 
     async def served(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        answer: list[Message] = []
-
-        async def keep(message: Message) -> None:
-            answer.append(message)
-
-        try:
-            async with turns.of(caller_of(scope["path"], scope["headers"])):
-                await app(scope, receive, keep)
-        except Crowded:
-            crowded = refusal(scope, errors.Unavailable(CROWDED, retry_after=RETRY_SECONDS))
+        key = caller_of(scope["path"], scope["headers"])
+        response = await in_turn(endpoint, of_asgi(scope, receive), turns, key)
+        if "retry-after" in response.headers:
             await asyncio.sleep(HOLD_SECONDS)
-            await crowded(scope, receive, send)
-            return
-        if any(name == b"retry-after" for message in answer for name, _ in message.get("headers", ())):
-            await asyncio.sleep(HOLD_SECONDS)
-        for message in answer:
-            await send(message)
+        await send_asgi(response, send)
 
     return served
 

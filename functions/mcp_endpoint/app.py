@@ -92,7 +92,14 @@ class Endpoint:
 
     async def answer(self, request: Request) -> Response:
         """Any request, its answer dressed with the headers that every answer carries."""
-        response = await self.frame.answer(request, self._routed)
+        return self._shared(request, await self.frame.answer(request, self._routed))
+
+    def refusal(self, request: Request, refused: errors.Refused) -> Response:
+        """The answer to a request that is refused before it is read, e.g. because too many wait."""
+        return self._shared(request, dressed(_refuse(refused)))
+
+    def _shared(self, request: Request, response: Response) -> Response:
+        """The response with what lets web pages read it."""
         origin = request.headers.get("origin")
         if ANY in self.doorway.origins:
             response.headers["access-control-allow-origin"] = ANY
@@ -103,11 +110,6 @@ class Endpoint:
         also = response.headers.get("access-control-expose-headers")
         response.headers["access-control-expose-headers"] = f"{EXPOSED_HEADERS}, {also}" if also else EXPOSED_HEADERS
         return response
-
-    @staticmethod
-    def refusal(refused: errors.Refused) -> Response:
-        """The answer to a request that is refused before it is read, e.g. because too many wait."""
-        return dressed(_refuse(refused))
 
     async def _routed(self, request: Request) -> Response:
         self.doorway.check(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import re
 import selectors
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +23,12 @@ from functions.gateway import errors
 from functions.gateway.settings import Settings
 from functions.local import Ready
 from functions.local.direct_http import MAX_BODY_BYTES, MAX_HEAD_BYTES, DirectHttp
-from functions.local.turns import AT_ONCE, FEW, QUEUE, Turns
+from functions.local.planes import one_app
+from functions.local.turns import AT_ONCE, FEW, QUEUE, Crowded, Turns, app_in_turn
 from functions.local.web_server import HOST, listen, serving
+from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.http import Request, Response
+from functions.stores.store import StoreError, StoreUnavailable
 from tests.local.counting import counted
 
 STUCK_SECONDS = 60.0
@@ -48,7 +57,7 @@ class Answering:
             return Response(204)
         return Response(200, f"direct {request.path} {len(body)}", headers)
 
-    def refusal(self, refused: errors.Refused) -> Response:
+    def refusal(self, request: Request, refused: errors.Refused) -> Response:
         return Response(503, "crowded")
 
 
@@ -310,32 +319,110 @@ def _ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
         ('{"jsonrpc":"2.0","method":"notifications/initialized"}', (), 202),
         ("{", (), 400),
         ("[]", (), 400),
+        ("x" * 60_000, (), 400),
         (LIST, ("host: evil.example",), 421),
+        (LIST, ("host: evil.example", "origin: http://localhost:6274"), 421),
         (LIST, ("origin: https://evil.example",), 403),
+        (LIST, ("origin: null",), 403),
         (LIST, ("origin: http://localhost:6274",), 200),
         (LIST, ("content-type: text/plain",), 415),
         (LIST, ("content-encoding: gzip",), 415),
         (LIST, ("mcp-protocol-version: 2026-07-28",), 400),
+        (LIST, ("authorization: Bearer nobody's",), 200),
+        (LIST, ("x-api-key: nobody's", "origin: http://localhost:6274"), 200),
     ],
 )
 def test_both_ways_give_one_answer(ready: Ready, body: str, lines: tuple[str, ...], status: int) -> None:
-    base, _, path = ready.mcp_url.partition("/mcp/")
-    host, port = base.removeprefix("http://").split(":")
+    path = ready.mcp_url.partition("/mcp/")[2]
+    for token in (f"/{path}", "/" + "t" * len(path), ""):
+        found = _both_ways(ready.mcp_url, f"/mcp{token}", body, lines)
+        assert all(answer == found[0] for answer in found), found
+        assert token != f"/{path}" or found[0][0] == status
+        assert {"vary", "access-control-expose-headers", "cache-control"} <= set(found[0][1])
+
+
+@pytest.mark.parametrize("base_path", ["", "/base"])
+@pytest.mark.parametrize("lines", [("host: evil.example",), ("origin: https://evil.example",)])
+def test_a_refusal_below_a_base_path_is_json_rpc_both_ways(
+    tmp_path: Path, base_path: str, lines: tuple[str, ...]
+) -> None:
+    settings = Settings(state_dir=str(tmp_path), base_path="/base")
+    with local.start(settings, {}) as ready:
+        found = _both_ways(ready.base_url, f"{base_path}/mcp/t", LIST, lines)
+    assert all(answer == found[0] for answer in found), found
+    assert json.loads(found[0][2])["error"]["code"] in (40301, 42101)
+
+
+class Crowding(Turns):
+    """Nobody gets a turn."""
+
+    def begun(self, key: Hashable) -> None:
+        return None
+
+    @asynccontextmanager
+    async def of(self, key: Hashable) -> AsyncIterator[None]:
+        raise Crowded
+        yield
+
+
+class Broken:
+    """A store and methods that fail in whatever way they are asked."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:
+        raise type(self._error)(*self._error.args)
+
+
+@pytest.mark.parametrize(
+    ("turns", "error", "status"),
+    [
+        (Crowding, ValueError(), 503),
+        (Turns, StoreUnavailable("busy"), 503),
+        (Turns, StoreError("broken"), 503),
+        (Turns, ValueError(), 500),
+    ],
+)
+def test_refusals_for_our_own_reasons_are_the_same_both_ways(turns: type[Turns], error: Exception, status: int) -> None:
+    def answers(origins: tuple[str, ...], lines: tuple[str, ...]) -> list[tuple[int, dict[str, str], str]]:
+        broken: Any = Broken(error)
+        endpoint = Endpoint(settings=Settings(allowed_origins=origins), store=broken, methods=broken)
+        one = turns()
+        http = partial(DirectHttp, endpoint=endpoint, turns=one, base_path="")
+        app = app_in_turn(endpoint, one)
+        alone = one_app(data_plane=app, control_plane=app, memory=app, lifespan=contextlib.nullcontext)
+        with listen(0) as listener, serving(alone, listener, http):
+            url = f"http://{HOST}:{listener.getsockname()[1]}"
+            return _both_ways(url, f"/mcp/{'t' * 43}", LIST, lines, times=1)
+
+    own, page = ("https://app.example",), ("origin: https://app.example",)
+    cases = [(own, ()), (own, page), (("*",), ()), (("*",), page)]
+    with ThreadPoolExecutor(len(cases)) as pool:  # each answer that says when to come back is held for a second
+        found = list(pool.map(answers, *zip(*cases, strict=True)))
+    for (origins, lines), (direct, asgi) in zip(cases, found, strict=True):
+        assert direct == asgi
+        assert direct[0] == status
+        assert {"access-control-expose-headers", "cache-control"} <= set(direct[1])
+        assert ("vary" in direct[1]) == (origins == own)
+        assert ("access-control-allow-origin" in direct[1]) == (lines == page or origins != own)
+
+
+def _both_ways(
+    url: str, path: str, body: str, lines: tuple[str, ...], *, times: int = 2
+) -> list[tuple[int, dict[str, str], str]]:
+    """The answers to one request, the direct way and by ASGI in turn."""
+    host, port = url.removeprefix("http://").partition("/")[0].split(":")
     given = {line.split(":")[0] for line in lines}
     own = [line for line in (f"host: {host}", "content-type: application/json") if line.split(":")[0] not in given]
     head = [*own, *lines, f"content-length: {len(body)}"]
+    found = []
     with socket.create_connection((host, int(port)), timeout=STUCK_SECONDS) as connection:
         answers = Answers(connection)
-        for token in (path, "t" * len(path)):
-            found = []
-            for further in ((), ("x-forwarded-proto: http",), (), ("x-forwarded-proto: http",)):
-                written = "\r\n".join([f"POST /mcp/{token} HTTP/1.1", *head, *further, "", body])
-                connection.sendall(written.encode())
-                answer = answers.next()
-                answer[1].pop("date")
-                if status in (403, 421):  # the door, which refuses in front of ASGI, knows nothing of CORS
-                    for name in ("vary", "access-control-expose-headers"):
-                        answer[1].pop(name, None)
-                found.append(answer)
-            assert all(answer == found[0] for answer in found), found
-            assert token != path or found[0][0] == status
+        for further in ((), ("x-forwarded-proto: http",)) * times:
+            written = "\r\n".join([f"POST {path} HTTP/1.1", *head, *further, "", body])
+            connection.sendall(written.encode())
+            answer = answers.next()
+            answer[1].pop("date")
+            found.append(answer)
+    return found
