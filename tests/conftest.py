@@ -1,10 +1,12 @@
-"""What holds for every test: a property has no deadline, files are in memory, and tests are no garbage."""
+"""What holds for every test: the current folder is empty, files are in memory, and a property has no deadline."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -39,3 +41,22 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Let the collector pass over what lives as long as the run: 9,000 tests, and the modules they need."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True, name="current_folder")
+def _current_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty folder in which the tests run, and the commands that they start.
+
+    A command prefers the state folder `.postern` of the current folder, and a repository may hold one.
+    """
+    folder = tmp_path_factory.mktemp("current")
+    with contextlib.chdir(folder):
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(current_folder: Path) -> Iterator[None]:
+    """What a test leaves in the current folder would change how the next test runs."""
+    yield
+    left = sorted(os.listdir(current_folder))
+    assert left == [], f"this test wrote into the current folder: {left}; name a folder, e.g. with POSTERN_STATE_DIR"

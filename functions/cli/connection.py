@@ -42,7 +42,12 @@ def connection(invocation: Invocation[Where]) -> Connection:
         named = endpoints.one(environment, address)
         return Connection(named.endpoint, options.api_token or named.api_token)
     api_token = options.api_token or environment.get("POSTERN_API_TOKEN", "")
-    local = read_local(environment)
+    try:
+        local = read_local(environment)
+    except Failed:
+        if not (address and api_token):
+            raise
+        local = None  # both are named, so what the file would add is not needed
     if not address and local is None:
         raise Failed(
             f"no endpoint: start one here with `postern serve`, or name one with --endpoint and --api-token (or "

@@ -103,6 +103,19 @@ def test_a_broken_state_file_is_told_with_the_way_out(tmp_path: Path) -> None:
     assert ran.err.startswith(f"postern: {tmp_path}/local.json cannot be read (NotJson); `postern serve` replaces")
 
 
+def test_a_broken_state_file_does_not_matter_where_endpoint_and_token_are_named(tmp_path: Path) -> None:
+    (tmp_path / "local.json").write_text('{"base_url": ', encoding="utf-8")
+    state = {"POSTERN_STATE_DIR": str(tmp_path)}
+    with _answering(200, EMPTY_PAGE) as (address, seen):
+        named = run("account", "list", "--endpoint", address, "--api-token", TOKEN, environment=state)
+        assert named.code == 0, named.err
+        variables = {"POSTERN_ENDPOINT": address, "POSTERN_API_TOKEN": TOKEN}
+        assert run("account", "list", environment={**state, **variables}).code == 0
+        half = run("account", "list", "--endpoint", address, environment=state)
+        assert (half.code, "local.json cannot be read" in half.err) == (1, True), half.err
+    assert [authorization for _, authorization in seen] == [f"Bearer {TOKEN}"] * 2
+
+
 def test_an_endpoint_that_is_not_there_is_told_as_such(empty: dict[str, str]) -> None:
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
