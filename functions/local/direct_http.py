@@ -26,6 +26,9 @@ from functions.mcp_endpoint.http import BODILESS, Request, Response
 MAX_HEAD_BYTES = 65_536
 """Bytes of a request's line and headers, as with h11, uvicorn's other reader of HTTP."""
 
+MAX_PATH_BYTES = 1_000
+"""Bytes of a path that is served here; with a token it has some 50. uvicorn bounds paths in its own way."""
+
 MAX_BODY_BYTES = 65_536
 """Bytes of a body that is kept here. uvicorn lets the sender of a larger one wait while it is read."""
 
@@ -164,6 +167,7 @@ class DirectHttp(BoundedHttp):
             or not (before is None or before.response_complete)
             or self.flow.write_paused
             or self.parser.get_http_version() != "1.1"
+            or len(url) > MAX_PATH_BYTES
             or _PLAIN_URL.fullmatch(url) is None
         ):
             return None

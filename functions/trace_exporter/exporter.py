@@ -5,7 +5,8 @@ the collector               what becomes of the spans
 ==========================  ===========================================================================================
 takes them                  exported
 takes a part (200)          the part that it rejects is lost: it must not be sent again
-429, 502, 503, 504          sent again after its Retry-After, or after a growing wait; in the end they are left over
+429, 502, 503, 504          sent again after its Retry-After, or after a growing wait; in the end they are left over.
+                            From the second time on, the wait is at least the growing one
 no connection, no answer    the same
 any other status            lost: the same request would fail again
 ==========================  ===========================================================================================
@@ -127,7 +128,7 @@ class Exporter:
     async def _answer(self, body: bytes, deadline: float) -> UpstreamResponse:
         """The answer of the collector to the last try. Raises ToolFailure where it gave none, and OSError."""
         clock = asyncio.get_running_loop().time
-        wait, renewed = FIRST_WAIT, False
+        wait, renewed, first = FIRST_WAIT, False, True
         while True:
             answer: UpstreamResponse | None = None
             failure: ToolFailure | None = None
@@ -140,10 +141,13 @@ class Exporter:
                 continue
             if answer is not None and answer.status not in AGAIN:
                 return answer
-            seconds = self._asked(answer)
-            if seconds is None:
-                seconds = wait * (1 - JITTER * self.chance())
+            grown = wait * (1 - JITTER * self.chance())
+            asked = self._asked(answer)
+            # A collector that says each time to come back at once is not asked without a pause.
+            seconds = grown if asked is None else asked if first else max(asked, grown)
+            if asked is None or not first:
                 wait = min(2 * wait, LONGEST_WAIT)
+            first = False
             if clock() + seconds < deadline:
                 await self.pause(seconds)
                 continue

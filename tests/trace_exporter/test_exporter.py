@@ -123,6 +123,14 @@ def test_the_time_that_a_collector_asks_for_is_waited(collector: Upstream, said:
     assert exporting.waits == [seconds]
 
 
+def test_a_collector_that_always_says_at_once_is_not_asked_without_a_pause(collector: Upstream) -> None:
+    collector.answers(answer(503, b"", ("retry-after", "0")))
+    exporting = Exporting(collector, timeout_seconds=10)
+    assert exporting.export(line()).left == 2
+    assert exporting.waits == [0, 0.375, 0.75, 1.5, 3.0]
+    assert len(collector.requests) == 6
+
+
 def test_a_wait_beyond_the_time_is_not_begun(collector: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     collector.answers(answer(429, b"", ("retry-after", "60")))
     exporting = Exporting(collector)
