@@ -6,7 +6,7 @@ it. So a write may name, besides the pins, only ids that the server's config lis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from functions.gateway.json_text import Json
 from functions.gateway.pins import refusals, splits
@@ -29,7 +29,7 @@ def hide(
     """The arguments without the pinned ids, and without those that no call may give. An id of which the config lists
     some values is shown with these."""
     hidden = (
-        frozenset(pins)
+        pins.keys()
         | splits.barred(pin.splits, pins)
         | {name for name in _others(pin, tool, pins) if not write_ids.get(name)}
     )
@@ -55,6 +55,6 @@ def apply(
     return {**arguments, **pins}
 
 
-def _others(pin: PinArguments, tool: Tool, pins: Mapping[str, str]) -> frozenset[str]:
+def _others(pin: PinArguments, tool: Tool, pins: Mapping[str, str]) -> Set[str]:
     """The ids that a write would put into what it creates, in addition to the pins; none for a tool that only reads."""
-    return frozenset() if tool.access == "read" else frozenset(pin.ids) - pins.keys()
+    return set() if tool.access == "read" else {name for name in pin.ids if name not in pins}

@@ -18,7 +18,7 @@ def enforceable(pin: PinEntity, pins: Mapping[str, str]) -> bool:
 
 def hide(pin: PinEntity, properties: Mapping[str, Json]) -> Narrowed:
     """The arguments without the type and the id."""
-    return without(properties, frozenset({pin.argument, pin.id}))
+    return without(properties, {pin.argument, pin.id})
 
 
 def apply(pin: PinEntity, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:

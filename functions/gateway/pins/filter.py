@@ -33,11 +33,9 @@ def hide(pin: PinFilter, pins: Mapping[str, str], properties: Mapping[str, Json]
                 "May be left out.",
                 dialect.grammar(accepted),
             ]
-        ).rstrip(),
+        ),
     }
-    return Narrowed(
-        {**properties, pin.argument: shown}, {**properties, pin.argument: accepted}, frozenset({pin.argument})
-    )
+    return Narrowed({**properties, pin.argument: shown}, {**properties, pin.argument: accepted}, {pin.argument})
 
 
 def apply(pin: PinFilter, pins: Mapping[str, str], arguments: Mapping[str, Json]) -> dict[str, Json]:

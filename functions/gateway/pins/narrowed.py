@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from functions.gateway.json_text import Json
 from functions.gateway.value_classes import dataclass
@@ -20,7 +20,7 @@ class Narrowed:
 
     shown: Mapping[str, Json]
     accepted: Mapping[str, Json]
-    filled: frozenset[str] = frozenset()
+    filled: Set[str] = frozenset()
 
 
 def unchanged(properties: Mapping[str, Json]) -> Narrowed:
@@ -28,6 +28,6 @@ def unchanged(properties: Mapping[str, Json]) -> Narrowed:
     return Narrowed(properties, properties)
 
 
-def without(properties: Mapping[str, Json], names: frozenset[str]) -> Narrowed:
+def without(properties: Mapping[str, Json], names: Set[str]) -> Narrowed:
     """Properties that lose `names` in what is shown."""
     return Narrowed({name: value for name, value in properties.items() if name not in names}, properties, names)

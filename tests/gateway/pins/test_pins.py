@@ -407,6 +407,8 @@ def test_a_write_shows_the_ids_that_it_may_name_and_a_read_shows_all() -> None:
     assert narrowed.shown == {"app_id": TEXT, "run_id": {**TEXT, "enum": ["r1", "r2"]}, "topic": TEXT}
     assert narrowed.filled == {"user_id", "agent_id"}
     assert pins.hide(write, {"user_id": "u"}, properties).shown == {"topic": TEXT}
+    one = pins.hide(write, {"user_id": "u"}, properties, write_ids={"app_id": ("*",)})
+    assert one.shown == {"app_id": TEXT, "topic": TEXT}, "run_id is not listed"
     read = tool(properties=properties, pin=pin, access="read")
     assert pins.hide(read, {"user_id": "u"}, properties).shown == {"app_id": TEXT, "run_id": TEXT, "topic": TEXT}
 
@@ -432,6 +434,9 @@ def test_a_filter_is_shown_without_the_pins_and_says_what_fills_them_in() -> Non
     four = dict.fromkeys(("user_id", "run_id", "app_id", "agent_id"), "x")
     described = pins.hide(entry, four, properties).shown["where"]["description"]
     assert described.startswith("Further conditions, ANDed with agent_id, app_id, run_id, user_id, which")
+    many = [f"id_{letter}" for letter in "abcdefghijkl"]  # a set of so many is in order by chance almost never
+    described = pins.hide(entry, dict.fromkeys(reversed(many), "x"), properties).shown["where"]["description"]
+    assert described.startswith(f"Further conditions, ANDed with {', '.join(many)}, which")
     both = tool(properties={"where": WHERE}, pin=PinFilter("where", "plain"))
     shown = pins.hide(both, {"user_id": "u", "app_id": "a"}, properties).shown["where"]
     assert shown["properties"] == {"topic": TEXT}
@@ -455,6 +460,28 @@ def test_the_rest_of_a_filter_asks_for_what_it_asked_for_on_every_level() -> Non
         "properties": {"user_id": TEXT, "AND": {"type": "array", "items": {"anyOf": [optional, other]}}},
         "required": ["AND"],
     }
+
+
+@pytest.mark.parametrize(
+    "pin", [PinArguments(("user_id",)), PinFilter("where", "mem0"), PinEntity("kind", "id", {"user_id": "user"}), None]
+)
+def test_a_server_without_pins_sends_what_it_was_given(pin: Pin | None) -> None:
+    for given in ({}, {"where": None}, {"where": {"user_id": "u"}, "kind": "app", "user_id": "v"}):
+        sent = pins.apply(tool(properties={"where": WHERE}, pin=pin), {}, given)
+        assert sent == given
+        assert sent is not given
+
+
+def test_the_first_id_that_would_split_a_write_is_named() -> None:
+    entry = tool(pin=PinArguments(("a", "b", "c"), splits=("a", "b", "c", "d")), access="write")
+    for given, named in (
+        ({"b": "1", "c": "2"}, "b"),
+        ({"d": "1", "b": "2", "c": "3"}, "d"),
+        ({"a": "x", "c": "y"}, "c"),
+    ):
+        with pytest.raises(errors.OutsidePins) as split:
+            pins.apply(entry, {"a": "x"}, given)
+        assert split.value.message.startswith(f"with {named} a part of the change might not belong to")
 
 
 @pytest.mark.parametrize("pin", [PinObject("id", "get"), PinObjects("ids", "id", "get"), PinAnswer("@"), NoPin(), None])

@@ -7,7 +7,7 @@ the gate of the catalogue and the gateway use the same rules. Adding one means a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -33,11 +33,11 @@ class Dialect(Protocol):
         """Where and why a filter of this schema is not of this dialect, as (path in the schema, message). None left:
         `pin` holds whatever a caller of such a filter gives."""
 
-    def without(self, schema: Schema, names: frozenset[str]) -> Schema:
+    def without(self, schema: Schema, names: Set[str]) -> Schema:
         """The schema without these ids, wherever the dialect lets them stand."""
 
     def grammar(self, schema: Schema) -> str:
-        """One sentence on how further conditions combine, for the description of a pinned filter; may be empty."""
+        """One sentence on how further conditions combine, for the description of a pinned filter."""
 
     def pin(self, pins: Mapping[str, str], given: Mapping[str, Json]) -> dict[str, Json]:
         """The caller's filter AND the pins. Raises ForeignId when it names another entity."""

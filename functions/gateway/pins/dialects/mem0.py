@@ -6,7 +6,7 @@ that is not null; under a pin that is the pinned one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from functions.gateway.json_text import Json, kinds
 from functions.gateway.pins.dialects import ForeignId, Schema, members
@@ -36,27 +36,27 @@ def problems(schema: Schema, pinnable: tuple[str, ...]) -> list[tuple[tuple[str,
                 found.append((where, f"the dialect mem0 compares an id by {_listed(OPERATORS)}, not by {unknown[0]}"))
             elif not types or types - {"string", "object", "null"}:
                 found.append((where, "the dialect mem0 takes an id as a string or as an object with an operator"))
-        elif "array" in types and not _holds_values(member):
+        elif "array" in types and _may_hold_conditions(member):
             found.append((where, f"the dialect mem0 nests conditions only under {_listed(LOGICAL)}"))
     return found
 
 
-def _holds_values(array: Schema) -> bool:
+def _may_hold_conditions(array: Schema) -> bool:
     types = kinds(array.get("items"))
-    return bool(types) and "object" not in types and "array" not in types
+    return not types or "object" in types or "array" in types
 
 
 def _listed(words: tuple[str, ...]) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def without(schema: Schema, names: frozenset[str]) -> Schema:
+def without(schema: Schema, names: Set[str]) -> Schema:
     """See `Dialect`: an id may stand on every level."""
     narrowed: Schema = _without(schema, names)
     return narrowed
 
 
-def _without(schema: Json, names: frozenset[str]) -> Json:
+def _without(schema: Json, names: Set[str]) -> Json:
     if isinstance(schema, list):
         return [_without(entry, names) for entry in schema]
     if not isinstance(schema, Mapping):
@@ -78,9 +78,9 @@ def pin(pins: Mapping[str, str], given: Mapping[str, Json]) -> dict[str, Json]:
     """See `Dialect`. Next to a logical operator the pins stand twice: as plain members, for an upstream that looks for
     an entity id there and nowhere else, and in the AND, for one that overlooks plain members next to an operator."""
     _refuse_foreign(pins, given)
-    if not set(LOGICAL) & given.keys():
+    if not given.keys() & LOGICAL:
         return {**given, **pins}
-    return {**pins, "AND": [*({name: pinned} for name, pinned in pins.items()), dict(given)]}
+    return {**pins, "AND": [*({name: pinned} for name, pinned in pins.items()), given]}
 
 
 def home(name: str) -> str | None:

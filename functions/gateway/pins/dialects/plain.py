@@ -6,16 +6,17 @@ members are strings, numbers and booleans or arrays of them, and none is named l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from functions.gateway.json_text import Json, kinds
 from functions.gateway.pins.dialects import ForeignId, Schema, members
 
-PLAIN = frozenset({"string", "integer", "number", "boolean", "null"})
+PLAIN = ("string", "integer", "number", "boolean", "null")
 """JSON types that hold no conditions."""
 
-OPERATORS = frozenset(
-    {"and", "or", "not", "nor", "any", "all", "logic", "logical", "operator", "op", "conjunction", "combinator"}
+OPERATORS = (
+    *("and", "or", "not", "nor", "xor", "nand", "any", "all"),
+    *("logic", "logical", "operator", "op", "conjunction", "combinator"),
 )
 """Names under which filters keep a logical operator; case, "$" and "_" do not count."""
 
@@ -33,19 +34,19 @@ def problems(schema: Schema, pinnable: tuple[str, ...]) -> list[tuple[tuple[str,
                 found.append((where, "the dialect plain compares a pinned id with one string; write type: string"))
         elif name.strip("$_").lower() in OPERATORS:
             found.append((where, f'the dialect plain ANDs its members and has no operator "{name}"'))
-        elif not types or "object" in types or ("array" in types and not _holds_plain(member)):
+        elif not types or "object" in types or ("array" in types and _may_hold_conditions(member)):
             found.append(
                 (where, "the dialect plain takes strings, numbers, booleans and arrays of them, not conditions")
             )
     return found
 
 
-def _holds_plain(array: Schema) -> bool:
+def _may_hold_conditions(array: Schema) -> bool:
     types = kinds(array.get("items"))
-    return bool(types) and types <= PLAIN
+    return not types or not types.issubset(PLAIN)
 
 
-def without(schema: Schema, names: frozenset[str]) -> Schema:
+def without(schema: Schema, names: Set[str]) -> Schema:
     """See `Dialect`: an id stands at the top level only."""
     properties = {name: member for name, member in schema["properties"].items() if name not in names}
     return {**schema, "properties": properties}
