@@ -357,7 +357,7 @@ def _is_truth(node: ast.AST) -> bool:
 def _says_nothing(statement: ast.stmt) -> bool:
     """Docstrings, imports, assertions, and what only a type checker reads."""
     if isinstance(statement, ast.Expr):
-        return isinstance(statement.value, ast.Constant)
+        return isinstance(statement.value, ast.Constant) or _text(statement.value).startswith("assert_never(")
     if isinstance(statement, ast.If):
         return _text(statement.test) == "TYPE_CHECKING"
     return isinstance(statement, ast.Import | ast.ImportFrom | ast.Assert | ast.Pass)

@@ -62,6 +62,7 @@ def test_each_kind_of_fault_has_a_name(source: str, expected: list[str]) -> None
         '"""A docstring."""',
         "import a",
         "assert a < b",
+        "assert_never(a)",
         "Names = Mapping[str, str]",
         "if TYPE_CHECKING:\n    a = 1",
         "class A(Protocol):\n    def f(self, a: int = 1) -> None: ...",

@@ -4,7 +4,9 @@ A fault in the body of a function is put into the function after the tests are c
 second. Other faults, and those that no test noticed, are tried with the code and its tests imported afresh. A trial
 runs the tests that reached the changed lines, those first that noticed most faults of the function, and stops at the
 first that fails.
-Property tests draw the same examples each time. The CPU time of a test is limited, for a fault may make a loop endless.
+
+Property tests draw the same examples each time. A fault may make a loop endless: the CPU time of a test is limited, and
+so are the memory and the time on the clock of a trial. A fault that reaches a limit counts as noticed.
 """
 
 from __future__ import annotations
@@ -49,6 +51,9 @@ TIMES = 5
 SECONDS = 2.0
 """CPU time that is granted in addition; a shared machine makes a short test slower."""
 
+MEMORY = 4 << 30
+"""Bytes of memory that a trial may have: a loop without an end may collect something."""
+
 IMPORTING = 30.0
 """CPU time for importing the code and its tests."""
 
@@ -57,6 +62,9 @@ WAITING = 300
 
 BROKEN = "the trial could not be made: "
 THE_LIMIT = "the limit"
+
+EVERY = 100
+"""A line on stderr says how far the trials are whenever so many more are over."""
 
 OURS = ("functions", "tool_catalog", "tests", "infra", "conftest", "__main__")
 """Modules that are imported afresh."""
@@ -99,6 +107,7 @@ class Trials:
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
+        self._over = 0
         self._running: dict[int, tuple[Fault, Path]] = {}
 
     def run(
@@ -124,6 +133,9 @@ class Trials:
         child, status, usage = os.wait3(0)
         fault, kept = self._running.pop(child)
         seconds = usage.ru_utime + usage.ru_stime
+        self._over += 1
+        if self._over % EVERY == 0:
+            print(f"{self._over} faults tried", file=sys.stderr, flush=True)
         if os.WIFSIGNALED(status):
             return fault, Outcome(THE_LIMIT, seconds)
         noticed_by = kept.read_text("utf-8")
@@ -366,8 +378,9 @@ def _limit(seconds: float) -> None:
 
 
 def _be_quiet() -> None:
-    """Print nowhere, and end when this process only waits."""
+    """Print nowhere, end when this process only waits, and take no more memory than a trial may have."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     signal.alarm(WAITING)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
