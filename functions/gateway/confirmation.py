@@ -113,10 +113,7 @@ class Confirmer:
     def take(self, tool: Tool, given: Mapping[str, Json], code: Json) -> str:
         """Use a code up. "" when the call may be carried out, else why it may not. Raises Unconfirmable,
         Declined, and ConfirmationNeeded for a code that no person has approved yet: the code stays as it is."""
-        try:
-            raw = base64.b64decode(code, altchars=b"-_", validate=True) if isinstance(code, str) else b""
-        except ValueError:
-            raw = b""
+        raw = _decoded(code) if isinstance(code, str) else b""
         head, signature = raw[: END_BYTES + NONCE_BYTES], raw[END_BYTES + NONCE_BYTES :]
         if not hmac.compare_digest(signature, self._signature(head, tool, given)):
             return "the code is not one for this call: codes are for one server, one tool and the exact arguments"
@@ -206,3 +203,13 @@ class Confirmer:
             "this server asks for a confirmation, which cannot be kept at the moment; nothing was sent. Try again in "
             "some seconds"
         )
+
+
+def _decoded(code: str) -> bytes:
+    """The bytes of a code; b"" for a text that this file would not write. The store knows a used code by its text, and
+    Python reads the characters of both alphabets of base64, so another spelling would count once more."""
+    try:
+        raw = base64.urlsafe_b64decode(code)
+    except ValueError:
+        return b""
+    return raw if base64.urlsafe_b64encode(raw).decode() == code else b""

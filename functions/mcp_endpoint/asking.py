@@ -85,7 +85,7 @@ class Rounds:
                 arguments[question.argument] = answers[question.key]
         declined = False
         if code is not None and CONFIRMATION in responses:
-            declined = not _agrees(responses[CONFIRMATION])
+            declined = not _agrees(responses[CONFIRMATION], by_form=self.grant.config.confirm_by != "person")
             arguments[confirmation.argument(self.tool)] = code
         return Round(arguments, answers, declined)
 
@@ -198,7 +198,9 @@ def _is_accept(response: Mapping[str, Json]) -> bool:
     return response.get("action") == "accept"
 
 
-def _agrees(response: Mapping[str, Json]) -> bool:
-    """True for a confirmation: a page was opened, which has no content, or a form says it in so many words."""
+def _agrees(response: Mapping[str, Json], *, by_form: bool) -> bool:
+    """True for a confirmation: a form that says it in so many words, or a page that was opened, which has no
+    content."""
     content = response.get("content")
-    return _is_accept(response) and (not isinstance(content, Mapping) or content.get("confirm") is True)
+    said = content.get("confirm") is True if isinstance(content, Mapping) else not by_form
+    return _is_accept(response) and said

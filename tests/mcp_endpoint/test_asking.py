@@ -94,6 +94,10 @@ def test_a_state_that_is_sent_again_carries_nothing_out_again(bench: Bench, upst
         {"action": "accept", "content": {"confirm": False}},
         {"action": "accept", "content": {}},
         {"action": "accept", "content": {"confirm": "true"}},
+        {"action": "accept"},
+        {"action": "accept", "content": None},
+        {"action": "accept", "content": "confirm"},
+        {"action": "accept", "content": [{"confirm": True}]},
         {},
     ],
 )

@@ -152,6 +152,22 @@ def test_a_server_of_the_same_id_in_another_account_does_not_take_the_code(bench
     assert "codes are for one server" in said
 
 
+def test_a_code_in_another_spelling_is_no_second_code(bench: Bench) -> None:
+    """base64 has two alphabets, and a lenient reader takes both."""
+    token = bench.mint(confirm=("destructive",))
+    code = next(code for _ in range(1_000) if {"-", "_"} & set(code := code_of(call(bench, token, DELETE, id=MEMORY))))
+    spelled = {code.replace("-", "+"), code.replace("_", "/"), code.replace("-", "+").replace("_", "/")} - {code}
+    others = (f" {code}", f"{code}\n", f"{code}=", code.encode().hex())
+    for other in (*spelled, *others):
+        answer = call(bench, token, DELETE, id=MEMORY, confirmation_code=other)
+        assert "the code is not one for this call" in refusal(answer)["message"]
+    assert sent(bench).carried_out() == 0
+    assert call(bench, token, DELETE, id=MEMORY, confirmation_code=code)["isError"] is False
+    for other in (code, *spelled, *others):
+        refusal(call(bench, token, DELETE, id=MEMORY, confirmation_code=other))
+    assert sent(bench).carried_out() == 1
+
+
 @pytest.mark.parametrize("forged", ["", "x", "A" * 24, "A" * 5_000, "ü", "AAAA=", 12, None, ["a"], {"a": 1}, True])
 def test_a_forged_code_is_refused_whatever_it_is(bench: Bench, forged: Json) -> None:
     token = bench.mint(confirm=("destructive",))
