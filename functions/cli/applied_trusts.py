@@ -34,6 +34,15 @@ def problems(where: str, entry: Mapping[str, Json]) -> Iterator[str]:
     for key, (kind, named) in NEEDED.items():
         if not isinstance(entry.get(key), kind) or not entry[key]:
             yield f"{where}.{key} is missing, or is not {named}"
+        elif key == "accounts" and not _is_texts(entry[key]):
+            yield f"{where}.accounts must list names or ids of accounts"
+        elif key == "claims":
+            for name, values in entry[key].items():
+                if not isinstance(name, str) or not _is_texts(values):
+                    yield f'{where}.claims.{name} must be a list of texts, e.g. ["74"]'
+    for key in FIXED:
+        if not isinstance(entry.get(key), str | None):
+            yield f"{where}.{key} must be a text"
 
 
 def exported(api: ManagementApi, names: Mapping[str, str]) -> list[dict[str, Json]]:
@@ -61,9 +70,10 @@ def plan(api: ManagementApi, entries: Sequence[Mapping[str, Json]], *, prune: bo
         if unknown:
             raise UsageError(f'there is no account "{unknown[0]}"{did_you_mean(str(unknown[0]), ids)}')
         body = {key: value for key, value in entry.items() if key != "accounts" and value is not None}
-        body["account_ids"] = [ids[named] for named in entry["accounts"]]
-        body["issuer"] = presets.url(str(entry.get("issuer", "github")))
-        body["claims"] = presets.complete(body["issuer"], entry["claims"])
+        issuer = presets.url(entry.get("issuer") or "github")
+        body["account_ids"] = list(dict.fromkeys(ids[named] for named in entry["accounts"]))
+        body["issuer"] = issuer
+        body["claims"] = presets.complete(issuer, entry["claims"])
         trust = present.pop(entry["name"], None)
         if trust is None:
             lines = [f"    {key}: {shown(value)}" for key, value in body.items() if key != "name"]
@@ -73,6 +83,10 @@ def plan(api: ManagementApi, entries: Sequence[Mapping[str, Json]], *, prune: bo
     if prune:
         steps += [Step("-", "trust", name, (), "DELETE", path("trust", trust["id"])) for name, trust in present.items()]
     return steps
+
+
+def _is_texts(values: Json) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def _change(trust: Mapping[str, Json], body: Mapping[str, Json]) -> Step | None:

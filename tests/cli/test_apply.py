@@ -154,6 +154,16 @@ def test_a_file_for_secrets_that_others_can_read_is_refused_before_anything_is_m
         ("trusts: [1]", "trusts.0 is not an object"),
         ("trusts:\n  - {name: a, repository: b}", "trusts.0.repository: unknown key"),
         ("trusts:\n  - {name: a}", "trusts.0.mint is missing, or is not an object"),
+        ("trusts:\n  - {name: a, claims: {sub: [b]}, accounts: [{a: b}], mint: {max_lifetime_seconds: 1}}",
+         "trusts.0.accounts must list names or ids of accounts"),
+        ("trusts:\n  - {name: a, claims: {sub: b}, accounts: [c], mint: {max_lifetime_seconds: 1}}",
+         'trusts.0.claims.sub must be a list of texts, e.g. ["74"]'),
+        ("trusts:\n  - {name: a, claims: {repository_id: [74]}, accounts: [c], mint: {max_lifetime_seconds: 1}}",
+         "trusts.0.claims.repository_id must be a list of texts"),
+        ("trusts:\n  - {name: a, claims: {7: [a]}, accounts: [c], mint: {max_lifetime_seconds: 1}}",
+         "trusts.0.claims.7 must be a list of texts"),
+        ("trusts:\n  - {name: a, issuer: [c], claims: {sub: [b]}, accounts: [c], mint: {max_lifetime_seconds: 1}}",
+         "trusts.0.issuer must be a text"),
         ("trusts:\n  - {name: a, claims: {sub: [b]}, accounts: [gone], mint: {max_lifetime_seconds: 1}}",
          'there is no account "gone"'),
     ],
@@ -168,7 +178,8 @@ TRUSTS = """
 trusts:
   - name: agent CI
     claims: {repository: [octo/agent], ref: [refs/heads/main]}
-    accounts: [ACCOUNT]
+    accounts: [ACCOUNT, ACCOUNT]
+    issuer:
     mint: {methods: [read], pins: {user_id: ci}, max_lifetime_seconds: 3600}
   - name: other CI
     issuer: https://ci.example
