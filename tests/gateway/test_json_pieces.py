@@ -128,3 +128,15 @@ def test_levels_that_are_larger_than_a_window_are_bounded() -> None:
 def test_a_document_that_lacks_a_member_between_or_after_commas_is_refused(text: str, window: int) -> None:
     with pytest.raises(ValueError, match="line"):
         decoded(text, SCAN, window)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a" 1, "b": [1, 2]}', '{"a", "b": 1}', '{"a"}', '{"a": 1, "b" [1, 2]}', '{"a": {"b" "c"}}']
+)
+@pytest.mark.parametrize("window", [2, 4, 60])
+def test_a_name_without_a_colon_is_refused_where_python_refuses_it(text: str, window: int) -> None:
+    with pytest.raises(json.JSONDecodeError) as whole:
+        json.loads(text)
+    with pytest.raises(json.JSONDecodeError) as found:
+        decoded(text, SCAN, window)
+    assert (found.value.msg, found.value.pos) == (whole.value.msg, whole.value.pos)

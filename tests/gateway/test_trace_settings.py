@@ -107,7 +107,15 @@ def test_every_variable_is_taken_and_the_one_for_traces_wins() -> None:
 
 
 WRONG = {
-    f"{OTLP}ENDPOINT": ["collector:4318", "ftp://collector", "https://", "https://key:se-cret@collector"],
+    f"{OTLP}ENDPOINT": [
+        "collector:4318",
+        "ftp://collector",
+        "https://",
+        "https://key:se-cret@collector",
+        "https://collector:se-cret",
+        "https://collector:65536",
+        "https://[se-cret",
+    ],
     f"{OTLP}TRACES_ENDPOINT": [
         "https://collector?key=se-cret",
         "https://collector/#se-cret",

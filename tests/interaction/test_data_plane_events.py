@@ -115,6 +115,34 @@ def test_one_process_serves_many_invocations(deployed: Deployed, event: Json) ->
         assert len(json.loads(answer["body"])["result"]["tools"]) > 5
 
 
+@pytest.mark.parametrize(
+    ("variables", "written"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.example:4318"}, 3),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector.example:4318", "OTEL_SDK_DISABLED": "true"}, 0),
+        ({"POSTERN_TRACE_UPSTREAMS": "127.0.0.1"}, 0),
+    ],
+    ids=["exported", "disabled", "passed on only"],
+)
+def test_a_process_writes_spans_only_where_they_are_asked_for(
+    variables: dict[str, str],
+    written: int,
+    event: Json,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    deployed: Deployed = request.getfixturevalue("deployed")
+    token = deployed.mint(api_key=API_KEY)
+    for number in range(3):
+        message = {"jsonrpc": "2.0", "id": number, "method": "tools/list"}
+        assert deployed.handler(_event(event, token, message), Context())["statusCode"] == 200
+    lines = [json.loads(line) for line in deployed.audit_lines.getvalue().splitlines()]
+    spans = [line for line in lines if line.get("kind") == "span"]
+    assert [span["method"] for span in spans] == ["tools/list"] * written
+
+
 def test_calls_of_one_process_share_the_upstream_connection_and_never_fail_on_it(
     deployed: Deployed, event: Json
 ) -> None:

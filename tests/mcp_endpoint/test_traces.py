@@ -25,6 +25,9 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PARENT = f"00-{TRACE}-{SPAN}-01"
 MEMORY = "0b6f1d5e-7a0b-4f53-9d0c-3a1f0f5f0a11"
 GET = "get_single_mem_0_memory_by_id"
+CREATE = "create_a_mem_0_memory"
+DELETE = "delete_a_mem_0_memory_by_id"
+READER = "get_single_mem_0_event_by_id"
 LABELS = {"team": "support"}
 
 
@@ -92,6 +95,47 @@ def test_a_call_has_its_tool_its_upstream_and_its_trace_in_the_log(bench: Bench)
     assert [(one["path"], one["status"]) for one in line["upstream"]] == [("/v1/memories/{memory_id}/", 200)]
     assert (entry["trace_id"], entry["request_id"]) == (TRACE, "request-1")
     assert MEMORY not in visited.spans.getvalue()
+
+
+def test_a_call_that_a_person_is_asked_about_is_named_in_the_span_of_each_round(bench: Bench) -> None:
+    bench.sender = CannedSender(body={"message": "Memory deleted successfully!"})
+    visited = Visited(bench)
+    guarded = bench.mint(id="srv_2", confirm=("destructive",))
+    forms: Json = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
+    call: Json = {"name": DELETE, "arguments": {"id": MEMORY}}
+    asked = visited.ask(modern("tools/call", call, meta=forms), guarded).json["result"]
+    assert asked["resultType"] == "input_required"
+    yes: Json = {"confirmation": {"action": "accept", "content": {"confirm": True}}}
+    repeat = {**call, "requestState": asked["requestState"], "inputResponses": yes}
+    done = visited.ask(modern("tools/call", repeat, meta=forms), guarded).json["result"]
+    assert done["isError"] is False, done
+    # A request whose state is not ours ends before the call line, and its span has the tool nevertheless.
+    assert visited.ask(modern("tools/call", {**repeat, "requestState": "x"}, meta=forms), guarded).code == -32602
+    assert [(line["tool"], line.get("error"), line.get("code")) for line in visited.lines] == [
+        (DELETE, "ConfirmationNeeded", None),
+        (DELETE, None, None),
+        (DELETE, None, -32602),
+    ]
+
+
+def test_a_look_at_a_task_has_the_request_that_it_made_and_its_trace_in_the_log(bench: Bench) -> None:
+    event = {"id": MEMORY, "event_id": MEMORY, "event_type": "ADD", "status": "PENDING", "results": None}
+    bench.sender = CannedSender(body=event)
+    visited = Visited(bench)
+    capability: Json = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    meta: Json = {"io.modelcontextprotocol/clientCapabilities": capability}
+    write = {"messages": [{"role": "user", "content": "I prefer window seats."}], "user_id": "usr_1"}
+    task_id = visited.ask(modern("tools/call", {"name": CREATE, "arguments": write}, meta=meta)).json["result"][
+        "taskId"
+    ]
+    for _ in range(3):
+        asked = modern("tasks/get", {"taskId": task_id}, meta=meta).adding(("mcp-name", task_id))
+        assert visited.ask(asked).json["result"]["status"] == "working"
+    queued, *looks = visited.lines
+    assert (queued["method"], queued["tool"]) == ("tools/call", CREATE)
+    assert [(line["method"], line["tool"], len(line["upstream"])) for line in looks] == [("tasks/get", READER, 1)] * 3
+    assert [entry["trace_id"] for entry in visited.log] == [line["trace_id"] for line in visited.lines]
+    assert task_id not in visited.spans.getvalue()
 
 
 def test_a_call_that_fails_names_our_class_of_error_and_none_of_its_words(bench: Bench) -> None:
