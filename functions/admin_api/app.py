@@ -6,6 +6,7 @@ shown once. What an operation does is in its row of operations.py.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -211,7 +212,7 @@ def create_app(
             origin=_origin(request, settings),
             request_id=frame.request_id(request),
             now=clock(),
-            deadline=frame.deadline(request),
+            deadline=asyncio.get_running_loop().time() + frame.seconds_left(request),
         )
         request.state.changed = _named(asked.body) if isinstance(asked.body, Body) else []
         if inspect.iscoroutinefunction(operation.run):

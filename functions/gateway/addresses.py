@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from functions.gateway.errors import Invalid, Unavailable
-from functions.gateway.resolver import RESOLVER, Busy, Resolver
+from functions.gateway.waits.names import Busy
 from functions.gateway.wording import shown
+
+if TYPE_CHECKING:
+    from functions.gateway.waits import Names
 
 PRIVATE_NAMES = (".localhost", ".local", ".internal", ".home.arpa")
 """Endings of names that no public DNS server resolves (RFC 6761, 6762, 8375; `.internal` is reserved by ICANN)."""
@@ -77,11 +81,11 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-async def resolve(host: str, port: int, *, private: bool, resolver: Resolver = RESOLVER) -> list[str]:
+async def resolve(host: str, port: int, *, private: bool, names: Names) -> list[str]:
     """The addresses of a name in the resolver's order. Raises Unresolved, Busy, or NotPublic unless `private` allows
     it."""
     try:
-        addresses = await resolver.addresses(host, port)
+        addresses = await names.addresses(host, port)
     except Busy:
         raise
     except (OSError, UnicodeError):
@@ -125,12 +129,12 @@ def check_base_url(text: str, *, private: bool) -> str:
     return text.rstrip("/")
 
 
-async def check_resolves(base_url: str, resolver: Resolver = RESOLVER) -> None:
+async def check_resolves(base_url: str, names: Names) -> None:
     """Raises Invalid unless the host resolves to public addresses only, and Unavailable while that cannot be told."""
     url = urlsplit(base_url)
     host = url.hostname or ""
     try:
-        await resolve(host, url.port or 443, private=False, resolver=resolver)
+        await resolve(host, url.port or 443, private=False, names=names)
     except NotPublic as error:
         raise _not_public(host, "resolves to an address that is not on the public internet") from error
     except Busy as error:

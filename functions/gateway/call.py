@@ -7,7 +7,6 @@ what was done at the upstream.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -40,7 +39,6 @@ from functions.gateway.exchanges import Exchanges
 from functions.gateway.expressions import Fields
 from functions.gateway.grants import Target
 from functions.gateway.json_text import Json
-from functions.gateway.large_documents import in_turn
 from functions.gateway.outcomes import Done, Failed, ToolCall, Trace, UnknownTool, carried_out
 from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool
@@ -96,7 +94,7 @@ async def _outcome(
         await _confirm(upstream, prepared, pinned, code, confirmer)
         answer = await _answer(upstream, prepared.tool, pinned, position)
         answer = _within_pins(prepared.tool, target, answer)
-        body = await in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
+        body = await upstream.waits.in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
         body, hinting, event_id = await _outcome_of_event(upstream, prepared, body, pinned, settings)
         body = results.with_hints(hinting, body, lambda name: _offers(upstream.catalog, target, name))
     except CallLimited as failure:
@@ -125,7 +123,7 @@ async def _outcome_of_event(
     queued = waiting.queued(tool, body, upstream.catalog, upstream.target.base_url, settings)
     if queued is None or wanted <= 0:
         return body, tool, queued.event_id if queued is not None else None
-    now = asyncio.get_running_loop().time()
+    now = upstream.waits.now()
     state = await waiting.wait(upstream, queued, min(now + wanted, upstream.call.deadline - waiting.MARGIN_SECONDS))
     if state.kind == "failed":
         raise event_failed(state, queued.event_id)
@@ -277,7 +275,7 @@ async def _answer(upstream: Exchanges, tool: Tool, given: Mapping[str, Json], po
     for _ in range(tool.pagination.collect if tool.pagination else 1):
         response = await upstream.send(tool, given, at)
         size += len(response.body)
-        page = await in_turn(len(response.body), _page, upstream, tool, response)
+        page = await upstream.waits.in_turn(len(response.body), _page, upstream, tool, response)
         if page.objects is None:
             return Answer(response.status, page.document, size=size)
         objects += page.objects

@@ -8,19 +8,22 @@ and an anyio backend (0.09 s of CPU).
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from functions.gateway import upstream_tls
 from functions.gateway.addresses import resolve
-from functions.gateway.http_connection import Answer, Broken, Connection, Progress, Wire
+from functions.gateway.http_connection import Answer, Broken, Connection, Progress
 from functions.gateway.http_framing import Outgoing
 from functions.gateway.places import PLACES, QUEUE, Places
 from functions.gateway.value_classes import dataclass
+
+if TYPE_CHECKING:
+    from functions.gateway.waits import Timer, Waits
 
 IDLE_SECONDS = 4.0
 """How long an idle connection is kept. Common servers close theirs after 5 s (uvicorn, Node.js, Apache), and a request
@@ -55,24 +58,25 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
-    """A kept connection, since when on the event loop's clock and on the wall clock, and the timer that closes it."""
+    """A kept connection, since when on the clock of its waits and on the wall clock, and the timer that closes it."""
 
     connection: Connection
     since: tuple[float, float]
-    expiry: asyncio.TimerHandle
+    expiry: Timer
 
 
 class Pool:
-    """The connections of one event loop.
+    """The connections of one event loop, or of the one thread of a function.
 
     `private`       connect to private addresses, too.
     `places`, `queue`  exchanges at once per origin and account, and callers that may wait for one of them.
-    `idle_seconds`  how long an idle connection is kept, on the event loop's clock and on `wall`, the clock that goes on
+    `idle_seconds`  how long an idle connection is kept, on the clock of `waits` and on `wall`, the clock that goes on
                     while a Lambda function is frozen: a function that thaws starts without connections.
     """
 
     def __init__(
         self,
+        waits: Waits,
         *,
         private: bool,
         places: int = PLACES,
@@ -80,6 +84,7 @@ class Pool:
         idle_seconds: float = IDLE_SECONDS,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self._waits = waits
         self._private = private
         self._places = places
         self._queue = queue
@@ -150,9 +155,9 @@ class Pool:
         return answer
 
     def _keep(self, origin: Origin, connection: Connection) -> None:
-        loop = asyncio.get_running_loop()
-        expiry = loop.call_later(self._idle_seconds, self._expire, origin, connection)
-        self._idle.setdefault(origin, []).append(_Idle(connection, (loop.time(), self._wall()), expiry))
+        expiry = self._waits.later(self._idle_seconds, self._expire, origin, connection)
+        since = (self._waits.now(), self._wall())
+        self._idle.setdefault(origin, []).append(_Idle(connection, since, expiry))
 
     def _expire(self, origin: Origin, connection: Connection) -> None:
         left = [idle for idle in self._idle.get(origin, []) if idle.connection is not connection]
@@ -164,7 +169,7 @@ class Pool:
 
     def _take(self, origin: Origin) -> Connection | None:
         """The connection to the origin that was used last, if there is one that is young and alive."""
-        now, wall = asyncio.get_running_loop().time(), self._wall()
+        now, wall = self._waits.now(), self._wall()
         kept = self._idle.get(origin, [])
         while kept:
             idle = kept.pop()
@@ -179,29 +184,22 @@ class Pool:
     async def _connect(self, origin: Origin) -> Connection:
         """A fresh connection. Raises NotConnected."""
         try:
-            addresses = await resolve(origin.host, origin.port, private=self._private)
+            addresses = await resolve(origin.host, origin.port, private=self._private, names=self._waits)
         except OSError as error:
             raise NotConnected(str(error)) from None
         *others, last = addresses
         for address in others:  # e.g. a name with both kinds of address, on a machine without IPv6
             try:
-                async with asyncio.timeout(ADDRESS_SECONDS):
+                async with self._waits.until(self._waits.now() + ADDRESS_SECONDS):
                     return await self._open(origin, address)
             except (NotConnected, TimeoutError):
                 continue
         return await self._open(origin, last)
 
     async def _open(self, origin: Origin, address: str) -> Connection:
-        loop = asyncio.get_running_loop()
-        secure = origin.scheme == "https"
+        tls = upstream_tls.context() if origin.scheme == "https" else None
         try:
-            _, wire = await loop.create_connection(
-                Wire,
-                address,
-                origin.port,
-                ssl=upstream_tls.context() if secure else None,
-                server_hostname=origin.host if secure else None,
-            )
+            wire = await self._waits.open(address, origin.port, tls, origin.host)
         except ssl.SSLCertVerificationError as error:
             raise NotConnected(f"its certificate is not valid: {error.verify_message}") from error
         except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import ExitStack
 
@@ -27,6 +26,7 @@ class Exchanges:
         self.call = call
         self.target = target
         self.catalog = catalog
+        self.waits = sender.waits
         self._sender = sender
         self._until_the_end = until_the_end
         self._large = False
@@ -86,7 +86,7 @@ class Exchanges:
             if self.call.span is None
             else self.call.span.sending(tool.request, self.target.base_url, request, deadline, self._sender)
         )
-        clock = asyncio.get_running_loop().time
+        clock = self.waits.now
         started = clock()
         status, rate_limit, sent = None, self._trace.rate_limit, True
         try:

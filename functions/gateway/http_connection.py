@@ -1,22 +1,23 @@
 """One connection to an upstream, and one HTTP/1.1 exchange at a time on it.
 
-http_framing.py says what is HTTP; asyncio moves the bytes. What an upstream may send is bounded while it comes: heads,
-interim answers, pieces and bytes.
+http_framing.py says what is HTTP; a wire (waits/) moves the bytes. What an upstream may send is bounded while it comes:
+heads, interim answers, pieces and bytes.
 """
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import re
-import select
 from dataclasses import field
-from typing import cast
+from typing import TYPE_CHECKING
 
 from functions.gateway import http_framing
 from functions.gateway.content_coding import Body, OverLimit
 from functions.gateway.http_framing import ANY_LINE_END, HEAD_END, LINE_END, MAX_HEAD_BYTES, Head, NotHttp, Outgoing
 from functions.gateway.value_classes import dataclass
+
+if TYPE_CHECKING:
+    from functions.gateway.waits import Wire
 
 MAX_INTERIM = 20
 """Interim answers (1xx) before the final one; more are not HTTP as anybody uses it."""
@@ -25,16 +26,10 @@ MAX_PIECES = 100_000
 """Pieces in which a body may come. 5 MB in chunks of 50 bytes fit."""
 
 PIECES_PER_TURN = 1_000
-"""Pieces after which the event loop turns once: about 6 ms, so that a flood of small chunks delays nobody."""
+"""Pieces after which others have their turn: about 6 ms, so that a flood of small chunks delays nobody."""
 
 BODILESS = (204, 304)
 """Statuses of answers without a body, whatever their headers say."""
-
-READ_AHEAD = 262_144
-"""Bytes that are received before anybody reads them; beyond, the sender of them has to wait."""
-
-BUFFER_BYTES = 65_536
-"""Bytes that are received at once. A connection holds as many for as long as it is open."""
 
 
 class Broken(Exception):
@@ -80,78 +75,6 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-class Wire(asyncio.BufferedProtocol):
-    """The bytes of one connection, received up to READ_AHEAD ahead of their reader.
-
-    They come into one buffer. For the other kind of protocol, asyncio maps 256 kB of memory for each piece that comes
-    and gives it back at once, which took a third of the CPU time of a warm call and none of its instructions.
-    """
-
-    transport: asyncio.Transport
-
-    def __init__(self) -> None:
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
-        self._received = bytearray()
-        self._arrival: asyncio.Future[None] | None = None
-        self.ended = False
-        self.error = ""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # that of a stream, as create_connection makes it
-        self._poll = select.poll()
-        socket = transport.get_extra_info("socket")
-        self._poll.register(socket.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio names it
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._received += self._buffer[:nbytes]
-        if len(self._received) > READ_AHEAD:
-            self.transport.pause_reading()
-        self._wake()
-
-    def eof_received(self) -> bool:
-        self.ended = True
-        self._wake()
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self.ended = True
-        self.error = type(error).__name__ if error else ""
-        self._wake()
-
-    def send(self, data: bytes) -> None:
-        self.transport.write(data)
-
-    async def receive(self) -> bytes:
-        """The next bytes; b"" at the end."""
-        if self._received:
-            await asyncio.sleep(0)  # a flood must keep neither the event loop from others nor the deadline from us
-        elif not self.ended:
-            self._arrival = asyncio.get_running_loop().create_future()
-            try:
-                await self._arrival
-            finally:
-                self._arrival = None
-        data = bytes(self._received)
-        self._received.clear()
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
-        return data
-
-    def is_quiet(self) -> bool:
-        """True when the connection is open and the upstream has sent nothing since: neither an end nor stray bytes,
-        not even ones that the event loop has not seen yet because it was not running."""
-        if self.ended or self._received or self.transport.is_closing():
-            return False
-        return not self._poll.poll(0)
-
-    def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
-
-
 class Connection:
     """One connection and the state of HTTP on it."""
 
@@ -181,7 +104,7 @@ class Connection:
 
     def is_reusable(self) -> bool:
         """True when another exchange can follow."""
-        if self._wire.transport.get_write_buffer_size() or self._received:
+        if self._wire.has_unsent or self._received:
             return False
         return self._persistent and self._wire.is_quiet()
 
@@ -191,12 +114,12 @@ class Connection:
 
     def close(self) -> None:
         """Close at once."""
-        self._wire.transport.abort()
+        self._wire.close()
 
     def _send(self, request: Outgoing, progress: Progress) -> None:
         progress.step = "sending the request"
         self._wire.send(http_framing.request(request))
-        if self._wire.transport.is_closing():  # the kernel refused the first byte
+        if self._wire.is_closed:  # the kernel refused the first byte
             raise Broken("closed while idle", answered=False, accepted=False)
         progress.sending = True
 
@@ -250,7 +173,7 @@ class Connection:
         if self._pieces > MAX_PIECES:
             raise OverLimit
         if self._pieces % PIECES_PER_TURN == 0:
-            await asyncio.sleep(0)
+            await self._wire.turn()
         return len(piece)
 
     async def _taken(self, end: re.Pattern[bytes], missing: str, *, start: bytes = b"") -> bytes:

@@ -8,7 +8,6 @@ in a body is the plane's own decision, passed in as `refuse`.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 import os
@@ -129,10 +128,6 @@ class Frame(Generic[Answered]):
             left = context.get_remaining_time_in_millis() - self.settings.deadline_margin_ms
             seconds = min(seconds, left / 1000)
         return seconds
-
-    def deadline(self, request: Request) -> float:
-        """When the request must have its answer, on the event loop's clock in seconds."""
-        return asyncio.get_running_loop().time() + self.seconds_left(request)
 
     def request_id(self, request: Request) -> str:
         """Lambda's id of the request, or our own; every call returns the same one."""

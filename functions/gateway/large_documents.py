@@ -6,18 +6,14 @@ take four times as long, and each walk stops every other call for up to 0.1 s. R
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
 LARGE_BYTES = 100_000
 """Bytes of a document that is read between two turns of the event loop, which takes some milliseconds. A larger one is
 read on a thread."""
-
-Found = TypeVar("Found")
 
 
 class Collector:
@@ -46,12 +42,3 @@ class Collector:
 
 
 collector = Collector()
-
-
-async def in_turn(size: int, work: Callable[..., Found], *about: Any) -> Found:
-    """Work on a request or an answer of `size` bytes: on a thread for a large one, so that other calls get their
-    turn."""
-    if size <= LARGE_BYTES:
-        return work(*about)
-    await asyncio.sleep(0)  # from here on there is an event loop: on Lambda the handler runs one after the first wait
-    return await asyncio.to_thread(work, *about)

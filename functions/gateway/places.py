@@ -6,8 +6,11 @@ only the account that calls it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 PLACES = 32
 """Exchanges at once per origin and account; beyond, callers wait for a place. Browsers use 6, SDKs 10 to 100."""
@@ -39,7 +42,9 @@ class Places:
             return
         if len(self._waiting) >= self._queue:
             raise Full
-        turn = asyncio.get_running_loop().create_future()
+        import asyncio  # nobody queues in a process that serves one request at a time
+
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
             await turn

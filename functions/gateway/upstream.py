@@ -7,8 +7,7 @@ no byte was accepted (connections.py). Nothing of the caller's own headers is pa
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Hashable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +27,7 @@ from functions.gateway.value_classes import dataclass
 if TYPE_CHECKING:
     from functions.gateway.connections import Pool
     from functions.gateway.http_connection import Progress
+    from functions.gateway.waits import Waits
 
 BODILESS = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 """Verbs that send no Content-Length when they have no body."""
@@ -50,15 +50,23 @@ class UpstreamResponse:
 
 
 class Sender:
-    """Sends requests over kept connections. Make one per process; it follows the event loop it is called on."""
+    """Sends requests over kept connections. Make one per process.
 
-    def __init__(self, settings: Settings) -> None:
+    `waits`  how the process waits; without it, on whichever event loop runs.
+    """
+
+    def __init__(self, settings: Settings, waits: Waits | None = None) -> None:
+        if waits is None:
+            from functions.gateway.waits.event_loop import EventLoop  # a function has none
+
+            waits = EventLoop()
+        self.waits = waits
         self._settings = settings
         self._pool: Pool | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._home: Hashable = None
 
     def send(self, request: UpstreamRequest, deadline: float) -> Coroutine[Any, Any, UpstreamResponse]:
-        """The upstream's answer, whatever its status. `deadline` is in seconds on the event loop's clock.
+        """The upstream's answer, whatever its status. `deadline` is in seconds on the clock of `waits`.
 
         Raises UpstreamBusy, UpstreamTimeout, UpstreamUnreachable, UpstreamUnreadable or TooLargeAnswer.
         """
@@ -70,20 +78,20 @@ class Sender:
         """What `send` does, for a caller that wants to know from `progress` how it went."""
         from functions.gateway import connections, http_connection, http_framing, places
 
-        clock = asyncio.get_running_loop().time
+        clock = self.waits.now
         started = clock()
         host = request.origin.split("://")[1]
         if started >= deadline:
             raise UpstreamTimeout(f"no time was left to ask {host}; nothing was done, try again", sent=False)
         origin, pool, limit = (
             connections.Origin.of(request.origin),
-            self._pool_of_this_loop(),
+            self._pool_at_home(),
             self._settings.max_upstream_bytes,
         )
         lost = effect(changes_nothing=request.changes_nothing)
         outgoing = http_framing.Outgoing(request.verb, request.target, _headers(request, host), request.body or b"")
         try:
-            async with asyncio.timeout_at(deadline):
+            async with self.waits.until(deadline):
                 answer = await pool.exchange(
                     origin,
                     request.account_id,
@@ -142,16 +150,16 @@ class Sender:
     async def close(self) -> None:
         """Close kept connections."""
         pool, self._pool = self._pool, None
-        if pool is not None and self._loop is asyncio.get_running_loop():
+        if pool is not None and self._home is self.waits.home:
             pool.close()
-            await asyncio.sleep(0)  # a transport closes its socket in the next round of the event loop
+            await self.waits.turn()  # an event loop closes a socket in its next round
 
-    def _pool_of_this_loop(self) -> Pool:
-        loop = asyncio.get_running_loop()
-        if self._pool is None or self._loop is not loop:
+    def _pool_at_home(self) -> Pool:
+        home = self.waits.home
+        if self._pool is None or self._home is not home:
             from functions.gateway.connections import Pool
 
-            self._pool, self._loop = Pool(private=self._settings.private_upstreams), loop
+            self._pool, self._home = Pool(self.waits, private=self._settings.private_upstreams), home
         return self._pool
 
 

@@ -9,7 +9,6 @@ cannot be read leaves the outcome unknown, and the result says that.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Literal, Protocol
@@ -24,6 +23,7 @@ from functions.gateway.prepared import PreparedTool, prepare
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import UpstreamResponse
 from functions.gateway.value_classes import dataclass
+from functions.gateway.waits import Waits
 from tool_catalog.catalog import WAIT, Catalog, Event, EventStates, Tool
 
 PAUSES = (0.3, 0.5, 0.8, 1.2, 2.0)
@@ -54,6 +54,8 @@ class State:
 
 class Follows(Protocol):
     """The upstream, as far as a call may go on with it after its own request."""
+
+    waits: Waits
 
     async def read_after(self, tool: Tool, given: Mapping[str, Json], deadline: float) -> UpstreamResponse: ...
 
@@ -134,14 +136,14 @@ def _kind(states: EventStates, document: Json) -> Kind:
 
 
 async def wait(upstream: Follows, queued: Queued, until: float) -> State:
-    """Read an event until it has ended or the time `until` (on the event loop's clock) is over: its last state."""
-    clock = asyncio.get_running_loop().time
+    """Read an event until it has ended or the time `until` (on the clock of its waits) is over: its last state."""
+    clock = upstream.waits.now
     state = State("running", {})
     pauses = iter(PAUSES)
     pause = PAUSES[0]
     while (left := until - clock()) > 0:
         pause = next(pauses, pause)
-        await asyncio.sleep(min(pause, left))
+        await upstream.waits.sleep(min(pause, left))
         state = await look(upstream, queued, until + MARGIN_SECONDS / 2)
         if state.kind not in ("running", "asking", "unknown"):
             break

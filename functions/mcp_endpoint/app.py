@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING
 from functions.gateway import errors, json_text
 from functions.gateway.doorway import ANY, SECRET_HEADER, Doorway
 from functions.gateway.http_frame import Frame, bearer, dressed
-from functions.gateway.large_documents import in_turn
 from functions.gateway.metrics import Batch, Count, uncounted
 from functions.gateway.settings import Settings
 from functions.gateway.value_classes import dataclass
@@ -177,14 +176,14 @@ class Endpoint:
                     refused.grant, refused, now, self.frame.request_id(request), request.headers.get("user-agent", "")
                 )
             self.frame.note(refused, refused.__cause__, request)
-            asker = await in_turn(len(body), protocol.asker, request.lines, body)
+            asker = await self.methods.waits.in_turn(len(body), protocol.asker, request.lines, body)
             if asker.status(refused.status) == HTTPStatus.OK:
                 self.dead.add()  # AWS counts answers of 4xx only
             refusal = _refuse(refused, asker)
             if isinstance(refused, SignInNeeded):
                 refusal.headers.update(sign_in.challenge(request, self.settings, secrets.token, refused))
             return refusal
-        message = await in_turn(len(body), protocol.read, request.lines, body)
+        message = await self.methods.waits.in_turn(len(body), protocol.read, request.lines, body)
         if isinstance(message, Notification):
             return Response(202)
         if isinstance(message, Refusal):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -13,6 +12,7 @@ from functions.gateway.audit import Audit
 from functions.gateway.metrics import Counter
 from functions.gateway.settings import Settings, is_traced
 from functions.gateway.upstream import Sender
+from functions.gateway.waits.blocking import Blocking, finished
 from functions.mcp_endpoint import snapshot
 from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.http import of_event, to_event
@@ -49,36 +49,25 @@ def _store(settings: Settings) -> LightDynamoStore | SqliteStore:
 settings = Settings.from_environment(os.environ)
 logging.getLogger().setLevel(settings.log_level)
 store = _store(settings)
-sender = Sender(settings)
+sender = Sender(settings, Blocking())
 on_aws = settings.store == "dynamodb"
 log = Audit(settings, None if on_aws else store, sys.stdout)
 """On AWS the line is the entry: functions/log_subscriber puts it into the table, and no call waits for that."""
 methods = Methods(settings, sender, log, shared=store if on_aws else None, confirmations=store)
 count = Counter(settings.environment, sys.stdout)
 endpoint = Endpoint(settings=settings, store=store, methods=methods, count=count, traces=_traces())
-loop = asyncio.new_event_loop()
-"""The one loop of the process, because a kept connection lives on the loop that opened it."""
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """The answer to one event, of whatever kind.
-
-    Only a tools/call waits for anything, and its first wait is before it needs the loop. Everything else ends here
-    without a turn of the loop, which would take a fifth of a warm listing.
-    """
+    """The answer to one event, of whatever kind. Lambda sends the next one when this one has its answer."""
     arrived = events.read(event, settings.mounted_at)
     if arrived is None:
         return dict(events.NO_REQUEST)
-    answering = endpoint.answer(of_event(arrived, context))
-    try:
-        answering.send(None)
-    except StopIteration as ended:
-        return to_event(ended.value, arrived)
-    return to_event(loop.run_until_complete(answering), arrived)
+    return to_event(finished(endpoint.answer(of_event(arrived, context))), arrived)
 
 
 def _close() -> None:
-    loop.run_until_complete(sender.close())
+    finished(sender.close())
     store.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -109,6 +108,7 @@ class Methods:
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._settings = settings
+        self.waits = sender.waits
         self._sender = sender
         self._log = log
         self._load_catalog = load_catalog
@@ -273,11 +273,11 @@ class Methods:
         from functions.mcp_endpoint import tasks  # other clients need none of it
 
         tasks.check_declared(call)
-        await asyncio.sleep(0)  # from here on there is an event loop, as for a call
+        await self.waits.turn()
         grant = visit.grant
         key, target = _opened(visit)
         task = tasks.opened(call.params["taskId"], grant, target, catalog, self._settings)
-        elapsed = asyncio.get_running_loop().time
+        elapsed = self.waits.now
         started = elapsed()
         try:
             self._admit(visit, elapsed)
@@ -322,9 +322,9 @@ class Methods:
     ) -> tuple[Done | Failed | UnknownTool, str]:
         """The call line of the gateway, and one log entry of how it ended. With the outcome comes the text that its
         result holds, as JSON. `opened` is what `_opened` returned, where it was needed before."""
-        await asyncio.sleep(0)  # from here on there is an event loop: on Lambda the handler runs one for calls alone
+        await self.waits.turn()
         key, target = opened or _opened(visit)
-        elapsed = asyncio.get_running_loop().time
+        elapsed = self.waits.now
         started = elapsed()
         deadline = started + visit.seconds_left
         asked = ToolCall(name, arguments, visit.now, deadline, visit.span)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import select
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -15,6 +17,7 @@ from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
 from functions.gateway.tracing import Span
 from functions.gateway.upstream import Sender
+from functions.gateway.waits.blocking import Blocking
 from functions.stores import layout
 from functions.stores.store import Item, Store
 from tests.gateway.loopback import Upstream
@@ -133,6 +136,25 @@ class AdvancingLoop(asyncio.SelectorEventLoop):
             self._advanced += seconds
 
         self.call_soon_threadsafe(forward)
+
+
+class AdvancingBlocking(Blocking):
+    """Waits that block, on a clock that a test can put forward on any thread. Time that is slept passes at once."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(lambda: time.monotonic() + self._advanced, self.advance, **how)
+        self._advanced = 0.0
+
+    def advance(self, seconds: float) -> None:
+        self._advanced += seconds
+
+    def poll(self, poll: select.poll) -> None:
+        while not poll.poll(POLL_MS):
+            self.left()
+
+
+POLL_MS = 5
+"""How often a wait that blocks looks at a clock that was put forward."""
 
 
 def call_once(

@@ -10,7 +10,8 @@ import pytest
 from functions.gateway import addresses
 from functions.gateway.addresses import check_base_url, is_public
 from functions.gateway.errors import Invalid, Unavailable
-from functions.gateway.resolver import Busy, Resolver
+from functions.gateway.waits.names import Busy
+from functions.gateway.waits.resolver import Resolver
 
 PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1")
 PRIVATE = (
@@ -119,7 +120,7 @@ def resolving(*found: str) -> Resolver:
 
 
 def resolved(resolver: Resolver, *, private: bool) -> list[str]:
-    return asyncio.run(addresses.resolve("api.example", 443, private=private, resolver=resolver))
+    return asyncio.run(addresses.resolve("api.example", 443, private=private, names=resolver))
 
 
 def test_one_private_address_among_public_ones_refuses_the_name() -> None:

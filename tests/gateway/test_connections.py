@@ -17,6 +17,7 @@ from functions.gateway.content_coding import BadCoding, OverLimit
 from functions.gateway.http_connection import Answer, Broken, Connection, Progress
 from functions.gateway.http_framing import Outgoing
 from functions.gateway.places import PLACES, Full, Places
+from functions.gateway.waits.event_loop import EventLoop
 from tests.gateway.calling import AdvancingLoop
 from tests.gateway.loopback import Received, Told, Upstream, answer
 
@@ -53,7 +54,7 @@ class Bench:
 
 def run(upstream: Upstream, go: Callable[[Bench], Awaitable[Any]], **limits: Any) -> Any:
     async def main() -> Any:
-        bench = Bench(Pool(private=True, wall=lambda: bench.wall, **limits), Origin.of(upstream.origin))
+        bench = Bench(Pool(EventLoop(), private=True, wall=lambda: bench.wall, **limits), Origin.of(upstream.origin))
         try:
             return await go(bench)
         finally:
@@ -134,7 +135,7 @@ class Distrusting(AdvancingLoop):
 
 def test_a_certificate_that_is_not_valid_is_told_as_the_reason() -> None:
     async def go() -> None:
-        pool = Pool(private=True)
+        pool = Pool(EventLoop(), private=True)
         for _ in range(3):
             with pytest.raises(NotConnected, match="its certificate is not valid: self-signed certificate"):
                 await pool.exchange(
@@ -341,7 +342,7 @@ def test_a_flood_lets_others_work_and_the_deadline_come(upstream: Upstream) -> N
 
 def test_a_connection_that_is_refused_says_why() -> None:
     async def go() -> None:
-        pool = Pool(private=True)
+        pool = Pool(EventLoop(), private=True)
         with pytest.raises(NotConnected, match="refused or unreachable"):
             await pool.exchange(Origin("http", "127.0.0.1", 1), "acc_1", GET, Progress(), repeatable=True, limit=LIMIT)
 

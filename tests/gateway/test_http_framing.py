@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from functions.gateway import http_framing
 from functions.gateway.content_coding import OverLimit
-from functions.gateway.http_connection import MAX_INTERIM, Answer, Broken, Connection, Progress, Wire
+from functions.gateway.http_connection import MAX_INTERIM, Answer, Broken, Connection, Progress
 from functions.gateway.http_framing import MAX_HEAD_BYTES, NotHttp, Outgoing, Unsendable
+from functions.gateway.waits.event_loop import EventLoopWire
 
 LIMIT = 10_000
 HEADERS = (("Host", "upstream"), ("Content-Length", "2"))
@@ -32,7 +33,7 @@ PARTS = (
 )  # fmt: skip
 
 
-class Given(Wire):
+class Given(EventLoopWire):
     """A wire whose bytes are all there already, in pieces."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
@@ -269,7 +270,7 @@ def test_what_stands_around_the_chunks_counts_against_the_limit_too() -> None:
 
 def test_a_wire_that_has_ended_gives_what_came_before_and_then_nothing() -> None:
     async def go() -> list[bytes]:
-        wire = Wire()
+        wire = EventLoopWire()
         wire.transport = Transport()
         wire.get_buffer(3)[:3] = b"abc"
         wire.buffer_updated(3)

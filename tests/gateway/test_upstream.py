@@ -19,9 +19,10 @@ from functions.gateway import addresses
 from functions.gateway.errors import TooLargeAnswer, UpstreamBusy, UpstreamUnreachable, UpstreamUnreadable
 from functions.gateway.places import PLACES, QUEUE
 from functions.gateway.requests import UpstreamRequest
-from functions.gateway.resolver import RESOLVER, LookUp
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
+from functions.gateway.waits.names import LookUp
+from functions.gateway.waits.resolver import RESOLVER
 from tests.gateway.calling import SETTINGS, AdvancingLoop
 from tests.gateway.loopback import Received, Told, Upstream, answer
 

@@ -101,7 +101,7 @@ def test_a_start_of_the_data_plane_makes_few_classes_in_full() -> None:
     program = (
         "import dataclasses\nmade = []\nofficial = dataclasses._process_class\n"
         "dataclasses._process_class = lambda cls, *a, **k: (made.append(cls.__name__), official(cls, *a, **k))[1]\n"
-        "import functions.mcp_endpoint.handler as h\nh.store.close()\nh.loop.close()\nprint(*made)"
+        "import functions.mcp_endpoint.handler as h\nh.store.close()\nprint(*made)"
     )
     environment = {"PATH": "/usr/bin", "POSTERN_STORE": "dynamodb", "POSTERN_TABLE": "t", "AWS_REGION": "us-east-1"}
     environment |= {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}

@@ -1,6 +1,6 @@
 """Runs every mode against every kind of call in a process of its own, and prints what each cost and came to.
 
-    python -m tests.hostile_upstream.child
+    python -m tests.hostile_upstream.child event_loop|blocking
 
 One line of JSON per mode: CPU seconds of the process, growth of its peak of resident memory in MB, and the outcomes.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +20,9 @@ from functions.gateway.call import run
 from functions.gateway.json_text import Json
 from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.upstream import Sender
+from functions.gateway.waits.blocking import finished
 from tests.gateway import loopback
-from tests.gateway.calling import NOON, SETTINGS, AdvancingLoop, catalog_of, target, tool
+from tests.gateway.calling import NOON, SETTINGS, AdvancingBlocking, AdvancingLoop, catalog_of, target, tool
 from tests.hostile_upstream.modes import MODES
 from tool_catalog.catalog import Result
 from tool_catalog.request_template import Auth, Parameter
@@ -47,14 +49,19 @@ CALLS: Mapping[str, Mapping[str, Json]] = {
 def main() -> None:
     """All modes, one after the other over one sender, as the upstreams of one process."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
-    with loopback.upstream() as upstream, asyncio.Runner(loop_factory=AdvancingLoop) as runner:
-        loop = cast(AdvancingLoop, runner.get_loop())
-        upstream.silent = lambda: loop.advance(3_600)
-        runner.run(_modes(upstream))
+    with loopback.upstream() as upstream:
+        if sys.argv[1] == "blocking":
+            waits = AdvancingBlocking()
+            upstream.silent = lambda: waits.advance(3_600)
+            finished(_modes(upstream, Sender(SETTINGS, waits)))
+            return
+        with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
+            loop = cast(AdvancingLoop, runner.get_loop())
+            upstream.silent = lambda: loop.advance(3_600)
+            runner.run(_modes(upstream, Sender(SETTINGS)))
 
 
-async def _modes(upstream: loopback.Upstream) -> None:
-    sender = Sender(SETTINGS)
+async def _modes(upstream: loopback.Upstream, sender: Sender) -> None:
     for mode, make in MODES.items():
         told = make()
         upstream.answers(told)
@@ -63,7 +70,7 @@ async def _modes(upstream: loopback.Upstream) -> None:
         before, started = _memory("VmRSS"), time.process_time()
         for name, arguments in CALLS.items():
             upstream.requests.clear()
-            call = ToolCall(name, arguments, NOON, asyncio.get_running_loop().time() + 20)
+            call = ToolCall(name, arguments, NOON, sender.waits.now() + 20)
             outcome = await run(call, target(upstream.origin), CATALOG, sender=sender, settings=SETTINGS)
             outcomes[name] = {**_described(outcome), "received": len(upstream.requests)}
         cost = {"cpu": time.process_time() - started, "megabytes": max(0.0, _memory("VmHWM") - before)}

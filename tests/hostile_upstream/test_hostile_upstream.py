@@ -30,10 +30,10 @@ ACTED = ("whether it was carried out is unknown", "so it was carried out", "look
 linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is read from Linux")
 
 
-@pytest.fixture(scope="module")
-def ran() -> dict[str, Any]:
-    """What the child printed, by mode."""
-    command = [sys.executable, "-m", "tests.hostile_upstream.child"]
+@pytest.fixture(scope="module", params=["event_loop", "blocking"])
+def ran(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What the child printed, by mode, on an event loop as on a laptop and blocking as in a function."""
+    command = [sys.executable, "-m", "tests.hostile_upstream.child", request.param]
     child = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert child.returncode == 0, child.stderr[-3_000:]
     assert API_KEY not in child.stderr

@@ -40,7 +40,6 @@ for run, given in after:
     run(*given)
 found = handler.store.get([Key("TOKEN#a")])
 handler.store.close()
-handler.loop.close()
 print(json.dumps([open_before, loaded, mixed, found, len(before), len(after)]))
 """
 

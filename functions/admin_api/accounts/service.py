@@ -37,6 +37,7 @@ from functions.gateway.grants import mint_handle, read_time, write_time
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
+from functions.gateway.waits.resolver import RESOLVER
 from functions.gateway.wording import shown
 from functions.stores import layout
 from functions.stores.store import Item, Put, Store
@@ -273,7 +274,7 @@ class Accounts:
             return catalog.base_url
         base_url = check_base_url(given, private=self._settings.private_upstreams)
         if not self._settings.private_upstreams:
-            await check_resolves(base_url)
+            await check_resolves(base_url, RESOLVER)
         return base_url
 
     async def _probe(self, catalog: Catalog, base_url: str, credential: Credential) -> dict[str, str]:

@@ -8,24 +8,11 @@ however many calls wait for it, and the threads do not keep a process from endin
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Sequence
 from typing import Any
 
-NAMES_AT_ONCE = 32
-"""Names that are looked up at once: each takes a thread until the system gives up, often after 5 to 30 s."""
-
-LookUp = Callable[..., Sequence[tuple[Any, ...]]]
-"""The signature of `socket.getaddrinfo`."""
-
-
-class Busy(OSError):
-    """Too many other names are being looked up."""
-
-    def __init__(self) -> None:
-        super().__init__("too many names are being looked up")
+from functions.gateway.waits.names import NAMES_AT_ONCE, Busy, LookUp, listed, numeric
 
 
 class Resolver:
@@ -38,8 +25,8 @@ class Resolver:
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a name in the resolver's order, none twice. Raises OSError or UnicodeError."""
-        if _is_numeric(host):
-            return _listed(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+        if known := numeric(host, port):
+            return known
         loop = asyncio.get_running_loop()
         key = (loop, host, port)
         found = self._under_way.get(key)
@@ -54,7 +41,7 @@ class Resolver:
     def _ask(self, loop: asyncio.AbstractEventLoop, found: asyncio.Future[list[str]], host: str, port: int) -> None:
         result: list[str] | Exception
         try:
-            result = _listed(self._look_up(host, port, type=socket.SOCK_STREAM))
+            result = listed(self._look_up(host, port, type=socket.SOCK_STREAM))
         except Exception as error:  # raised again to those who wait
             result = error
         finally:
@@ -74,18 +61,6 @@ def _settle(found: asyncio.Future[list[str]], result: list[str] | Exception) -> 
         found.set_exception(result)
     else:
         found.set_result(result)
-
-
-def _listed(found: Sequence[tuple[Any, ...]]) -> list[str]:
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
-def _is_numeric(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 RESOLVER = Resolver()

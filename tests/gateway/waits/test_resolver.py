@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from functions.gateway.resolver import Busy, Resolver
+from functions.gateway.waits.names import Busy
+from functions.gateway.waits.resolver import Resolver
 
 
 class Hanging:
