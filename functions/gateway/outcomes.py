@@ -24,7 +24,7 @@ class ToolCall:
     """What a client asks for.
 
     `now`       the present in UTC.
-    `deadline`  when the call must have ended, in seconds on the event loop's clock (`loop.time()`).
+    `deadline`  when the call must have ended, in seconds on the clock of its waits (waits/).
     `span`      takes the requests to the upstream; None where nothing is traced.
     """
 
