@@ -1,4 +1,4 @@
-"""A large document holds up no other call: it is read on a thread, and garbage collection waits while it is alive.
+"""What a large document is, and that garbage collection waits while one is alive.
 
 A document of a million values holds no garbage, but the collector would walk all of it again and again. Decoding would
 take four times as long, and each walk stops every other call for up to 0.1 s. Reference counts free the document.
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 LARGE_BYTES = 100_000
 """Bytes of a document that is read between two turns of the event loop, which takes some milliseconds. A larger one is
-read on a thread."""
+read on a thread (waits/event_loop.py)."""
 
 
 class Collector:
