@@ -17,11 +17,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.benchmarks.synthetic import ANSWER, LIST_ANSWER
 
 Json = Any
+
+ROOT = Path(__file__).parents[2]
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
 RATE_LIMITS = b"X-RateLimit-Limit: 1000\r\nX-RateLimit-Remaining: 999\r\n"
@@ -127,7 +130,7 @@ async def main() -> None:
 def running(*certificate: str) -> Iterator[Addresses]:
     """Both servers for as long as the context is open. `certificate`: paths of a certificate and its key, for TLS."""
     command = [sys.executable, "-m", "tests.benchmarks.world", *certificate]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
