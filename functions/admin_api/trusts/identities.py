@@ -19,6 +19,7 @@ from functions.admin_api.issuers import Issuer, IssuerFailed, NotVerified, check
 from functions.admin_api.trusts import presets
 from functions.admin_api.trusts.item import TrustItem, by_audience
 from functions.gateway.errors import Forbidden, Unauthenticated, Unavailable
+from functions.gateway.grants import digest
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.gateway.wording import shown
@@ -32,6 +33,10 @@ BEGINNINGS = ("eyJ", "eyA", "ewo", "ew0", "ewk")
 
 MAX_CHARS = 8_192
 """Characters of an identity token; GitHub's have about 2,000."""
+
+MAX_PRINCIPAL_CHARS, DIGEST_CHARS = 200, 32
+"""Characters of a principal, all of which the log keeps, and those of them that tell one from another whose beginning
+is the same. A subject may have 255, and a path of GitLab more."""
 
 MAX_ISSUERS = 100
 """Issuers whose keys are cached in a process."""
@@ -130,7 +135,7 @@ def _check_admitted(trust: TrustItem, claims: Mapping[str, Json]) -> None:
 
 
 def _principal(trust: TrustItem, claims: Mapping[str, Json]) -> str:
-    """How the log names the workload, e.g. `tru_.../owner/name/4711`. Raises NotTrusted."""
+    """How the log names the workload, e.g. `tru_.../owner/name/4711`. No two have one name. Raises NotTrusted."""
     parts = []
     for name in presets.of(trust.issuer).principal:
         value = claims.get(name)
@@ -139,4 +144,6 @@ def _principal(trust: TrustItem, claims: Mapping[str, Json]) -> str:
                 f"trust {trust.id} does not admit this identity: the log needs its {name}, which is no text"
             )
         parts.append(value)
-    return "/".join([trust.id, *parts])
+    whole = "/".join([trust.id, *parts])
+    mark = f"...{digest(whole)[:DIGEST_CHARS]}"
+    return whole if len(whole) <= MAX_PRINCIPAL_CHARS else whole[: MAX_PRINCIPAL_CHARS - len(mark)] + mark

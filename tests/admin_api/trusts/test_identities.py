@@ -355,6 +355,25 @@ def test_an_issuer_of_another_kind_is_data(workloads: Workloads, plane: Plane) -
         assert "project" in workloads.refusal(own.token("https://postern.example", project="p-2"), 403)
 
 
+def test_workloads_with_long_names_are_told_apart_in_the_log(workloads: Workloads, plane: Plane) -> None:
+    with loopback.upstream() as upstream:
+        own = IdentityIssuer(upstream, plane.clock)
+        trust = workloads.trust(issuer=own.url, claims={"project": ["p-1"]}, audience="https://postern.example")
+        path = f"/integrated-account/{workloads.account}/mcp/"
+        tokens = {
+            end: own.token("https://postern.example", sub=f"{'x' * 300}{end}", project="p-1") for end in ("a", "b")
+        }
+        minted = {end: workloads.minted(token, name=end) for end, token in tokens.items()}
+        names = {end: server["created_by"] for end, server in minted.items()}
+        assert names["a"] != names["b"]
+        assert all(name.startswith(f"{trust['id']}/xxx") and len(name) == 200 for name in names.values())
+        for end, name in names.items():
+            entries = plane.ok("GET", "/log", params={"kind": "decision", "principal": name})["result"]
+            assert [entry["server_id"] for entry in entries] == [minted[end]["id"]]
+        plane.refused("DELETE", path + minted["a"]["id"], status=403, token=tokens["b"])
+        plane.ok("DELETE", path + minted["a"]["id"], token=tokens["a"])
+
+
 # The issuer.
 
 
