@@ -11,7 +11,7 @@ import secrets
 import signal
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -303,11 +303,14 @@ def _compose(
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         async with memory.router.lifespan_context(memory):
-            tasks = [asyncio.create_task(_sweep(store, clock))]
+            work = [repeated(partial(_sweep, store, clock), SWEEP_SECONDS, "expired items could not be removed")]
             if webhook is not None:
-                tasks.append(asyncio.create_task(_notify(store, webhook, clock)))
+                send = partial(_notify, store, webhook, clock)
+                work.append(repeated(send, SWEEP_SECONDS, "notices could not be sent"))
             if catalogs.own:
-                tasks.append(asyncio.create_task(_reload(catalogs, tell)))
+                look = partial(_reload, catalogs, tell)
+                work.append(repeated(look, RELOAD_SECONDS, "your own catalogues could not be read"))
+            tasks = [asyncio.create_task(each) for each in work]
             try:
                 yield
             finally:
@@ -326,33 +329,32 @@ def _compose(
     return app, partial(DirectHttp, endpoint=data_plane, turns=turns, base_path=settings.mounted_at)
 
 
-async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:
-    """Remove expired items, as the TTL of DynamoDB does in a deployment, and keep the log within its size."""
+async def repeated(work: Callable[[], Awaitable[object]], seconds: float, failed: str) -> None:
+    """Do something now, and again whenever `seconds` have passed. A failure is logged and ends nothing: what is left
+    undone is done the next time."""
     while True:
         try:
-            await asyncio.to_thread(store.sweep, int(clock().timestamp()))
-            await asyncio.to_thread(store.trim, layout.LOG, MAX_TABLE_BYTES)
-        except StoreError as error:  # the next round tries again
-            logger.warning("expired items could not be removed: %s", error)
-        await asyncio.sleep(SWEEP_SECONDS)
+            await work()
+        except Exception as error:
+            logger.warning("%s: %s", failed, error if isinstance(error, StoreError) else type(error).__name__)
+        await asyncio.sleep(seconds)
+
+
+async def _sweep(store: SqliteStore, clock: Callable[[], datetime]) -> None:
+    """Remove expired items, as the TTL of DynamoDB does in a deployment, and keep the log within its size."""
+    await asyncio.to_thread(store.sweep, int(clock().timestamp()))
+    await asyncio.to_thread(store.trim, layout.LOG, MAX_TABLE_BYTES)
 
 
 async def _notify(store: SqliteStore, webhook: Webhook, clock: Callable[[], datetime]) -> None:
     """Send the webhook what it is to hear, as the purge function does in a deployment."""
-    while True:
-        try:
-            await rounds_of(store, webhook.send, clock(), lambda: True)
-        except StoreError as error:  # the next round tries again
-            logger.warning("notices could not be sent: %s", error)
-        await asyncio.sleep(SWEEP_SECONDS)
+    await rounds_of(store, webhook.send, clock(), lambda: True)
 
 
 async def _reload(catalogs: LiveCatalogs, tell: Callable[[str], None]) -> None:
     """Serve what changes in the folders of your own catalogues, and say so."""
-    while True:
-        await asyncio.sleep(RELOAD_SECONDS)
-        for line in await asyncio.to_thread(catalogs.refresh):
-            tell(line)
+    for line in await asyncio.to_thread(catalogs.refresh):
+        tell(line)
 
 
 def _own_hosts(public_url: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ that dies loses nothing: the notice comes again when its wait is over. `webhook.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,7 +20,9 @@ from functions.gateway.grants import epoch, read_time, write_time
 from functions.gateway.json_text import Json
 from functions.gateway.notice import Notice, due_before
 from functions.stores import layout
-from functions.stores.store import Change, Item, Key, Put, Store, StoreConflict
+from functions.stores.store import Change, Delete, Item, Key, Put, Store, StoreConflict
+
+logger = logging.getLogger(__name__)
 
 AT_MOST = 50
 """Notices of one round. What is true of each is read in one `get`, which takes 100 keys."""
@@ -35,6 +38,9 @@ FIRST_WAIT = timedelta(minutes=2)
 
 SILENCE = timedelta(days=7)
 """How long the webhook hears nothing more of a credential of which it has heard that the upstream refuses it."""
+
+UNREADABLE = (KeyError, TypeError, ValueError)
+"""What an item raises that another version wrote, or a hand."""
 
 Claim = list[Change]
 """The changes by which a round takes a notice out of the place where it waits."""
@@ -93,7 +99,7 @@ async def round_of(store: Store, send: Send, now: datetime) -> Round:
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-    reached = due[-1].next_at if remain else now
+    reached = due[-1].next_at if remain and due else now
     return Round(outcomes.count(True), outcomes.count(False), withdrawn, reached, remain)
 
 
@@ -103,7 +109,18 @@ def _due(store: Store, now: datetime) -> tuple[list[Notice], bool]:
     for partition in layout.NOTICE_PARTITIONS:
         items += store.query(partition, before=due_before(now), limit=AT_MOST + 1)
     items.sort(key=lambda item: item.key.sort)
-    return [Notice.from_item(item) for item in items[:AT_MOST]], len(items) > AT_MOST
+    notices = [notice for item in items[:AT_MOST] if (notice := _read(store, item)) is not None]
+    return notices, len(items) > AT_MOST
+
+
+def _read(store: Store, item: Item) -> Notice | None:
+    """The notice in an item. None for one that cannot be read, which is taken out: it must not hold up the others."""
+    try:
+        return Notice.from_item(item)
+    except UNREADABLE as error:
+        logger.error("a notice cannot be read, and is given up: %s", type(error).__name__)
+        _written(store, [Delete(item.key)])
+        return None
 
 
 def _claims(store: Store, due: Sequence[Notice], now: datetime) -> tuple[list[tuple[Claim, Notice]], int]:
@@ -113,7 +130,11 @@ def _claims(store: Store, due: Sequence[Notice], now: datetime) -> tuple[list[tu
     claims: list[tuple[Claim, Notice]] = []
     void: list[Claim] = []
     for notice in due:
-        claim, claimed = _claim(notice, known, now)
+        try:
+            claim, claimed = _claim(notice, known, now)
+        except UNREADABLE as error:
+            logger.error("notice %s is about what cannot be read, and is given up: %s", notice.id, type(error).__name__)
+            claim, claimed = [notice.removal()], None
         if claimed is None:
             void.append(claim)
         else:

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -18,7 +18,10 @@ from mcp import Client
 from functions import local
 from functions.gateway.settings import Settings
 from functions.local import LocalError, Ready
+from functions.local.endpoint import repeated
 from functions.local.web_server import listen
+from functions.stores.store import StoreError
+from tests.gateway.calling import AdvancingLoop
 
 
 def call(url: str, tool: str, arguments: dict[str, Any]) -> Any:
@@ -290,3 +293,32 @@ def test_a_laptop_behind_a_proxy_is_served_below_a_base_path(
         )
         assert minted.json()["url"].startswith(f"{public}/mcp/")
         assert httpx.get(f"{ready.base_url}/toolsmith/health", verify=False).status_code == 404
+
+
+def test_work_that_fails_is_done_again_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    """A webhook is told and expired items are removed for as long as the endpoint serves, whatever fails in between."""
+    failures: list[Exception] = [ValueError("a-secret"), StoreError("the disk is full"), OSError(5, "a-path")]
+    done: list[int] = []
+
+    async def work() -> None:
+        done.append(len(done))
+        if len(done) <= len(failures):
+            raise failures[len(done) - 1]
+
+    async def go() -> None:
+        loop = cast(AdvancingLoop, asyncio.get_running_loop())
+        task = asyncio.create_task(repeated(work, 30, "expired items could not be removed"))
+        while len(done) < 5:
+            await asyncio.sleep(0)
+            loop.advance(30)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+
+    with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
+        runner.run(go())
+    assert [record.message.rpartition(": ")[2] for record in caplog.records] == [
+        "ValueError",
+        "the disk is full",
+        "OSError",
+    ]

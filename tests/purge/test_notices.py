@@ -27,7 +27,7 @@ from functions.gateway.upstream import Sender
 from functions.purge.notices import AT_MOST, ATTEMPTS, round_of, rounds_of
 from functions.purge.webhook import Webhook, key_of
 from functions.stores import layout
-from functions.stores.store import Delete
+from functions.stores.store import Delete, Put
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
 from tests.gateway.test_audit import CALL
 
@@ -286,6 +286,25 @@ def test_a_server_that_expired_is_told_of_when_its_account_is_removed_before_the
     plane.clock.advance(hours=1)
     plane.ok("DELETE", f"/integrated-account/{account}")
     assert sent(plane, Receiver()) == [("server.expired", "a")]
+
+
+def test_an_item_that_cannot_be_read_holds_up_no_other(
+    plane: Plane, account: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of another version, or written by a hand: the notice itself, and the server that one is about."""
+    receiver = Receiver()
+    minted = {name: mint(plane, account, name, days=3) for name in ("broken", "whole")}
+    server = layout.server(account, minted["broken"]["id"])
+    plane.store.write([Put(server, {"id": minted["broken"]["id"]})])
+    due = Notice("server.expired", "srv_odd", plane.clock.now, {}, plane.clock.now)
+    for number in range(AT_MOST + 1):
+        key = replace(due, subject=f"srv_odd{number}").key
+        plane.store.write([Put(key, {"type": "server.expired"})])
+    plane.clock.advance(days=2, hours=1)
+    asyncio.run(rounds_of(plane.store, receiver.send, plane.clock.now, lambda: True))
+    assert [(notice.type, notice.data["name"]) for notice in receiver.asked] == [("server.expires_soon", "whole")]
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * (AT_MOST + 2)
+    assert {notice.subject for notice in waiting(plane)} == {minted["whole"]["id"]}
 
 
 def test_two_processes_send_a_notice_once(plane: Plane, account: str) -> None:
