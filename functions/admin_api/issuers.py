@@ -16,8 +16,9 @@ from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
 
+from functions.gateway.addresses import check_base_url
 from functions.gateway.call_limits import CallRate
-from functions.gateway.errors import ToolFailure
+from functions.gateway.errors import Invalid, ToolFailure
 from functions.gateway.json_text import Json, NotJson, decode
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
@@ -193,14 +194,13 @@ class Issuer:
 
     def _address(self, metadata: dict[str, Json], name: str) -> str:
         address = metadata.get(name)
-        schemes = ("https", "http") if self._settings.private_upstreams else ("https",)
         try:
             parts = urlsplit(address if isinstance(address, str) else "")
-            valid = parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-        except ValueError:  # no port is a number of five digits at most
-            valid = False
-        if not valid:
-            raise IssuerFailed(f"has no {name} in its metadata that is an https address")
+            check_base_url(f"{parts.scheme}://{parts.netloc}", private=self._settings.private_upstreams)
+        except (Invalid, ValueError):
+            raise IssuerFailed(
+                f"has no {name} in its metadata that is an https address of the public internet"
+            ) from None
         return str(address)
 
 

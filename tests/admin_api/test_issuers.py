@@ -81,6 +81,7 @@ def test_an_issuer_that_fails_is_asked_a_few_times_a_minute(stand_in: IdentityIs
     "address",
     [
         *("http://127.0.0.1:1/keys", "ftp://issuer.example/keys", "file:///etc/passwd", "https://", None, 7),
+        *("https://h.example:25/", "https://10.0.0.1/", "https://localhost/", "https://a b.example/"),
         *("https://h:99999/", "https://h:a/", "https://h:0/", "https://[::1/", "https://a:b@h/", "https://\u2100/"),
     ],
 )
