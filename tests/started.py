@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
@@ -12,6 +13,14 @@ from pathlib import Path
 
 PATIENCE = 600.0
 """Seconds until a start or a stop counts as stuck; each takes about one."""
+
+
+def measured() -> dict[str, str]:
+    """The variables by which `make coverage` measures a process; none in other runs.
+
+    A test that gives its process an environment of its own adds them.
+    """
+    return {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 @dataclass

@@ -17,6 +17,7 @@ import pytest
 from functions.cli.commands.completion import SHELLS
 from functions.client_formats import CLIENTS
 from tests.cli.conftest import Local, run
+from tests.started import measured
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,7 +62,7 @@ def _bash(line: str, tmp_path: Path, variables: Mapping[str, str]) -> list[str]:
         'found=$(complete -p postern); found=${found##*-F }; "${found%% *}" postern\n'
         "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
     )
-    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), **variables}
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), **measured(), **variables}
     done = subprocess.run(
         [bash, "-c", program], capture_output=True, text=True, timeout=STUCK_SECONDS, check=True, env=environment
     )

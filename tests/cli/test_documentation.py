@@ -24,6 +24,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import start
 from tests.cli.conftest import Local
+from tests.started import measured
 
 ROOT = Path(__file__).parents[2]
 PYTHONS = {
@@ -155,6 +156,7 @@ def test_the_recipe_for_a_ci_job_uses_a_server_of_its_own(local: Local, tmp_path
         "POSTERN_ENDPOINT": local.ready.base_url,
         "POSTERN_API_TOKEN": local.ready.api_token,
         "PYTHONPATH": str(ROOT),
+        **measured(),
     }
     done = subprocess.run(
         [shell, "-c", program], env=environment, capture_output=True, text=True, timeout=120, check=False

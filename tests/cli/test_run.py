@@ -28,13 +28,13 @@ from functions.cli.program import program
 from functions.gateway.settings import Settings
 from tests.cli.conftest import run
 from tests.gateway.loopback import unused_origin
-from tests.started import PATIENCE, started
+from tests.started import PATIENCE, measured, started
 
 ROOT = Path(__file__).parents[2]
 
 
 def environment(home: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(ROOT), **measured()}
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def test_the_commands_that_it_prints_work_from_any_shell_and_the_url_survives(tm
             subprocess.run(
                 [bash, "-c", line],
                 cwd=elsewhere,
-                env={"PATH": "/usr/bin:/bin", "HOME": str(home)},
+                env={"PATH": "/usr/bin:/bin", "HOME": str(home), **measured()},
                 capture_output=True,
                 text=True,
                 timeout=PATIENCE,

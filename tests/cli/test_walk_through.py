@@ -19,7 +19,7 @@ import pytest
 
 from tests.gateway import loopback
 from tests.gateway.loopback import Received, Told, Upstream, answer
-from tests.started import Started, started
+from tests.started import Started, measured, started
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "add-an-integration.md").read_text(encoding="utf-8")
@@ -118,6 +118,7 @@ def test_every_line_of_the_walk_through_runs_and_prints_what_the_page_says(tmp_p
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "PYTHONPATH": str(ROOT),
+        **measured(),
         "CLOUDFLARE_API_TOKEN": "t1",
         "CLOUDFLARE_ACCOUNT_ID": ACCOUNT_ID,
     }

@@ -25,6 +25,7 @@ from tests.identity_issuer import REQUEST_TOKEN, IdentityIssuer, github
 from tests.infra import minting
 from tests.infra.minting import DEAD, ping, servers, variables
 from tests.infra.template import ROOT
+from tests.started import measured
 
 ACTION = ROOT / "infra" / "ci" / "action.yml"
 NODE = shutil.which("node")
@@ -337,7 +338,7 @@ def test_another_ci_system_mints_with_the_command_line(
     for _ in range(3):
         done = subprocess.run(
             [sys.executable, "-m", "functions.cli", *words],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(tmp_path), **measured()},
             capture_output=True,
             text=True,
             check=False,

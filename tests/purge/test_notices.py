@@ -6,15 +6,10 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import importlib
 import json
-import logging
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -30,9 +25,7 @@ from functions.stores import layout
 from functions.stores.store import Delete, Put
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
 from tests.gateway.test_audit import CALL
-
-SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-
+from tests.purge.conftest import SECRET
 
 HOUR = timedelta(hours=1)
 
@@ -318,63 +311,6 @@ def test_two_processes_send_a_notice_once(plane: Plane, account: str) -> None:
 
     asyncio.run(both())
     assert len(receiver.asked) == 1
-
-
-# In a deployment.
-
-
-@pytest.fixture
-def inbox() -> Iterator[ScriptedUpstream]:
-    server = ScriptedUpstream()
-    server.answers["POST", "/hook"] = (204, {}, b"")
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def purge_function(plane: Plane, inbox: ScriptedUpstream, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module of the function as Lambda imports it, on the store of the test."""
-    monkeypatch.setenv("POSTERN_STORE", "dynamodb")
-    monkeypatch.setenv("POSTERN_TABLE", "postern")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    level = logging.getLogger().level
-    name = "functions.purge.handler"
-    sys.modules.pop(name, None)
-    module = importlib.import_module(name)
-    settings = Settings(webhook_url=f"{inbox.url}/hook", webhook_secret=SECRET, private_upstreams=True)
-    monkeypatch.setattr(module, "_settings", settings)
-    monkeypatch.setattr(module, "_store", plane.store)
-    yield module
-    sys.modules.pop(name, None)
-    logging.getLogger().setLevel(level)
-
-
-class Left:
-    """A context of Lambda with so much time left."""
-
-    def __init__(self, seconds: int) -> None:
-        self._seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self._seconds * 1000
-
-
-def test_the_function_sends_what_is_due_within_its_time_and_returns_how_far_it_came(
-    plane: Plane, account: str, inbox: ScriptedUpstream, purge_function: ModuleType
-) -> None:
-    """The function reads the clock of the machine, so the servers ended a minute before that."""
-    ended = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
-    plane.clock.now = ended - timedelta(hours=1)
-    path, ends = f"/integrated-account/{account}/mcp/bulk-create", write_time(ended)
-    for name, count in (("first", AT_MOST), ("second", AT_MOST), ("third", 5)):
-        plane.ok("POST", path, {"name": name, "count": count, "expires_at": ends})
-    event = {"send": "notices"}
-    came = purge_function.handler(event, Left(seconds=10))
-    assert came == {"sent": AT_MOST, "refused": 0, "withdrawn": 0, "reached": ends, "remain": True}
-    assert purge_function.handler(event, Left(seconds=120))["sent"] == AT_MOST + 5
-    last = purge_function.handler(event, Left(seconds=120))
-    assert (last["sent"], last["remain"]) == (0, False)
-    assert len({request.headers["webhook-id"] for request in inbox.received}) == len(inbox.received) == 2 * AT_MOST + 5
 
 
 # Over HTTP.
