@@ -24,9 +24,10 @@ from typing import Protocol
 from functions.gateway.credentials import seal
 from functions.gateway.errors import ConfirmationNeeded, Declined, ToolFailure, Unconfirmable
 from functions.gateway.grants import ConfirmBy, ServerConfig, digest, write_time
-from functions.gateway.json_text import Json, canonical, encode, spaced
+from functions.gateway.json_text import Json, canonical, encode
 from functions.gateway.touched import Touched
 from functions.gateway.value_classes import dataclass
+from functions.gateway.wording import to_review
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreError
 from tool_catalog.catalog import Tool
@@ -140,7 +141,7 @@ class Confirmer:
 
     def _pending(self, tool: Tool, given: Mapping[str, Json], touched: Touched, ends: datetime) -> dict[str, Json]:
         """The item of the approve page. Only the account's data key opens what the call is about."""
-        written = spaced(given)
+        written = to_review(given)
         about = {
             "server": self.server_name,
             "tool": tool.name,

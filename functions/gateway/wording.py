@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from functions.gateway import tool_words
-from functions.gateway.json_text import Json, spaced
+from functions.gateway.json_text import Json, canonical, spaced
 
 _NAMES = re.compile(r'unknown argument "|"[^"]*" has no member "')
 """How a problem begins whose list of valid words is a list of names."""
@@ -47,6 +47,15 @@ def shown(value: Json) -> str:
 def cut(text: str) -> str:
     """The text, cut to SHOWN_CHARS with three dots for the rest."""
     return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "..."
+
+
+def to_review(value: Json) -> str:
+    """The value as JSON for a person who decides on it. A character that is not visible, or that turns the direction of
+    the text behind it, is written as an escape: otherwise the text could look like another one."""
+    text = spaced(value)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else canonical(char).decode()[1:-1] for char in text)
 
 
 def did_you_mean(word: str, valid: Iterable[str], *, instead: str | None = None) -> str:

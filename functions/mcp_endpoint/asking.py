@@ -21,8 +21,9 @@ from functions.gateway.credentials import SealError, open_sealed, seal
 from functions.gateway.errors import INVALID_PARAMS, ConfirmationNeeded
 from functions.gateway.expressions import BadExpression, search
 from functions.gateway.grants import Grant, Target, read_time, write_time
-from functions.gateway.json_text import Json, canonical, decode, encode, spaced
+from functions.gateway.json_text import Json, canonical, decode, encode
 from functions.gateway.value_classes import dataclass
+from functions.gateway.wording import to_review
 from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, Call, RpcError
 from tool_catalog.catalog import Question, Tool
 
@@ -117,7 +118,7 @@ class Rounds:
                 return None
             agreed = {"type": "boolean", "title": "Carry it out", "default": False}
             schema = {"type": "object", "properties": {"confirm": agreed}, "required": ["confirm"]}
-            written = spaced(self._given)
+            written = to_review(self._given)
             shown = written if len(written) <= SHOWN_CHARS else written[:SHOWN_CHARS] + "..."
             params = {"message": f"{message} Arguments: {shown}. Carry it out?", "requestedSchema": schema}
         request = {"method": "elicitation/create", "params": params}

@@ -74,6 +74,20 @@ def test_a_person_sees_the_call_and_approves_it_once(plane: Plane, agent: Agent)
     plane.refused("POST", agent.path("approve"), {"code": code}, status=404)
 
 
+def test_a_person_sees_each_character_of_the_call(plane: Plane, agent: Agent) -> None:
+    """A model could otherwise write arguments that look like others: right to left, or with what is not visible."""
+    filters = {"user_id": "usr_1\u202e\u2066 tset\u200b\u00ad\u2028\U000e0041"}
+    message: str = json.loads(agent.call(filters=filters)["content"][0]["text"])["message"]
+    code = message.split('"confirmation_code": "')[1].split('"')[0]
+    seen = plane.ok("POST", agent.path(), {"code": code})["arguments"]
+    assert seen.isprintable()
+    assert "\\u202e\\u2066 tset\\u200b\\u00ad\\u2028\\udb40\\udc41" in seen
+    assert json.loads(seen) == {"filters": filters}
+    plain = {"user_id": "usr_Ünï 東京 😀"}
+    code = json.loads(agent.call(filters=plain)["content"][0]["text"])["message"].split('"confirmation_code": "')[1]
+    assert plain["user_id"] in plane.ok("POST", agent.path(), {"code": code.split('"')[0]})["arguments"]
+
+
 def test_the_link_of_the_refusal_leads_to_the_page_of_the_code(agent: Agent) -> None:
     message = json.loads(agent.call()["content"][0]["text"])["message"]
     assert f"https://postern.example/console#/approve/{agent.id}/" in message

@@ -66,6 +66,17 @@ def test_a_person_opens_the_link_signs_in_and_approves(console: Console) -> None
     assert client.call(confirmation_code=code)[0] is True
 
 
+def test_what_is_not_shown_is_said_whatever_its_characters_are(console: Console) -> None:
+    """JavaScript counts two for an emoji, and the management API counts one."""
+    client = agent(console)
+    is_error, text = client.call(filters={"user_id": "me", "run_id": "\U0001f600" * 2_100})
+    assert is_error
+    console.page.goto(next(word for word in json.loads(text)["message"].split() if "/console#/approve/" in word))
+    console.page.get_by_label("API token").fill(console.ready.api_token)
+    console.page.get_by_role("button", name="Sign in").click()
+    console.page.get_by_text("These are the first 2,000 of 2,1").wait_for()
+
+
 def test_a_code_can_be_typed_where_there_is_no_link(console: Console) -> None:
     _, code = agent(console).refused()
     console.sign_in()

@@ -118,6 +118,15 @@ def test_anything_but_a_yes_is_a_no(bench: Bench, upstream: Upstream, response: 
     assert errors == ["ConfirmationNeeded", *["Declined"] * 3]
 
 
+def test_a_question_shows_each_character_of_the_arguments(bench: Bench) -> None:
+    token = bench.mint(confirm=("destructive",))
+    given: Json = {"filters": {"user_id": "usr_1\u202e\u200b"}}
+    found = result(sent(bench, token, DELETE_ALL, given))
+    message = found["inputRequests"]["confirmation"]["params"]["message"]
+    assert message.isprintable()
+    assert "\\u202e\\u200b" in message
+
+
 def test_a_yes_without_a_state_is_asked_again(bench: Bench, upstream: Upstream) -> None:
     token = bench.mint(confirm=("destructive",))
     found = result(sent(bench, token, DELETE, {"id": MEMORY}, inputResponses=YES))

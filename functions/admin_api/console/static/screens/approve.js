@@ -50,8 +50,8 @@ function Waiting({ serverId, code }) {
         </dl>
         <h3>Arguments</h3>
         <pre class="code json" tabindex="0">${call.arguments}</pre>
-        ${call.arguments.length < call.arguments_chars &&
-        html`<p class="notice">These are the first ${call.arguments.length.toLocaleString()} of${" "}
+        ${[...call.arguments].length < call.arguments_chars &&
+        html`<p class="notice">These are the first ${[...call.arguments].length.toLocaleString()} of${" "}
           ${call.arguments_chars.toLocaleString()} characters. Your approval covers all of them.</p>`}
         ${call.shown !== null && html`<h3>What is there now</h3><${Json} value=${call.shown} />`}
         ${change.error && html`<${Failure} error=${change.error} />`}
