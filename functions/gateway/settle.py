@@ -8,7 +8,7 @@ tool that says what is destroyed is parsed at most: it is never renamed and its 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import assert_never
 
 from functions.gateway import json_text
@@ -72,7 +72,7 @@ def arguments(prepared: PreparedTool, given: Mapping[str, Json]) -> Settled:
     for name, value in named.items():
         part = schema.get(name)
         open = name not in settling.guarded
-        if open and value is None and name in schema and name not in required and _refuses_null(part):
+        if open and value is None and name not in required and not _takes_null(part):
             notes.append(f'"{name}" was null; it is left out')
         else:
             settled[name] = settling.value(value, part, name, open)
@@ -123,11 +123,11 @@ def _projection(value: Json) -> str | None:
     return "{" + ", ".join(f"{name}: {name}" for name in dict.fromkeys(names)) + "}"
 
 
-def _guarded(tool: Tool) -> frozenset[str]:
+def _guarded(tool: Tool) -> Set[str | None]:
     """Arguments of a destructive tool that say what is destroyed: its path, its pin, and whatever holds several ids or
     conditions."""
     if not tool.destructive:
-        return frozenset()
+        return set()
     found = {parameter.argument for parameter in tool.request.parameters if parameter.location == "path"}
     match tool.pin:
         case PinFilter() | PinObject() | PinObjects():
@@ -141,8 +141,7 @@ def _guarded(tool: Tool) -> frozenset[str]:
         case never:
             assert_never(never)
     properties: Mapping[str, Json] = tool.definition["inputSchema"]["properties"]
-    found |= {name for name, part in properties.items() if kinds(part) & {"array", "object"}}
-    return frozenset(name for name in found if name is not None)
+    return found | {name for name, part in properties.items() if kinds(part) & {"array", "object"}}
 
 
 def _unwrapped(prepared: PreparedTool, given: Mapping[str, Json], notes: list[str]) -> Mapping[str, Json]:
@@ -160,14 +159,13 @@ def _unwrapped(prepared: PreparedTool, given: Mapping[str, Json], notes: list[st
 
 
 def _named(
-    prepared: PreparedTool, given: Mapping[str, Json], guarded: frozenset[str], notes: list[str]
+    prepared: PreparedTool, given: Mapping[str, Json], guarded: Set[str | None], notes: list[str]
 ) -> dict[str, Json]:
     """The arguments under the names that this tool has for them."""
-    accepted = prepared.accepted["properties"]
     named: dict[str, Json] = {}
-    taken = set(given) & set(accepted)
+    taken = set(given)
     for name, value in given.items():
-        own = None if name in accepted else own_name(prepared, name)
+        own = own_name(prepared, name)
         if own is None or own in taken or own in guarded:
             named[name] = value
         else:
@@ -226,7 +224,7 @@ def _decoded(text: str) -> Json:
 class _Settling:
     """Values put right by their schemas. `open` is False inside an argument that may be parsed only."""
 
-    guarded: frozenset[str]
+    guarded: Set[str | None]
     notes: list[str]
 
     def value(self, value: Json, schema: Json, where: str, open: bool) -> Json:
@@ -251,7 +249,7 @@ class _Settling:
         for given, entry in value.items():
             name = self._member(given, value, properties, where) if open else given
             part = properties.get(name)
-            if open and entry is None and part is not None and name not in required and _refuses_null(part):
+            if open and entry is None and name not in required and not _takes_null(part):
                 self.notes.append(f'"{where}.{name}" was null; it is left out')
             else:
                 settled[name] = self.value(entry, part, f"{where}.{name}", open)
@@ -267,18 +265,18 @@ class _Settling:
 
     def _parsed(self, value: Json, types: set[str], where: str) -> Json:
         """What a text holds, where no text is asked for."""
-        if not isinstance(value, str) or "string" in types or not types:
+        if not isinstance(value, str) or "string" in types:
             return value
-        text, found = value.strip(), None
-        if types & {"object", "array"}:
-            found = _decoded(text)
-            found = found if found is not None and kind(found) in types else None
-        if found is None and "integer" in types and _INTEGER.fullmatch(text):
+        text = value.strip()
+        found: Json = None
+        if "integer" in types and _INTEGER.fullmatch(text):
             found = int(text.partition(".")[0])
-        elif found is None and "number" in types and _NUMBER.fullmatch(text):
+        elif "number" in types and _NUMBER.fullmatch(text):
             found = float(text) if "." in text else int(text)
-        elif found is None and "boolean" in types and text.lower() in ("true", "false"):
+        elif "boolean" in types and text.lower() in ("true", "false"):
             found = text.lower() == "true"
+        elif kind(decoded := _decoded(text)) in types:
+            found = decoded
         if found is None:
             return value
         self.notes.append(f'"{where}" was text; it is sent as {_article(kind(found))}')
@@ -308,9 +306,9 @@ class _Settling:
         return [value]
 
 
-def _refuses_null(schema: Json) -> bool:
+def _takes_null(schema: Json) -> bool:
     found = kinds(schema)
-    return bool(found) and "null" not in found
+    return not found or "null" in found
 
 
 def _whole(value: Json, schema: Json, where: str, notes: list[str]) -> Json:
@@ -334,10 +332,10 @@ def _whole(value: Json, schema: Json, where: str, notes: list[str]) -> Json:
 
 
 def _respelt(name: str, value: Mapping[str, Json], properties: Mapping[str, Json]) -> str | None:
-    found = [known for known in properties if plain(known) == plain(name) and known not in value]
+    found = [known for known in properties if plain(known) == plain(name)]
     rivals = [other for other in value if plain(other) == plain(name)]
     return found[0] if len(found) == 1 == len(rivals) else None
 
 
 def _article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aio' else 'a'} {kind}"
+    return f"{'an' if kind in ('array', 'integer', 'object') else 'a'} {kind}"

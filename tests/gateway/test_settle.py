@@ -218,7 +218,15 @@ def test_what_a_destructive_tool_destroys_may_be_sent_as_text() -> None:
 
 
 def test_arguments_that_json_cannot_hold_and_large_ones_stay_as_they_are() -> None:
-    for arguments in ({"query": float("nan")}, {"query": "\ud800"}, {"messages": ["0"] * 60_000}):
+    deep: Json = []
+    for _ in range(40_000):
+        deep = [deep]
+    for arguments in (
+        {"query": float("nan")},
+        {"query": "\ud800"},
+        {"messages": ["0"] * 60_000},
+        {"messages": deep, "infer": "true"},
+    ):
         assert settled(CREATE, arguments) == settle.Settled(arguments)
 
 
@@ -307,6 +315,8 @@ def test_a_null_inside_an_object_is_left_out_and_said() -> None:
     found = settled(nested, {"a": {"n": None, "m": None, "must": None}})
     assert found.arguments == {"a": {"m": None, "must": None}}
     assert found.notes == ('"a.n" was null; it is left out',)
+    free = tool(properties={"a": {"type": "object", "properties": properties}})
+    assert settled(free, {"a": {"n": None, "must": 1}}).arguments == {"a": {"must": 1}}
 
 
 @pytest.mark.parametrize(
@@ -341,7 +351,7 @@ LISTING = tool(
 @pytest.mark.parametrize("as_text", [False, True])
 def test_arguments_under_each_known_wrapper_are_the_arguments(wrapper: str, as_text: bool) -> None:
     inner = {"id": ID}
-    found = settled(GET, {wrapper: json.dumps(inner) if as_text else inner})
+    found = settled(GET, {wrapper: f"\n {json.dumps(inner)} " if as_text else inner})
     assert found == settle.Settled(inner, (f'the arguments stood under "{wrapper}"; its members are the arguments',))
 
 
@@ -401,8 +411,9 @@ def test_a_cursor_that_points_nowhere_is_left_out_of_a_list(name: str, nowhere: 
     ],
 )
 def test_a_list_begins_at_its_first_page_anyway(name: str, first: int) -> None:
-    found = settled(LISTING, {name: first, "limit": 5})
-    assert found == settle.Settled({"limit": 5}, (f'"{name}" was the first page; it is left out',))
+    for page in (first, float(first)):
+        found = settled(LISTING, {name: page, "limit": 5})
+        assert found == settle.Settled({"limit": 5}, (f'"{name}" was the first page; it is left out',))
     for other in (first + 1, first - 1, None, "x", bool(first)):
         assert name in settled(LISTING, {name: other, "limit": 5}).arguments, "another page is refused"
     own = tool(properties={name: {"type": "integer"}})
@@ -510,6 +521,8 @@ def test_a_text_is_what_its_argument_asks_for(types: Json, text: str, value: Jso
         ("object", '"{}"'),
         ("null", "null"),
         (["string", "integer"], "5"),
+        (["array", "integer"], "9" * 19),
+        (["object", "number"], "1e5"),
         ([], "5"),
     ],
 )
@@ -523,6 +536,8 @@ def test_a_long_number_is_not_rounded() -> None:
     entry = tool(properties={"a": {"type": "integer"}})
     assert json.dumps(settled(entry, {"a": 1e17}).arguments) == '{"a": 100000000000000000}'
     assert json.dumps(settled(entry, {"a": -1e17}).arguments) == '{"a": -100000000000000000}'
+    number = tool(properties={"a": {"type": "number"}})
+    assert json.dumps(settled(number, {"a": 5.0}).arguments) == '{"a": 5.0}'
     for large in (1e18, -1e18, 1e300):
         assert json.dumps(settled(entry, {"a": large}).arguments) == json.dumps({"a": large})
 
@@ -574,10 +589,16 @@ def test_one_value_is_sent_as_an_array_of_it(items: Json, value: Json) -> None:
         ({"type": "array", "items": {}}, "a"),
         ({"type": "array"}, 7),
         ({"type": ["array", "object"], "items": {"type": "string"}}, "a"),
+        ({"type": "array", "items": {"type": "array", "minItems": 1}}, [[]]),
     ],
 )
 def test_a_value_that_may_be_several_or_is_of_another_type_is_no_array(schema: Json, value: Json) -> None:
     assert settled(tool(properties={"a": schema}), {"a": value}) == settle.Settled({"a": value})
+
+
+def test_a_null_in_place_of_an_array_is_no_array_of_a_null() -> None:
+    entry = tool(properties={"a": {"type": "array", "items": {"type": ["string", "null"]}}}, required=("a",))
+    assert settled(entry, {"a": None}) == settle.Settled({"a": None})
 
 
 def test_a_null_is_left_out_only_where_nothing_may_be_null() -> None:
@@ -653,6 +674,12 @@ def test_an_operator_with_a_dollar_is_written_plainly_even_where_the_schema_lets
     assert found.notes == ('"where.$gte" is called "gte" here',)
     both = {"where": {"$gte": 5, "gte": 4}}
     assert settled(entry, both) == settle.Settled(both)
+    longer = {"where": {"agte": 5}}
+    assert settled(entry, longer) == settle.Settled(longer)
+    nested = tool(properties={"of": {"properties": {"where": entry.definition["inputSchema"]["properties"]["where"]}}})
+    assert settled(nested, {"of": {"$where": {"$gte": 5}}}) == settle.Settled(
+        {"of": {"where": {"gte": 5}}}, ('"of.$where" is called "where" here', '"of.where.$gte" is called "gte" here')
+    )
     listed = tool(
         properties={"all": {"type": "array", "items": entry.definition["inputSchema"]["properties"]["where"]}}
     )
@@ -681,6 +708,16 @@ def test_an_argument_is_known_by_the_name_that_the_upstream_has_for_it() -> None
         assert settled(entry, {unknown: "x"}).arguments == {unknown: "x"}
 
 
+def test_an_argument_is_known_by_another_spelling_whatever_the_upstream_calls_it() -> None:
+    entry = tool("GET", "/", Parameter("query", "no", "orderNumber"))
+    assert settled(entry, {"order_number": "x"}).arguments == {"orderNumber": "x"}
+
+
+def test_an_argument_that_is_sent_in_two_places_is_one_argument() -> None:
+    entry = tool("PUT", "/{thing}", Parameter("path", "thing", "id"), Parameter("query", "thing", "id"))
+    assert settled(entry, {"thing": "x"}).arguments == {"id": "x"}
+
+
 def test_a_name_that_means_two_arguments_or_one_that_is_given_stays_as_it_is() -> None:
     entry = tool("GET", "/", Parameter("query", "user", "a"), Parameter("header", "User", "b"))
     assert settled(entry, {"USER": "x"}).arguments == {"USER": "x"}, "two arguments have that name upstream"
@@ -706,6 +743,28 @@ def test_an_argument_that_the_server_fixes_or_pins_goes_by_no_other_name() -> No
     assert settle.own_name(prepared, "topic") is None
     assert settle.own_name(prepared, "user_id") is None
     assert settle.own_name(prepared, "N") == "n"
+
+
+def test_a_name_that_is_fixed_or_pinned_means_no_argument_that_is_called_nearly_so() -> None:
+    text = {"type": "string"}
+    entry = tool(
+        "GET",
+        "/",
+        Parameter("query", "subject", "topic"),
+        properties={
+            **{"limit": text, "page_size": text, "userId": text, "topic": text},
+            "where": {"type": "object", "properties": {"user_id": text}},
+        },
+        pin=PinFilter("where", "plain"),
+    )
+    config = ServerConfig(pins={"user_id": "u"}, fixed={"list_all_things": {"limit": 5, "topic": "t"}})
+    prepared, free = prepare(entry, config), prepare(entry, ServerConfig())
+    for name, meant in (("limit", None), ("user_id", "userId"), ("Page-Size", "page_size"), ("subject", "topic")):
+        assert settle.own_name(free, name) == meant
+    assert settle.own_name(prepared, "limit") is None, "the size is fixed"
+    assert settle.own_name(prepared, "user_id") is None, "userId is not the pin"
+    assert settle.own_name(prepared, "subject") is None, "the server says what the topic is"
+    assert settle.own_name(prepared, "Page-Size") == "page_size"
 
 
 @pytest.mark.parametrize(
@@ -745,6 +804,8 @@ def test_what_says_what_is_destroyed_is_parsed_and_nothing_else() -> None:
         {"where": {"n": None}},
     ):
         assert settled(entry, {**kept, "more": 1}) == settle.Settled({**kept, "more": 1})
+    together = {"ids": 1, "where": {"State": "OPEN", "n": None}, "IDS": [2], "more": 1}
+    assert settled(entry, together) == settle.Settled(together)
     parsed = settled(entry, {"where": '{"n": "5"}', "more": 1})
     assert parsed.arguments == {"where": {"n": 5}, "more": 1}
     assert parsed.notes == ('"where" was text; it is sent as an object', '"where.n" was text; it is sent as an integer')
@@ -758,7 +819,7 @@ def destructive(entry: Tool) -> Tool:
 def test_arguments_up_to_the_limit_are_put_right() -> None:
     entry = tool(properties={"n": {"type": "integer"}, "text": {"type": "string"}})
     frame = len('{"n":"5","text":""}')
-    fits = {"n": "5", "text": "x" * (settle.MAX_BYTES - frame)}
+    fits = {"n": "5", "text": "x" * (100_000 - frame)}
     assert settled(entry, fits).arguments == {**fits, "n": 5}
     too_long = {"n": "5", "text": fits["text"] + "x"}
     assert settled(entry, too_long) == settle.Settled(too_long)
