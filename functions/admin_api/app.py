@@ -102,8 +102,8 @@ def create_app(
     lead = timedelta(hours=settings.webhook_lead_hours)
     servers = Servers(store, lookup, scheduler or NoSchedules(), clock=clock, random=random, lead=lead)
     finding = servers.finding
-    api_tokens = ApiTokens(store, root, clock, random)
-    trusts, identities = Trusts(settings, store, clock, random), Identities(settings, store, clock)
+    api_tokens = ApiTokens(store, lookup, root, clock, random)
+    trusts, identities = Trusts(settings, store, lookup, clock, random), Identities(settings, store, clock)
     retention = timedelta(days=settings.log_retention_days)
     running_for = timedelta(seconds=settings.call_timeout_seconds + CLAIM_MARGIN_SECONDS)
     services = Services(

@@ -72,6 +72,17 @@ def did_you_mean(word: str, valid: Iterable[str], *, instead: str | None = None)
     return f";{suggestion or f' {instead}'}"
 
 
+def unknown_names(where: str, names: Iterable[str], valid: Sequence[str], also: Iterable[str] = ()) -> list[str]:
+    """What is wrong with each of the names at `where` that is neither valid nor one of `also`, which are too many to be
+    listed."""
+    every = [*valid, *also]
+    return [
+        f"{where}: {shown(name)} is unknown{did_you_mean(name, every, instead=f'valid: {one_of(valid)}')}"
+        for name in names
+        if name not in every
+    ]
+
+
 def closest(word: str, words: Iterable[str], *, least: float = SIMILARITY) -> str | None:
     """The one of the words that is most like `word`, whatever the case; None where none is as alike as `least`."""
     close = _close(word, words, 1, least, fold=True)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.admin_api.accounts.keys import LocalKeys
+from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.api_tokens.item import ApiTokenItem
 from functions.admin_api.api_tokens.root import KEPT_SECONDS, SecretsManagerRoot, bootstrap
 from functions.admin_api.api_tokens.service import ApiTokens
@@ -194,7 +196,8 @@ def store(tmp_path: Path) -> Any:
 
 
 def tokens(store: SqliteStore, root: Any = lambda: None) -> ApiTokens:
-    return ApiTokens(store, root, lambda: START, random.Random(1).randbytes)
+    lookup = AccountLookup(store, {}, LocalKeys(Path("/nowhere"), random.Random(1).randbytes))
+    return ApiTokens(store, lookup, root, lambda: START, random.Random(1).randbytes)
 
 
 def test_bootstrap_makes_one_token_and_only_once(store: SqliteStore) -> None:
@@ -422,6 +425,10 @@ def test_a_token_with_mint_and_manage_has_no_limits(plane: Plane, account: str) 
          'mint.metods: unknown key; did you mean "methods"?'),
         ({"scopes": ["mint"], "mint": {"max_lifetime_seconds": 5, "pins": {"user_id": "*"}}},
          'mint.pins.user_id is "*"; a pin is the id of one entity'),
+        ({"scopes": ["mint"], "mint": {"max_lifetime_seconds": 5, "methods": ["read", "wriet"]}},
+         'mint.methods: "wriet" is unknown; did you mean "write"?'),
+        ({"scopes": ["mint"], "mint": {"max_lifetime_seconds": 5, "tags": ["memory"]}},
+         'mint.tags: "memory" is unknown; did you mean "memories" or "members"?'),
     ],
 )  # fmt: skip
 def test_wrong_mint_limits_make_no_token(plane: Plane, body: dict[str, Any], message: str) -> None:

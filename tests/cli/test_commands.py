@@ -596,7 +596,7 @@ def test_a_trust_is_made_changed_and_removed(local: Local) -> None:
     mint = local("trust", "get", trust["id"], "--json").json["mint"]
     assert mint == {**trust["mint"], "max_lifetime_seconds": 7200}
     wider = local(
-        "trust", "update", "agent CI", "--repository", "octo/agent", "--mint-for", "2h", "--mint-tags", "users"
+        "trust", "update", "agent CI", "--repository", "octo/agent", "--mint-for", "2h", "--mint-tags", "memories"
     )
     assert wider.err == (
         "The trust is wider than before, because it no longer has repository_id=74, the limit on methods, the limit on "

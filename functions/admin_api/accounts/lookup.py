@@ -48,6 +48,13 @@ class AccountLookup:
             raise Invalid(f"there is no integration {shown(name)}{did_you_mean(name, sorted(self._catalogs))}")
         return self._catalogs[name]
 
+    def catalogs_of(self, account_ids: Collection[str]) -> list[Catalog]:
+        """The catalogues of these accounts, as far as this deployment has them; of all integrations for no account."""
+        if not account_ids:
+            return list(self._catalogs.values())
+        integrations = {account.integration for account in self.several(account_ids).values()}
+        return [catalog for name, catalog in self._catalogs.items() if name in integrations]
+
     def tool_names(self) -> list[str]:
         """Names of the tools of all integrations."""
         return sorted({name for catalog in self._catalogs.values() for name in catalog.tools})

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from functions.gateway import selection
-from functions.gateway.errors import Forbidden
+from functions.gateway.errors import Forbidden, invalid
 from functions.gateway.grants import ServerConfig, write_time
-from functions.gateway.wording import one_of
+from functions.gateway.wording import one_of, unknown_names
 from tool_catalog.catalog import Catalog
 
 
@@ -42,6 +42,19 @@ class MintLimits:
             "max_lifetime_seconds": int(self.max_lifetime.total_seconds()),
         }
 
+    def check_names(self, catalogs: Collection[Catalog]) -> None:
+        """Raises Invalid, with every problem, for a name that none of these catalogues has. It would limit nothing
+        that exists, and whoever mints could only guess why every server is refused."""
+        methods = [*selection.METHOD_GROUPS, *_all(one.methods for one in catalogs)]
+        tools = _all(one.tools for one in catalogs)
+        problems = [
+            *unknown_names("mint.methods", self.methods, methods, also=tools),
+            *unknown_names("mint.tags", self.tags, _all(one.tags for one in catalogs)),
+            *unknown_names("mint.pins", self.pins, _all(one.pinnable for one in catalogs)),
+        ]
+        if problems and catalogs:
+            raise invalid(problems)
+
     def check(
         self,
         catalog: Catalog,
@@ -71,3 +84,8 @@ class MintLimits:
             problems.append(f"expires_at must be a time until {write_time(last)}")
         if problems:
             raise Forbidden(f"{who} may not mint this server: {'; '.join(problems)}")
+
+
+def _all(names: Iterable[Collection[str]]) -> list[str]:
+    """Each of the names once, in their order."""
+    return list(dict.fromkeys(name for some in names for name in some))

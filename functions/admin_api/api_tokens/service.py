@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 
 from functions.admin_api import names
-from functions.admin_api.accounts.lookup import check_known
+from functions.admin_api.accounts.lookup import AccountLookup, check_known
 from functions.admin_api.api_tokens import contract
 from functions.admin_api.api_tokens.item import ApiTokenItem
 from functions.admin_api.api_tokens.mint_limits import MintLimits
@@ -47,11 +47,13 @@ class ApiTokens:
     def __init__(
         self,
         store: Store,
+        accounts: AccountLookup,
         root: Callable[[], str | None],
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
         self._store = store
+        self._accounts = accounts
         self._root = root
         self._clock = clock
         self._random = random
@@ -94,6 +96,9 @@ class ApiTokens:
             )
         account_ids = tuple(dict.fromkeys(body.account_ids))
         check_known(self._store, account_ids)
+        if body.mint is not None:
+            limits = MintLimits.from_json(body.mint.model_dump())
+            limits.check_names(self._accounts.catalogs_of(account_ids))
         return self._keep(
             ApiToken(
                 id=new_id("tok", self._random),

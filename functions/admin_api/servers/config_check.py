@@ -10,7 +10,7 @@ from functions.gateway.errors import Invalid, OutsidePins, invalid
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
 from functions.gateway.pins import ids
-from functions.gateway.wording import did_you_mean, one_of, shown
+from functions.gateway.wording import did_you_mean, one_of, shown, unknown_names
 from tool_catalog.catalog import Catalog, Tool
 
 
@@ -21,9 +21,10 @@ def check(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
     the id of one entity, a fixed or default argument fits no tool, has a wrong value or contradicts a pin, or methods,
     tags and pins together leave no tool.
     """
+    methods = (*selection.METHOD_GROUPS, *catalog.methods)
     problems = [
-        *_unknown("methods", config.methods, (*selection.METHOD_GROUPS, *catalog.methods), also=catalog.tools),
-        *_unknown("tags", config.tags, catalog.tags),
+        *unknown_names("config.methods", config.methods, methods, also=catalog.tools),
+        *unknown_names("config.tags", config.tags, catalog.tags),
         *_unknown_ids("pins", config.pins, catalog),
         *_wrong_pins(config.pins),
         *_unknown_ids("write_ids", config.write_ids, catalog),
@@ -87,19 +88,10 @@ def _no_tool(catalog: Catalog, config: ServerConfig) -> str:
     )
 
 
-def _unknown(field: str, entries: Sequence[str], valid: Sequence[str], also: Iterable[str] = ()) -> list[str]:
-    named = [*valid, *also]
-    return [
-        f"config.{field}: {shown(entry)} is unknown{did_you_mean(entry, named, instead=f'valid: {one_of(valid)}')}"
-        for entry in entries
-        if entry not in named
-    ]
-
-
 def _unknown_ids(field: str, entries: Iterable[str], catalog: Catalog) -> list[str]:
     """Entries that cannot be pinned; where nothing can, what forces an argument all the same."""
     if catalog.pinnable:
-        return _unknown(field, tuple(entries), catalog.pinnable)
+        return unknown_names(f"config.{field}", entries, catalog.pinnable)
     return [
         f"config.{field}: {shown(entry)} cannot be pinned; the records of {catalog.integration} name no id that can. "
         f'config.fixed sends an argument on every call, e.g. {{"{forced.EVERY_TOOL}": {{{shown(entry)}: "..."}}}}'
@@ -117,7 +109,7 @@ def _strict_without_effect(config: ServerConfig) -> list[str]:
 
 
 def _wrong_confirm(config: ServerConfig, catalog: Catalog) -> list[str]:
-    problems = _unknown("confirm", config.confirm, (confirmation.DESTRUCTIVE,), also=catalog.tools)
+    problems = unknown_names("config.confirm", config.confirm, (confirmation.DESTRUCTIVE,), also=catalog.tools)
     reads = [name for name in config.confirm if name in catalog.tools and catalog.tools[name].access == "read"]
     problems += [f"config.confirm: {shown(name)} only reads; name tools that write" for name in reads]
     if config.confirm_by != "code" and not config.confirm:

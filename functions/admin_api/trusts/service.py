@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from functions.admin_api import names
-from functions.admin_api.accounts.lookup import check_known
+from functions.admin_api.accounts.lookup import AccountLookup, check_known
 from functions.admin_api.api_tokens.mint_limits import MintLimits
 from functions.admin_api.conflicts import settle
 from functions.admin_api.contract import Page
@@ -43,11 +43,13 @@ class Trusts:
         self,
         settings: Settings,
         store: Store,
+        accounts: AccountLookup,
         clock: Callable[[], datetime],
         random: Callable[[int], bytes],
     ) -> None:
         self._settings = settings
         self._store = store
+        self._accounts = accounts
         self._clock = clock
         self._random = random
 
@@ -59,6 +61,8 @@ class Trusts:
         issuer = self._issuer(body.issuer)
         _check_claims(body.claims, presets.of(issuer))
         check_known(self._store, body.account_ids)
+        mint = MintLimits.from_json(body.mint.model_dump())
+        mint.check_names(self._accounts.catalogs_of(body.account_ids))
         trust_id, now = new_id("tru", self._random), self._clock()
         trust = TrustItem(
             id=trust_id,
@@ -67,7 +71,7 @@ class Trusts:
             audience=body.audience or f"{self._settings.management_url or origin}/trust/{trust_id}",
             claims=presets.complete(issuer, body.claims),
             account_ids=tuple(dict.fromkeys(body.account_ids)),
-            mint=MintLimits.from_json(body.mint.model_dump()),
+            mint=mint,
             created_at=now,
             updated_at=now,
         )
@@ -104,6 +108,8 @@ class Trusts:
                 mint=MintLimits.from_json(body.mint.model_dump()) if "mint" in given else trust.mint,
                 updated_at=self._clock(),
             )
+            if "mint" in given:
+                after.mint.check_names(self._accounts.catalogs_of(after.account_ids))
             self._store.write(after.puts(if_version=trust.version))
             return after
 

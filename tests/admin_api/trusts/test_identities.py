@@ -14,6 +14,8 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from functions.admin_api import issuers
+from functions.admin_api.accounts.keys import LocalKeys
+from functions.admin_api.accounts.lookup import AccountLookup
 from functions.admin_api.operations import OPERATIONS
 from functions.admin_api.trusts.contract import TrustCreate
 from functions.admin_api.trusts.identities import Identities
@@ -480,10 +482,15 @@ def test_the_words_of_every_refusal(workloads: Workloads, plane: Plane, issuer: 
     assert said == json.loads(GOLDEN.read_text()), "the words changed; UPDATE_GOLDEN=1 writes them, then read the diff"
 
 
-def test_a_private_address_of_an_issuer_is_never_connected_to(tmp_path: Path, issuer: IdentityIssuer) -> None:
+def test_a_private_address_of_an_issuer_is_never_connected_to(
+    tmp_path: Path, issuer: IdentityIssuer, plane: Plane, account: str
+) -> None:
     """A trust that was made while private addresses were allowed, at a deployment that does not allow them."""
     store = SqliteStore(tmp_path / "other.sqlite")
-    store.write([Put(layout.account("acc_1"), {})])
+    [account_item] = plane.store.get([layout.account(account)])
+    assert account_item is not None
+    store.write([Put(layout.account("acc_1"), {**account_item.body, "id": "acc_1"})])
+    lookup = AccountLookup(store, {}, LocalKeys(tmp_path / "keys", os.urandom))
     laptop = Settings(private_upstreams=True)
     body = TrustCreate(
         name="ci",
@@ -492,7 +499,7 @@ def test_a_private_address_of_an_issuer_is_never_connected_to(tmp_path: Path, is
         account_ids=["acc_1"],
         mint={"max_lifetime_seconds": 60},  # type: ignore[arg-type]
     )
-    trust = Trusts(laptop, store, issuer.clock, os.urandom).create(body, "https://postern.example")
+    trust = Trusts(laptop, store, lookup, issuer.clock, os.urandom).create(body, "https://postern.example")
     with pytest.raises(Unavailable, match="does not answer as it should"):
         asyncio.run(Identities(Settings(), store, issuer.clock).admit(issuer.token(trust.audience)))
     assert issuer.upstream.requests == []

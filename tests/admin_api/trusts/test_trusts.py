@@ -101,6 +101,11 @@ def test_a_listing_has_pages(workloads: Workloads, plane: Plane) -> None:
         ({"mint": None}, "mint is missing; it is required: what it may mint"),
         ({"mint": {"methods": ["read"]}}, "mint.max_lifetime_seconds is missing; it is required"),
         ({"mint": {"max_lifetime_seconds": 0}}, "mint.max_lifetime_seconds is 0; it must be a whole number from 1 to"),
+        (
+            {"mint": {"max_lifetime_seconds": 60, "methods": ["raed"], "tags": ["memry"], "pins": {"user": "ci"}}},
+            'mint.methods: "raed" is unknown; did you mean "read"?',
+        ),
+        ({"mint": {"max_lifetime_seconds": 60, "pins": {"user": "ci"}}}, 'mint.pins: "user" is unknown; did you mean'),
         ({"audience": ""}, "audience is empty; it needs at least one character"),
         ({"expires_at": "2027-01-01T00:00:00Z"}, "expires_at: unknown key"),
     ],
