@@ -23,6 +23,7 @@ import pytest
 from functions.gateway import events
 from functions.gateway.json_text import Json
 from functions.gateway.large_documents import LARGE_BYTES
+from functions.gateway.waits.blocking import finished
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from functions.stores.sqlite import SqliteStore
@@ -76,8 +77,7 @@ def deployed(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
             module = importlib.import_module("functions.mcp_endpoint.handler")
         store = SqliteStore(tmp_path / "postern.sqlite")
         yield Deployed(module.handler, Bench(store, Clock(datetime.now(UTC))), upstream, audit_lines)
-        module.loop.run_until_complete(module.sender.close())
-        module.loop.close()
+        finished(module.sender.close())
         store.close()
         module.store.close()
     logging.getLogger().setLevel(level)
