@@ -100,7 +100,7 @@ bench: $(VENV)/.dev ## Measure: cold and warm beside the peers, a call, the memo
 bench-quick: $(VENV)/.dev ## The comparison with the peers, in under two minutes
 	@$(RUN) -m tests.benchmarks peers --quick
 
-instructions: $(VENV)/.dev ## Instructions of a warm call, counted with valgrind; fails above the ceiling
+instructions: $(VENV)/.dev ## Instructions of a start and of a warm call, counted with valgrind; fails above a ceiling
 	@$(RUN) -m tests.benchmarks.instructions
 
 bench-search: $(VENV)/.dev ## Measure what the memory engine finds; LOCOMO=path/to/locomo10.zip adds that set

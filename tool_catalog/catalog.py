@@ -7,7 +7,7 @@ They import the standard library and `value_classes` only, because they run on t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -341,6 +341,21 @@ class Stored(Protocol):
     def definition(self) -> bytes: ...
 
     def parts(self) -> dict[str, Any]: ...
+
+
+class StoredTools(Mapping[str, Tool]):
+    """The tools of a compiled file, by name, and what is known of them before one is made.
+
+    `pinned_only`  names of the tools that only pinned servers offer. `queueing`: names of the tools with an event.
+    """
+
+    pinned_only: Sequence[str]
+    queueing: Sequence[str]
+
+    def runs(self, most: int) -> Iterator[bytes]:
+        """The definitions of all tools, with commas between them, in runs of at most `most` bytes each, or of one tool
+        that takes more. No tool is made for them."""
+        raise NotImplementedError
 
 
 WAIT = "wait_seconds"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from functions.gateway import json_text
 from tool_catalog import compiled_file, search_index
@@ -20,6 +20,9 @@ OPTIONAL = ("touches", "asks", "event", "states")
 
 Such a line holds an optional part where the tool has one.
 """
+
+OF_THE_FILE = ("pinned_only", "queueing", "sizes", "index", "definitions", "calls", "search")
+"""Keys of the file that are not keys of the document."""
 
 
 def to_bytes(document: Mapping[str, Json]) -> bytes:
@@ -36,31 +39,57 @@ def to_bytes(document: Mapping[str, Json]) -> bytes:
         )
         for tool in tools
     ]
+    places = zip(_places(definitions), _places(calls), strict=True)
     index = [
-        [tool["definition"]["name"], *(tool[part] for part in INDEXED), len(definition), len(call)]
-        for tool, definition, call in zip(tools, definitions, calls, strict=True)
+        json_text.encode([tool["definition"]["name"], *(tool[part] for part in INDEXED), *definition, *call])
+        for tool, (definition, call) in zip(tools, places, strict=True)
     ]
-    head = {**{key: value for key, value in document.items() if key != "tools"}, "index": index, "definitions": []}
+    parts = [*map(compiled_file.BETWEEN_LINES.join, (index, definitions, calls))]
+    parts.append(json_text.encode(search_index.build(tools)))
+    head = {
+        **{key: value for key, value in document.items() if key != "tools"},
+        **{key: value for key, value in _named(tools).items() if value},
+        "sizes": [*map(len, parts)],
+        "index": [],
+    }
     return b"".join(
         [
             json_text.encode(head).removesuffix(compiled_file.AFTER_HEAD),
             b"\n",
-            compiled_file.BETWEEN_LINES.join(definitions),
+            parts[0],
+            compiled_file.BEFORE_DEFINITIONS,
+            parts[1],
             compiled_file.BEFORE_CALLS,
-            compiled_file.BETWEEN_LINES.join(calls),
+            parts[2],
             compiled_file.BEFORE_SEARCH,
-            json_text.encode(search_index.build(tools)),
+            parts[3],
             compiled_file.AFTER_SEARCH,
         ]
     )
 
 
+def _places(lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Where each line begins in its part, and its bytes."""
+    start = 0
+    for line in lines:
+        yield start, len(line)
+        start += len(line) + len(compiled_file.BETWEEN_LINES)
+
+
+def _named(tools: Sequence[Mapping[str, Json]]) -> dict[str, list[str]]:
+    """The tools that a reader knows by their names before it looks at any."""
+    return {
+        "pinned_only": [tool["definition"]["name"] for tool in tools if (tool["pin"] or {}).get("required")],
+        "queueing": [tool["definition"]["name"] for tool in tools if "event" in tool],
+    }
+
+
 def from_bytes(content: bytes) -> Schema:
     """Inverse of `to_bytes`. Raises ValueError, KeyError or TypeError for another content."""
     file = json_text.decode(content)
-    document = {key: value for key, value in file.items() if key not in ("index", "definitions", "calls", "search")}
+    document = {key: value for key, value in file.items() if key not in OF_THE_FILE}
     document["tools"] = [
-        dict(zip(INDEXED, entry[1:-2], strict=True))
+        dict(zip(INDEXED, entry[1:-4], strict=True))
         | {"definition": {**definition, "inputSchema": call["inputSchema"]}, "shown": definition["inputSchema"]}
         | {part: call[part] for part in (*CALLED, *OPTIONAL) if part in call}
         for entry, definition, call in zip(file["index"], file["definitions"], file["calls"], strict=True)

@@ -96,7 +96,7 @@ async def _outcome(
         answer = _within_pins(prepared.tool, target, answer)
         body = await upstream.waits.in_turn(answer.size, results.shape, prepared, answer, pinned, projection, settings)
         body, hinting, event_id = await _outcome_of_event(upstream, prepared, body, pinned, settings)
-        body = results.with_hints(hinting, body, lambda name: _offers(upstream.catalog, target, name))
+        body = results.with_hints(hinting, body, partial(selection.offers, upstream.catalog, target.config))
     except CallLimited as failure:
         return Failed(prepared.tool, failure, Trace(rate_limit=failure.rate_limit))
     except ToolFailure as failure:
@@ -151,7 +151,7 @@ async def follow(
         upstream = Exchanges(call, target, catalog, sender, until_the_end)
         state = await waiting.look(upstream, queued, call.deadline)
         if state.kind == "done":
-            offered = partial(_offers, catalog, target)
+            offered = partial(selection.offers, catalog, target.config)
             state = replace(state, body=results.with_hints(queued.reader.tool, dict(state.body), offered))
         return state, upstream.trace()
 
@@ -193,11 +193,6 @@ async def _confirm(
 
         found = await touched.find(upstream, upstream.catalog, prepared.tool, given, upstream.target.base_url)
         raise confirmer.ask(prepared.tool, given, found, reason)
-
-
-def _offers(catalog: Catalog, target: Target, name: str) -> bool:
-    tool = catalog.tools.get(name)
-    return tool is not None and selection.shows(tool, target.config)
 
 
 def _lost(tool: Tool, error: Exception, trace: Trace) -> LostResult:

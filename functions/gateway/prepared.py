@@ -112,6 +112,11 @@ def prepare(tool: Tool, config: ServerConfig) -> PreparedTool:
     )
 
 
+def is_unchanged(config: ServerConfig) -> bool:
+    """True when a server of this config changes no definition of any tool."""
+    return config.output_schemas == "full" and not (config.pins or config.fixed or config.defaults or config.confirm)
+
+
 def wire(tool: Tool, config: ServerConfig) -> bytes:
     """The definition of the prepared tool, as JSON.
 

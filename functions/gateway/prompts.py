@@ -7,7 +7,7 @@ in and not asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json
@@ -26,10 +26,9 @@ class WrongPrompt(ValueError):
     """There is no such prompt here, or its arguments do not fit; the message says what does."""
 
 
-def offered(catalog: Catalog, tools: Iterable[str]) -> list[Prompt]:
-    """The prompts of a server that shows `tools`."""
-    names = set(tools)
-    return [prompt for prompt in catalog.prompts.values() if names.issuperset(prompt.tools)]
+def offered(catalog: Catalog, offers: Callable[[str], bool]) -> list[Prompt]:
+    """The prompts of a server; `offers` says whether it offers a tool of this name."""
+    return [prompt for prompt in catalog.prompts.values() if all(map(offers, prompt.tools))]
 
 
 def definition(prompt: Prompt, config: ServerConfig) -> dict[str, Json]:

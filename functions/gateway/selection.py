@@ -19,7 +19,7 @@ from functions.gateway.errors import UnknownTool
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import PreparedTool, prepare
 from functions.gateway.wording import shown
-from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.catalog import Catalog, StoredTools, Tool
 
 METHOD_GROUPS = ("read", "write", "custom")
 """Entries of `methods` that stand for several methods."""
@@ -30,9 +30,30 @@ def visible(catalog: Catalog, config: ServerConfig) -> tuple[Tool, ...]:
     return tuple(tool for tool in catalog.tools.values() if shows(tool, config))
 
 
+def shows_all(catalog: Catalog, config: ServerConfig) -> bool:
+    """True when a server of this config is known to offer every tool. No tool is looked at for it."""
+    chosen = config.methods or config.tags or config.profile == "core" or config.pins or config.strict
+    return not chosen and isinstance(catalog.tools, StoredTools) and not catalog.tools.pinned_only
+
+
 def hidden(catalog: Catalog, config: ServerConfig) -> tuple[str, ...]:
     """The names of the tools that this server does not offer."""
+    if shows_all(catalog, config):
+        return ()
     return offered_texts.hidden(catalog.tools, (tool.name for tool in visible(catalog, config)))
+
+
+def offers(catalog: Catalog, config: ServerConfig, name: str) -> bool:
+    """True when this server offers a tool of that name."""
+    tool = catalog.tools.get(name)
+    return tool is not None and shows(tool, config)
+
+
+def queues(catalog: Catalog, config: ServerConfig) -> bool:
+    """True when a tool of this server may queue something in place of an outcome."""
+    tools = catalog.tools
+    found = [tools[name] for name in tools.queueing] if isinstance(tools, StoredTools) else tools.values()
+    return any(tool.event is not None and shows(tool, config) for tool in found)
 
 
 def find(catalog: Catalog, config: ServerConfig, name: str) -> PreparedTool:

@@ -11,13 +11,18 @@ from functions.gateway.json_text import decode, encode
 from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import resources
 from functions.mcp_endpoint.protocol import RpcError
-from tool_catalog.catalog import Catalog
+from tool_catalog.catalog import Catalog, StoredTools
 
 PAGE_BYTES = 4_000_000
-"""Bytes of a page: an answer of a Lambda has at most 6 MB, and its event format escapes every quote."""
+"""Bytes of a page: an answer of a Lambda has at most 6 MB, and its event format escapes every quote. A page is not made
+smaller than that, because Claude Code, Codex and other hosts show the tools of the first page only."""
 
 EDITION_CHARS = 8
 """Characters of a catalogue's digest in a cursor, by which a cursor of the catalogue before is refused."""
+
+RUN_BYTES = 65_536
+"""Bytes of definitions that are read at once. What is this small comes from memory that was in use before, and a page
+of 3 MB that is read at once takes 4 ms more."""
 
 LISTINGS_KEPT = 128
 """Listings kept per process, some 100 kB each; the oldest goes first."""
@@ -59,15 +64,37 @@ class Listings:
         return Page(pages[number], cursors[number + 1])
 
     def _split(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[str, ...]:
+        whole = _as_compiled(grant, catalog, views)
+        found = wires(grant, catalog, views) if whole is None else whole.runs(min(RUN_BYTES, self._page_bytes))
         pages: list[list[str]] = [[]]
         size = 0
-        for wire in wires(grant, catalog, views):
+        for wire in found:
             if pages[-1] and size + len(wire) > self._page_bytes:
                 pages.append([])
                 size = 0
-            pages[-1].append(wire.decode())
+            pages[-1] += (",", wire.decode())
             size += len(wire) + 1
-        return tuple(f"[{','.join(page)}]" for page in pages)
+        joined = tuple("".join(("[", *page[1:], "]")) for page in pages)
+        _keep_memory(max(map(len, joined)))
+        return joined
+
+
+def _keep_memory(size: int) -> None:
+    """Let the answers that hold a page of this size be made in memory that is kept from one to the next.
+
+    glibc takes a block from the system, zeroes it and gives it back, unless a block as large has been freed before. No
+    page of this one is ever touched. A warm listing of 3 MB takes 0.7 ms with it, and 2.1 ms without.
+    """
+    bytes(2 * size)
+
+
+def _as_compiled(grant: Grant, catalog: Catalog, views: bool) -> StoredTools | None:
+    """The tools of a server that lists all of them as they stand in the compiled file; None for any other server."""
+    config, tools = grant.config, catalog.tools
+    changed = config.profile == "discovery" or (views and catalog.views) or not prepared.is_unchanged(config)
+    if changed or not selection.shows_all(catalog, config) or not isinstance(tools, StoredTools):
+        return None
+    return tools
 
 
 def wires(grant: Grant, catalog: Catalog, views: bool = False) -> Iterable[bytes]:

@@ -171,16 +171,14 @@ class Methods:
                 resources=bool(resources.offered(visit.grant.config, catalog)),
                 views=resources.shows_views(call, visit.grant.config)
                 and resources.has_views(visit.grant.config, catalog),
-                tasks=call.follows_tasks
-                and any(tool.event is not None for tool in selection.visible(catalog, visit.grant.config)),
+                tasks=call.follows_tasks and selection.queues(catalog, visit.grant.config),
             ),
             "about": about,
         }
 
     def prompts(self, visit: Visit, catalog: Catalog) -> list[Prompt]:
         """The prompts of this server: those of which it shows every tool."""
-        config = visit.grant.config
-        return prompts.offered(catalog, (tool.name for tool in selection.visible(catalog, config)))
+        return prompts.offered(catalog, partial(selection.offers, catalog, visit.grant.config))
 
     def get_prompt(self, call: Call, visit: Visit, catalog: Catalog) -> dict[str, Json]:
         """The messages of one prompt. Raises RpcError."""

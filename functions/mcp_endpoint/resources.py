@@ -80,7 +80,7 @@ def offered(config: ServerConfig, catalog: Catalog) -> list[tuple[str, McpResour
             resource,
         )
         for resource in catalog.mcp_resources
-        if _shows(resource.tool, config, catalog)
+        if selection.offers(catalog, config, resource.tool)
     ]
 
 
@@ -100,7 +100,7 @@ def listed(call: Call, config: ServerConfig, catalog: Catalog) -> list[dict[str,
             "_meta": _about_page(),
         }
         for name, view in catalog.views.items()
-        if _shows(name, config, catalog)
+        if selection.offers(catalog, config, name)
     ]
 
 
@@ -117,11 +117,12 @@ def page(uri: str, config: ServerConfig, catalog: Catalog) -> dict[str, Json] | 
     """The page of that URI, None for any other URI. A client need not have declared anything to read it: some hosts
     read pages on a connection of their own."""
     name = uri.removeprefix(f"ui://{catalog.integration}/")
-    if name == uri or name not in catalog.views or not has_views(config, catalog) or not _shows(name, config, catalog):
+    known = name != uri and name in catalog.views
+    if not known or not has_views(config, catalog) or not selection.offers(catalog, config, name):
         return None
     view = dict(catalog.views[name])
     for action in ACTIONS:
-        if action in view and not _shows(view[action]["tool"], config, catalog):
+        if action in view and not selection.offers(catalog, config, view[action]["tool"]):
             del view[action]
     # A script element ends at the first "</script" in it, whatever stands around that.
     written = encode({"tool": name, **view}).replace(b"<", b"\\u003c")
@@ -174,11 +175,6 @@ def contents(
         return [found]
     rest = f"This is not all; the tool {resource.tool} returns the rest."
     return [found, {"uri": uri, "mimeType": "text/plain", "text": rest}]
-
-
-def _shows(name: str, config: ServerConfig, catalog: Catalog) -> bool:
-    tool = catalog.tools.get(name)
-    return tool is not None and selection.shows(tool, config)
 
 
 def _is_absent(outcome: Failed) -> bool:

@@ -4,6 +4,9 @@
 round, and the table shows the median of the rounds' ratios and their quartiles. A machine that is busy for a while is
 busy for all of a round.
 
+**Growth** is paired in the same way: a round starts one contender with each number of tools, one right after the other,
+and the ratio of many tools to few is taken within the round.
+
 **Cold** is a fresh process, from before its spawn to its first listing and on to its first call, wall clock and CPU.
 **Warm** is one request after another in a process that stays, through the Lambda handler with an API Gateway event.
 **Load** is `make run`, and the peers' ASGI applications under uvicorn with one worker, under kept connections.
@@ -24,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +43,12 @@ BEGIN, END = "<!-- make bench: begin -->", "<!-- make bench: end -->"
 COUNT = 60
 """Tools of the main table: as many as the Mem0 integration has."""
 
+MANY = 3_000
+"""Tools whose figures are shown as a multiple of those with COUNT."""
+
+WHOLE = (POSTERN, FLOOR)
+"""Contenders whose growth is measured in as many rounds as quartiles want; with MANY tools a peer starts for 10 s."""
+
 START_SECONDS = 120
 """Longest wait for one answer of a worker; FastMCP with 3,000 tools needs some ten seconds to start."""
 
@@ -50,7 +59,9 @@ ASGI = ("sdk_low_same", "sdk_high_same", "sdk_low", "sdk_high", "fastmcp")
 class Size(NamedTuple):
     """How much is measured. Rounds of starts; rounds and requests of one round when warm; seconds under load.
 
-    `growth_of`  the contenders whose growth is measured; with 3,000 tools some start for 10 s.
+    `growth`       the numbers of tools whose figures are compared.
+    `growth_of`    the contenders whose growth is measured. `peer_starts`, `peer_rounds`: the rounds of those that are
+                   not in WHOLE.
     """
 
     starts: int
@@ -59,14 +70,33 @@ class Size(NamedTuple):
     growth: tuple[int, ...]
     growth_starts: int
     growth_rounds: int
+    peer_starts: int
+    peer_rounds: int
     growth_of: tuple[str, ...]
     connections: tuple[int, ...]
     load_rounds: int
     load_seconds: float
 
 
-FULL = Size(8, 15, 40, (10, 600, 3000), 2, 2, tuple(one.name for one in CONTENDERS), (1, 32, 256), 2, 1.5)
-QUICK = Size(2, 4, 20, (3000,), 1, 1, (POSTERN, FLOOR), (32,), 1, 1.0)
+EVERYBODY = tuple(one.name for one in CONTENDERS)
+FULL = Size(8, 15, 40, (10, COUNT, 600, MANY), 15, 30, 2, 3, EVERYBODY, (1, 32, 256), 2, 1.5)
+QUICK = Size(2, 4, 20, (COUNT, MANY), 5, 8, 1, 1, WHOLE, (32,), 1, 1.0)
+
+GROWTH_REQUESTS = 10
+"""Requests to one process before the next one, with another number of tools, gets as many."""
+
+GROWTH = {
+    "start to first list": "first list",
+    "CPU of it": "first list CPU",
+    "start to first call": "first call",
+    "CPU of it ": "first call CPU",
+    "warm list": "list p50",
+    "CPU of it  ": "list CPU",
+    "warm call": "call p50",
+    "CPU of it   ": "call CPU",
+    "RSS": "RSS",
+}
+"""Columns of the table of growth, and the figures in them."""
 
 Samples = dict[str, dict[str, list[float]]]
 """Contender -> figure -> one value per round."""
@@ -139,16 +169,15 @@ def measure(
     starts: int,
     rounds: int,
     requests: int,
-    discarded: int = 1,
 ) -> Samples:
-    """Cold and warm figures of every contender, interleaved. The first `discarded` starts of each do not count: they
-    write bytecode and fill the page cache."""
+    """Cold and warm figures of every contender, interleaved. The first start of each does not count: it writes bytecode
+    and fills the page cache."""
     samples: Samples = defaultdict(lambda: defaultdict(list))
     setups = {contender.name: prepared.setup(contender) for contender, _ in installed}
-    for number in range(starts + discarded):
+    for number in range(starts + 1):
         for contender, python in _rotated(installed, number):
             figures = cold(contender, python, setups[contender.name])
-            if number >= discarded:
+            if number:
                 for name, value in figures.items():
                     samples[contender.name][name].append(value)
     with ExitStack() as stack:
@@ -170,6 +199,35 @@ def measure(
                         found[f"{era} {method} p95"].append(taken[int(len(taken) * 0.95)])
                         found[f"{era} {method} CPU"].append(answer["cpu_ms"])
     return samples
+
+
+def grown(
+    prepared: Mapping[int, Prepared], contender: Contender, python: Path, *, starts: int, rounds: int
+) -> dict[int, dict[str, list[float]]]:
+    """Number of tools -> cold and warm figures of one contender, one value per round. The first start with each number
+    does not count."""
+    figures: dict[int, dict[str, list[float]]] = {count: defaultdict(list) for count in prepared}
+    setups = {count: one.setup(contender) for count, one in prepared.items()}
+    for number in range(starts + 1):
+        for count in _rotated([*setups], number):
+            for name, value in cold(contender, python, setups[count]).items():
+                if number:
+                    figures[count][name].append(value)
+    era = contender.eras[0]
+    with ExitStack() as stack:
+        workers = []
+        for count, setup in setups.items():
+            worker = Worker(contender, python, setup, "obey")
+            stack.callback(worker.close)
+            workers.append((count, worker))
+        for number in range(rounds + 1):
+            for method in ("list", "call"):
+                for count, worker in _rotated(workers, number):
+                    answer = worker.ask(f"{era} {method}", GROWTH_REQUESTS)
+                    if number:
+                        figures[count][f"{method} p50"].append(statistics.median(answer["ms"]))
+                        figures[count][f"{method} CPU"].append(answer["cpu_ms"])
+    return figures
 
 
 def _rotated(entries: Sequence[Any], number: int) -> list[Any]:
@@ -289,16 +347,16 @@ def run(*, quick: bool = False, write: bool = False) -> None:
         report.main = measure(
             prepared[COUNT], installed, starts=size.starts, rounds=size.rounds, requests=size.requests
         )
-        report.growth[COUNT] = report.main
-        for count in size.growth:
-            report.growth[count] = measure(
-                prepared[count],
-                [entry for entry in installed if entry[0].name in size.growth_of],
-                starts=size.growth_starts,
-                rounds=size.growth_rounds,
-                requests=min(10, size.requests),
-                discarded=0,
-            )
+        for contender, python in installed:
+            if contender.name in size.growth_of:
+                whole = contender.name in WHOLE
+                report.growth[contender.name] = grown(
+                    {count: prepared[count] for count in size.growth},
+                    contender,
+                    python,
+                    starts=size.growth_starts if whole else size.peer_starts,
+                    rounds=size.growth_rounds if whole else size.peer_rounds,
+                )
         report.load = load(prepared[COUNT], installed, size, around.upstream)
         for contender, python in installed:
             ours = sorted(prepared[COUNT].stage.rglob("*.py")) if contender.name == POSTERN else ()
@@ -322,7 +380,7 @@ class Report:
         self.missing = missing
         self.size = size
         self.main: Samples = {}
-        self.growth: dict[int, Samples] = {}
+        self.growth: dict[str, dict[int, dict[str, list[float]]]] = {}
         self.load: Samples = {}
         self.zip: dict[str, float] = {}
         self.artefact: float | None = None
@@ -390,7 +448,12 @@ class Report:
             figure = figure.replace("modern", "legacy")
         if not theirs.get(figure):
             return "-"
-        ratios = [mine / other for mine, other in zip(ours[figure], theirs[figure], strict=True)]
+        return self._multiple(ours[figure], theirs[figure])
+
+    @staticmethod
+    def _multiple(of: list[float], by: list[float]) -> str:
+        """The median of the rounds' ratios, and their quartiles."""
+        ratios = [mine / other for mine, other in zip(of, by, strict=True)]
         if len(ratios) < 3:
             return f"{statistics.median(ratios):.2f}"
         low, middle, high = statistics.quantiles(ratios, n=4)
@@ -436,11 +499,23 @@ class Report:
         return " / ".join(form.format(statistics.median(found[name])) for name in (first, second))
 
     def _growth(self) -> str:
-        counts = sorted(self.growth)
-        if len(counts) < 2:
-            return "### Growth with the number of tools\n\nNot measured in this run."
+        counts = self.size.growth
         lines = [
             "### Growth with the number of tools",
+            "",
+            f"{MANY:,} tools as a multiple of {COUNT}: median of the rounds' own ratios, quartiles in brackets. A "
+            "round has one right after the other.",
+            "",
+            f"| contender | {' | '.join(GROWTH)} |",
+            f"|---|{'---|' * len(GROWTH)}",
+        ]
+        for contender in CONTENDERS:
+            found = self.growth.get(contender.name)
+            cells = ["not measured" for _ in GROWTH]
+            if found is not None:
+                cells = [self._multiple(found[MANY][figure], found[COUNT][figure]) for figure in GROWTH.values()]
+            lines.append(f"| {contender.title} | {' | '.join(cells)} |")
+        lines += [
             "",
             "Milliseconds: start to first list / warm list / warm call, era 2026-07-28 (awslabs: 2025-11-25).",
             "",
@@ -448,27 +523,17 @@ class Report:
             f"|---|{'---|' * len(counts)}",
         ]
         for contender in CONTENDERS:
-            cells = []
-            for count in counts:
-                found = self.growth[count].get(contender.name)
-                if found is None:
-                    cells.append("not measured")
-                    continue
-                era = contender.eras[0]
-                cold_ms = statistics.median(found["first list"])
-                warm = [found.get(f"{era} {method} p50") for method in ("list", "call")]
-                cells.append(
-                    " / ".join([f"{cold_ms:.0f}", *(f"{statistics.median(one):.2f}" if one else "-" for one in warm)])
-                )
+            found = self.growth.get(contender.name)
+            cells = ["not measured" for _ in counts]
+            if found is not None:
+                cells = [
+                    f"{statistics.median(found[count]['first list']):.0f} / "
+                    f"{statistics.median(found[count]['list p50']):.2f} / "
+                    f"{statistics.median(found[count]['call p50']):.2f}"
+                    for count in counts
+                ]
             lines.append(f"| {contender.title} | {' | '.join(cells)} |")
-        ratios = []
-        for name in (POSTERN, FLOOR):
-            few, many = self.growth[COUNT].get(name), self.growth[max(counts)].get(name)
-            if few and many:
-                for title, figure in (("cold", "first list CPU"), ("call", "modern call CPU")):
-                    ratio = statistics.median(many[figure]) / statistics.median(few[figure])
-                    ratios.append(f"{name} {title} {ratio:.2f}")
-        return "\n".join([*lines, "", f"CPU of {max(counts):,} tools over {COUNT}: {', '.join(ratios)}."])
+        return "\n".join(lines)
 
     def _load_table(self) -> str:
         lines = [

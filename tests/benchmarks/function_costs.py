@@ -1,9 +1,11 @@
-"""Instructions that each Python function takes of a warm request of the data plane, with what it calls.
+"""Instructions that each Python function takes of a start or a warm request of the data plane, with what it calls.
 
 valgrind sees machine code only. `-X perf` gives each Python function a piece of code of its own, whose name Python
 writes into a file, and the profile is read by these names. The pieces add a tenth, so compare functions of one run.
 
-    python -m tests.benchmarks.function_costs list|call [LINES]
+    python -m tests.benchmarks.function_costs FIGURE [TOOLS] [LINES]
+
+FIGURE is "start to first list", "start to first call" (what follows the first listing), "warm list" or "warm call".
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ LINES = 80
 _COST = re.compile(r"\s*([\d,]+) \(.*?\)\s+.*?0x([0-9a-f]{8,16})")
 
 
-def costs(profile: Path, names: Path) -> Iterator[tuple[int, str]]:
-    """Instructions of one request and the function, the costliest first."""
+def costs(profile: Path, names: Path, times: int) -> Iterator[tuple[int, str]]:
+    """Instructions of one of `times` requests, and the function, the costliest first."""
     code: dict[int, tuple[int, str]] = {}
     for line in names.read_text(encoding="utf-8", errors="replace").splitlines():
         start, size, name = line.split(" ", 2)
@@ -38,15 +40,16 @@ def costs(profile: Path, names: Path) -> Iterator[tuple[int, str]]:
             continue
         length, function = code[starts[at]]
         if int(found[2], 16) < starts[at] + length:
-            yield int(found[1].replace(",", "")) // COUNTED, function
+            yield int(found[1].replace(",", "")) // times, function
 
 
 def main() -> None:
-    """Print the functions of one method."""
-    method, lines = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else LINES
-    with instructions.profiled(POSTERN, "-X", "perf") as (profiles, process):
+    """Print the functions of one figure."""
+    figure, *numbers = sys.argv[1:]
+    tools, lines = (*map(int, numbers), *(instructions.FEW, LINES)[len(numbers) :])
+    with instructions.profiled(POSTERN, "-X", "perf", tools=tools) as (profiles, process):
         names = Path(f"/tmp/perf-{process}.map")
-        found = list(costs(profiles[method], names))
+        found = list(costs(profiles[figure], names, COUNTED if figure.startswith("warm") else 1))
         names.unlink()
     for count, name in found[:lines]:
         print(f"{count:12,} {re.sub('/[^ ]*/(?=functions/|lib/)', '', name)}")

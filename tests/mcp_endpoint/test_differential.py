@@ -213,7 +213,7 @@ async def _sdk(catalog: Catalog) -> Any:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {params.name}")
         return mcp_types.CallToolResult(content=[mcp_types.TextContent(type="text", text=params.name)])
 
-    prompts = offered(catalog, catalog.tools)
+    prompts = offered(catalog, catalog.tools.__contains__)
 
     async def list_prompts(context: Any, params: Any) -> mcp_types.ListPromptsResult:
         listed = [mcp_types.Prompt.model_validate(definition(prompt, ServerConfig())) for prompt in prompts]

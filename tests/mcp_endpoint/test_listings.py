@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -14,8 +16,10 @@ from functions.mcp_endpoint.listings import Listings
 from functions.mcp_endpoint.methods import Methods
 from functions.stores import layout
 from functions.stores.store import Put
+from tests.gateway.calling import grant
 from tests.mcp_endpoint.endpoint import Bench, Request, legacy, modern, post
-from tool_catalog.compiled_file import load
+from tool_catalog.catalog import Catalog
+from tool_catalog.compiled_file import COMPILED, load, read
 
 SEARCH = "mem_0_memories_search"
 DELETE = "delete_a_mem_0_memory_by_id"
@@ -107,6 +111,32 @@ def test_a_long_listing_comes_in_pages(bench: Bench) -> None:
         assert refused.json["error"]["message"] == (
             "Invalid params: this cursor is not valid; list again without a cursor"
         )
+
+
+@pytest.mark.parametrize("page_bytes", [1, 1_500, 5_000, 10**6])
+def test_a_listing_of_all_tools_as_they_are_makes_no_tool(page_bytes: int) -> None:
+    """The pages hold what a server of the same tools lists that looks at each of them."""
+    content = (COMPILED / "mem0_oss.json").read_bytes()
+    for views in (False, True):
+        catalog = replace(read(content, "mem0_oss"), views={})
+        pages = _pages(Listings(page_bytes), catalog, views)
+        assert "list_all_mem_0_oss_memories" in "".join(pages)
+        assert vars(catalog.tools)["_made"] == {}
+        one_by_one = replace(catalog, tools=dict(catalog.tools))
+        listed = [tool for page in pages for tool in json.loads(page)]
+        assert listed == [tool for page in _pages(Listings(page_bytes), one_by_one, views) for tool in json.loads(page)]
+        longest = max(len(tool.wire or b"") for tool in catalog.tools.values())
+        assert all(len(page) <= max(page_bytes, longest) + len("[]") for page in pages)
+
+
+def _pages(listings: Listings, catalog: Catalog, views: bool) -> list[str]:
+    pages: list[str] = []
+    cursor = ""
+    while not pages or cursor:
+        page = listings.page(grant(), catalog, "digest", cursor, views)
+        pages.append(page.tools)
+        cursor = page.next_cursor
+    return pages
 
 
 def test_no_more_listings_are_kept_than_told(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -12,7 +13,8 @@ from mcp_types.methods import serialize_server_result
 from functions.gateway.grants import ServerConfig
 from functions.gateway.prepared import prepare
 from tool_catalog import catalog, compiled_file
-from tool_catalog.catalog import Catalog, Tool
+from tool_catalog.atomic_write import write_atomically
+from tool_catalog.catalog import Catalog, StoredTools, Tool
 from tool_catalog.compiled_document import from_bytes, to_bytes
 from tool_catalog.official_models import SERVED_REVISIONS
 
@@ -113,7 +115,10 @@ def test_tool_names_are_unique_across_integrations() -> None:
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("name", compiled_file.available())
+each_name = pytest.mark.parametrize("name", compiled_file.available())
+
+
+@each_name
 def test_a_compiled_file_is_one_json_document_whose_lines_the_reader_finds(name: str) -> None:
     content = (compiled_file.COMPILED / f"{name}.json").read_bytes()
     document = from_bytes(content)
@@ -136,3 +141,78 @@ def test_reading_a_catalogue_parses_no_tool() -> None:
     content = (compiled_file.COMPILED / "mem0.json").read_bytes()
     for tool in compiled_file.read(content, "mem0").tools.values():
         assert not {"definition", "request", "example"} & vars(tool).keys()
+
+
+@each_name
+def test_a_tool_is_read_by_its_name_whatever_the_other_entries_hold(name: str) -> None:
+    """The work does not grow with the number of tools: the other entries of the index are not decoded."""
+    content = (compiled_file.COMPILED / f"{name}.json").read_bytes()
+    whole = compiled_file.read(content, name).tools
+    begin = content.index(b"\n") + 1
+    lines = content[begin : content.index(compiled_file.BEFORE_DEFINITIONS)].split(compiled_file.BETWEEN_LINES)
+    for number, (wanted, tool) in enumerate(whole.items()):
+        others = [line if at == number else b"?" * len(line) for at, line in enumerate(lines)]
+        index = compiled_file.BETWEEN_LINES.join(others)
+        found = compiled_file.read(content[:begin] + index + content[begin + len(index) :], name).tools[wanted]
+        assert vars(found)["stored"].parts() == vars(tool)["stored"].parts()
+        assert (found.resource, found.tags, found.pin) == (tool.resource, tool.tags, tool.pin)
+
+
+@each_name
+def test_one_tool_is_one_value_however_it_is_asked_for(name: str) -> None:
+    tools = compiled_file.read((compiled_file.COMPILED / f"{name}.json").read_bytes(), name).tools
+    names = list(compiled_file.load(name).tools)
+    last = tools[names[-1]]
+    assert list(tools) == names
+    assert [tool.name for tool in tools.values()] == names
+    assert tools[names[-1]] is last
+    assert [tools[one] for one in names] == list(tools.values())
+    assert len(tools) == len(names)
+
+
+@pytest.mark.parametrize("decoded", [False, True])
+@pytest.mark.parametrize("absent", ["", "mem_0", '","', "\n", "\\", "\ud800", "search,", "[", "\x00", "é"])
+def test_a_name_that_no_tool_has_is_not_found(absent: str, decoded: bool) -> None:
+    tools = compiled_file.read((compiled_file.COMPILED / "mem0.json").read_bytes(), "mem0").tools
+    assert not decoded or len(tools) > 1
+    assert tools.get(absent) is None
+    assert absent not in tools
+    with pytest.raises(KeyError):
+        tools[absent]
+
+
+@each_name
+@pytest.mark.parametrize("most", [1, 3_000, 20_000, 10**9])
+def test_runs_hold_every_definition_once_and_in_order(name: str, most: int) -> None:
+    tools = compiled_file.load(name).tools
+    assert isinstance(tools, StoredTools)
+    runs = list(tools.runs(most))
+    assert b",".join(runs) == b",".join(tool.wire or b"" for tool in tools.values())
+    longest = max(len(tool.wire or b"") for tool in tools.values())
+    assert all(len(run) <= max(most, longest) for run in runs)
+    assert len(runs) == (1 if most == 10**9 else len(tools) if most == 1 else len(runs))
+
+
+@each_name
+def test_what_is_known_before_a_tool_is_made_is_what_the_tools_say(name: str) -> None:
+    tools = compiled_file.load(name).tools
+    assert isinstance(tools, StoredTools)
+    assert list(tools.pinned_only) == [tool.name for tool in tools.values() if tool.needs_pin]
+    assert list(tools.queueing) == [tool.name for tool in tools.values() if tool.event is not None]
+
+
+def test_a_file_that_is_compiled_anew_does_not_change_a_catalogue_that_was_read_before(tmp_path: Path) -> None:
+    content = (compiled_file.COMPILED / "mem0.json").read_bytes()
+    path = tmp_path / "mem0.json"
+    path.write_bytes(content)
+    before = compiled_file.load("mem0", tmp_path)
+    write_atomically(path, (compiled_file.COMPILED / "mem0_oss.json").read_bytes())
+    assert before == compiled_file.read(content, "mem0")
+
+
+def test_a_first_line_of_any_length_is_read() -> None:
+    document = from_bytes((compiled_file.COMPILED / "mem0_oss.json").read_bytes())
+    document["instructions"] = "é" * 3 * compiled_file.FIRST_BYTES
+    loaded = compiled_file.read(to_bytes(document), "mem0_oss")
+    assert loaded.instructions == document["instructions"]
+    assert [tool.definition for tool in loaded.tools.values()] == [tool["definition"] for tool in document["tools"]]
