@@ -37,6 +37,9 @@ class Shelf(Sender):
     says: bool
     asked: list[dict[str, str]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        super().__init__(Settings())
+
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
         asked = dict(parse_qsl(request.query))
         self.asked.append(asked)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,11 +51,12 @@ def documented() -> list[tuple[Catalog, Tool, Any]]:
 DOCUMENTED = documented()
 
 
-@dataclass
 class Answers(Sender):
     """A sender that answers every request with one document."""
 
-    document: Any
+    def __init__(self, document: Any) -> None:
+        super().__init__(Settings())
+        self.document = document
 
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
         """The document, with status 200."""
