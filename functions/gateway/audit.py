@@ -18,7 +18,7 @@ from typing import Literal
 from functions.gateway import metrics
 from functions.gateway.errors import PosternError
 from functions.gateway.grants import Grant, Target
-from functions.gateway.json_text import Json, canonical
+from functions.gateway.json_text import Json, canonical, sendable
 from functions.gateway.log_entry import REFUSALS_EVERY, Journal, KeptCalls, LogEntry
 from functions.gateway.metrics import Stream
 from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
@@ -162,7 +162,8 @@ class Refusals:
 class Audit:
     """Writes log entries. One per process.
 
-    `store`   keeps them; None where a subscriber of the lines does (functions/log_subscriber).
+    `store`   keeps them, and a line is the entry alone. None where a subscriber of the lines keeps them
+              (functions/log_subscriber): a line also holds what CloudWatch counts.
     `stream`  takes the lines (standard output on Lambda).
     """
 
@@ -178,12 +179,13 @@ class Audit:
         prevents one of the two prevents neither the other nor the answer."""
         repeated = self._refusals.before(entry)
         if repeated is None and self._kept is not None:
-            return  # a laptop has no metrics
+            return  # a laptop counts nothing
         if repeated:
             entry = replace(entry, repeated=repeated)
         body = entry.to_json() if repeated is not None else {}
         try:
-            self._stream.write(self._line(entry, body) + "\n")
+            line = self._line(entry, body) if self._kept is None else sendable(body)
+            self._stream.write(line + "\n")
             self._stream.flush()
         except Exception as error:
             logger.error("a log entry could not be written: %s", _reason(error))

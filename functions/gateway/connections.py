@@ -58,11 +58,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
-    """A kept connection, since when on the clock of its waits and on the wall clock, and the timer that closes it."""
+    """A kept connection, and since when on the clock of its waits and on the wall clock."""
 
     connection: Connection
     since: tuple[float, float]
-    expiry: Timer
 
 
 class Pool:
@@ -92,6 +91,7 @@ class Pool:
         self._wall = wall
         self._idle: dict[Origin, list[_Idle]] = {}
         self._taken: dict[tuple[Origin, str], Places] = {}
+        self._sweep: Timer | None = None
 
     async def exchange(
         self, origin: Origin, account: str, request: Outgoing, progress: Progress, *, repeatable: bool, limit: int
@@ -136,9 +136,11 @@ class Pool:
         """Close the kept connections."""
         for kept in self._idle.values():
             for idle in kept:
-                idle.expiry.cancel()
                 idle.connection.close()
         self._idle.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
 
     async def _exchange(
         self, origin: Origin, connection: Connection, request: Outgoing, progress: Progress, limit: int
@@ -155,17 +157,27 @@ class Pool:
         return answer
 
     def _keep(self, origin: Origin, connection: Connection) -> None:
-        expiry = self._waits.later(self._idle_seconds, self._expire, origin, connection)
-        since = (self._waits.now(), self._wall())
-        self._idle.setdefault(origin, []).append(_Idle(connection, since, expiry))
+        self._idle.setdefault(origin, []).append(_Idle(connection, (self._waits.now(), self._wall())))
+        if self._sweep is None:
+            self._sweep = self._waits.later(self._idle_seconds, self._close_old)
 
-    def _expire(self, origin: Origin, connection: Connection) -> None:
-        left = [idle for idle in self._idle.get(origin, []) if idle.connection is not connection]
-        connection.close()
-        if left:
-            self._idle[origin] = left
-        else:
-            self._idle.pop(origin, None)
+    def _close_old(self) -> None:
+        """Close what was idle for long enough, and come again for the next one. One timer for all connections: one for
+        each would be set and taken back by every exchange."""
+        self._sweep = None
+        end = self._waits.now() - self._idle_seconds
+        for origin, kept in list(self._idle.items()):
+            young = [idle for idle in kept if idle.since[0] > end]
+            for idle in kept:
+                if idle.since[0] <= end:
+                    idle.connection.close()
+            if young:
+                self._idle[origin] = young
+            else:
+                del self._idle[origin]
+        if self._idle:
+            oldest = min(idle.since[0] for kept in self._idle.values() for idle in kept)
+            self._sweep = self._waits.later(oldest - end, self._close_old)
 
     def _take(self, origin: Origin) -> Connection | None:
         """The connection to the origin that was used last, if there is one that is young and alive."""
@@ -173,7 +185,6 @@ class Pool:
         kept = self._idle.get(origin, [])
         while kept:
             idle = kept.pop()
-            idle.expiry.cancel()
             age = max(now - idle.since[0], wall - idle.since[1])
             if age < self._idle_seconds and idle.connection.is_quiet():
                 return idle.connection

@@ -58,6 +58,9 @@ class Answers(Sender):
         super().__init__(Settings())
         self.document = document
 
+    def __post_init__(self) -> None:
+        super().__init__(Settings())
+
     async def send(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
         """The document, with status 200."""
         return UpstreamResponse(200, {"content-type": "application/json"}, json.dumps(self.document).encode())
