@@ -162,15 +162,16 @@ class Refusals:
 class Audit:
     """Writes log entries. One per process.
 
-    `store`   keeps them, and a line is the entry alone. None where a subscriber of the lines keeps them
-              (functions/log_subscriber): a line also holds what CloudWatch counts.
+    `store`   keeps them; None where a subscriber of the lines does (functions/log_subscriber).
     `stream`  takes the lines (standard output on Lambda).
+    `counted` a line holds what CloudWatch counts, too; False on a laptop, where nobody does.
     """
 
-    def __init__(self, settings: Settings, store: Journal | None, stream: Stream) -> None:
+    def __init__(self, settings: Settings, store: Journal | None, stream: Stream, *, counted: bool = True) -> None:
         self._settings = settings
         self._kept = KeptCalls(store, settings.log_retention_days) if store is not None else None
         self._stream = stream
+        self._counted = counted
         self._refusals = Refusals()
 
     def write(self, entry: LogEntry) -> None:
@@ -179,12 +180,12 @@ class Audit:
         prevents one of the two prevents neither the other nor the answer."""
         repeated = self._refusals.before(entry)
         if repeated is None and self._kept is not None:
-            return  # a laptop counts nothing
+            return  # a laptop has no metrics
         if repeated:
             entry = replace(entry, repeated=repeated)
         body = entry.to_json() if repeated is not None else {}
         try:
-            line = self._line(entry, body) if self._kept is None else sendable(body)
+            line = self._line(entry, body) if self._counted else sendable(body)
             self._stream.write(line + "\n")
             self._stream.flush()
         except Exception as error:

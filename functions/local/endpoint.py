@@ -286,7 +286,7 @@ def _compose(
         webhook = Webhook.of(settings, settings.webhook_secret, sender, clock) if settings.webhook_url else None
     except SettingsError as error:
         raise LocalError(str(error)) from error
-    audit = Audit(settings, log, log.stream)
+    audit = Audit(settings, log, log.stream, counted=False)
     methods = Methods(settings, sender, audit, load_catalog=catalogs.load, confirmations=store)
     data_plane = Endpoint(settings=settings, store=KeptReads(store), methods=methods, clock=clock, traces=traces)
     control_plane = create_admin_api(

@@ -277,6 +277,14 @@ def test_any_arguments_have_a_hash() -> None:
         assert isinstance(argument_hash(arguments, b"k"), str)
 
 
+def test_a_line_that_nobody_counts_is_the_entry_alone() -> None:
+    stream = io.StringIO()
+    audit = Audit(Settings(), Kept(), stream, counted=False)
+    for _ in range(3):
+        audit.write(CALL)
+    assert [json.loads(line) for line in stream.getvalue().splitlines()] == [CALL.to_json()] * 3
+
+
 def test_times_are_told_in_utc() -> None:
     [line], _ = logged(replace(CALL, time=datetime(2026, 11, 21, 12, 0, 0, 123_456, tzinfo=UTC)))
     assert line["time"] == "2026-11-21T12:00:00.123Z"
