@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from functions.admin_api.tools.addresses import Address, address, find
 from functions.admin_api.tools.arguments import read_arguments
 from functions.gateway.errors import Invalid
+from functions.gateway.settings import Settings
+from functions.stores.store import MAX_BODY_BYTES, Change, StoreConflict
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
 from tool_catalog import compiled_file
 
@@ -379,6 +383,65 @@ def test_a_key_in_use_is_a_conflict_and_one_whose_outcome_was_lost_says_so(
         "Check first; if it was not, repeat it with a new key"
     )
     assert len(writes) == 1
+
+
+LOST = (
+    "the outcome of the call with this Idempotency-Key was lost: it may or may not have been carried out. "
+    "Check first; if it was not, repeat it with a new key"
+)
+
+
+def test_a_call_that_ends_in_a_fault_of_ours_loses_its_outcome_and_says_so(
+    plane: Plane, account: str, writes: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise LookupError("a fault of ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("functions.admin_api.tools.proxy.run", broken)
+        assert delete(plane, account, "k1").status_code == 500
+    for _ in range(3):
+        lost = delete(plane, account, "k1")
+        assert (lost.status_code, lost.json()["message"]) == (409, LOST)
+    assert writes == []
+
+
+class TestAnswersThatAreTooLargeToKeep:
+    """A deployment may raise the bound of a result above what an item of the store holds."""
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Settings:
+        large = 2 * MAX_BODY_BYTES
+        return Settings(state_dir=str(tmp_path), private_upstreams=True, max_result_bytes=large, max_string_chars=large)
+
+    def test_the_fact_is_kept(
+        self, plane: Plane, upstream: ScriptedUpstream, account: str, writes: list[bytes]
+    ) -> None:
+        document = {"message": "x" * MAX_BODY_BYTES}
+        upstream.answers["DELETE", f"/v1/memories/{MEMORY}/"] = (200, {}, json.dumps(document).encode())
+        assert delete(plane, account, "k1").json() == document
+        for _ in range(3):
+            again = delete(plane, account, "k1")
+            assert (again.status_code, again.json()["message"]) == (
+                409,
+                "the call with this Idempotency-Key was carried out, but its answer was too large to keep; read the "
+                "result with another call",
+            )
+        assert len(writes) == 1
+
+
+def test_of_two_calls_that_claim_a_key_at_the_same_moment_one_is_made(
+    plane: Plane, account: str, writes: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raced(changes: Sequence[Change]) -> None:
+        raise StoreConflict("the other request was first")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plane.store, "write", raced)
+        refused = delete(plane, account, "k1")
+    assert (refused.status_code, refused.headers["retry-after"], writes) == (409, "1", [])
+    assert "is still running" in refused.json()["message"]
+    assert delete(plane, account, "k1").status_code == 200
 
 
 def test_a_kept_answer_is_sealed(plane: Plane, upstream: ScriptedUpstream, account: str, writes: list[bytes]) -> None:
