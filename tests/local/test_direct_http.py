@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from functions import local
 from functions.gateway import errors
@@ -241,6 +242,29 @@ def test_the_end_of_a_connection_comes_after_its_last_answer(
     found, headers, _ = answers.next()
     assert (found, headers.get("connection")) == (status, "close")
     assert answers.at_end()
+
+
+@pytest.mark.parametrize("last", [post(b"last", "/mcp/t", "connection: close"), post(b"last", version="1.0")])
+@pytest.mark.parametrize("path", ["/mcp/t", "/other"])
+def test_what_comes_behind_the_last_request_is_not_carried_out(endpoint: Answering, last: bytes, path: str) -> None:
+    """Its answer could not be given (RFC 9112, 9.6)."""
+    served: list[str] = []
+
+    async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            served.append(scope["path"])
+        await counted(scope, receive, send)
+
+    http = partial(DirectHttp, endpoint=endpoint, turns=Turns(), base_path="")
+    with listen(0) as listener, serving(noted, listener, http):
+        for number in range(1, 4):
+            with socket.create_connection((HOST, listener.getsockname()[1]), timeout=STUCK_SECONDS) as other:
+                other.sendall(last + post(b"lost", path) * 3)
+                answers = Answers(other)
+                assert answers.next()[2].endswith(" /mcp/t 4")
+                assert answers.at_end()
+            assert endpoint.begun + served.count("/mcp/t") == number
+    assert "/other" not in served, "all that was begun has ended with the server"
 
 
 def test_a_client_that_leaves_early_disturbs_nobody(client: socket.socket, endpoint: Answering) -> None:
