@@ -24,7 +24,7 @@ from functions.gateway.http_connection import Connection
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
-from functions.gateway.waits.blocking import Blocking, finished
+from functions.gateway.waits.blocking import Blocking, BlockingWire, finished
 from functions.gateway.waits.names import NAMES_AT_ONCE
 from tests.certificates import authority
 from tests.gateway.calling import SETTINGS, AdvancingBlocking
@@ -360,6 +360,137 @@ def test_a_server_that_ends_tls_between_two_requests_gets_the_second_on_a_new_co
                 while kept.is_quiet():  # until the end has come
                     time.sleep(0)
     assert connections == 3
+
+
+# What the operating system and OpenSSL may say at any call.
+
+
+class ScriptedTls:
+    """A socket with TLS: each call first raises the next error of its script, if there is one."""
+
+    def __init__(self, plain: socket.socket, script: dict[str, list[Exception]]) -> None:
+        self.plain = plain
+        self.script = script
+
+    def fileno(self) -> int:
+        return self.plain.fileno()
+
+    def do_handshake(self) -> None:
+        self._next("do_handshake")
+
+    def send(self, data: bytes) -> int:
+        self._next("send")
+        return self.plain.send(data)
+
+    def recv(self, size: int) -> bytes:
+        self._next("recv")
+        return self.plain.recv(size)
+
+    def close(self) -> None:
+        self.plain.close()
+
+    def _next(self, name: str) -> None:
+        if left := self.script.get(name):
+            raise left.pop(0)
+
+
+@contextmanager
+def wired(**script: list[Exception]) -> Iterator[tuple[BlockingWire, socket.socket]]:
+    """A connection, and its other end. With a script it has TLS."""
+
+    class Context:
+        def wrap_socket(self, plain: socket.socket, **_: Any) -> ScriptedTls:
+            return ScriptedTls(plain, script)
+
+    here, there = socket.socketpair()
+    with there:
+        wire = BlockingWire(Blocking(), here)
+        try:
+            if script:
+                wire.secure(Context(), "api.example")  # type: ignore[arg-type]
+            yield wire, there
+        finally:
+            wire.close()
+
+
+def test_an_address_that_cannot_be_reached_at_all_is_refused_at_once() -> None:
+    with pytest.raises(OSError, match=r"unreachable|denied|route"):
+        finished(Blocking().open("255.255.255.255", 9, None, ""))
+
+
+def test_a_handshake_waits_for_what_openssl_wants() -> None:
+    wants: list[Exception] = [ssl.SSLWantWriteError(), ssl.SSLWantWriteError(), ssl.SSLError("no")]
+    with pytest.raises(ssl.SSLError, match="no"), wired(do_handshake=wants):
+        pass
+    assert wants == []
+
+
+def test_what_openssl_does_not_send_before_it_has_read_goes_out_afterwards() -> None:
+    with wired(send=[ssl.SSLWantReadError()]) as (wire, there):
+        wire.send(b"request")
+        assert (wire.has_unsent, wire.is_closed) == (True, False)
+        there.sendall(b"answer")
+        assert finished(wire.receive()) == b"answer"
+        assert (there.recv(100), wire.has_unsent) == (b"request", False)
+
+
+def test_a_connection_that_took_nothing_is_closed_and_one_that_took_something_is_read() -> None:
+    with wired() as (wire, there):
+        there.close()
+        wire.send(b"request")
+        assert (wire.error, wire.is_closed) == ("BrokenPipeError", True)
+        assert not wire.is_quiet()
+        assert finished(wire.receive()) == b""
+    with wired() as (wire, there):
+        wire.send(b"one")
+        there.sendall(b"answer")
+        there.shutdown(socket.SHUT_RD)
+        wire.send(b"two")
+        assert (wire.error, wire.is_closed) == ("BrokenPipeError", False)
+        assert not wire.is_quiet()
+        assert finished(wire.receive()) == b"answer"
+
+
+def test_an_error_instead_of_an_answer_ends_the_connection() -> None:
+    with wired(recv=[ConnectionResetError()]) as (wire, there):
+        there.sendall(b"x")
+        assert [finished(wire.receive()) for _ in range(3)] == [b"", b"", b""]
+        assert (wire.error, wire.is_closed, wire.is_quiet()) == ("ConnectionResetError", True, False)
+
+
+@pytest.mark.parametrize(
+    ("script", "quiet"),
+    [([ssl.SSLWantReadError()], True), ([ssl.SSLEOFError()], False), ([ConnectionResetError()], False), ([], False)],
+    ids=["a session ticket", "the end of TLS", "a reset", "bytes that nobody asked for"],
+)
+def test_a_kept_connection_with_tls_is_quiet_where_what_came_holds_no_answer(
+    script: list[Exception], quiet: bool
+) -> None:
+    with wired(recv=script, send=[]) as (wire, there):
+        assert wire.is_quiet()
+        there.sendall(b"record")
+        assert wire.is_quiet() is quiet
+
+
+def test_a_kept_connection_without_tls_is_quiet_until_anything_comes() -> None:
+    with wired() as (wire, there):
+        assert wire.is_quiet()
+        there.close()
+        assert not wire.is_quiet()
+
+
+def test_a_wait_of_the_operating_system_ends_at_the_deadline() -> None:
+    with wired() as (wire, _):
+        waits = wire._waits
+
+        async def go() -> None:
+            async with waits.until(waits.now() + 0.01):
+                await wire.receive()
+
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                finished(go())
+        assert waits.deadline == float("inf")
 
 
 # Time.
