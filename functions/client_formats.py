@@ -94,15 +94,20 @@ def _bridge(url: str, env: str | None) -> list[str]:
     return arguments
 
 
-def _claude_desktop(url: str, name: str, env: str | None) -> Snippet:
+def _bridge_entry(url: str, env: str | None) -> dict[str, Json]:
+    """The bridge as the configuration of a client has it."""
     entry: dict[str, Json] = {"command": "npx", "args": _bridge(url, "POSTERN_AUTHORIZATION" if env else None)}
     if env is not None:
         entry["env"] = {"POSTERN_AUTHORIZATION": f"Bearer {PLACEHOLDER}"}
+    return entry
+
+
+def _claude_desktop(url: str, name: str, env: str | None) -> Snippet:
     return Snippet(
         "claude-desktop",
         "json",
         "claude_desktop_config.json (Settings, Developer, Edit Config); restart Claude Desktop afterwards",
-        _json({"mcpServers": {name: entry}}),
+        _json({"mcpServers": {name: _bridge_entry(url, env)}}),
         (
             "Needs Node.js. A public https URL can go into Settings, Connectors, Add custom connector instead: that "
             "reaches it from Anthropic's servers and works in Claude on the web and on a phone, too.",
@@ -232,14 +237,11 @@ def _inspector(url: str, _name: str, env: str | None) -> Snippet:
 
 
 def _mcp_remote(url: str, name: str, env: str | None) -> Snippet:
-    entry: dict[str, Json] = {"command": "npx", "args": _bridge(url, "POSTERN_AUTHORIZATION" if env else None)}
-    if env is not None:
-        entry["env"] = {"POSTERN_AUTHORIZATION": f"Bearer {PLACEHOLDER}"}
     return Snippet(
         "mcp-remote",
         "json",
         "the configuration of any client that only starts local MCP servers",
-        _json({"mcpServers": {name: entry}}),
+        _json({"mcpServers": {name: _bridge_entry(url, env)}}),
         ("Needs Node.js.", *_placeholder_note(env)),
     )
 

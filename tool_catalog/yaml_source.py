@@ -65,7 +65,7 @@ def read(name: str, text: str) -> tuple[Source, list[Problem]]:
     source = Source(name)
     try:
         root = _compose(text)
-    except _TooDeepError as error:
+    except TooDeepError as error:
         return source, [Problem(name, error.line, f"nested deeper than {MAX_DEPTH} levels")]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -88,27 +88,29 @@ def _compose(text: str) -> yaml.Node | None:
     fast = getattr(yaml, "CBaseLoader", None)
     if fast is not None:
         try:
-            _check_depth(text, fast)
+            check_depth(text, fast, MAX_DEPTH)
             return yaml.compose(text, Loader=fast)
         except yaml.YAMLError:
             pass
-    _check_depth(text, yaml.BaseLoader)
+    check_depth(text, yaml.BaseLoader, MAX_DEPTH)
     return yaml.compose(text, Loader=yaml.BaseLoader)
 
 
-def _check_depth(text: str, loader: Any) -> None:
-    """Walk the events, which needs no stack, before anything is built recursively."""
+def check_depth(text: str, loader: Any, most: int) -> None:
+    """Walk the events, which needs no stack, before anything is built recursively. Raises TooDeepError."""
     depth = 0
     for event in yaml.parse(text, Loader=loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
-            if depth > MAX_DEPTH:
-                raise _TooDeepError(event.start_mark.line + 1 if event.start_mark else 1)
+            if depth > most:
+                raise TooDeepError(event.start_mark.line + 1 if event.start_mark else 1)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
 
-class _TooDeepError(Exception):
+class TooDeepError(Exception):
+    """A text is nested deeper than it may be, from this line on."""
+
     def __init__(self, line: int) -> None:
         super().__init__(line)
         self.line = line

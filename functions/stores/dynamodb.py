@@ -32,6 +32,7 @@ from functions.stores.store import (
     StoreUnavailable,
     check_changes,
     check_keys,
+    check_limit,
 )
 
 if TYPE_CHECKING:
@@ -121,8 +122,7 @@ class DynamoStore:
         descending: bool = False,
     ) -> list[Item]:
         """See Store. A key condition allows one bound on `sk`, so the other bound becomes the exclusive start key."""
-        if limit < 1:
-            raise StoreError(f"DynamoDB store: limit {limit} in a query; at least 1")
+        check_limit("DynamoDB", limit)
         if before == "" or (after is not None and before is not None and after >= before):
             return []
         start, end = (before, after or None) if descending else (after or None, before)

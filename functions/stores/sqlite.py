@@ -29,6 +29,7 @@ from functions.stores.store import (
     StoreUnavailable,
     check_changes,
     check_keys,
+    check_limit,
     encode,
 )
 
@@ -194,8 +195,7 @@ class SqliteStore:
         descending: bool = False,
     ) -> list[Item]:
         """See Store."""
-        if limit < 1:
-            raise StoreError(f"SQLite store: limit {limit} in a query; at least 1")
+        check_limit("SQLite", limit)
         conditions, values = ["partition = ?"], [partition]
         if after is not None:
             conditions.append("sort > ?")

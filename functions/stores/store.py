@@ -113,6 +113,12 @@ def check_keys(store: str, keys: Sequence[Key]) -> None:
         raise StoreError(f"{store} store: {len(keys)} keys in one get; at most {MAX_KEYS_PER_GET}")
 
 
+def check_limit(store: str, limit: int) -> None:
+    """Raises StoreError for a query that asks for no items."""
+    if limit < 1:
+        raise StoreError(f"{store} store: limit {limit} in a query; at least 1")
+
+
 def check_changes(store: str, changes: Sequence[Change]) -> None:
     """Raises StoreError for more changes than one `write` accepts, and for two changes of one key."""
     if len(changes) > MAX_CHANGES_PER_WRITE:

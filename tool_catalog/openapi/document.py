@@ -18,6 +18,7 @@ import yaml
 from tool_catalog.catalog import Json
 from tool_catalog.openapi import references, swagger2
 from tool_catalog.records import VERBS
+from tool_catalog.yaml_source import TooDeepError, check_depth
 
 Node = dict[str, Json]
 
@@ -228,7 +229,7 @@ def _decode(name: str, text: str) -> Json:
     try:
         if text.lstrip()[:1] in ("{", "["):
             return json.loads(text)
-        _check_depth(name, text)
+        check_depth(text, _Yaml, MAX_DEPTH)
         loader = _Yaml(text)
         try:
             return loader.get_single_data()
@@ -236,6 +237,8 @@ def _decode(name: str, text: str) -> Json:
             loader.dispose()
     except json.JSONDecodeError as error:
         raise CannotImport(f"{name}:{error.lineno}: not JSON: {error.msg}") from error
+    except TooDeepError as error:
+        raise CannotImport(f"{name}:{error.line}: nested deeper than {MAX_DEPTH} levels") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -244,19 +247,6 @@ def _decode(name: str, text: str) -> Json:
         raise CannotImport(f"{name}: not YAML: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise CannotImport(f"{name}: nested too deeply to be read") from error
-
-
-def _check_depth(name: str, text: str) -> None:
-    """Walk the events, which needs no stack, before anything is built recursively. Raises CannotImport."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Yaml):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise CannotImport(f"{name}:{line}: nested deeper than {MAX_DEPTH} levels")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
 
 
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

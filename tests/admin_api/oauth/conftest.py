@@ -34,6 +34,18 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(state_dir=str(tmp_path), private_upstreams=True, management_url=ADMIN, public_url=MCP)
 
 
+def redemption(code: str, redeemer: str, **changed: str) -> dict[str, str]:
+    """The form by which the client `redeemer` redeems a code."""
+    return {
+        "grant_type": "authorization_code",
+        "code": code,
+        "client_id": redeemer,
+        "redirect_uri": CALLBACK,
+        "code_verifier": VERIFIER,
+        **changed,
+    }
+
+
 @dataclass
 class SignIns:
     """People, clients and servers of one deployment."""
@@ -102,15 +114,7 @@ class SignIns:
 
     def redeem(self, code: str, redeemer: str, status: int = 200, **changed: str) -> Json:
         """The answer to the client `redeemer`, whose request is changed."""
-        form = {
-            "grant_type": "authorization_code",
-            "code": code,
-            "client_id": redeemer,
-            "redirect_uri": CALLBACK,
-            "code_verifier": VERIFIER,
-            **changed,
-        }
-        return self.token(status, **form)
+        return self.token(status, **redemption(code, redeemer, **changed))
 
     def refresh(self, refresh_token: str, client_id: str, status: int = 200, **changed: str) -> Json:
         form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": client_id, **changed}

@@ -10,13 +10,14 @@ import httpx
 
 from functions.gateway.json_text import Json
 from tests.admin_api.oauth.conftest import CHALLENGE, VERIFIER
+from tests.patience import STUCK_SECONDS
 
 CALLBACK = "http://127.0.0.1:5000/callback"
 
 
 def signed_in(origin: str, url: str, api_token: str, client_name: str) -> Json:
     """The tokens of a client that a person let use the server of this MCP URL."""
-    with httpx.Client(base_url=origin, timeout=60, trust_env=False) as http:
+    with httpx.Client(base_url=origin, timeout=STUCK_SECONDS, trust_env=False) as http:
         body = {"client_name": client_name, "redirect_uris": [CALLBACK]}
         client_id = http.post("/oauth/register", json=body).raise_for_status().json()["client_id"]
         asked = {

@@ -13,7 +13,7 @@ import pytest
 from functions.admin_api.oauth import redirects, registration
 from functions.admin_api.oauth.limits import MAX_BODY_BYTES, RATES, REGISTRATIONS
 from functions.gateway.json_text import Json
-from tests.admin_api.oauth.conftest import ADMIN, CALLBACK, CHALLENGE, MCP, OWN_PAGE, VERIFIER, SignIns
+from tests.admin_api.oauth.conftest import ADMIN, CALLBACK, CHALLENGE, MCP, OWN_PAGE, VERIFIER, SignIns, redemption
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "messages" / "oauth.json"
 
@@ -79,13 +79,7 @@ def test_a_code_ends_after_a_minute(sign_ins: SignIns) -> None:
 def test_of_two_who_redeem_a_code_at_once_at_most_one_is_served_and_its_tokens_end(sign_ins: SignIns) -> None:
     url, client_id = sign_ins.mint(), sign_ins.register()["client_id"]
     code = sign_ins.code(url, client_id, sign_ins.issue()["token"])
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "client_id": client_id,
-        "redirect_uri": CALLBACK,
-        "code_verifier": VERIFIER,
-    }
+    form = redemption(code, client_id)
     together = threading.Barrier(4)
 
     def redeem() -> Json:
