@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 600.0
-"""Seconds until a start or a stop counts as stuck; each takes about one."""
+from tests.patience import STUCK_SECONDS
 
 
 def measured() -> dict[str, str]:
@@ -44,7 +43,7 @@ class Started:
         """Interrupt the process. Returns its exit code, and what it said at last: on standard error, if that is read
         apart."""
         self.process.send_signal(signal.SIGINT)
-        out, errors = self.process.communicate(timeout=PATIENCE)
+        out, errors = self.process.communicate(timeout=STUCK_SECONDS)
         return self.process.returncode, out if errors is None else errors
 
 
@@ -55,7 +54,7 @@ def started(
     cwd: Path,
     env: Mapping[str, str],
     stderr: int | None = subprocess.STDOUT,
-    patience: float = PATIENCE,
+    patience: float = STUCK_SECONDS,
 ) -> Iterator[Started]:
     """A process that has printed a line with one of the beginnings. It is killed at the end if it still runs."""
     with subprocess.Popen(

@@ -33,6 +33,7 @@ from tests.gateway import loopback
 from tests.gateway.calling import NOON
 from tests.gateway.loopback import Received, Told
 from tests.mcp_endpoint.endpoint import exchange, legacy, post
+from tests.patience import STUCK_SECONDS
 from tool_catalog import compiled_file
 
 UPSTREAM_KEY = "m0-upstream-key-4711-do-not-tell"
@@ -152,7 +153,7 @@ def test_a_full_run_at_debug_tells_no_secret(run: Run, tmp_path: Path, capfd: py
     with (
         loopback.upstream() as upstream,
         local.start(Settings(state_dir=str(tmp_path)), {}, audit_stream=run.audit) as ready,
-        httpx.Client(base_url=ready.base_url, timeout=30, trust_env=False, verify=False) as plain,
+        httpx.Client(base_url=ready.base_url, timeout=STUCK_SECONDS, trust_env=False, verify=False) as plain,
     ):
         upstream.script = spiteful
         run.answers.append(repr(ready))

@@ -7,7 +7,6 @@ import json
 import random
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from functions.gateway.upstream import Sender
 from functions.memory_engine.app import create_app as create_engine
 from functions.memory_engine.settings import EngineSettings
 from functions.stores.sqlite import SqliteStore
+from tests.patience import STUCK_SECONDS, until
 from tool_catalog import compiled_file
 from tool_catalog.catalog import Catalog
 
@@ -244,13 +244,10 @@ def engine_url() -> Iterator[str]:
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    deadline = time.monotonic() + 30
-    while not server.started:
-        assert time.monotonic() < deadline, "the memory engine did not start"
-        threading.Event().wait(0.01)
+    until(lambda: server.started or not thread.is_alive(), "the memory engine starts")
     yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
-    thread.join(timeout=30)
+    thread.join(STUCK_SECONDS)
     listener.close()
 
 

@@ -21,6 +21,7 @@ from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
 from functions.stores import layout
 from tests.admin_api.conftest import Plane
+from tests.patience import STUCK_SECONDS
 from tool_catalog import compiled_file
 
 DATA_KEY = bytes(range(32))
@@ -86,7 +87,7 @@ def test_processes_that_start_together_use_the_same_key_file(tmp_path: Path) -> 
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=30)
+        worker.join(STUCK_SECONDS)
     assert [local(path).unwrap(box, "acc_1") for box in wrapped] == [DATA_KEY] * 8
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from functions.gateway.errors import Invalid
 from functions.gateway.settings import Settings
 from functions.stores.store import MAX_BODY_BYTES, Change, StoreConflict
 from tests.admin_api.conftest import API_KEY, Plane, ScriptedUpstream
+from tests.patience import until
 from tool_catalog import compiled_file
 
 MEMORY = "7d3a1d2e-0000-4000-8000-000000000001"
@@ -39,14 +38,11 @@ def arguments(tool: str, query: list[tuple[str, str]], body: Any = None, tail: s
 
 
 def until_stored(plane: Plane, account: str, event_id: str) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        event = proxy(plane, account, "GET", f"events/{event_id}").json()
-        if event["status"] in ("SUCCEEDED", "FAILED"):
-            assert event["status"] == "SUCCEEDED"
-            return
-        assert time.monotonic() < deadline, event
-        threading.Event().wait(0.02)
+    def status() -> str:
+        read: str = proxy(plane, account, "GET", f"events/{event_id}").json()["status"]
+        return read if read in ("SUCCEEDED", "FAILED") else ""
+
+    assert until(status, f"event {event_id} ends") == "SUCCEEDED"
 
 
 def test_an_agent_adds_finds_changes_and_deletes_a_memory(plane: Plane, engine_account: str) -> None:

@@ -24,6 +24,7 @@ from functions.purge.purge import purge
 from functions.stores import layout
 from functions.stores.store import Delete, Put
 from tests.admin_api.conftest import API_KEY, START, Plane, ScriptedUpstream
+from tests.patience import STUCK_SECONDS
 from tool_catalog import compiled_file
 
 AUDIT_SERVER = {
@@ -472,7 +473,7 @@ def test_changes_at_the_same_time_all_arrive(plane: Plane, account: str, servers
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=30)
+        worker.join(STUCK_SECONDS)
     server = servers.view(account, server_id)
     assert (server.name, server.config.methods, server.config.tags) == ("together", ["read"], ["memories"])
 

@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import uvicorn
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from tests.aws import standins
+from tests.patience import STUCK_SECONDS, until
 
 ARCHITECTURES = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 LOGICAL_IDS = {
@@ -43,7 +43,7 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """A command in the repository's root, with its output kept."""
     environment = {**os.environ, "SAM_CLI_TELEMETRY": "0", **variables}
     return subprocess.run(
-        command, cwd=standins.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+        command, cwd=standins.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=STUCK_SECONDS
     )
 
 
@@ -74,12 +74,8 @@ def upstream() -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert thread.is_alive()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: server.started or not thread.is_alive(), "the memory engine starts")
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join(20)
+    thread.join(STUCK_SECONDS)

@@ -7,7 +7,6 @@ import copy
 import json
 import platform
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from functions.gateway.json_text import Json
 from tests.aws import standins
 from tests.mcp_endpoint.endpoint import Answer, Request
+from tests.patience import STUCK_SECONDS, until
 
 EVENTS = Path(__file__).parent / "events"
 INVOKE = "2015-03-31/functions/function/invocations"
@@ -35,7 +35,7 @@ class Running:
         """The handler's answer, or the runtime's error object."""
         request = urllib.request.Request(self.url, json.dumps(event).encode())
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=STUCK_SECONDS) as response:
                 answer = response.read()
         except urllib.error.HTTPError as error:
             answer = error.read()
@@ -106,7 +106,7 @@ def running(folder: Path, handler: str, timeout_seconds: int, **variables: str) 
         yield Running(f"http://127.0.0.1:{api}/{INVOKE}", output)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(STUCK_SECONDS)
 
 
 def _emulator() -> str:
@@ -116,10 +116,9 @@ def _emulator() -> str:
 def _listening(port: int, process: subprocess.Popen[bytes]) -> None:
     import socket
 
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
+    def connected() -> bool:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.005)
-    raise AssertionError(f"the emulator did not come up (exit status {process.poll()})")
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(lambda: process.poll() is not None or connected(), "the emulator listens")
+    assert process.poll() is None, f"the emulator did not come up (exit status {process.poll()})"

@@ -16,7 +16,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
@@ -28,6 +27,7 @@ import pytest
 
 from functions.stores.dynamodb import DynamoStore
 from functions.stores.store import Store
+from tests.patience import STUCK_SECONDS, until
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / ".cache" / "aws"
 REGION = "us-east-1"
-START_SECONDS = 30.0
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
 
 
@@ -61,17 +60,17 @@ def free_port() -> int:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Until `url` answers at all; fails when `process` ends before, or after START_SECONDS."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    """Until `url` answers at all; fails when `process` ends before."""
+
+    def answers() -> bool:
         try:
             with urllib.request.urlopen(url, timeout=1):
-                return
+                return True
         except OSError:
-            if process.poll() is not None:
-                break
-            time.sleep(0.05)
-    raise AssertionError(f"{url} did not answer in {START_SECONDS} s; exit status {process.poll()}")
+            return process.poll() is not None
+
+    until(answers, f"{url} answers")
+    assert process.poll() is None, f"{url} did not answer; exit status {process.poll()}"
 
 
 def start(command: list[str], environment: Mapping[str, str], url: str) -> subprocess.Popen[bytes]:
@@ -92,7 +91,7 @@ def start(command: list[str], environment: Mapping[str, str], url: str) -> subpr
         """At once, with the functions it runs: nothing is to be saved, and nobody waits for a test worker that ends."""
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(STUCK_SECONDS)
 
     atexit.register(stop)
     try:
@@ -141,7 +140,7 @@ def client(service: str, endpoint: str, *, region: str = REGION, **credentials: 
     from botocore.config import Config
 
     keys = credentials or {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-    config = Config(retries={"total_max_attempts": 1}, read_timeout=30)
+    config = Config(retries={"total_max_attempts": 1}, read_timeout=STUCK_SECONDS)
     return boto3.client(service, endpoint_url=endpoint, region_name=region, config=config, **keys)  # type: ignore[call-overload]
 
 

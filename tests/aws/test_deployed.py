@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,10 +19,10 @@ from functions.stores import layout
 from functions.stores.dynamodb import DynamoStore
 from tests.aws import standins
 from tests.aws.conftest import Built, run
+from tests.patience import STUCK_SECONDS, until
 
 pytestmark = pytest.mark.aws
 
-PURGE_SECONDS = 60
 """The stand-in looks at its schedules every 10 s; AWS promises the minute."""
 
 
@@ -56,7 +55,7 @@ class Deployed:
 
     def api(self, verb: str, path: str, body: Json = None, token: str | None = None) -> httpx.Response:
         headers = {"authorization": f"Bearer {token or self.root_token}"}
-        return httpx.request(verb, self.admin_url + path, headers=headers, json=body, timeout=60)
+        return httpx.request(verb, self.admin_url + path, headers=headers, json=body, timeout=STUCK_SECONDS)
 
     def store(self) -> DynamoStore:
         return DynamoStore(self.outputs["Table"], client=standins.client("dynamodb", self.endpoint))
@@ -126,13 +125,6 @@ def account(deployed: Deployed, upstream: str) -> Iterator[str]:
     deployed.api("DELETE", f"/integrated-account/{connected.json()['id']}")
 
 
-def until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def test_the_demo_runs_through_the_deployed_endpoint(deployed: Deployed, account: str) -> None:
     """Mint, list, add, poll, search, history, a refused write, a server's end, tidying up: by the official client."""
     options = ["--endpoint", deployed.admin_url, "--account", account]
@@ -162,7 +154,7 @@ def test_an_expired_server_is_refused_at_the_second_and_purged_by_its_schedule(
 
     def ping() -> tuple[int, datetime]:
         message = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        answer = httpx.post(minted["url"], json=message, timeout=30)
+        answer = httpx.post(minted["url"], json=message, timeout=STUCK_SECONDS)
         return answer.json().get("error", {}).get("code", answer.status_code), datetime.now(UTC)
 
     assert ping()[0] == 200
@@ -172,8 +164,8 @@ def test_an_expired_server_is_refused_at_the_second_and_purged_by_its_schedule(
         assert status == 200 or answered >= ends, (asked, answered)
     assert ping()[0] == 40401
     keys = [layout.server(account, minted["id"]), layout.token(digest(minted["token"]))]
-    until(lambda: deployed.store().get(keys) == [None, None], PURGE_SECONDS)
-    until(lambda: schedules.list_schedules(GroupName="postern-dev")["Schedules"] == [], PURGE_SECONDS)
+    until(lambda: deployed.store().get(keys) == [None, None], "the schedule has run")
+    until(lambda: schedules.list_schedules(GroupName="postern-dev")["Schedules"] == [], "the schedule is gone")
 
 
 def test_a_removed_server_leaves_no_schedule(deployed: Deployed, account: str) -> None:

@@ -15,6 +15,7 @@ from tests.aws import standins
 from tests.aws.conftest import Built, run
 from tests.aws.test_deployed import BROKEN, outputs_of, ttl_on
 from tests.mcp_endpoint.endpoint import legacy
+from tests.patience import STUCK_SECONDS
 
 pytestmark = pytest.mark.aws
 
@@ -43,7 +44,7 @@ class Cloud:
         host = outputs_of(self.endpoint, "prod")["McpUrl"].removeprefix("https://").partition(".")[0]
         request = legacy("tools/list")
         url = f"{self.endpoint}/_aws/lambda-url/{host}/mcp/{'0' * 43}"
-        return httpx.post(url, headers=dict(request.lines), content=request.body, timeout=60).text
+        return httpx.post(url, headers=dict(request.lines), content=request.body, timeout=STUCK_SECONDS).text
 
     def version(self) -> str:
         """The version of the MCP endpoint that serves."""

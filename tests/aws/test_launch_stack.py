@@ -17,6 +17,7 @@ from tests.aws import standins
 from tests.aws.conftest import Built, run
 from tests.infra.template import load
 from tests.mcp_endpoint.endpoint import legacy
+from tests.patience import STUCK_SECONDS
 
 pytestmark = pytest.mark.aws
 
@@ -198,7 +199,7 @@ def test_a_stack_of_a_link_serves_and_obeys_a_changed_parameter(built: Built, tm
         request = legacy("tools/list")
         url = f"{publisher.endpoint}/_aws/lambda-url/{host}/mcp/{'0' * 43}"
         headers = {**dict(request.lines), "origin": "https://chat.example"}
-        answer = httpx.post(url, headers=headers, content=request.body, timeout=60)
+        answer = httpx.post(url, headers=headers, content=request.body, timeout=STUCK_SECONDS)
         assert answer.status_code == status, answer.text
     assert "This MCP URL is unknown, revoked or expired" in answer.text
     assert "secretsmanager get-secret-value" in outputs["NextCommand"]

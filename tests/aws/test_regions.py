@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -14,6 +13,7 @@ from tests.aws.conftest import Built, run
 from tests.aws.test_deployed import Deployed, deploy
 from tests.aws.test_restore import aws, commands
 from tests.mcp_endpoint.endpoint import legacy
+from tests.patience import STUCK_SECONDS, until
 
 pytestmark = pytest.mark.aws
 
@@ -28,16 +28,13 @@ def deployed(built: Built) -> Deployed:
 def listed(url: str) -> int:
     """How many tools a URL lists; 0 for a dead one."""
     request = legacy("tools/list")
-    answer = httpx.post(url, headers=dict(request.lines), content=request.body, timeout=60).json()
+    answer = httpx.post(url, headers=dict(request.lines), content=request.body, timeout=STUCK_SECONDS).json()
     return len(answer["result"]["tools"]) if "result" in answer else 0
 
 
 def replicated(url: str, *, alive: bool) -> None:
     """Wait until the replica knows it; replication has no promised time."""
-    deadline = time.monotonic() + 60
-    while (listed(url) > 0) is not alive:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: (listed(url) > 0) is alive, "the replica knows it")
 
 
 def test_a_url_opens_in_a_further_region_that_has_no_control_plane(deployed: Deployed, upstream: str) -> None:

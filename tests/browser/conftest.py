@@ -16,6 +16,7 @@ import pytest
 
 from functions import local
 from functions.gateway.settings import Settings
+from tests.patience import STUCK_SECONDS
 
 INSTALLED = Path(__file__).parents[2] / ".cache" / "browser"
 """Where `make browser` puts the driver."""
@@ -67,8 +68,8 @@ def chromium(driver: Any) -> Iterator[Any]:
     launched.close()
 
 
-class Console:
-    """The endpoint, and one page of the browser with the console in it."""
+class Watched:
+    """The endpoint, and one page of the browser whose errors and requests are kept."""
 
     def __init__(self, ready: local.Ready, page: Any) -> None:
         self.ready = ready
@@ -80,11 +81,15 @@ class Console:
         page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
         page.on("request", lambda request: self.requests.append(request.url))
 
+
+class Console(Watched):
+    """The page with the console in it."""
+
     def api(self, verb: str, path: str, body: Any = None) -> Any:
         """A request to the management API with the root API token."""
         headers = {"authorization": f"Bearer {self.ready.api_token}"}
         answer = httpx.request(
-            verb, self.ready.base_url + path, headers=headers, json=body, timeout=60, trust_env=False
+            verb, self.ready.base_url + path, headers=headers, json=body, timeout=STUCK_SECONDS, trust_env=False
         )
         assert answer.status_code < 300, answer.text
         return answer.json()

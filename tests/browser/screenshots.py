@@ -27,6 +27,7 @@ from tests.browser.conftest import QUIET, Console, chromium_path, driving
 from tests.browser.test_views import OF_ADA, SEARCH, Host, hosting
 from tests.clients.test_oauth_clients import NODE, NODE_PROGRAM
 from tests.gateway.loopback import unused_origin
+from tests.patience import STUCK_SECONDS
 
 SERVERS = {"support agent": "support", "nightly CI": "platform", "release notes": "platform"}
 FACTS = (
@@ -66,7 +67,7 @@ def terminal(chromium: Any, state: str, folder: Path) -> None:
     parts = []
     for command in SESSION:
         words = [sys.executable, "-m", "functions.cli", *shlex.split(command)[1:]]
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=120)
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=STUCK_SECONDS)
         said = re.sub(r"(/mcp/\w{6})[\w-]{37}", r"\1...", done.stdout).rstrip()
         parts.append(f"<b>$</b> {escape(command)}\n{escape(said)}")
     page = chromium.new_page(viewport={"width": 1000, "height": 200})
@@ -82,7 +83,7 @@ def inspector(chromium: Any, console: Console, folder: Path) -> None:
     url = console.api("POST", f"/integrated-account/{console.ready.account_id}/mcp", body)["url"]
     facts = {"name": "mem_0_memories_remember", "arguments": {"facts": list(FACTS)}}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": facts}
-    httpx.post(url, json=message, timeout=60, trust_env=False).raise_for_status()
+    httpx.post(url, json=message, timeout=STUCK_SECONDS, trust_env=False).raise_for_status()
     origin = unused_origin()
     with tempfile.TemporaryDirectory() as home:
         environment = {

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.browser.conftest import Console
+from tests.patience import STUCK_SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -30,7 +31,7 @@ class Agent:
             "method": "tools/call",
             "params": {"name": DELETE_ALL, "arguments": arguments},
         }
-        answer = httpx.post(self._url, json=message, timeout=60, trust_env=False).json()["result"]
+        answer = httpx.post(self._url, json=message, timeout=STUCK_SECONDS, trust_env=False).json()["result"]
         return answer["isError"], answer["content"][0]["text"]
 
     def refused(self) -> tuple[str, str]:

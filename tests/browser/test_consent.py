@@ -18,6 +18,7 @@ import pytest
 from functions import local
 from tests.admin_api.oauth.signing_in import signed_in
 from tests.browser.conftest import INSTALLED, PATIENCE_MS, Console
+from tests.patience import STUCK_SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -87,7 +88,7 @@ def test_an_operator_sees_who_signed_in_to_a_server_and_ends_one(console: Consol
 def test_a_person_refuses_then_errs_then_allows(
     ready: local.Ready, chromium: Any, callback: Callback, scheme: str
 ) -> None:
-    with httpx.Client(base_url=ready.base_url, timeout=60, trust_env=False) as product:
+    with httpx.Client(base_url=ready.base_url, timeout=STUCK_SECONDS, trust_env=False) as product:
         operator = {"authorization": f"Bearer {ready.api_token}"}
         config = {"config": {"require_api_token_auth": True}, "name": "Notes of the team"}
         url = product.post(f"/integrated-account/{ready.account_id}/mcp", json=config, headers=operator).json()["url"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from functions import local
 from functions.admin_api.extension.archive import SOURCE
 from tests.browser.conftest import PATIENCE_MS, QUIET, chromium_path
+from tests.patience import STUCK_SECONDS, until
 
 pytestmark = pytest.mark.browser
 
@@ -72,17 +72,14 @@ class Extension:
             params={"integrated_account_id": self.ready.account_id},
             headers={"authorization": f"Bearer {self.ready.api_token}"},
             json={"filters": {"user_id": "ana"}},
-            timeout=60,
+            timeout=STUCK_SECONDS,
             trust_env=False,
         )
         return [one["memory"] for one in answer.json()["result"]]
 
     def wait_for_memory(self, text: str) -> None:
         """Wait until a memory holds the text: a memory is made behind the answer to the request."""
-        deadline = time.monotonic() + PATIENCE_MS / 1000
-        while not any(text in memory for memory in self.memories()):
-            assert time.monotonic() < deadline, (text, self.memories())
-            time.sleep(0.05)
+        until(lambda: any(text in memory for memory in self.memories()), f"a memory holds {text!r}")
 
 
 @pytest.fixture
@@ -91,7 +88,7 @@ def extension(ready: local.Ready, driver: Any, tmp_path: Path) -> Iterator[Exten
         f"{ready.base_url}/integrated-account/{ready.account_id}/mcp",
         headers={"authorization": f"Bearer {ready.api_token}"},
         json={"name": "extension", "config": {"pins": {"user_id": "ana"}}},
-        timeout=60,
+        timeout=STUCK_SECONDS,
         trust_env=False,
     ).json()
     folder = tmp_path / "extension"

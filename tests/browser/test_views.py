@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from functions import local
-from tests.browser.conftest import INSTALLED, PATIENCE_MS
+from tests.browser.conftest import INSTALLED, Watched
+from tests.patience import STUCK_SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -81,17 +82,12 @@ def _policy(csp: dict[str, list[str]]) -> str:
     )
 
 
-class Host:
+class Host(Watched):
     """A chat in a window of the browser, connected to a server of the local endpoint."""
 
     def __init__(self, ready: local.Ready, origin: str, page: Any) -> None:
-        self.ready, self.origin, self.page = ready, origin, page
-        self.problems: list[str] = []
-        self.requests: list[str] = []
-        page.set_default_timeout(PATIENCE_MS)
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
-        page.on("request", lambda request: self.requests.append(request.url))
+        super().__init__(ready, page)
+        self.origin = origin
         page.goto(origin)
         page.locator("body[data-ready=yes]").wait_for(state="attached")
 
@@ -125,7 +121,7 @@ class Host:
             f"{self.ready.base_url}/integrated-account/{self.ready.account_id}/mcp",
             headers={"authorization": f"Bearer {self.ready.api_token}"},
             json={"name": f"of a test {len(self.requests)}", "config": config},
-            timeout=60,
+            timeout=STUCK_SECONDS,
             trust_env=False,
         )
         assert answer.status_code == 201, answer.text
@@ -138,7 +134,7 @@ class Host:
         answer = httpx.delete(
             f"{self.ready.base_url}/integrated-account/{self.ready.account_id}/mcp/{self.server_id}",
             headers={"authorization": f"Bearer {self.ready.api_token}"},
-            timeout=60,
+            timeout=STUCK_SECONDS,
             trust_env=False,
         )
         assert answer.status_code < 300, answer.text

@@ -19,6 +19,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import start
 from tests.cli.conftest import Local, Ran, run
+from tests.patience import STUCK_SECONDS
 
 
 def _mint(local: Local, *options: str) -> Json:
@@ -35,7 +36,7 @@ DEAD = 40401
 def _status(url: str) -> int:
     """What a ping to an MCP URL gets: 200, or the code of the error."""
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    answer = httpx.post(url, json=ping, timeout=30.0, trust_env=False, verify=False)
+    answer = httpx.post(url, json=ping, timeout=STUCK_SECONDS, trust_env=False, verify=False)
     return int(answer.json().get("error", {}).get("code", answer.status_code))
 
 
@@ -734,7 +735,7 @@ def test_the_console_opens_by_a_link_with_the_rights_of_the_token_in_use(local: 
     assert base_url == local.ready.base_url
     assert "The link signs one person in, once, until" in ran.err
     signed_in = httpx.post(
-        f"{base_url}/console/sign-in", json={"code": code}, timeout=30.0, trust_env=False, verify=False
+        f"{base_url}/console/sign-in", json={"code": code}, timeout=STUCK_SECONDS, trust_env=False, verify=False
     )
     assert signed_in.json()["scopes"] == ["manage"]
     assert local("console", "--print", "--json").json["url"] != link
@@ -747,7 +748,11 @@ def test_the_page_of_a_server_opens_by_its_name(local: Local) -> None:
     link, _, place = ran.out.strip().partition("#sign-in=")[2].partition("/")
     assert place == f"servers/{made['integrated_account_id']}/{made['id']}"
     signed_in = httpx.post(
-        f"{local.ready.base_url}/console/sign-in", json={"code": link}, timeout=30.0, trust_env=False, verify=False
+        f"{local.ready.base_url}/console/sign-in",
+        json={"code": link},
+        timeout=STUCK_SECONDS,
+        trust_env=False,
+        verify=False,
     )
     assert signed_in.status_code == 201
     assert "/" not in local("open", "--print").out.partition("#sign-in=")[2]

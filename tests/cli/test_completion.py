@@ -17,12 +17,10 @@ import pytest
 from functions.cli.commands.completion import SHELLS
 from functions.client_formats import CLIENTS
 from tests.cli.conftest import Local, run
+from tests.patience import STUCK_SECONDS
 from tests.started import measured
 
 ROOT = Path(__file__).parents[2]
-
-STUCK_SECONDS = 60.0
-"""A shell that takes longer waits for input that never comes; each takes well under one second."""
 
 
 def _script(shell: str, folder: Path) -> Path:

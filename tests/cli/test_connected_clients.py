@@ -16,6 +16,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from tests.cli.conftest import Local
+from tests.patience import STUCK_SECONDS
 
 ROOT = Path(__file__).parents[2]
 NODE = ROOT / ".cache" / "node" / "node_modules"
@@ -28,9 +29,6 @@ INSTALLED = {"@modelcontextprotocol/inspector": "mcp-inspector", "mcp-remote": "
 """Package that npx would fetch -> its program."""
 
 VARIABLE = "POSTERN_SECOND_API_TOKEN"
-PATIENCE = 600.0
-"""Seconds until a client's process counts as stuck."""
-
 pytestmark = pytest.mark.clients
 
 
@@ -75,7 +73,7 @@ def _environment(tmp_path: Path, token: str | None) -> dict[str, str]:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=STUCK_SECONDS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -114,5 +112,5 @@ def test_a_client_of_local_programs_lists_the_tools_over_the_bridge(
 
 
 async def _names(parameters: StdioServerParameters) -> set[str]:
-    async with asyncio.timeout(PATIENCE), Client(parameters, mode="legacy") as client:
+    async with asyncio.timeout(STUCK_SECONDS), Client(parameters, mode="legacy") as client:
         return {tool.name for tool in (await client.list_tools()).tools}

@@ -24,6 +24,7 @@ from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import start
 from tests.cli.conftest import Local
+from tests.patience import STUCK_SECONDS
 from tests.started import measured
 
 ROOT = Path(__file__).parents[2]
@@ -159,12 +160,12 @@ def test_the_recipe_for_a_ci_job_uses_a_server_of_its_own(local: Local, tmp_path
         **measured(),
     }
     done = subprocess.run(
-        [shell, "-c", program], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [shell, "-c", program], env=environment, capture_output=True, text=True, timeout=STUCK_SECONDS, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     url = done.stdout.splitlines()[-1]
     ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-    assert httpx.post(url, json=ping, timeout=30.0, trust_env=False, verify=False).status_code == 200
+    assert httpx.post(url, json=ping, timeout=STUCK_SECONDS, trust_env=False, verify=False).status_code == 200
     assert '"results": []' in done.stdout
 
 
@@ -193,7 +194,7 @@ def test_the_recipe_for_a_framework_runs(local: Local, block: int, model: str, t
     program.write_text(_blocks(RECIPES, "python")[block] + ending, encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "POSTERN_MCP_URL": local.ready.mcp_url}
     done = subprocess.run(
-        [str(python), str(program)], env=environment, capture_output=True, text=True, timeout=120, check=False
+        [str(python), str(program)], env=environment, capture_output=True, text=True, timeout=STUCK_SECONDS, check=False
     )
     assert done.returncode == 0, done.stderr
     assert "said: david.miller@example.com left ; every memory of 8472 is deleted." in done.stdout

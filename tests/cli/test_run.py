@@ -28,7 +28,8 @@ from functions.cli.program import program
 from functions.gateway.settings import Settings
 from tests.cli.conftest import run
 from tests.gateway.loopback import unused_origin
-from tests.started import PATIENCE, measured, started
+from tests.patience import STUCK_SECONDS
+from tests.started import measured, started
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,7 +67,7 @@ def test_the_commands_that_it_prints_work_from_any_shell_and_the_url_survives(tm
                 env={"PATH": "/usr/bin:/bin", "HOME": str(home), **measured()},
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE,
+                timeout=STUCK_SECONDS,
                 check=False,
             )
             for line in tried

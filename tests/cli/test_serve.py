@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.cli.conftest import run
+from tests.patience import STUCK_SECONDS
 from tests.started import started
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,7 @@ def test_it_prints_what_works_and_keeps_the_url_over_a_restart(tmp_path: Path) -
         assert lines[0].startswith("Postern is ready on http://127.0.0.1:")
         assert f"connected to the embedded memory in {tmp_path}/memory.sqlite" in lines[0]
         ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
-        assert httpx.post(url, json=ping, timeout=30.0, trust_env=False, verify=False).status_code == 200
+        assert httpx.post(url, json=ping, timeout=STUCK_SECONDS, trust_env=False, verify=False).status_code == 200
         assert shlex.split(_value(lines, "Claude Code"))[-1] == url
         vscode = shlex.split(_value(lines, "VS Code"))
         assert vscode[:2] == ["code", "--add-mcp"]
@@ -62,7 +63,7 @@ def test_it_prints_what_works_and_keeps_the_url_over_a_restart(tmp_path: Path) -
         account = httpx.get(
             f"{base_url}/integrated-account/{_value(lines, 'account')}",
             headers={"Authorization": f"Bearer {api_token}"},
-            timeout=30.0,
+            timeout=STUCK_SECONDS,
             trust_env=False,
             verify=False,
         )

@@ -19,6 +19,7 @@ import pytest
 
 from tests.gateway import loopback
 from tests.gateway.loopback import Received, Told, Upstream, answer
+from tests.patience import STUCK_SECONDS
 from tests.started import Started, measured, started
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +71,7 @@ class Shell:
 
     def close(self) -> None:
         """End the shell."""
-        self.process.communicate("exit\n", timeout=60)
+        self.process.communicate("exit\n", timeout=STUCK_SECONDS)
 
 
 def steps() -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from functions.gateway.settings import Settings
 from functions.local import Ready, start
 from functions.mcp_endpoint.admission import REQUIRED
 from tests.mcp_endpoint.endpoint import Clock
+from tests.patience import STUCK_SECONDS
 
 NO_API_TOKEN = REQUIRED.partition(" (")[0]
 
@@ -58,7 +59,7 @@ class Product:
     def _ask(self, path: str, body: Json) -> Json:
         headers = {"Authorization": f"Bearer {self.ready.api_token}"}
         answer = httpx.post(
-            self.ready.base_url + path, json=body, headers=headers, trust_env=False, verify=False, timeout=30
+            self.ready.base_url + path, json=body, headers=headers, trust_env=False, verify=False, timeout=STUCK_SECONDS
         )
         assert answer.status_code == 201, answer.text
         return answer.json()

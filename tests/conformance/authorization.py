@@ -19,6 +19,7 @@ from functions.gateway.settings import Settings
 from functions.local import start
 from tests.clients.consent import sign_in
 from tests.mcp_endpoint.endpoint import listen
+from tests.patience import STUCK_SECONDS
 
 WAITS = "Waiting up to 5 minutes"
 """The suite says this when it wants a person to open the address above."""
@@ -51,7 +52,7 @@ def outcomes(suite: Sequence[str | Path]) -> list[Outcome]:
     with (
         tempfile.TemporaryDirectory() as folder,
         start(Settings(state_dir=folder), {}, audit_stream=io.StringIO()) as ready,
-        httpx.Client(base_url=ready.base_url, timeout=30, trust_env=False, verify=False) as product,
+        httpx.Client(base_url=ready.base_url, timeout=STUCK_SECONDS, trust_env=False, verify=False) as product,
         tempfile.TemporaryDirectory() as results,
     ):
         operator = {"Authorization": f"Bearer {ready.api_token}"}
@@ -89,7 +90,7 @@ def _run(arguments: Sequence[str | Path], api_token: str) -> None:
             if line.startswith("http"):
                 address = line.strip()
             if line.startswith(WAITS):
-                httpx.get(sign_in(address, api_token), trust_env=False, verify=False, timeout=30)
+                httpx.get(sign_in(address, api_token), trust_env=False, verify=False, timeout=STUCK_SECONDS)
         impatience.cancel()
 
 

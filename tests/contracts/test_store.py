@@ -20,6 +20,7 @@ from functions.stores.store import (
     StoreConflict,
     StoreError,
 )
+from tests.patience import STUCK_SECONDS
 
 A, B, C = Key("contract", "a"), Key("contract", "b"), Key("contract", "c")
 
@@ -294,7 +295,7 @@ def test_writers_that_race_for_an_item_lose_no_update(store: Store) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(STUCK_SECONDS)
     assert only(store, A) == Item(A, {"count": threads * rounds}, None, threads * rounds + 1)
 
 

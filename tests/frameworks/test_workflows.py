@@ -21,6 +21,7 @@ import pytest
 from functions.gateway.json_text import Json
 from functions.gateway.settings import Settings
 from functions.local import Ready, start
+from tests.patience import STUCK_SECONDS
 
 ROOT = Path(__file__).parents[2]
 PYTHONS = {
@@ -32,9 +33,6 @@ PYTHONS = {
 AGENTS = {"langgraph": "langgraph_agent", "openai-agents": "openai_agent"}
 PER_MINUTE = 3
 """The memory's rate limit: less than either workflow needs."""
-
-PATIENCE = 600.0
-"""Seconds until an agent's process counts as stuck; one takes a few, most of it imports."""
 
 pytestmark = pytest.mark.clients
 
@@ -83,7 +81,7 @@ def _endpoint(tmp_path: Path) -> Iterator[Endpoint]:
     environment = {"POSTERN_MEMORY_RATE_LIMIT_PER_MINUTE": str(PER_MINUTE)}
     with start(Settings(state_dir=str(tmp_path)), environment, clock=clock) as ready:
         headers = {"authorization": f"Token {ready.memory_api_key}"}
-        with closing(httpx.Client(base_url=ready.memory_url, headers=headers, timeout=30.0)) as memory:
+        with closing(httpx.Client(base_url=ready.memory_url, headers=headers, timeout=STUCK_SECONDS)) as memory:
             yield Endpoint(ready, clock, memory)
 
 
@@ -115,7 +113,7 @@ def _run(endpoint: Endpoint, framework: str, policy: str) -> Run:
     ):
         assert process.stdin is not None
         assert process.stdout is not None
-        stuck = threading.Timer(PATIENCE, process.kill)
+        stuck = threading.Timer(STUCK_SECONDS, process.kill)
         stuck.start()
         try:
             for line in process.stdout:
@@ -132,7 +130,7 @@ def _run(endpoint: Endpoint, framework: str, policy: str) -> Run:
                     process.stdin.flush()
         finally:
             stuck.cancel()
-        status = process.wait(PATIENCE)
+        status = process.wait(STUCK_SECONDS)
         errors.seek(0)
         assert status == 0, errors.read()
     return run

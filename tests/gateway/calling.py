@@ -21,6 +21,7 @@ from functions.gateway.waits.blocking import Blocking
 from functions.stores import layout
 from functions.stores.store import Item, Store
 from tests.gateway.loopback import Upstream
+from tests.patience import STUCK_SECONDS
 from tool_catalog import compiled_file
 from tool_catalog.catalog import Catalog, Pin, Result, Tool
 from tool_catalog.request_template import Auth, Pagination, Parameter, Request
@@ -119,34 +120,44 @@ def log_items(store: Store, account_id: str, day: str) -> list[Item]:
     return sorted((item for one in partitions for item in store.query(one)), key=lambda item: item.key.sort)
 
 
-class AdvancingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock a test can put forward, so that a wait ends whatever the speed of the machine."""
+class StandingClock:
+    """Seconds, from 1,000 on, that pass when a test says so, whatever the speed of the machine. They also pass by
+    themselves after STUCK_SECONDS, so that what is stuck fails."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._advanced = 0.0
+        self._advanced = 1_000.0
+        self._stuck = time.monotonic() + STUCK_SECONDS
 
-    def time(self) -> float:
-        return super().time() + self._advanced
-
-    def advance(self, seconds: float) -> None:
-        """Put the clock forward; may be called on any thread."""
-
-        def forward() -> None:
-            self._advanced += seconds
-
-        self.call_soon_threadsafe(forward)
-
-
-class AdvancingBlocking(Blocking):
-    """Waits that block, on a clock that a test can put forward on any thread. Time that is slept passes at once."""
-
-    def __init__(self, **how: Any) -> None:
-        super().__init__(lambda: time.monotonic() + self._advanced, self.advance, **how)
-        self._advanced = 0.0
+    def __call__(self) -> float:
+        return self._advanced + max(0.0, time.monotonic() - self._stuck)
 
     def advance(self, seconds: float) -> None:
         self._advanced += seconds
+
+
+class AdvancingLoop(asyncio.SelectorEventLoop):
+    """An event loop on a clock that stands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = StandingClock()
+
+    def time(self) -> float:
+        return self._clock()
+
+    def advance(self, seconds: float) -> None:
+        """Put the clock forward; may be called on any thread."""
+        self.call_soon_threadsafe(self._clock.advance, seconds)
+
+
+class AdvancingBlocking(Blocking):
+    """Waits that block, on a clock that stands; `advance` may be called on any thread. Time that is slept passes at
+    once."""
+
+    def __init__(self, **how: Any) -> None:
+        clock = StandingClock()
+        super().__init__(clock, clock.advance, **how)
+        self.advance = clock.advance
 
     def poll(self, poll: select.poll) -> None:
         while not poll.poll(POLL_MS):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from functions.gateway.json_text import Json
+from tests.patience import STUCK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Upstream:
                 with suppress(ConnectionError):
                     await writer.wait_closed()
 
-        asyncio.run_coroutine_threadsafe(close(), self.loop).result(10)
+        asyncio.run_coroutine_threadsafe(close(), self.loop).result(STUCK_SECONDS)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Keep the connection before its task begins: a task that is cancelled first would never close it."""
@@ -156,12 +157,12 @@ def upstream() -> Iterator[Upstream]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()
-    assert ready.wait(10), "the upstream did not start in 10 s"
+    assert ready.wait(STUCK_SECONDS), "the upstream did not start"
     try:
         yield made
     finally:
         loop.call_soon_threadsafe(stopped.set)
-        thread.join(10)
+        thread.join(STUCK_SECONDS)
         loop.close()
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tests.patience import STUCK_SECONDS
+
 Json = Any
 
 ITEM = {"pk": {"S": "TOKEN#a"}, "sk": {"S": "-"}, "body": {"S": "{}"}, "version": {"N": "1"}}
@@ -129,11 +131,16 @@ PASSING: dict[str, Mode] = {
 }
 """What may pass: StoreUnavailable."""
 
+STALLING = ("silence", "a trickling head", "a trickling body", "an endless head", "an endless body", "not HTTP")
+"""What ends when the client has waited long enough, and not before."""
+
 
 @contextmanager
 def hostile(mode: Mode) -> Iterator[str]:
-    """The endpoint of a server in this mode."""
+    """The endpoint of a server in this mode. It fails a test whose client waits for ever."""
     over = threading.Event()
+    stuck = threading.Timer(STUCK_SECONDS, over.set)
+    stuck.start()
     listener = socket.create_server(("127.0.0.1", 0))
     workers: list[threading.Thread] = []
 
@@ -160,7 +167,10 @@ def hostile(mode: Mode) -> Iterator[str]:
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assert not over.is_set(), "the client waited until the server gave up"
     finally:
+        stuck.cancel()
+        stuck.join()
         over.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()

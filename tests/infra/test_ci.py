@@ -25,6 +25,7 @@ from tests.identity_issuer import REQUEST_TOKEN, IdentityIssuer, github
 from tests.infra import minting
 from tests.infra.minting import DEAD, ping, servers, variables
 from tests.infra.template import ROOT
+from tests.patience import STUCK_SECONDS
 from tests.started import measured
 
 ACTION = ROOT / "infra" / "ci" / "action.yml"
@@ -95,7 +96,7 @@ class Runner:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=60,
+            timeout=STUCK_SECONDS,
         )
         self.log += done.stdout
         self.failed = self.failed or done.returncode != 0
@@ -342,7 +343,7 @@ def test_another_ci_system_mints_with_the_command_line(
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=STUCK_SECONDS,
         )
         assert done.returncode == 0, done.stderr
         assert ping(done.stdout.strip()) == 200
@@ -353,7 +354,12 @@ def test_a_runner_without_python_says_so(tmp_path: Path) -> None:
     assert NODE is not None
     start = ACTION.parent / "action" / "start.js"
     done = subprocess.run(
-        [NODE, str(start)], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False, timeout=60
+        [NODE, str(start)],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=STUCK_SECONDS,
     )
     assert done.returncode == 1
     assert "::error title=Postern::this action needs python3 on the runner" in done.stdout

@@ -20,13 +20,11 @@ from functions import local
 from functions.gateway.settings import Settings
 from functions.local import LocalError
 from tests.gateway.loopback import unused_origin
+from tests.patience import STUCK_SECONDS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "infra" / "container"
 RECIPE = re.sub(r"\\\n", "", (FOLDER / "Dockerfile").read_text())
-
-WAIT_SECONDS = 600
-"""Longest wait for the endpoint to stop: the test fails then."""
 
 
 def instructions(stage: int) -> list[tuple[str, str]]:
@@ -100,11 +98,11 @@ def test_the_endpoint_writes_to_its_volume_and_to_nothing_else(tmp_path: Path) -
         added = {"name": "mem_0_memories_remember", "arguments": {"facts": ["Anna likes tea."], "user_id": "u"}}
         for number in range(3):
             body = {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": added}
-            answer = httpx.post(url[0], json=body, timeout=60.0, trust_env=False, verify=False)
+            answer = httpx.post(url[0], json=body, timeout=STUCK_SECONDS, trust_env=False, verify=False)
             assert answer.json()["result"].get("isError") is not True, answer.text
     finally:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=WAIT_SECONDS)
+        _, errors = process.communicate(timeout=STUCK_SECONDS)
     assert (process.returncode, "WROTE" in errors) == (0, False), errors
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import STUCK_SECONDS
+
 pytestmark = pytest.mark.image
 
 FOLDER = Path(__file__).parents[2] / ".cache" / "image"
@@ -43,7 +45,7 @@ def run(image: dict[str, Any], data: Path) -> dict[str, Any]:
     ]
     started, checked = [*image["Entrypoint"], *image["Cmd"]], image["Healthcheck"]["Test"][1:]
     probe = ["python", "-c", PROBE, json.dumps(started), json.dumps(checked)]
-    done = subprocess.run([*sandbox, *probe], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run([*sandbox, *probe], capture_output=True, text=True, timeout=STUCK_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found

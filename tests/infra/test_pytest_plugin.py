@@ -21,6 +21,7 @@ from tests.identity_issuer import REQUEST_TOKEN, github
 from tests.infra import minting, wheels
 from tests.infra.minting import DEAD, ping, servers, variables
 from tests.infra.wheels import ROOT
+from tests.patience import STUCK_SECONDS
 
 pytestmark = pytest.mark.packages
 
@@ -69,7 +70,7 @@ def pytest_in(project: Path, python: Path | str, *options: str, **environment: s
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=STUCK_SECONDS,
     )
 
 
@@ -435,7 +436,9 @@ def test_an_embedded_endpoint_ends_with_a_run_that_is_killed(beside_everything: 
     [url] = seen(project)
     while True:  # the endpoint closes this connection when it ends, or sooner
         try:
-            with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60) as connection:
+            with socket.create_connection(
+                ("127.0.0.1", int(url.rpartition(":")[2])), timeout=STUCK_SECONDS
+            ) as connection:
                 connection.recv(1)
         except ConnectionError:
             return

@@ -12,11 +12,9 @@ import pytest
 
 from infra.set_up import FAILURES, reason
 from tests.gateway.loopback import unused_origin
+from tests.patience import STUCK_SECONDS
 
 ROOT = Path(__file__).parents[2]
-WAIT_SECONDS = 300
-"""Longest wait for a command: the test fails then."""
-
 OLD = """#!/bin/sh
 exec {python} -c 'import sys; sys.version_info = (3, 9, 1); sys.version = "3.9.1 (main)"; exec(sys.argv[1])' "$2"
 """
@@ -31,7 +29,7 @@ def make(python: str, venv: Path, variables: Mapping[str, str] | None = None) ->
         env={"PATH": os.environ["PATH"], "HOME": str(venv.parent), **(variables or {})},
         capture_output=True,
         text=True,
-        timeout=WAIT_SECONDS,
+        timeout=STUCK_SECONDS,
         check=False,
     )
 

@@ -15,7 +15,8 @@ from packaging.requirements import Requirement
 
 from tests.infra import wheels
 from tests.infra.wheels import ROOT
-from tests.started import PATIENCE, started
+from tests.patience import STUCK_SECONDS
+from tests.started import started
 
 pytestmark = pytest.mark.packages
 
@@ -43,7 +44,7 @@ def run(program: Path, *words: str, home: Path) -> str:
         env=environment(home),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=STUCK_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

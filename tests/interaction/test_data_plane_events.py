@@ -29,6 +29,7 @@ from functions.memory_engine.settings import EngineSettings
 from functions.stores.sqlite import SqliteStore
 from tests.gateway.front_doors import DOORS, NO_REQUESTS
 from tests.mcp_endpoint.endpoint import META, Bench, Clock, served
+from tests.patience import STUCK_SECONDS
 
 EVENTS = Path(__file__).parent / "events"
 ROOT = Path(__file__).parents[2]
@@ -291,7 +292,7 @@ def test_importing_the_handler_imports_nothing_heavy(store: str, tmp_path: Path)
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=STUCK_SECONDS,
     )
     imported = set(run.stdout.split())
     assert "functions.mcp_endpoint.app" in imported

@@ -31,9 +31,7 @@ from functions.mcp_endpoint.app import Endpoint
 from functions.mcp_endpoint.http import Request, Response
 from functions.stores.store import StoreError, StoreUnavailable
 from tests.local.counting import counted
-
-STUCK_SECONDS = 60.0
-"""A wait that takes longer never ends; each takes milliseconds."""
+from tests.patience import STUCK_SECONDS
 
 
 class Answering:

@@ -11,6 +11,7 @@ import pytest
 from functions import local
 from functions.gateway.settings import Settings
 from functions.local import Ready
+from tests.patience import STUCK_SECONDS
 
 PATHS = [
     "/mcp",
@@ -29,7 +30,7 @@ def _ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
 
 
 def _get(ready: Ready, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(ready.base_url + path, headers=headers, trust_env=False, verify=False, timeout=30.0)
+    return httpx.get(ready.base_url + path, headers=headers, trust_env=False, verify=False, timeout=STUCK_SECONDS)
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -53,7 +54,7 @@ def test_a_page_of_a_foreign_origin_reaches_no_app(ready: Ready, path: str, orig
     assert "This origin is not allowed here" in answer.text
     assert "access-control-allow-origin" not in answer.headers
     preflight = httpx.options(
-        ready.base_url + path, headers={"Origin": origin}, trust_env=False, verify=False, timeout=30.0
+        ready.base_url + path, headers={"Origin": origin}, trust_env=False, verify=False, timeout=STUCK_SECONDS
     )
     assert preflight.status_code == 403
 

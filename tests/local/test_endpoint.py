@@ -6,7 +6,6 @@ import asyncio
 import json
 import socket
 import stat
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +21,7 @@ from functions.local.endpoint import repeated
 from functions.local.web_server import listen
 from functions.stores.store import StoreError
 from tests.gateway.calling import AdvancingLoop
+from tests.patience import until
 
 
 def call(url: str, tool: str, arguments: dict[str, Any]) -> Any:
@@ -36,20 +36,13 @@ def call(url: str, tool: str, arguments: dict[str, Any]) -> Any:
     return asyncio.run(once())
 
 
-def poll(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    """The first truthy value of `condition` before the deadline."""
-    deadline = datetime.now(UTC) + timedelta(seconds=seconds)
-    while datetime.now(UTC) < deadline:
-        if value := condition():
-            return value
-    raise AssertionError("the condition did not come true in time")
-
-
 def remember(ready: Ready, text: str, user_id: str) -> None:
     message = {"role": "user", "content": text}
     answer = call(ready.mcp_url, "create_a_mem_0_memory", {"messages": [message], "user_id": user_id})
-    poll(
-        lambda: call(ready.mcp_url, "get_single_mem_0_event_by_id", {"id": answer["event_id"]})["status"] == "SUCCEEDED"
+    event = {"id": answer["event_id"]}
+    until(
+        lambda: call(ready.mcp_url, "get_single_mem_0_event_by_id", event)["status"] == "SUCCEEDED",
+        "the memory is there",
     )
 
 

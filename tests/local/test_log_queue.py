@@ -22,9 +22,7 @@ from functions.local.log_queue import ATTEMPTS, LogQueue, SettledStore
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Change, Key, Put, StoreConflict, StoreError, StoreUnavailable
-
-STUCK_SECONDS = 60.0
-"""A wait that takes longer never ends; each takes milliseconds."""
+from tests.patience import STUCK_SECONDS
 
 USE = Key("USE#srv_1")
 ENTRY = Key(layout.log("acc_1", 0, "2030-01-01"), "2030-01-01T00:00:00.000Z#1")
@@ -213,15 +211,15 @@ def test_calls_go_on_while_another_process_holds_the_table_and_all_are_in_the_lo
             "params": {"name": "list_all_mem_0_memories", "arguments": {"filters": {"user_id": "u"}}},
         }
         for _ in range(4):
-            assert not httpx.post(ready.mcp_url, json=call, timeout=60.0, trust_env=False, verify=False).json()[
-                "result"
-            ]["isError"]
+            assert not httpx.post(
+                ready.mcp_url, json=call, timeout=STUCK_SECONDS, trust_env=False, verify=False
+            ).json()["result"]["isError"]
         other.execute("ROLLBACK")
         other.close()
         log = httpx.get(
             f"{ready.base_url}/log",
             headers={"Authorization": f"Bearer {ready.api_token}"},
-            timeout=60.0,
+            timeout=STUCK_SECONDS,
             trust_env=False,
             verify=False,
         ).json()["result"]

@@ -12,15 +12,13 @@ import pytest
 from functions import local
 from functions.gateway.settings import Settings
 from functions.local import LocalError, Ready
+from tests.patience import STUCK_SECONDS
 from tests.tool_catalog.conftest import BASE
-
-WAIT_SECONDS = 600
-"""Longest wait for a line: the test fails then, and it never sleeps."""
 
 
 def listed(url: str) -> list[str]:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-    answer = httpx.post(url, json=body, timeout=WAIT_SECONDS, trust_env=False, verify=False)
+    answer = httpx.post(url, json=body, timeout=STUCK_SECONDS, trust_env=False, verify=False)
     return [tool["description"] for tool in answer.json()["result"]["tools"]]
 
 
@@ -29,7 +27,7 @@ def minted(ready: Ready, integration: str) -> str:
     with httpx.Client(
         base_url=ready.base_url,
         headers={"Authorization": f"Bearer {ready.api_token}"},
-        timeout=WAIT_SECONDS,
+        timeout=STUCK_SECONDS,
         trust_env=False,
         verify=False,
     ) as api:
@@ -53,14 +51,14 @@ def test_a_changed_record_is_served_without_a_restart_and_a_broken_one_is_not(tm
     lines: queue.Queue[str] = queue.Queue()
     settings = Settings(state_dir=str(tmp_path / "state"), catalogs=str(tmp_path / "own"))
     with local.start(settings, {}, tell=lines.put) as ready:
-        assert lines.get(timeout=WAIT_SECONDS) == f"library: served from {tmp_path / 'own'}, 1 tool"
+        assert lines.get(timeout=STUCK_SECONDS) == f"library: served from {tmp_path / 'own'}, 1 tool"
         url = minted(ready, "library")
         assert listed(url)[0].startswith("Pages through the books of a branch.")
         books.write_text(text.replace("Pages through the books", "Turns over the books"))
-        assert lines.get(timeout=WAIT_SECONDS) == "library: reloaded, 1 tool"
+        assert lines.get(timeout=STUCK_SECONDS) == "library: reloaded, 1 tool"
         assert listed(url)[0].startswith("Turns over the books of a branch.")
         books.write_text(text.replace("title: List books", "titel: List books"))
-        assert "books.yaml:5: methods.list.titel: unknown key" in lines.get(timeout=WAIT_SECONDS)
+        assert "books.yaml:5: methods.list.titel: unknown key" in lines.get(timeout=STUCK_SECONDS)
         assert listed(url)[0].startswith("Turns over the books of a branch.")
 
 

@@ -18,10 +18,8 @@ from functions.local.errors import LocalError
 from functions.local.trace_queue import TOGETHER, TraceQueue
 from functions.trace_exporter.exporter import Exported
 from tests.gateway.loopback import Told, answer, upstream
+from tests.patience import STUCK_SECONDS
 from tests.trace_exporter.collector import spans
-
-STUCK_SECONDS = 60.0
-"""A wait that takes longer never ends; each takes milliseconds."""
 
 
 class Collector:

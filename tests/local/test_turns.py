@@ -31,13 +31,6 @@ COST = 0.005
 """CPU seconds of one request here."""
 
 
-class StandingLoop(AdvancingLoop):
-    """A loop whose clock goes forward by what requests cost, and by nothing else."""
-
-    def time(self) -> float:
-        return self._advanced
-
-
 class Processor:
     """One processor that every request needs for COST seconds, and both clocks that show it."""
 
@@ -54,11 +47,11 @@ class Processor:
             await asyncio.sleep(0)
 
 
-def run(go: Callable[[Processor], Awaitable[Found]], make_loop: type[AdvancingLoop] = AdvancingLoop) -> Found:
+def run(go: Callable[[Processor], Awaitable[Found]]) -> Found:
     async def main() -> Found:
         return await go(Processor(cast(AdvancingLoop, asyncio.get_running_loop())))
 
-    with asyncio.Runner(loop_factory=make_loop) as runner:
+    with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
         return runner.run(main())
 
 
@@ -96,7 +89,7 @@ def shares(seconds: float, **clients: int) -> dict[str, int]:
         await asyncio.gather(*tasks, return_exceptions=True)
         return done
 
-    return run(go, StandingLoop)
+    return run(go)
 
 
 @pytest.mark.parametrize("crowd", [16, 128, 1_000])
@@ -197,7 +190,7 @@ def test_callers_who_are_long_gone_are_forgotten() -> None:
         await processor.request("a")
         return [*known, processor.turns.known]
 
-    one, many, last = run(go, StandingLoop)
+    one, many, last = run(go)
     assert (one, last) == (1, 1)
     assert LULL_SECONDS / COST - 2 <= many <= LULL_SECONDS / COST + 2
 

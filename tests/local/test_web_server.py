@@ -11,6 +11,7 @@ import pytest
 from functions.local.direct_http import MAX_HEAD_BYTES
 from functions.local.web_server import HOST, listen, serving
 from tests.local.counting import counted
+from tests.patience import STUCK_SECONDS
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def connected() -> Iterator[socket.socket]:
     with (
         listen(0) as listener,
         serving(counted, listener),
-        socket.create_connection((HOST, listener.getsockname()[1]), timeout=60) as client,
+        socket.create_connection((HOST, listener.getsockname()[1]), timeout=STUCK_SECONDS) as client,
     ):
         yield client
 

@@ -8,7 +8,6 @@ import json
 import secrets
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +40,8 @@ from functions.mcp_endpoint.methods import Methods
 from functions.stores import layout
 from functions.stores.sqlite import SqliteStore
 from functions.stores.store import Put, Store
+from tests.gateway.calling import AdvancingLoop
+from tests.patience import STUCK_SECONDS, until
 
 HeaderLines = Sequence[tuple[str, str]]
 
@@ -263,16 +264,9 @@ def post(app: Any, token: str | None, request: Request, **scope: Any) -> Answer:
     return exchange(app, "POST", "/mcp" if token is None else f"/mcp/{token}", request.lines, request.body, **scope)
 
 
-class StandingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock stands at 1,000 s; nothing on it may wait for time to pass."""
-
-    def time(self) -> float:
-        return 1_000.0
-
-
 def exchange(app: Any, verb: str, path: str, lines: HeaderLines = (), body: bytes = b"", **scope: Any) -> Answer:
     """One HTTP exchange with an ASGI application."""
-    with asyncio.Runner(loop_factory=StandingLoop) as runner:
+    with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
         return runner.run(exchange_async(app, verb, path, lines, body, **scope))
 
 
@@ -325,14 +319,11 @@ def served(app: Any, listener: socket.socket | None = None) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="none", access_log=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not server.started:
-        assert thread.is_alive(), "the server did not start"
-        assert time.monotonic() < deadline, "the server did not start in 20 s"
-        thread.join(0.01)
+    until(lambda: server.started or not thread.is_alive(), "the server starts")
+    assert thread.is_alive(), "the server did not start"
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(STUCK_SECONDS)
         listener.close()

@@ -7,8 +7,7 @@ import contextlib
 import os
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from starlette.testclient import TestClient
 from functions.memory_engine.app import create_app
 from functions.memory_engine.engine import Engine
 from functions.memory_engine.settings import EngineSettings
+from tests.patience import STUCK_SECONDS, until
 
 # Read by the mem0 package when it is imported.
 _mem0_folder = tempfile.TemporaryDirectory(prefix="mem0-")
@@ -30,7 +30,6 @@ os.environ["MEM0_TELEMETRY"] = "False"
 os.environ.setdefault("MEM0_DIR", _mem0_folder.name)
 
 KEY = "m0-test-key"
-DEADLINE_SECONDS = 120.0
 
 
 @dataclass
@@ -44,16 +43,6 @@ class Clock:
 
     def forward(self, **by: float) -> None:
         self.moment += timedelta(**by)
-
-
-def eventually(ask: Callable[[], Any], what: str) -> Any:
-    """The first truthy answer, within a deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while time.monotonic() < deadline:
-        answer = ask()
-        if answer:
-            return answer
-    raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}")
 
 
 @dataclass
@@ -89,7 +78,7 @@ class Bench:
             event = self.call("GET", f"/v1/event/{event_id}/")
             return event if event["status"] in ("SUCCEEDED", "FAILED") else None
 
-        return eventually(ended, f"event {event_id} ends")
+        return until(ended, f"event {event_id} ends")
 
     def add(self, text: str, **options: Any) -> str:
         """Queue one message of the user; the event's id."""
@@ -153,9 +142,9 @@ def served(app: Any) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    eventually(lambda: server.started and server.servers, "the server starts")
+    until(lambda: server.started and server.servers, "the server starts")
     try:
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(DEADLINE_SECONDS)
+        thread.join(STUCK_SECONDS)

@@ -14,7 +14,8 @@ import pytest
 
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
-from tests.memory_engine.conftest import KEY, eventually, served
+from tests.memory_engine.conftest import KEY, served
+from tests.patience import until
 
 
 def _mem0(name: str) -> Any:
@@ -89,7 +90,7 @@ def test_an_inferred_add_is_pending_first_and_found_later(sdk: Any, who: str) ->
     answer = sdk.add("I moved to Lisbon in March. How are you?", user_id=who)
     assert set(answer) == {"event_id", "status"}
     assert answer["status"] == "PENDING"
-    listed = eventually(lambda: sdk.get_all(filters={"user_id": who})["results"], "the memory appears")
+    listed = until(lambda: sdk.get_all(filters={"user_id": who})["results"], "the memory appears")
     assert [item["memory"] for item in listed] == ["I moved to Lisbon in March."]
 
 
@@ -149,12 +150,12 @@ def test_delete_all_and_delete_users_work_in_the_background(sdk: Any, who: str) 
     _remember(sdk, who, "One.", "Two.")
     answer = sdk.delete_all(user_id=who)
     assert answer["message"] == "Delete in progress. This may take some time."
-    eventually(lambda: sdk.get_all(filters={"user_id": who})["count"] == 0, "the memories go")
+    until(lambda: sdk.get_all(filters={"user_id": who})["count"] == 0, "the memories go")
     assert who in {entity["name"] for entity in sdk.users()["results"]}
     slashed = f"{who}/with a slash?"
     _remember(sdk, slashed, "Here.")
     assert sdk.delete_users(user_id=slashed) == {"message": "Entity deleted successfully."}
-    eventually(lambda: slashed not in {e["name"] for e in sdk.users()["results"]}, "the user goes")
+    until(lambda: slashed not in {e["name"] for e in sdk.users()["results"]}, "the user goes")
 
 
 def test_the_clients_delete_all_bug_is_refused_and_deletes_nothing(sdk: Any, who: str) -> None:
@@ -169,7 +170,7 @@ def test_exports_and_summaries_are_made(sdk: Any, who: str) -> None:
     _remember(sdk, who, "Grows tomatoes.")
     schema = {"type": "object", "properties": {"memories": {"type": "array", "items": {"type": "string"}}}}
     made = sdk.create_memory_export(schema=schema, filters={"AND": [{"user_id": who}]}, export_instructions="all")
-    ready = eventually(
+    ready = until(
         lambda: (got := sdk.get_memory_export(memory_export_id=made["id"])).get("status") != "PENDING" and got,
         "the export is made",
     )
@@ -210,7 +211,7 @@ def test_profiles_are_made_when_they_are_enabled(sdk: Any, who: str) -> None:
     settings = sdk.update_profile_settings(enabled=True, schema=schema)
     assert settings == sdk.get_profile_settings()
     job = sdk.generate_profile(who)
-    done = eventually(
+    done = until(
         lambda: (got := sdk.get_profile_job(job["status_url"])["job"])["status"] == "succeeded" and got, "the job ends"
     )
     assert (done["completed"], done["succeeded"]) == (1, 1)
@@ -222,7 +223,7 @@ def test_profiles_are_made_when_they_are_enabled(sdk: Any, who: str) -> None:
 def test_reset_leaves_nothing(sdk: Any, who: str) -> None:
     _remember(sdk, who, "One.")
     sdk.reset()
-    eventually(lambda: sdk.users()["count"] == 0, "every entity goes")
+    until(lambda: sdk.users()["count"] == 0, "every entity goes")
 
 
 def test_a_refused_filter_reaches_the_caller_with_mem0s_words(sdk: Any) -> None:

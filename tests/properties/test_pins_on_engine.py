@@ -13,7 +13,6 @@ import json
 import os
 import random
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from functions.gateway.upstream import Sender, UpstreamResponse
 from functions.memory_engine.app import create_app
 from functions.memory_engine.settings import EngineSettings
 from tests.gateway.calling import MEM0, NOON, target
+from tests.patience import until
 from tool_catalog.catalog import PinArguments, PinEntity, Tool
 
 WORLDS = int(os.environ.get("POSTERN_TEST_WORLDS", "24"))
@@ -133,17 +133,16 @@ class World:
 
     def settle(self) -> None:
         """Wait until all that was queued is done."""
-        until = time.monotonic() + 30
-        while True:
+        queued = "SELECT count(*) FROM events WHERE status IN ('PENDING', 'RUNNING')"
+
+        def done() -> bool:
             with self.app.state.engine.core.database.read() as connection:
-                left, *_ = connection.execute(
-                    "SELECT count(*) FROM events WHERE status IN ('PENDING', 'RUNNING')"
-                ).fetchone()
-                if not left:
-                    self.events = [row["id"] for row in connection.execute("SELECT id FROM events")]
-                    return
-            assert time.monotonic() < until, "the engine did not finish in 30 s"
-            time.sleep(0)
+                if connection.execute(queued).fetchone()[0]:
+                    return False
+                self.events = [row["id"] for row in connection.execute("SELECT id FROM events")]
+                return True
+
+        until(done, "the queue is empty")
 
     def arguments(self, tool: Tool, known: list[str]) -> dict[str, Json]:
         """Arguments that mostly fit, about entities and records of everybody."""

@@ -23,7 +23,8 @@ from functions.mcp_endpoint.methods import Methods
 from functions.purge.purge import purge
 from functions.stores import layout
 from tests.admin_api.conftest import Plane
-from tests.mcp_endpoint.endpoint import StandingLoop, exchange_async, legacy, post
+from tests.gateway.calling import AdvancingLoop
+from tests.mcp_endpoint.endpoint import exchange_async, legacy, post
 
 SCHEDULE_PRECISION = 60
 """Seconds within which EventBridge runs a one-time schedule."""
@@ -139,7 +140,7 @@ def test_nothing_is_served_from_its_last_second_on_and_nothing_alive_is_ever_pur
     plane: Plane, account: str, seed: int
 ) -> None:
     world = World(plane, account, seed)
-    with asyncio.Runner(loop_factory=StandingLoop) as runner:
+    with asyncio.Runner(loop_factory=AdvancingLoop) as runner:
         for second in range(500):
             if second < 320 and world.random.random() < 0.3:
                 world.operate()

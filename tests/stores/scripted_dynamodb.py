@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.patience import STUCK_SECONDS
+
 HANG_UP = "hang up"
 """A script entry: read the request, close the connection, answer nothing."""
 
@@ -70,7 +72,7 @@ def scripted(*answers: Any) -> Iterator[Script]:
                 self.close_connection = True
                 return
             if answer == SILENCE:
-                script.over.wait(30)
+                script.over.wait(STUCK_SECONDS)
                 self.close_connection = True
                 return
             announced = answer == FAREWELL

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from functions.stores.connection import CONNECT_SECONDS, READ_SECONDS, Closed, Connection, NotAResponse
+from tests.patience import STUCK_SECONDS
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -36,7 +37,7 @@ def responding(*responses: bytes) -> Iterator[tuple[Connection, list[bytes]]]:
             yield connection, seen
         finally:
             connection.close()
-            thread.join(10)
+            thread.join(STUCK_SECONDS)
 
 
 def test_a_request_is_one_packet_with_the_headers_and_the_length_of_its_body() -> None:
@@ -172,7 +173,7 @@ def test_a_peer_that_speaks_no_tls_is_an_error_and_sees_the_end_of_its_connectio
         thread.start()
         with pytest.raises(ssl.SSLError):
             Connection("127.0.0.1", listener.getsockname()[1], ssl.create_default_context())
-        assert ended.wait(600)
+        assert ended.wait(STUCK_SECONDS)
         thread.join()
 
 

@@ -28,6 +28,7 @@ from functions.stores.store import (
     StoreUnavailable,
 )
 from tests.aws import standins
+from tests.patience import STUCK_SECONDS
 from tests.stores.scripted_dynamodb import FAREWELL, HANG_UP, LAST_WORDS, SILENCE, Script, error, scripted
 
 ENVIRONMENT = {
@@ -229,7 +230,7 @@ def test_a_connection_that_was_closed_while_idle_is_replaced_before_anything_is_
     with scripted(LAST_WORDS, {}) as script:
         half = reads(script)
         half.get([A])
-        assert script.closed.acquire(timeout=10)
+        assert script.closed.acquire(timeout=STUCK_SECONDS)
         half.write([Put(Key("LOG#a", "1"), {"n": 1})])
         half.close()
     assert (script.operations, script.connections) == (["GetItem", "UpdateItem"], 2)
@@ -356,7 +357,7 @@ def test_a_connection_is_asked_for_what_it_has_to_say_before_each_request(
         for _ in range(3):
             half.write([Put(A, {})])
         assert script.connections == 1
-        assert script.closed.acquire(timeout=10)
+        assert script.closed.acquire(timeout=STUCK_SECONDS)
         half.write([Put(A, {})])
         half.close()
     assert script.connections == 2

@@ -10,6 +10,7 @@ import pytest
 
 from functions.stores.sqlite import FORMAT, KEPT_CHARS, KeptReads, SqliteStore, _by_keys
 from functions.stores.store import Delete, Item, Key, Put, StoreError, StoreUnavailable
+from tests.patience import STUCK_SECONDS
 
 A, B, C = Key("p", "a"), Key("p", "b"), Key("p", "c")
 
@@ -151,7 +152,7 @@ def test_stores_opened_at_once_on_a_new_file_all_work(path: Path) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(STUCK_SECONDS)
     assert problems == []
     store = SqliteStore(path)
     assert len(store.query("p")) == 8

@@ -29,6 +29,7 @@ from functions.gateway.waits.names import NAMES_AT_ONCE
 from tests.certificates import authority
 from tests.gateway.calling import SETTINGS, AdvancingBlocking
 from tests.gateway.loopback import Told, Upstream, answer
+from tests.patience import STUCK_SECONDS
 
 
 def get(origin: str, path: str = "/") -> UpstreamRequest:
@@ -131,7 +132,7 @@ def test_the_deadline_ends_a_wait_for_a_connection(function: Function) -> None:
             time.sleep(0)
         function.waits.advance(3_600)
         with pytest.raises(UpstreamTimeout, match=r"no connection to .* within 20 s; nothing was sent"):
-            sent.result(60)
+            sent.result(STUCK_SECONDS)
 
 
 def test_a_connection_that_is_refused_says_so(function: Function) -> None:
@@ -172,8 +173,9 @@ def test_the_deadline_ends_a_look_up_that_hangs_and_few_may_hang() -> None:
         for number in range(NAMES_AT_ONCE):
             sent = others.submit(function.send, get(f"http://{number}.example"), 0.01)
             asked.acquire()
+            function.waits.advance(0.01)
             with pytest.raises(UpstreamTimeout, match="nothing was sent"):
-                sent.result(60)
+                sent.result(STUCK_SECONDS)
         with pytest.raises(UpstreamUnreachable, match="too many names are being looked up"):
             function.send(get("http://one-more.example"))
     released.set()

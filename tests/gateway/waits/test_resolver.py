@@ -11,6 +11,7 @@ import pytest
 
 from functions.gateway.waits.names import Busy
 from functions.gateway.waits.resolver import Resolver
+from tests.patience import STUCK_SECONDS
 
 
 class Hanging:
@@ -23,7 +24,7 @@ class Hanging:
     def __call__(self, host: str, port: int, **how: Any) -> list[tuple[Any, ...]]:
         self.asked.append(host)
         if host.endswith("hung.example"):
-            assert self.gate.wait(600)
+            assert self.gate.wait(STUCK_SECONDS)
         if host == "none.example":
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("192.0.2.1", "192.0.2.1")]

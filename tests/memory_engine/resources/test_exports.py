@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.memory_engine.conftest import Bench, eventually
+from tests.memory_engine.conftest import Bench
+from tests.patience import until
 
 SCHEMA: dict[str, Any] = {"type": "object", "properties": {"home": {"type": "string"}}}
 ALICE = {"AND": [{"user_id": "alice"}]}
@@ -76,4 +77,4 @@ def test_an_export_of_a_text_schema_is_made_and_an_empty_one_is_empty(memory: Be
             assert answer.status_code in (200, 202)
             return answer.json() if answer.status_code == 200 else None
 
-        assert eventually(ready, "the export is made") == {"unknown": home}
+        assert until(ready, "the export is made") == {"unknown": home}

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.memory_engine.conftest import Bench, eventually
+from tests.memory_engine.conftest import Bench
+from tests.patience import until
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
 NOT_FOUND = {"error": "Memory not found!"}
@@ -411,7 +412,7 @@ def test_an_export_is_shaped_by_its_schema(memory: Bench) -> None:
         assert answer.status_code in (200, 202)
         return answer.json() if answer.status_code == 200 else None
 
-    export = eventually(ready, "the export is made")
+    export = until(ready, "the export is made")
     assert export["home"] == "I live in Oslo."
     assert export["dog"] == {"dog_years": 7}
     assert export["foods"] == ["I like pizza."]
@@ -516,5 +517,5 @@ def test_an_export_that_nothing_matches_is_null(memory: Bench) -> None:
     def ready() -> bool:
         return memory.client.post("/v1/exports/get/", json=request).status_code == 200
 
-    eventually(ready, "the export is filled")
+    until(ready, "the export is filled")
     assert memory.call("POST", "/v1/exports/get/", request) is None

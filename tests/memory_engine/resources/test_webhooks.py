@@ -16,7 +16,8 @@ import pytest
 from functions.memory_engine.resources import webhooks
 from functions.memory_engine.storage.database import Database
 from functions.memory_engine.work import deliveries
-from tests.memory_engine.conftest import Bench, bench, eventually
+from tests.memory_engine.conftest import Bench, bench
+from tests.patience import until
 
 PATH = "/api/v1/webhooks/projects/proj_local/"
 ALL = ["memory_add", "memory_update", "memory_delete", "memory_categorize", "ingest_job_completed", "ingest_job_failed"]
@@ -132,7 +133,7 @@ def test_every_kind_of_change_is_delivered_in_mem0s_shape(memory: Bench) -> None
         memory.call("DELETE", f"/v1/memories/{memory_id}/")
         body = {"messages": [{"role": "user", "content": "Hello?"}], "user_id": "alice"}
         event_id = memory.call("POST", "/v3/memories/add/", body)["event_id"]
-        eventually(lambda: len(target.received) == 6, "six deliveries")
+        until(lambda: len(target.received) == 6, "six deliveries")
         assert target.details() == [
             {"id": memory_id, "data": {"memory": "Likes pizza"}, "event": "ADD"},
             {"event": "CATEGORIZE", "memory_id": memory_id, "categories": ["food", "user_preferences"]},
@@ -148,7 +149,7 @@ def test_only_what_was_asked_for_is_delivered_and_nothing_when_inactive(memory: 
         hook = _register(memory, target.url, ["memory_delete"])
         first, second = memory.remember("One", "Two")
         memory.call("DELETE", f"/v1/memories/{first}/")
-        eventually(lambda: len(target.received) == 1, "the delivery")
+        until(lambda: len(target.received) == 1, "the delivery")
         memory.call("PUT", f"/api/v1/webhooks/{hook['webhook_id']}/", {"is_active": False})
         memory.call("DELETE", f"/v1/memories/{second}/")
         with memory.engine.core.database.read() as connection:
@@ -160,12 +161,12 @@ def test_a_failed_delivery_is_tried_again_and_then_given_up() -> None:
     with receiver(500, 302, 200) as target, bench(webhook_retry_seconds=(0.0, 0.0)) as memory:
         _register(memory, target.url, ["memory_add"])
         memory.remember("One")
-        eventually(lambda: len(target.received) == 3, "three attempts")
+        until(lambda: len(target.received) == 3, "three attempts")
         assert len({json.dumps(item) for item in target.received}) == 1
         target.statuses = [500]
         memory.remember("Two")
-        eventually(lambda: len(target.received) == 6, "three more attempts")
-        eventually(lambda: _waiting(memory) == 0, "it is given up")
+        until(lambda: len(target.received) == 6, "three more attempts")
+        until(lambda: _waiting(memory) == 0, "it is given up")
         assert len(target.received) == 6
 
 
@@ -173,12 +174,12 @@ def test_a_retry_waits_for_its_time() -> None:
     with receiver(500, 200) as target, bench(webhook_retry_seconds=(60.0,)) as memory:
         _register(memory, target.url, ["memory_add"])
         memory.remember("One")
-        eventually(lambda: _waiting(memory, "attempts = 1") == 1, "the first attempt is noted")
+        until(lambda: _waiting(memory, "attempts = 1") == 1, "the first attempt is noted")
         memory.engine.core.deliveries.give()
         assert len(target.received) == 1
         memory.clock.forward(seconds=60)
         memory.engine.core.deliveries.give()
-        eventually(lambda: len(target.received) == 2, "the second attempt")
+        until(lambda: len(target.received) == 2, "the second attempt")
 
 
 def test_deliveries_survive_a_restart(file: Path) -> None:
@@ -189,7 +190,7 @@ def test_deliveries_survive_a_restart(file: Path) -> None:
             memory.remember("One")
             assert target.received == []
         with bench(path=file):
-            eventually(lambda: len(target.received) == 1, "the delivery")
+            until(lambda: len(target.received) == 1, "the delivery")
 
 
 def test_a_delivery_wakes_its_thread_after_the_commit_and_not_before(memory: Bench) -> None:

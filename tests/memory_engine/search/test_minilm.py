@@ -13,7 +13,8 @@ import pytest
 
 from functions.memory_engine.search import embeddings, minilm
 from functions.memory_engine.settings import PackagedModel, SettingsError
-from tests.memory_engine.conftest import bench, eventually
+from tests.memory_engine.conftest import bench
+from tests.patience import until
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "tea", "un", "##drinkable", "##ab", "!", "茶", "cafe", "un!"]
 INSTALLED = minilm.folder() is not None
@@ -81,7 +82,7 @@ def test_the_packaged_model_finds_what_words_do_not(file: Path) -> None:
                 "Miso"
             )
 
-        eventually(found, "the vectors are there")
+        until(found, "the vectors are there")
         assert memory.search("occupation truck")[0]["memory"] == "I drive a lorry for a living."
 
 

@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from functions.memory_engine.search import embeddings, filters
 from functions.memory_engine.settings import ModelEndpoint, SettingsError
-from tests.memory_engine.conftest import DEADLINE_SECONDS, Bench, bench, eventually, served
+from tests.memory_engine.conftest import Bench, bench, served
+from tests.patience import STUCK_SECONDS, until
 
 KEY = "model-secret"
 SENSES = [("pizza", "food", "dinner", "eat"), ("car", "drive", "vehicle"), ("cat", "pet", "animal")]
@@ -97,7 +98,7 @@ def _embedded(memory: Bench, count: int) -> None:
             return bool(connection.execute("SELECT count(*) FROM vectors").fetchone()[0] == count)
 
     memory.engine.core.work.give()
-    eventually(all_there, f"{count} vectors")
+    until(all_there, f"{count} vectors")
 
 
 def test_facts_are_extracted_by_the_model_and_split_by_who_said_them(stub: tuple[Models, str]) -> None:
@@ -162,7 +163,7 @@ def test_several_adds_wait_for_the_model_at_one_time_and_one_per_user(stub: tupl
     release = threading.Event()
 
     async def slow(request: Any) -> Any:
-        await asyncio.to_thread(release.wait, DEADLINE_SECONDS)
+        await asyncio.to_thread(release.wait, STUCK_SECONDS)
         return {"memories": [{"text": f"Said: {request['conversation'][0]['content']}"}]}
 
     def asked() -> set[str]:
@@ -171,7 +172,7 @@ def test_several_adds_wait_for_the_model_at_one_time_and_one_per_user(stub: tupl
     with with_llm(stub, slow, llm_workers=2) as memory:
         events = [memory.add(f"a{n}", user_id="alice") for n in range(3)]
         events += [memory.add("b0", user_id="bob"), memory.add("c0", user_id="carol")]
-        eventually(lambda: asked() >= {"a0", "b0"}, "two owners' adds are with the model")
+        until(lambda: asked() >= {"a0", "b0"}, "two owners' adds are with the model")
         deletion = memory.call("DELETE", "/v1/memories/?user_id=alice")["event_id"]
         events.append(memory.add("a3", user_id="alice"))
         assert asked() == {"a0", "b0"}
@@ -194,7 +195,7 @@ def test_summaries_exports_and_profiles_are_written_by_the_model(stub: tuple[Mod
         assert summary["summary"] == "Lives in Oslo and likes tea."
         request = {"schema": {"properties": {"home": {}}}, "filters": {"AND": [{"user_id": "alice"}]}}
         export_id = memory.call("POST", "/v1/exports/", request, 201)["id"]
-        eventually(
+        until(
             lambda: (
                 memory.client.post("/v1/exports/get/", json={"memory_export_id": export_id}).json() == {"home": "Oslo"}
             ),
@@ -311,7 +312,7 @@ def test_a_changed_text_gets_a_new_vector(stub: tuple[Models, str]) -> None:
         _embedded(memory, 1)
         memory.call("PUT", f"/v1/memories/{memory_id}/", {"text": "I drive to work"})
         _embedded(memory, 1)
-        eventually(lambda: memory.search("vehicle", threshold=0.5), "the new vector is found")
+        until(lambda: memory.search("vehicle", threshold=0.5), "the new vector is found")
         assert memory.search("animal", threshold=0.5) == []
 
 
@@ -341,7 +342,7 @@ def test_vectors_of_the_wrong_length_are_not_kept(stub: tuple[Models, str], capl
     with bench(embedder=ModelEndpoint(url, "stub", dimensions=4)) as memory:
         memory.remember("Miso is my cat")
         memory.engine.core.work.give()
-        eventually(lambda: "vectors wait: the embedder answered vectors of shape (3,), not 4" in caplog.text, "the log")
+        until(lambda: "vectors wait: the embedder answered vectors of shape (3,), not 4" in caplog.text, "the log")
         assert memory.search("cat")[0]["score_breakdown"]["semantic"] is None
 
 

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from functions.memory_engine.work import adding
-from tests.memory_engine.conftest import KEY, Bench, bench, eventually
+from tests.memory_engine.conftest import KEY, Bench, bench
+from tests.patience import STUCK_SECONDS, until
 
 INVALID = (
     "Invalid input data. Please refer to the memory creation documentation at "
@@ -403,7 +404,7 @@ def test_every_acknowledged_add_survives_kill_9_and_ends(file: Path) -> None:
         process, url = _process(file)
         assert process.stdout is not None
         try:
-            with httpx.Client(base_url=url, headers={"Authorization": f"Token {KEY}"}, timeout=30) as client:
+            with httpx.Client(base_url=url, headers={"Authorization": f"Token {KEY}"}, timeout=STUCK_SECONDS) as client:
                 for number in range(12):
                     text = f"My fact {round_number}{number} is about the garden of house {round_number}{number}."
                     body = {"messages": [{"role": "user", "content": text}], "user_id": "alice"}
@@ -424,7 +425,7 @@ def test_every_acknowledged_add_survives_kill_9_and_ends(file: Path) -> None:
         assert sorted(t for t in texts if t.startswith("My fact")) == sorted(acknowledged.values())
         assert {item["id"] for item in stored} >= set(verbatim)
         assert len(verbatim) == 3
-        check = eventually(lambda: memory.engine.core.database.write(_integrity), "the check answers")
+        check = until(lambda: memory.engine.core.database.write(_integrity), "the check answers")
         assert json.dumps(check) == '["ok", "ok"]'
 
 
