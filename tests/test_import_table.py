@@ -130,6 +130,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "tool_catalog",
         "functions.gateway.json_text",
         "functions.gateway.model_tokens",
+        "functions.gateway.offered_texts",
         "functions.gateway.portable_schema",
         "functions.gateway.pins.dialects",
         "functions.gateway.tool_words",

@@ -265,6 +265,8 @@ class Tool:
     """One of the few tools that the profile `core` shows."""
     tokens: int = 0
     """About what its name, description and input schema cost a model, as an unpinned server shows them."""
+    mentions: tuple[str, ...] | None = None
+    """Names of other tools that its descriptions hold; None for a tool that is not from a compiled file."""
     touches: Touches | None = field(default_factory=lambda: None)
     asks: tuple[tuple[Question, ...], ...] = field(default_factory=tuple)
     """What the client's side is asked before a call, round by round."""

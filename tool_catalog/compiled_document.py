@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from functions.gateway import json_text
+from functions.gateway import json_text, offered_texts
 from tool_catalog import compiled_file, search_index
 from tool_catalog.catalog import Json
 
@@ -39,10 +39,10 @@ def to_bytes(document: Mapping[str, Json]) -> bytes:
         )
         for tool in tools
     ]
-    places = zip(_places(definitions), _places(calls), strict=True)
+    places = zip(tools, _mentions(tools), _places(definitions), _places(calls), strict=True)
     index = [
-        json_text.encode([tool["definition"]["name"], *(tool[part] for part in INDEXED), *definition, *call])
-        for tool, (definition, call) in zip(tools, places, strict=True)
+        json_text.encode([tool["definition"]["name"], *(tool[part] for part in INDEXED), mentions, *definition, *call])
+        for tool, mentions, definition, call in places
     ]
     parts = [*map(compiled_file.BETWEEN_LINES.join, (index, definitions, calls))]
     parts.append(json_text.encode(search_index.build(tools)))
@@ -76,6 +76,14 @@ def _places(lines: Sequence[bytes]) -> Iterator[tuple[int, int]]:
         start += len(line) + len(compiled_file.BETWEEN_LINES)
 
 
+def _mentions(tools: Sequence[Mapping[str, Json]]) -> Iterator[list[str]]:
+    """Names of other tools in the descriptions of each."""
+    names = offered_texts.hidden((tool["definition"]["name"] for tool in tools), ())
+    for tool in tools:
+        found = offered_texts.mentioned([tool["definition"], tool["shown"]], names)
+        yield sorted(found - {tool["definition"]["name"]})
+
+
 def _named(tools: Sequence[Mapping[str, Json]]) -> dict[str, list[str]]:
     """The tools that a reader knows by their names before it looks at any."""
     return {
@@ -89,7 +97,7 @@ def from_bytes(content: bytes) -> Schema:
     file = json_text.decode(content)
     document = {key: value for key, value in file.items() if key not in OF_THE_FILE}
     document["tools"] = [
-        dict(zip(INDEXED, entry[1:-4], strict=True))
+        dict(zip(INDEXED, entry[1:-5], strict=True))
         | {"definition": {**definition, "inputSchema": call["inputSchema"]}, "shown": definition["inputSchema"]}
         | {part: call[part] for part in (*CALLED, *OPTIONAL) if part in call}
         for entry, definition, call in zip(file["index"], file["definitions"], file["calls"], strict=True)

@@ -212,7 +212,7 @@ def _found(catalog: Catalog, config: ServerConfig, query: str, limit: int) -> di
     return body
 
 
-def _entry(tool: Tool, config: ServerConfig, hidden: tuple[str, ...]) -> dict[str, Json]:
+def _entry(tool: Tool, config: ServerConfig, hidden: frozenset[str]) -> dict[str, Json]:
     definition = prepare(tool, config).definition
     access = "destructive" if tool.destructive else tool.access
     required = definition["inputSchema"].get("required", [])

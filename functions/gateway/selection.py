@@ -36,10 +36,10 @@ def shows_all(catalog: Catalog, config: ServerConfig) -> bool:
     return not chosen and isinstance(catalog.tools, StoredTools) and not catalog.tools.pinned_only
 
 
-def hidden(catalog: Catalog, config: ServerConfig) -> tuple[str, ...]:
+def hidden(catalog: Catalog, config: ServerConfig) -> frozenset[str]:
     """The names of the tools that this server does not offer."""
     if shows_all(catalog, config):
-        return ()
+        return frozenset()
     return offered_texts.hidden(catalog.tools, (tool.name for tool in visible(catalog, config)))
 
 

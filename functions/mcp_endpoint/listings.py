@@ -11,7 +11,7 @@ from functions.gateway.json_text import decode, encode
 from functions.gateway.value_classes import dataclass
 from functions.mcp_endpoint import resources
 from functions.mcp_endpoint.protocol import RpcError
-from tool_catalog.catalog import Catalog, StoredTools
+from tool_catalog.catalog import Catalog, StoredTools, Tool
 
 PAGE_BYTES = 4_000_000
 """Bytes of a page: an answer of a Lambda has at most 6 MB, and its event format escapes every quote. A page is not made
@@ -27,6 +27,13 @@ of 3 MB that is read at once takes 4 ms more."""
 LISTINGS_KEPT = 128
 """Listings kept per process, some 100 kB each; the oldest goes first."""
 
+KEPT_BYTES = 32_000_000
+"""Bytes of all listings kept, where a character takes one. A listing of 3,000 tools has 3 MB."""
+
+_Listed = tuple[str, int, str, bool]
+"""Digest of the token, revision of the server, digest of the catalogue, and whether with views. Every server that lists
+all tools as they are has the same listing, which is also kept without a token and a revision."""
+
 WRONG_CURSOR = "Invalid params: this cursor is not valid; list again without a cursor"
 
 
@@ -41,10 +48,11 @@ class Page:
 class Listings:
     """The content of `tools` for every server seen, frozen as JSON and split into pages."""
 
-    def __init__(self, page_bytes: int = PAGE_BYTES, kept: int = LISTINGS_KEPT) -> None:
+    def __init__(self, page_bytes: int = PAGE_BYTES, kept: int = LISTINGS_KEPT, kept_bytes: int = KEPT_BYTES) -> None:
         self._page_bytes = page_bytes
         self._kept = kept
-        self._pages: dict[tuple[str, int, str, bool], tuple[str, ...]] = {}
+        self._kept_bytes = kept_bytes
+        self._pages: dict[_Listed, tuple[str, ...]] = {}
 
     def page(self, grant: Grant, catalog: Catalog, token_digest: str, cursor: str | None, views: bool = False) -> Page:
         """One page, the first where `cursor` is None or "". `views`: each tool names its page, if it has one. Raises
@@ -52,9 +60,8 @@ class Listings:
         key = (token_digest, grant.revision, catalog.source_sha256, views)
         pages = self._pages.get(key)
         if pages is None:
-            while len(self._pages) >= self._kept:
-                del self._pages[next(iter(self._pages))]
-            pages = self._pages[key] = self._split(grant, catalog, views)
+            pages = self._made(grant, catalog, views)
+            self._keep(key, pages)
         # A cursor is for one page of one revision and one catalogue: a changed server has other cursors.
         edition = f"{grant.revision}-{catalog.source_sha256[:EDITION_CHARS]}{'-views' if views else ''}"
         cursors = ["", *(f"{edition}-{number}" for number in range(1, len(pages))), ""]
@@ -63,9 +70,27 @@ class Listings:
         number = cursors.index(cursor or "")
         return Page(pages[number], cursors[number + 1])
 
-    def _split(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[str, ...]:
+    def _made(self, grant: Grant, catalog: Catalog, views: bool) -> tuple[str, ...]:
         whole = _as_compiled(grant, catalog, views)
-        found = wires(grant, catalog, views) if whole is None else whole.runs(min(RUN_BYTES, self._page_bytes))
+        if whole is None:
+            return self._split(wires(grant, catalog, views))
+        everybody = ("", 0, catalog.source_sha256, views)
+        pages = self._pages.get(everybody)
+        if pages is None:
+            pages = self._split(whole.runs(min(RUN_BYTES, self._page_bytes)))
+            self._keep(everybody, pages)
+        return pages
+
+    def _keep(self, key: _Listed, pages: tuple[str, ...]) -> None:
+        self._pages[key] = pages
+        while len(self._pages) > 1 and (len(self._pages) > self._kept or self._bytes() > self._kept_bytes):
+            del self._pages[next(iter(self._pages))]
+
+    def _bytes(self) -> int:
+        distinct = {id(pages): pages for pages in self._pages.values()}
+        return sum(len(page) for pages in distinct.values() for page in pages)
+
+    def _split(self, found: Iterable[bytes]) -> tuple[str, ...]:
         pages: list[list[str]] = [[]]
         size = 0
         for wire in found:
@@ -101,14 +126,16 @@ def wires(grant: Grant, catalog: Catalog, views: bool = False) -> Iterable[bytes
     """The definitions that this server lists, as JSON."""
     tools = selection.visible(catalog, grant.config)
     if grant.config.profile != "discovery":
-        hidden = selection.hidden(catalog, grant.config)
-        wires = ((tool, _true(prepared.wire(tool, grant.config), hidden)) for tool in tools)
+        hidden = offered_texts.hidden(catalog.tools, (tool.name for tool in tools))
+        wires = ((tool, _true(tool, prepared.wire(tool, grant.config), hidden)) for tool in tools)
         return (resources.with_view(tool, wire, catalog) if views else wire for tool, wire in wires)
     from functions.gateway import discovery  # other servers need none of it
 
     return map(encode, discovery.listed(tools))
 
 
-def _true(wire: bytes, hidden: tuple[str, ...]) -> bytes:
+def _true(tool: Tool, wire: bytes, hidden: frozenset[str]) -> bytes:
     """The definition without what it says of tools that the server does not offer."""
-    return encode(offered_texts.definition(decode(wire), hidden)) if offered_texts.mentions(wire, hidden) else wire
+    if tool.mentions is not None and hidden.isdisjoint(tool.mentions):
+        return wire
+    return encode(offered_texts.definition(decode(wire), hidden))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.gateway.grants import Grant, digest
+from functions.gateway.grants import Grant, ServerConfig, digest
 from functions.gateway.json_text import Json
 from functions.gateway.portable_schema import portable
 from functions.mcp_endpoint.admission import Presented, admit
@@ -145,6 +145,26 @@ def test_no_more_listings_are_kept_than_told(bench: Bench) -> None:
     for number in range(10):
         listings.page(_server(bench, f"srv_{number}"), catalog, f"digest-{number}", None)
     assert len(listings._pages) == 3
+
+
+def test_no_more_bytes_of_listings_are_kept_than_told_and_always_the_newest() -> None:
+    catalog = load("mem0")
+    one = len(Listings().page(grant(), catalog, "digest", None).tools)
+    for bytes_kept, number in ((1, 1), (one, 1), (3 * one, 3), (10 * one, 10)):
+        listings = Listings(kept_bytes=bytes_kept)
+        for count in range(20):
+            listings.page(grant(), catalog, f"digest-{count}", None)
+        assert [digest for digest, *_ in listings._pages] == [f"digest-{count}" for count in range(20 - number, 20)]
+
+
+def test_servers_that_list_all_tools_as_they_are_share_one_listing() -> None:
+    listings, catalog = Listings(), load("mem0_oss")
+    pages = {id(listings.page(grant(), catalog, f"digest-{count}", None).tools) for count in range(20)}
+    assert len(pages) == 1
+    narrowed = listings.page(grant(config=ServerConfig(methods=("get",))), catalog, "digest", None).tools
+    assert id(narrowed) not in pages
+    assert len(json.loads(narrowed)) < len(catalog.tools)
+    assert listings._bytes() == sum(map(len, (narrowed, listings.page(grant(), catalog, "digest-0", None).tools)))
 
 
 def _server(bench: Bench, id: str) -> Grant:

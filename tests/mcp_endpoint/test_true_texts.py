@@ -17,7 +17,7 @@ from functions.mcp_endpoint.methods import instructions
 from tests.gateway.calling import grant
 from tests.wrong_calls.scoring import loaded
 from tool_catalog.catalog import Catalog
-from tool_catalog.compiled_file import available
+from tool_catalog.compiled_file import available, load
 
 INTEGRATIONS = (*available(), "desk", "payments", "tracker")
 SELECTIONS: tuple[tuple[str, ...], ...] = ((), ("read",), ("write",), ("list",), ("create", "get"), ("custom",))
@@ -80,3 +80,34 @@ def test_a_sentence_or_its_part_that_names_a_hidden_tool_is_left_out() -> None:
     assert offered_texts.without(text, ("list_books", "list_shelves")) == "Finds books. Use it for one."
     assert offered_texts.without("Reads what list_books found.", ("list_books",)) == "Reads what another tool found."
     assert offered_texts.without(text, ()) == text
+
+
+def test_a_name_of_several_words_is_found_in_a_text() -> None:
+    text = "Finds books. Use it for one; to see all use list_all-books. Needs list_shelves first."
+    assert offered_texts.without(text, ("list_all-books",)) == "Finds books. Use it for one. Needs list_shelves first."
+    assert (
+        offered_texts.without(text, ("list_all", "all-book"))
+        == "Finds books. Use it for one. Needs list_shelves first."
+    )
+    assert offered_texts.without(text, ("all-book", "list_shelf")) == text
+
+
+def test_a_name_is_found_in_every_description_of_a_definition() -> None:
+    """A line end before a name is a letter in JSON, so a definition is searched as a value."""
+    definition = {
+        "name": "get_book",
+        "description": "First.\nlist_books has all.",
+        "inputSchema": {"properties": {"id": {"description": "From find_book."}, "description": {"enum": ["list_x"]}}},
+    }
+    names = ("list_books", "find_book", "list_x", "get_book", "mend_book")
+    assert offered_texts.mentioned(definition, names) == {"list_books", "find_book"}
+
+
+@pytest.mark.parametrize("integration", available())
+def test_a_compiled_tool_knows_the_other_tools_that_it_names(integration: str) -> None:
+    catalog = load(integration)
+    for tool in catalog.tools.values():
+        others = {name for name in catalog.tools if "_" in name} - {tool.name}
+        said = " ".join(_descriptions([dict(tool.definition), dict(tool.listed)]))
+        assert tool.mentions is not None
+        assert set(tool.mentions) == {name for name in others if re.search(rf"\b{name}\b", said)}
