@@ -20,6 +20,11 @@ pytestmark = pytest.mark.aws
 DATA_PLANE_MAX_BYTES = 10_000_000
 """Of the zip: what a cold start has to fetch and unpack."""
 
+FUNCTIONS = ("mcp_endpoint", "admin_api", "purge", "log_subscriber", "trace_exporter")
+
+ALL_MAX_BYTES = 50_000_000
+"""Of all zips: what a deployment uploads, and docs/cost-and-limits.md counts for each version in S3."""
+
 DATA_PLANE_PACKAGES = {"certifi", "cffi", "jmespath", "jsonschema_rs", "nacl", "pycparser"}
 NOT_IN_THE_DATA_PLANE = ("boto3", "botocore", "pydantic", "pydantic_core", "yaml", "mcp", "mcp_types", "cryptography")
 
@@ -73,10 +78,14 @@ def test_the_data_plane_is_small_and_carries_its_packages_and_no_other(built: Bu
     assert not packages(folder) & set(NOT_IN_THE_DATA_PLANE)
 
 
+def test_a_deployment_uploads_little(built: Built) -> None:
+    assert sum(len(zipped(built.function(function))) for function in FUNCTIONS) < ALL_MAX_BYTES
+
+
 def test_no_function_carries_another_plane_the_memory_engine_or_a_test(built: Built) -> None:
     rooms = {
         name: {path.name for path in (built.function(name) / "functions").iterdir() if path.is_dir()} - {"__pycache__"}
-        for name in ("mcp_endpoint", "admin_api", "purge", "log_subscriber", "trace_exporter")
+        for name in FUNCTIONS
     }
     assert rooms == {
         "mcp_endpoint": {"mcp_endpoint", "gateway", "stores"},
@@ -105,7 +114,7 @@ def test_the_compiled_catalogues_come_along_byte_by_byte(built: Built) -> None:
         assert all(path.read_bytes() == (source / path.name).read_bytes() for path in bundled.iterdir())
 
 
-@pytest.mark.parametrize("function", ["mcp_endpoint", "admin_api", "purge", "log_subscriber", "trace_exporter"])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_an_unzipped_function_imports_with_nothing_else_around(built: Built, tmp_path: Path, function: str) -> None:
     """The guard against a build that succeeds with no packages in it: a bare interpreter, an empty environment."""
     interpreter = standins.tool("runtime/bin/python")

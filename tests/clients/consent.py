@@ -30,7 +30,7 @@ class Form(HTMLParser):
 
 def sign_in(address: str, api_token: str, decision: str = "allow") -> str:
     """Open the page at `address`, give the API token, and return where the browser is sent."""
-    with httpx.Client(trust_env=False, verify=False, timeout=30) as browser:
+    with httpx.Client(trust_env=False, verify=False, timeout=600) as browser:
         shown = browser.get(address)
         assert shown.status_code == 200, shown.text
         form = Form(shown.text)
@@ -44,10 +44,10 @@ def sign_in(address: str, api_token: str, decision: str = "allow") -> str:
 
 if __name__ == "__main__":  # as the browser of a client that opens one
     back = sign_in(sys.argv[1], os.environ["API_TOKEN"])
-    patience = time.monotonic() + 60
+    patience = time.monotonic() + 600
     while True:  # mcp-remote opens the browser before it listens for what comes back
         try:
-            httpx.get(back, trust_env=False, verify=False, timeout=30)
+            httpx.get(back, trust_env=False, verify=False, timeout=600)
             break
         except httpx.ConnectError:
             if time.monotonic() > patience:

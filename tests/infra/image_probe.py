@@ -23,7 +23,7 @@ def called(url: str, tool: str, arguments: dict[str, Any]) -> Any:
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
     request = urllib.request.Request(url, json.dumps(message).encode(), headers)
-    with urllib.request.urlopen(request, timeout=120) as answer:
+    with urllib.request.urlopen(request, timeout=600) as answer:
         return json.loads(answer.read())["result"]
 
 
@@ -62,7 +62,7 @@ def main(entrypoint: list[str], health_check: list[str]) -> dict[str, Any]:
         "writable": [folder for folder in UNWRITABLE if writable(folder)],
     }
     process.send_signal(signal.SIGTERM)
-    rest, _ = process.communicate(timeout=120)
+    rest, _ = process.communicate(timeout=600)
     return {**found, "exit": process.returncode, "last": rest[-500:]}
 
 

@@ -86,17 +86,23 @@ def read(context: Context, subject: Subject, cuts: list[Note]) -> Body:
     encoding = media.get("encoding")
     needed = schema.get("required", ())
     for name, part in schema["properties"].items():
+        stated = encoding.get(name) if isinstance(encoding, dict) else None
+        stated = stated if kind in ("form", "multipart") and isinstance(stated, dict) else {}
+        if unsent := _unsent(part, stated, is_file=("body_schema", "properties", name) in converter.files):
+            if name in needed:
+                raise NotCallable(f'needs "{name}" as {unsent}, whose members are sent as JSON only')
+            cuts.append(Note(("body_schema", "properties", name), f"it is left out: members of {unsent} are not sent"))
+            continue
         if "description" in part:
             part["description"] = fitted(part["description"], DESCRIPTION_LENGTH[1])
         pointer = escaped(name)
         upstream = f"{prefix or '/'}{pointer}" if prefix or name.startswith("/") else name
         one = Argument("body", upstream, part, name in needed, label=name)
-        stated = encoding.get(name) if isinstance(encoding, dict) else None
         if isinstance(example, dict):
             one.example = example.get(name)
         if kind == "multipart":
-            _as_part(one, converter.files, stated if isinstance(stated, dict) else {})
-        elif kind == "form" and isinstance(stated, dict):
+            _as_part(one, converter.files, stated)
+        elif kind == "form" and stated:
             one.mapping = _encoding(stated, part)
         made.arguments.append(one)
     if ("body_schema",) in converter.open:
@@ -107,6 +113,15 @@ def read(context: Context, subject: Subject, cuts: list[Note]) -> Body:
     if sent is not True and needed:
         made.keys["body_required"] = False
     return made
+
+
+def _unsent(schema: Schema, stated: Mapping[str, Json], *, is_file: bool) -> str:
+    """The media type, e.g. XML, in which the source wants an object of a form, and in which none can be sent."""
+    media_type = str(stated.get("contentType", "")).partition(",")[0].strip()
+    items = schema.get("items")
+    values = [schema, items if isinstance(items, dict) else {}]
+    members = any("object" in listed(value.get("type")) for value in values)
+    return media_type if members and media_type and not is_file and media_kind(media_type) == "text" else ""
 
 
 def _encoding(stated: Mapping[str, Json], schema: Schema) -> dict[str, Json]:
@@ -166,7 +181,8 @@ def _media(document: Document, content: Mapping[str, Json]) -> tuple[str, dict[s
         if word in usable:
             return usable[word]
     raise NotCallable(
-        f"takes {', '.join(content)} with named members; these are sent as JSON or as a form, and XML only as one text"
+        f"takes {', '.join(content)} with named members, which are sent as JSON or as a form only; a record of your "
+        f"own can send one text: body_format: {next(iter(content))}, and body_schema: {{type: string}}"
     )
 
 

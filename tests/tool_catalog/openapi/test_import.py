@@ -152,7 +152,8 @@ def test_an_operation_that_no_tool_can_be_made_of_is_named_with_the_reason(impor
         ("GET /shipments", "is deprecated"),
         (
             "PUT /parcels/{parcelId}/photo",
-            "takes application/xml with named members; these are sent as JSON or as a form, and XML only as one text",
+            "takes application/xml with named members, which are sent as JSON or as a form only; a record of your own "
+            "can send one text: body_format: application/xml, and body_schema: {type: string}",
         ),
     ]
 

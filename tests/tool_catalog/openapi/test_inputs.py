@@ -362,8 +362,8 @@ def test_an_operation_on_another_host_gets_no_tool_and_the_reason_is_told(import
             "b_xml",
             (
                 "POST /parcels",
-                "takes application/xml with named members; these are sent as JSON or as a form, and XML only as "
-                "one text",
+                "takes application/xml with named members, which are sent as JSON or as a form only; a record of your "
+                "own can send one text: body_format: application/xml, and body_schema: {type: string}",
             ),
         ),
         ("v32_querystring", ("PURGE /parcels", "is a PURGE; tools send GET, QUERY, POST, PUT, PATCH and DELETE")),
@@ -536,3 +536,30 @@ def test_what_clients_write_as_text_or_null_is_sent_as_it_is_meant(
     [received] = upstream.requests
     assert received.target == target
     assert (received.json if received.body else None) == body
+
+
+@pytest.mark.parametrize("required", [False, True])
+@pytest.mark.parametrize("form", ["multipart/form-data", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "label",
+    [{"type": "object", "properties": {"to": {"type": "string"}}}, {"type": "array", "items": {"type": "object"}}],
+)
+def test_members_of_a_form_in_xml_are_told_and_not_sent_as_json(
+    imports: Import, parcels: dict[str, Json], form: str, label: dict[str, Json], required: bool
+) -> None:
+    members = {"label": label, "note": {"type": "string"}, "weight": {"type": "integer"}}
+    media = {
+        "schema": {"type": "object", "properties": members, "required": ["label"] if required else []},
+        "encoding": {name: {"contentType": "application/xml"} for name in ("label", "note")},
+    }
+    body = {"required": True, "content": {form: media}}
+    ship = {"summary": "Ship a parcel.", "requestBody": body, "responses": {"204": {"description": "Done."}}}
+    kept = {"summary": "List parcels.", "responses": {"200": {"description": "Parcels."}}}
+    parcels["paths"] = {"/parcels": {"get": kept, "post": ship}}
+    report = imports(parcels)
+    if required:
+        reason = 'needs "label" as application/xml, whose members are sent as JSON only'
+        assert report.skipped == [("POST /parcels", reason)]
+    else:
+        assert report.skipped == []
+        assert [text for _, text in report.cuts] == ["it is left out: members of application/xml are not sent"]
