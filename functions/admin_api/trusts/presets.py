@@ -37,7 +37,7 @@ PRESETS: Mapping[str, Preset] = {
         principal=("repository", "run_id"),
         # Not pull_request_target, workflow_run, issue_comment and the like: somebody outside the repository can cause
         # them, and they run with the identity of its default branch. GitHub gives the workflow of a pull request from
-        # a fork no identity token.
+        # a fork no identity token, unless an administrator of a private repository lets it have write tokens.
         defaults={
             "event_name": (
                 "push",
