@@ -45,8 +45,8 @@ class Manner:
     encode: Callable[[str], str]
     encode_name: Callable[[str], str]
     exploded: bool
-    named: bool = True
-    form: bool = False
+    named: bool
+    form: bool
 
 
 Row = Callable[[str, Json, Manner], list[str]]
@@ -54,17 +54,13 @@ Row = Callable[[str, Json, Manner], list[str]]
 
 
 def pieces(parameter: Parameter, value: Json) -> list[str]:
-    """`value` as the encoded texts of its place: a part of the path, pairs of a query, a form or the Cookie header, or
-    the value of a header."""
-    location, style = parameter.location, str(parameter.style or "")
-    if not style and location == "body":  # in a form, a list repeats its name and an object is JSON text
-        style = "json" if isinstance(value, dict) else "form"
-    style = style or STYLES[location][0]
-    exploded = style in EXPLODED_BY_DEFAULT if parameter.explode is None else parameter.explode
+    """`value` as the encoded texts of its place: pairs of a query, a form or the Cookie header; or one text, which is a
+    part of the path or the value of a header."""
+    location, style = parameter.location, _style(parameter, is_object=isinstance(value, dict))
     manner = Manner(
         _encoding(location, style, allow_reserved=parameter.allow_reserved),
         _encoding(location, style, allow_reserved=False),
-        exploded,
+        _is_exploded(parameter, style),
         named=location not in ("path", "header"),
         form=location == "body",
     )
@@ -75,12 +71,12 @@ def spreads(parameter: Parameter) -> bool:
     """Whether the members of an object become parameters of their own, under names that the caller chooses."""
     if parameter.location == "body" and parameter.name == "":
         return True
-    style = parameter.style or ("json" if parameter.location == "body" else STYLES[parameter.location][0])
-    exploded = style in EXPLODED_BY_DEFAULT if parameter.explode is None else parameter.explode
-    named = parameter.location in ("query", "cookie", "body")
-    if parameter.location == "query" and style == "querystring":
+    style = _style(parameter, is_object=True)
+    if style == "querystring":
         return True
-    return named and exploded and style in ("form", "cookie", "spaceDelimited", "pipeDelimited", "tabDelimited")
+    named = parameter.location in ("query", "cookie", "body")
+    delimited = style in ("form", "cookie", "spaceDelimited", "pipeDelimited", "tabDelimited")
+    return named and delimited and _is_exploded(parameter, style)
 
 
 def text(value: Json) -> str:
@@ -110,7 +106,7 @@ def _simple(name: str, value: Json, manner: Manner) -> list[str]:  # noqa: ARG00
 
 def _label(name: str, value: Json, manner: Manner) -> list[str]:  # noqa: ARG001 -- only the value is written
     found = _flat(value, manner, "=" if manner.exploded else ",")
-    return ["." + ("." if manner.exploded else ",").join(found)] if found else []
+    return ["." + ("." if manner.exploded else ",").join(found) if found else ""]
 
 
 def _matrix(name: str, value: Json, manner: Manner) -> list[str]:
@@ -121,7 +117,7 @@ def _matrix(name: str, value: Json, manner: Manner) -> list[str]:
     else:
         found = _flat(value, manner, ",")
         pairs = [(manner.encode_name(name), ",".join(found))] if found else []
-    return ["".join(f";{name}={entry}" if entry else f";{name}" for name, entry in pairs)] if pairs else []
+    return ["".join(f";{name}={entry}" if entry else f";{name}" for name, entry in pairs)]
 
 
 def _delimited(delimiter: str) -> Row:
@@ -172,7 +168,7 @@ def _json(name: str, value: Json, manner: Manner) -> list[str]:
 
 
 def _querystring(name: str, value: Json, manner: Manner) -> list[str]:  # noqa: ARG001 -- only the members are written
-    row = _delimited(",")
+    row = ROWS["form"]
     members = value.items() if isinstance(value, dict) else ()
     return [
         piece
@@ -200,6 +196,20 @@ ROWS: Mapping[str, Row] = {
 
 
 # ---- what the rows share
+
+
+def _style(parameter: Parameter, *, is_object: bool) -> str:
+    """The style of a parameter. One of a form that names none is JSON text for an object, and repeats its name for a
+    list."""
+    if parameter.style:
+        return parameter.style
+    if parameter.location == "body":
+        return "json" if is_object else "form"
+    return STYLES[parameter.location][0]
+
+
+def _is_exploded(parameter: Parameter, style: str) -> bool:
+    return style in EXPLODED_BY_DEFAULT if parameter.explode is None else parameter.explode
 
 
 def _flat(value: Json, manner: Manner, between: str) -> list[str]:

@@ -16,7 +16,7 @@ from functions.gateway.errors import WrongArguments
 from functions.gateway.expressions import BadExpression, search
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
-from functions.gateway.parameter_styles import parts, pieces, spreads, text
+from functions.gateway.parameter_styles import parts, pieces, spreads
 from functions.gateway.value_classes import dataclass
 from functions.gateway.wording import shown
 from tool_catalog.catalog import Tool
@@ -25,7 +25,7 @@ from tool_catalog.request_template import ANY_KIND, JSON_MEDIA_TYPE, Pagination,
 MAX_URL_CHARS = 65_000
 """Longest URL that is sent. Most servers refuse far shorter ones, in words of their own."""
 
-READS = frozenset({"GET", "HEAD", "OPTIONS", "QUERY"})
+READS = ("GET", "HEAD", "OPTIONS", "QUERY")
 """Verbs that change nothing upstream."""
 
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -104,30 +104,31 @@ def build(
     taken = {
         (parameter.location, bodies.outermost(parameter))
         for parameter, value in values
-        if parameter.name and not (isinstance(value, dict) and spreads(parameter))
+        if not (isinstance(value, dict) and spreads(parameter))
     }
     for parameter, value in values:
         if isinstance(value, dict) and spreads(parameter):
             problems += [
                 f'"{parameter.argument}" has a member {shown(name)}, which the tool sends itself; leave it out there'
                 for name in value
-                if (parameter.location, name) in taken
+                if (parameter.location, name.partition("[")[0]) in taken  # many read a[] and a[b] as values of a
             ]
         if parameter.location == "path":
             problem = _path_problem(parameter, value)
             if problem:
                 problems.append(problem)
             else:
-                path = path.replace(f"{{{parameter.name}}}", "".join(pieces(parameter, value)))
+                [written] = pieces(parameter, value)
+                path = path.replace(f"{{{parameter.name}}}", written)
         elif parameter.location == "body":
             if value is not None or parameter.argument in arguments:
                 body.append((parameter, value))
         elif value is None:
-            continue  # neither a query nor a header has a null
+            pass  # neither a query nor a header has a null
         elif parameter.location == "query":
             query += pieces(parameter, value)
         elif parameter.location == "header":
-            written = "".join(pieces(parameter, value))
+            [written] = pieces(parameter, value)
             if UNSENDABLE.search(written):
                 problems.append(f'"{parameter.argument}" holds a line break or another control character; leave it out')
             headers.append((parameter.name, written.strip(" \t")))
@@ -194,7 +195,8 @@ def _paging(pagination: Pagination, position: Position) -> list[tuple[Parameter,
     return values + [(Parameter("query", name), value) for name, value in position.carried]
 
 
-def _path_problem(parameter: Parameter, value: Json) -> str:
+def _path_problem(parameter: Parameter, value: Json) -> str | None:
+    """Why a value cannot be a part of the path; None where it can."""
     if value is None:
         where = f'"{parameter.argument}" is missing' if parameter.argument else f"{parameter.name} is not known"
         if parameter.context:
@@ -203,11 +205,11 @@ def _path_problem(parameter: Parameter, value: Json) -> str:
     found = parts(value)
     if not found or not all(map(_names_one_thing, found)):
         return (
-            f'"{parameter.argument or parameter.name}" is {shown(text(value))}; it is part of a '
+            f'"{parameter.argument or parameter.name}" is {shown(value)}; it is part of a '
             'path and must name one thing: not empty, no control characters, no "." or ".." between slashes'
         )
-    return ""
+    return None
 
 
 def _names_one_thing(part: str) -> bool:
-    return bool(part) and part.isprintable() and not {".", ".."} & set(re.split(r"[/\\]", part))
+    return part != "" and part.isprintable() and not {".", ".."} & set(re.split(r"[/\\]", part))

@@ -176,8 +176,8 @@ def test_an_encoded_dot_in_a_reserved_path_stays_text() -> None:
     assert sent("path", "a/%2e%2e/b", allow_reserved=True) == "a/%252e%252e/b"
 
 
-@pytest.mark.parametrize("value", ["a;b", "a b", 'a"b', "a,b", "é", "a\r\nX: 1"])
-def test_a_plain_cookie_takes_only_what_a_cookie_can_hold(value: str) -> None:
+@pytest.mark.parametrize("value", ["a;b", "a b", 'a"b', "a,b", "é", "a\r\nX: 1", ["a", "b;c"], {"a": "b c"}])
+def test_a_plain_cookie_takes_only_what_a_cookie_can_hold(value: Json) -> None:
     with pytest.raises(WrongArguments) as wrong:
         sent("cookie", value, style="cookie")
     assert wrong.value.problems == ('"color" holds a character that no cookie can hold; leave it out',)
@@ -316,7 +316,13 @@ def test_a_matrix_has_no_equals_sign_without_a_value(value: Json, exploded: str,
     """As RFC 6570 has it. A request of ours refuses an empty part of a path before."""
     for explode, expected in ((True, exploded), (False, plain)):
         parameter = Parameter("path", "a", "a", style="matrix", explode=explode)
-        assert "".join(parameter_styles.pieces(parameter, value)) == expected
+        assert parameter_styles.pieces(parameter, value) == [expected]
+
+
+def test_a_label_of_nothing_is_nothing() -> None:
+    for explode in (True, False):
+        parameter = Parameter("path", "a", "a", style="label", explode=explode)
+        assert parameter_styles.pieces(parameter, []) == parameter_styles.pieces(parameter, {"b": None}) == [""]
 
 
 @pytest.mark.parametrize(
@@ -334,6 +340,21 @@ def test_a_matrix_has_no_equals_sign_without_a_value(value: Json, exploded: str,
 def test_the_name_of_a_parameter_is_encoded_too(how: dict[str, Any], value: Json, piece: str) -> None:
     for allow_reserved in (False, True):
         parameter = Parameter("query", "a/b&", "a", allow_reserved=allow_reserved, **how)
+        assert parameter_styles.pieces(parameter, value) == [piece]
+
+
+@pytest.mark.parametrize(
+    ("explode", "value", "piece"),
+    [
+        (True, ["v", "w"], ";a%2Fb%26=v;a%2Fb%26=w"),
+        (True, {"c": "v"}, ";c=v"),
+        (True, "v", ";a%2Fb%26=v"),
+        (False, ["v", "w"], ";a%2Fb%26=v,w"),
+    ],
+)
+def test_the_name_of_a_matrix_is_encoded_too(explode: bool, value: Json, piece: str) -> None:
+    for allow_reserved in (False, True):
+        parameter = Parameter("path", "a/b&", "a", style="matrix", explode=explode, allow_reserved=allow_reserved)
         assert parameter_styles.pieces(parameter, value) == [piece]
 
 

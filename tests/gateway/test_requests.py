@@ -168,6 +168,7 @@ def test_the_base_url_keeps_its_port_and_path_and_loses_a_user_and_password() ->
     entry = tool("GET", "/x/")
     assert built(entry, {}, "https://api.example.com:8443/mem0/v2/").url == "https://api.example.com:8443/mem0/v2/x/"
     assert built(entry, {}, "https://me:pw@api.example.com").origin == "https://api.example.com"
+    assert built(entry, {}, "https://api.example.com/X/").url == "https://api.example.com/X/x/"
 
 
 @pytest.mark.parametrize("value", ["a\r\nX-Injected: 1", "a\nb", "a\0", "\x7f"])
@@ -234,6 +235,25 @@ def test_a_member_never_stands_in_for_a_parameter_of_its_own(location: Any, medi
         sent = f"{request.query} {dict(request.headers).get('Cookie', '')} {(request.body or b'').decode()}"
         assert "usr_1" in sent
         assert '"a":1' in sent or "a=1" in sent
+
+
+@pytest.mark.parametrize("member", ["owner", "owner[]", "owner[0]", "owner[id]", "where", "where[user_id]"])
+@pytest.mark.parametrize("location", ["query", "cookie", "body"])
+def test_a_member_is_read_into_no_parameter_of_its_own(location: Any, member: str) -> None:
+    """PHP, Rails and others read where[user_id] as a member of where, and owner[] as a value of owner."""
+    entry = tool(
+        "POST",
+        "/x",
+        Parameter(location, "more", "more", style="form", explode=True),
+        Parameter(location, "owner", "owner"),
+        Parameter(location, "where", "where", style="json" if location == "cookie" else "deepObject"),
+        media_type=FORM_MEDIA_TYPE,
+    )
+    arguments = {"owner": "usr_1", "where": {"user_id": "usr_1"}}
+    with pytest.raises(errors.WrongArguments) as wrong:
+        built(entry, {**arguments, "more": {member: "usr_2", "whereabouts": "Ulm"}})
+    assert wrong.value.problems == (f'"more" has a member "{member}", which the tool sends itself; leave it out there',)
+    built(entry, {**arguments, "more": {"whereabouts": "Ulm", "of[owner]": "x"}})
 
 
 def test_a_whole_body_brings_no_key_that_another_parameter_is_put_under() -> None:
@@ -422,7 +442,7 @@ def test_an_object_that_spreads_may_have_a_member_of_its_own_name() -> None:
     assert built(entry, {"more": {"more": 1}}).query == "more=1"
 
 
-@pytest.mark.parametrize("text", ["a\tb", "é", "\x80", "~", " x "])
+@pytest.mark.parametrize("text", ["a\tb", "é", "\x80", "~", " x ", "X"])
 def test_a_header_may_hold_any_text_without_control_characters(text: str) -> None:
     entry = tool("GET", "/x", Parameter("header", "X-A", "a"))
     assert built(entry, {"a": text}).headers == (("X-A", text.strip()),)
