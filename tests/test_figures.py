@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from functions.gateway import model_tokens
+from functions.admin_api.trusts import identities, service
+from functions.gateway import caps, connections, http_connection, model_tokens, places, tracing
 from functions.gateway.json_text import Json, text
+from functions.gateway.settings import Settings
+from functions.local import turns
+from functions.purge import notices
 from tests.mcp_endpoint.endpoint import Answer, Bench, legacy, opened, post
 
 ROOT = Path(__file__).parents[1]
-NUMBERS = {13: "thirteen"}
+NUMBERS = {10: "ten", 13: "thirteen"}
+"""Numbers that the pages have as words."""
 READ = ("name", "description", "inputSchema")
 """What hosts give to a model of a tool."""
 
@@ -70,6 +75,10 @@ def _edge_fields(_: Bench) -> str:
     return NUMBERS[len(resources["EdgeLogDelivery"]["Properties"]["RecordFields"])]
 
 
+def _constant(value: int, _: Bench) -> str:
+    return NUMBERS.get(value, f"{value:,}")
+
+
 FIGURES: list[tuple[str, str, Callable[[Bench], str]]] = [
     ("README.md", r"an MCP URL with (\d+) tools", _tools),
     ("README.md", r"list       (\d+) tools", _tools),
@@ -93,6 +102,36 @@ FIGURES: list[tuple[str, str, Callable[[Bench], str]]] = [
     ("docs/management-api.md", r"every selected tool \| ([\d,]+) tokens", _tokens),
     ("docs/management-api.md", r"for any number of tools \| ([\d,]+) tokens", partial(_tokens, profile="discovery")),
     ("docs/deploy.md", r"access log has (\w+) fields", _edge_fields),
+]
+
+
+LIMITS = "docs/cost-and-limits.md"
+DEFAULTS = Settings()
+
+FIGURES += [
+    (LIMITS, where, partial(_constant, value))
+    for where, value in (
+        (r"\| request \| (\d+) MB", DEFAULTS.max_request_bytes // 1_000_000),
+        (r"result text \| ([\d,]+) bytes", DEFAULTS.max_result_bytes),
+        (r"upstream answer \| (\d+) MB", DEFAULTS.max_upstream_bytes // 1_000_000),
+        (r"; ([\d,]+) pieces", http_connection.MAX_PIECES),
+        (r"members of one object in a result \| ([\d,]+)", caps.MAX_MEMBERS),
+        (r"calls of one server \| ([\d,]+) per minute", DEFAULTS.calls_per_minute),
+        (r"per minute and ([\d,]+) at once in each process", DEFAULTS.call_burst),
+        (r"on a laptop \| (\d+) begin at once", turns.FEW),
+        (r"wait for a turn, at most (\d+) for", turns.QUEUE),
+        (r"wait for a turn, at most \d+ for at most (\d+) s", int(turns.WAIT_SECONDS)),
+        (r"waiting requests take (\d+) % of", round(turns.SHARE * 100)),
+        (r"calls at once to one upstream \| (\d+) per account", places.PLACES),
+        (r"per account and process, (\d+) more wait", places.QUEUE),
+        (r"idle connection to an upstream \| (\d+) s", int(connections.IDLE_SECONDS)),
+        (r"one upstream call \| (\d+) s", DEFAULTS.call_timeout_seconds),
+        (r"log of calls \| (\d+) days", DEFAULTS.log_retention_days),
+        (r"spans of a request to upstreams \| (\d+)", tracing.MAX_EXCHANGES),
+        (r"notices to the webhook \| \d+ in a round, (\w+) at a time", notices.AT_ONCE),
+        (r"trusts \| (\d+) of a deployment", service.MAX_TRUSTS),
+        (r"identity token \| ([\d,]+) characters", identities.MAX_CHARS),
+    )
 ]
 
 
