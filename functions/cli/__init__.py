@@ -22,7 +22,7 @@ from typing import TextIO
 
 from functions.cli.invocation import Failed, Invocation, Misuse, UsageError
 from functions.cli.parser import Call, parse
-from functions.cli.terminal import Declined, Terminal
+from functions.cli.terminal import PATIENCE, Declined, Terminal
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +35,13 @@ def main(
     stdout: TextIO | None = None,
     stderr: TextIO | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    patience: float = PATIENCE,
 ) -> int:
     """Run one command and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
     is_plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
-    terminal = Terminal(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr, as_json, is_plain)
+    terminal = Terminal(stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr, as_json, is_plain, patience)
     try:
         call = parse(words, terminal)
         if not isinstance(call, Call):

@@ -23,7 +23,7 @@ WIDTH = 120
 """Columns of a text that no terminal shows: as many as the longest line of an example."""
 
 PATIENCE = 2.0
-"""Seconds after which a waiting command says what it is waiting for."""
+"""Default of `Terminal.patience`: most answers come in less."""
 
 
 class Declined(Exception):
@@ -40,13 +40,17 @@ class Drawable(Protocol):
 
 @dataclass(frozen=True)
 class Terminal:
-    """`as_json`: print results and errors as JSON documents. `is_plain`: use no colour and draw nothing."""
+    """`as_json`: print results and errors as JSON documents. `is_plain`: use no colour and draw nothing.
+
+    `patience`  seconds after which a waiting command says what it is waiting for.
+    """
 
     stdin: TextIO
     out: TextIO
     err: TextIO
     as_json: bool = False
     is_plain: bool = False
+    patience: float = PATIENCE
 
     @property
     def is_rich(self) -> bool:
@@ -109,9 +113,9 @@ class Terminal:
             raise Declined(f"nothing was changed; {option} goes on without asking")
 
     @contextlib.contextmanager
-    def waiting(self, what: str, after: float = PATIENCE) -> Iterator[None]:
-        """Print on standard error what the command waits for, once the wait has taken `after` seconds."""
-        timer = threading.Timer(after, self.note, [f"{what} ..."])
+    def waiting(self, what: str) -> Iterator[None]:
+        """Print on standard error what the command waits for, once the wait has taken `patience`."""
+        timer = threading.Timer(self.patience, self.note, [f"{what} ..."])
         timer.daemon = True
         timer.start()
         try:

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -156,3 +157,20 @@ def test_a_word_that_looks_like_json_or_an_option_stays_a_text(local: Local) -> 
     assert made.code == 0, made.err
     assert made.json["name"] == '["a", "b"]'
     assert local("server", "revoke", "--", '["a", "b"]').code == 0
+
+
+def test_a_command_that_waits_long_says_for_what() -> None:
+    said = threading.Event()
+
+    class Screen(io.StringIO):
+        def flush(self) -> None:
+            said.set()
+
+    err = Screen()
+    with Terminal(io.StringIO(), io.StringIO(), err, patience=0.0).waiting("waiting for the MCP server"):
+        assert said.wait(60), "it never came"
+    assert err.getvalue() == "waiting for the MCP server ...\n"
+    patient = io.StringIO()
+    with Terminal(io.StringIO(), io.StringIO(), patient, patience=3_600.0).waiting("waiting for the MCP server"):
+        pass
+    assert patient.getvalue() == ""
