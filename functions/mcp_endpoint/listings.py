@@ -100,11 +100,11 @@ class Listings:
             pages[-1] += (",", wire.decode())
             size += len(wire) + 1
         joined = tuple("".join(("[", *page[1:], "]")) for page in pages)
-        _keep_memory(max(map(len, joined)))
+        _keep_blocks(max(map(len, joined)))
         return joined
 
 
-def _keep_memory(size: int) -> None:
+def _keep_blocks(size: int) -> None:
     """Let the answers that hold a page of this size be made in memory that is kept from one to the next.
 
     glibc takes a block from the system, zeroes it and gives it back, unless a block as large has been freed before. No
