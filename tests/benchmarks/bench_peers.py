@@ -204,15 +204,14 @@ def measure(
 def grown(
     prepared: Mapping[int, Prepared], contender: Contender, python: Path, *, starts: int, rounds: int
 ) -> dict[int, dict[str, list[float]]]:
-    """Number of tools -> cold and warm figures of one contender, one value per round. The first start with each number
-    does not count."""
+    """Number of tools -> cold and warm figures of one contender, one value per round. Its bytecode was written by the
+    starts before."""
     figures: dict[int, dict[str, list[float]]] = {count: defaultdict(list) for count in prepared}
     setups = {count: one.setup(contender) for count, one in prepared.items()}
-    for number in range(starts + 1):
+    for number in range(starts):
         for count in _rotated([*setups], number):
             for name, value in cold(contender, python, setups[count]).items():
-                if number:
-                    figures[count][name].append(value)
+                figures[count][name].append(value)
     era = contender.eras[0]
     with ExitStack() as stack:
         workers = []
