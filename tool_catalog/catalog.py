@@ -6,12 +6,10 @@ They import the standard library and `value_classes` only, because they run on t
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from tool_catalog.request_template import Auth, Pagination, Probe, Request
 
 Json = Any
@@ -242,7 +240,7 @@ class Check:
     message: str
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Tool:
     """One tool. `definition` is the MCP tool object: name, title, description, both schemas, annotations."""
 

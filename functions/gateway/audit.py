@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Mapping
-from dataclasses import field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
@@ -23,7 +22,7 @@ from functions.gateway.log_entry import REFUSALS_EVERY, Journal, KeptCalls, LogE
 from functions.gateway.metrics import Stream
 from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field, replace
 from functions.stores.store import StoreError
 
 BY_THE_UPSTREAM = (

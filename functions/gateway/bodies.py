@@ -7,11 +7,11 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
 from functions.gateway.parameter_styles import pieces, text
+from functions.gateway.value_classes import replace
 from tool_catalog.request_template import JSON_MEDIA_TYPE, Parameter, media_kind
 
 Values = list[tuple[Parameter, Json]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
@@ -44,6 +43,7 @@ from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender, UpstreamResponse
+from functions.gateway.value_classes import replace
 from tool_catalog.catalog import Catalog, Tool
 
 if TYPE_CHECKING:

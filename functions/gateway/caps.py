@@ -6,7 +6,6 @@ filled, not by the value: `whole` and `shortened` stop as soon as the space is u
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from itertools import islice
 from math import isfinite
@@ -39,7 +38,7 @@ class Caps:
     arrays: int
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Cut:
     """What was left out so far."""
 

@@ -17,7 +17,6 @@ import base64
 import hmac
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -26,7 +25,7 @@ from functions.gateway.errors import ConfirmationNeeded, Declined, ToolFailure, 
 from functions.gateway.grants import ConfirmBy, ServerConfig, digest, write_time
 from functions.gateway.json_text import Json, canonical, encode
 from functions.gateway.touched import Touched
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.gateway.wording import to_review
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict, StoreError

@@ -10,12 +10,11 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 
 from functions.gateway.grants import ACCESS_TOKEN_PREFIX, ApiToken, Grant, digest, is_live, read_time, write_time
 from functions.gateway.json_text import Json
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.stores import layout
 from functions.stores.store import Item, Key
 

@@ -16,7 +16,6 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,6 +23,7 @@ from functions.gateway import json_text
 from functions.gateway.errors import UpstreamUnreachable
 from functions.gateway.json_text import well_formed
 from functions.gateway.requests import UNSENDABLE, UpstreamRequest
+from functions.gateway.value_classes import replace
 
 if TYPE_CHECKING:
     from tool_catalog.request_template import Auth

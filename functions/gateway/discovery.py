@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from functions.gateway import arguments, errors, model_tokens, offered_texts, selection, settle
@@ -23,6 +22,7 @@ from functions.gateway.prepared import prepare
 from functions.gateway.settings import Settings
 from functions.gateway.tool_words import terms
 from functions.gateway.upstream import Sender
+from functions.gateway.value_classes import replace
 from functions.gateway.wording import shown
 from tool_catalog.catalog import DISCOVERY_NAMES, Catalog, Result, Tool
 from tool_catalog.request_template import Request

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field
 from urllib.parse import urlsplit
 
 from functions.gateway.errors import Forbidden, Misdirected
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 
 ANY = "*"
 """As an origin: every one is served."""

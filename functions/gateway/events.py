@@ -16,11 +16,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import Any, Literal
 from urllib.parse import quote, unquote, urlencode
 
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 
 Event = Mapping[str, Any]
 Lines = Sequence[tuple[str, str]]

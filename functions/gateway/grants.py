@@ -14,7 +14,6 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -22,7 +21,7 @@ from functions.gateway import credentials
 from functions.gateway.call_limits import CallRate
 from functions.gateway.credentials import Credential
 from functions.gateway.json_text import Json
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.stores import layout
 from functions.stores.store import Key
 

@@ -6,15 +6,13 @@ heads, interim answers, pieces and bytes.
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from functions.gateway import http_framing
 from functions.gateway.content_coding import Body, OverLimit
 from functions.gateway.http_framing import ANY_LINE_END, HEAD_END, LINE_END, MAX_HEAD_BYTES, Head, NotHttp, Outgoing
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from functions.gateway.waits import Wire
@@ -47,7 +45,7 @@ class Broken(Exception):
 WAITING = "waiting for a free connection"
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Progress:
     """How far an exchange has come, for the error of one that runs out of time.
 

@@ -8,7 +8,6 @@ in a body is the plane's own decision, passed in as `refuse`.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -18,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from functions.gateway.errors import EncodedBody, Invalid, PosternError, TooLarge, ToolFailure, Unavailable, place
 from functions.gateway.metrics import Count, uncounted
 from functions.gateway.settings import Settings
+from functions.gateway.value_classes import dataclass
 from functions.gateway.wording import shown
 from functions.stores.store import StoreError, StoreUnavailable
 
@@ -69,7 +69,7 @@ Asked = TypeVar("Asked", bound=Request)
 Answered = TypeVar("Answered", bound=Response)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Frame(Generic[Answered]):
     """The frame of one plane.
 

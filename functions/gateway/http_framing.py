@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import field
 
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 
 MAX_HEAD_BYTES = 102_400
 """Bytes of one answer's status line and headers; servers refuse far less in a request, e.g. 8 kB."""

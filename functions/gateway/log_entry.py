@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from operator import attrgetter
@@ -18,7 +17,7 @@ from typing import Literal, Protocol
 from functions.gateway.grants import read_time, write_time
 from functions.gateway.json_text import Json
 from functions.gateway.notice import Notice
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.stores import layout
 from functions.stores.store import Change, Item, Key, Put, StoreConflict
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from functions.gateway import answers, errors
 from functions.gateway.errors import EventFailed, LostResult, ToolFailure, UpstreamRefused
 from functions.gateway.json_text import Json
 from functions.gateway.rate_limits import RateLimit
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from tool_catalog.catalog import Tool
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from functions.gateway.json_text import Json, well_formed
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, replace
 from tool_catalog.catalog import Tool
 from tool_catalog.request_template import Pagination
 

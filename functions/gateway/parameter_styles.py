@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from urllib.parse import quote, quote_plus
 
 from functions.gateway import json_text
 from functions.gateway.json_text import Json
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, replace
 from tool_catalog.request_template import STYLES, Parameter
 
 EXPLODED_BY_DEFAULT = ("form", "cookie")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -12,7 +11,7 @@ from functions.gateway.grants import ServerConfig
 from functions.gateway.json_text import Json, canonical, decode, encode, spaced
 from functions.gateway.pins import refusals
 from functions.gateway.pins.narrowed import Narrowed
-from functions.gateway.value_classes import Identity
+from functions.gateway.value_classes import Identity, dataclass
 from functions.gateway.wording import shown
 from tool_catalog.catalog import WAIT, Tool
 

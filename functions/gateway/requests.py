@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
 from urllib.parse import urlsplit
 
 from functions.gateway import bodies
@@ -17,7 +16,7 @@ from functions.gateway.expressions import BadExpression, search
 from functions.gateway.json_text import Json
 from functions.gateway.paging import Position
 from functions.gateway.parameter_styles import parts, pieces, spreads
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.gateway.wording import shown
 from tool_catalog.catalog import Tool
 from tool_catalog.request_template import ANY_KIND, JSON_MEDIA_TYPE, Pagination, Parameter

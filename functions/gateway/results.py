@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from functions.gateway.answers import Answer, Foreign, look_up
 from functions.gateway.caps import OURS, Caps, Cut, Fitted, NoRoom, kept_of, shortened, whole
@@ -21,6 +20,7 @@ from functions.gateway.model_tokens import at_most
 from functions.gateway.paging import Position
 from functions.gateway.prepared import PreparedTool
 from functions.gateway.settings import Settings
+from functions.gateway.value_classes import replace
 from tool_catalog.catalog import Tool
 
 MOST_BYTES_PER_TOKEN = 4

@@ -6,12 +6,11 @@ Names start with POSTERN_. A value that cannot be read stops the process with on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
 from functions.gateway.doorway import origin_problem
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field, fields
 
 TRACING = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "POSTERN_TRACE_UPSTREAMS")
 """Variables of which one that is set means that requests are traced (trace_settings.py). A process in which none is set

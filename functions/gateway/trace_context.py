@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 
 MAX_STATE_CHARS = 512
 """Characters of a tracestate that is kept: what every vendor should pass on (W3C Trace Context, 3.3.1.5)."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from functions.gateway.settings import SettingsError
 from functions.gateway.trace_context import SAMPLERS, Sampling
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 
 OTLP = "OTEL_EXPORTER_OTLP_"
 

@@ -8,7 +8,6 @@ no byte was accepted (connections.py). Nothing of the caller's own headers is pa
 from __future__ import annotations
 
 from collections.abc import Coroutine, Hashable, Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from functions.gateway.content_coding import ACCEPTED, BadCoding, OverLimit
@@ -22,7 +21,7 @@ from functions.gateway.errors import (
 )
 from functions.gateway.requests import UpstreamRequest
 from functions.gateway.settings import Settings
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 
 if TYPE_CHECKING:
     from functions.gateway.connections import Pool

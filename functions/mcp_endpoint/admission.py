@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import field
 from datetime import datetime
 from functools import lru_cache
 from http import HTTPStatus
@@ -35,7 +34,7 @@ from functions.gateway.grants import (
     is_live,
     keys_of,
 )
-from functions.gateway.value_classes import Identity, dataclass
+from functions.gateway.value_classes import Identity, dataclass, field
 from functions.stores import layout
 from functions.stores.store import Item, Key, StoreUnavailable
 

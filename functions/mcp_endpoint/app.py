@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -30,7 +29,7 @@ from functions.gateway.doorway import ANY, SECRET_HEADER, Doorway
 from functions.gateway.http_frame import Frame, bearer, dressed
 from functions.gateway.metrics import Batch, Count, uncounted
 from functions.gateway.settings import Settings
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.mcp_endpoint import admission, protocol, sign_in
 from functions.mcp_endpoint.admission import NotAdmitted, Reads, SignInNeeded
 from functions.mcp_endpoint.http import Departed, Receive, Request, Response, Scope, Send, of_asgi, send_asgi

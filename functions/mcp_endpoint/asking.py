@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from datetime import datetime, timedelta
 
 from functions.gateway import confirmation
@@ -22,7 +21,7 @@ from functions.gateway.errors import INVALID_PARAMS, ConfirmationNeeded
 from functions.gateway.expressions import BadExpression, search
 from functions.gateway.grants import Grant, Target, read_time, write_time
 from functions.gateway.json_text import Json, canonical, decode, encode
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.gateway.wording import to_review
 from functions.mcp_endpoint.protocol import CAPABILITIES_KEY, Call, RpcError
 from tool_catalog.catalog import Question, Tool

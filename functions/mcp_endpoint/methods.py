@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,7 @@ from functions.gateway.json_text import Json, encode
 from functions.gateway.outcomes import Done, Failed, ToolCall, UnknownTool
 from functions.gateway.settings import Settings
 from functions.gateway.upstream import Sender
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.mcp_endpoint import protocol, resources, tool_results
 from functions.mcp_endpoint.listings import PAGE_BYTES, WRONG_CURSOR, Listings
 from functions.mcp_endpoint.protocol import Call, RpcError

@@ -12,13 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from types import MappingProxyType
 
 from functions.gateway import json_text
 from functions.gateway.errors import INVALID_PARAMS
 from functions.gateway.json_text import Json
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.gateway.wording import shown
 
 RequestId = str | int

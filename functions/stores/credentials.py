@@ -8,13 +8,12 @@ later ones before they expire. While the endpoint fails, the old keys serve unti
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from functions.gateway import json_text
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 from functions.stores.store import StoreError, StoreUnavailable
 
 VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

@@ -7,11 +7,10 @@ The `body` of an item is JSON; only its writer and its readers know what it mean
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from typing import Any, Protocol
 
 from functions.gateway import json_text
-from functions.gateway.value_classes import dataclass
+from functions.gateway.value_classes import dataclass, field
 
 MAX_KEYS_PER_GET = 100
 """Keys in one `get`: the limit of BatchGetItem in DynamoDB."""
