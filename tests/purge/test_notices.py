@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -285,6 +286,7 @@ def test_an_item_that_cannot_be_read_holds_up_no_other(
     plane: Plane, account: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Of another version, or written by a hand: the notice itself, and the server that one is about."""
+    caplog.set_level(logging.WARNING, logger="functions.purge.notices")
     receiver = Receiver()
     minted = {name: mint(plane, account, name, days=3) for name in ("broken", "whole")}
     server = layout.server(account, minted["broken"]["id"])

@@ -16,7 +16,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeVar
 
 from functions.gateway.waits import Found
@@ -120,20 +119,19 @@ class Blocking:
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """On a thread, because the system's look-up knows no deadline."""
-        if known := numeric(host, port):
-            return known
+        if itself := numeric(host, port):
+            return itself
         if not self._free.acquire(blocking=False):
             raise Busy
-        found: SimpleQueue[list[str] | Exception] = SimpleQueue()
-        threading.Thread(target=self._ask, args=(found, host, port), name="postern-dns", daemon=True).start()
-        while True:
-            try:
-                result = found.get(timeout=self.left())
-            except Empty:
-                continue
-            if isinstance(result, Exception):
-                raise result
-            return result
+        found: list[list[str] | Exception] = []
+        known = threading.Event()
+        threading.Thread(target=self._ask, args=(found, known, host, port), name="postern-dns", daemon=True).start()
+        while not known.wait(self.left()):
+            continue  # `left` ends it at the deadline
+        [result] = found
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     async def open(self, address: str, port: int, tls: ssl.SSLContext | None, host: str) -> BlockingWire:
         now = self.now()
@@ -168,13 +166,14 @@ class Blocking:
         if not poll.poll(None if left is None else math.ceil(left * 1000)):
             self.left()
 
-    def _ask(self, found: SimpleQueue[list[str] | Exception], host: str, port: int) -> None:
+    def _ask(self, found: list[list[str] | Exception], known: threading.Event, host: str, port: int) -> None:
         try:
-            found.put(listed(self._look_up(host, port, type=socket.SOCK_STREAM)))
+            found.append(listed(self._look_up(host, port, type=socket.SOCK_STREAM)))
         except Exception as error:  # raised again to the one who waits
-            found.put(error)
+            found.append(error)
         finally:
             self._free.release()
+            known.set()
 
 
 class BlockingWire:
