@@ -450,6 +450,17 @@ def test_what_is_no_list_of_names_stays_as_it_is(fields: Json) -> None:
     assert settled(LISTING, {"fields": fields}) == settle.Settled({"fields": fields})
 
 
+def test_a_list_puts_only_what_it_adds_itself_to_the_first_page_and_to_its_fields() -> None:
+    cursor = {"next_cursor": "a,b"}
+    assert settled(LISTING, cursor) == settle.Settled(cursor), "a cursor with a comma is no list of names"
+    fixed = prepare(LISTING, ServerConfig(fixed={LISTING.name: {"fields": "id"}}))
+    fields = {"fields": ["id", "name"]}
+    assert settle.arguments(fixed, fields) == settle.Settled(fields), "the server says what the fields are"
+    schema = {**LISTING.definition["inputSchema"]["properties"], "start": {"type": "integer"}}
+    definition = {**LISTING.definition, "inputSchema": {**LISTING.definition["inputSchema"], "properties": schema}}
+    assert settled(replace(LISTING, definition=definition), {"start": 0}) == settle.Settled({"start": 0})
+
+
 def test_an_argument_of_the_upstream_that_is_called_fields_stays_as_it_is() -> None:
     own = tool("GET", "/", Parameter("query", "fields", "fields"))
     assert settled(own, {"fields": ["a", "b"]}).arguments == {"fields": ["a", "b"]}
