@@ -56,7 +56,8 @@ def _current_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left(current_folder: Path) -> Iterator[None]:
-    """What a test leaves in the current folder would change how the next test runs."""
+    """What a test leaves in the current folder, or of the process, would change how the next test runs."""
     yield
+    assert gc.isenabled(), "this test left the collector off; no test after it would find what it leaves open"
     left = sorted(os.listdir(current_folder))
     assert left == [], f"this test wrote into the current folder: {left}; name a folder, e.g. with POSTERN_STATE_DIR"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import importlib
 import json
 import logging
@@ -238,3 +239,4 @@ def test_a_wrong_variable_stops_the_process_at_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.delitem(sys.modules, "functions.admin_api.handler", raising=False)
     with pytest.raises(SettingsError, match="POSTERN_STORE is 'redis'; valid: dynamodb, sqlite"):
         importlib.import_module("functions.admin_api.handler")
+    gc.enable()  # a start that fails leaves the collector off, and Lambda ends its process
