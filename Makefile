@@ -6,6 +6,8 @@ LOCKS  := infra/requirements
 # The suite starts many processes, so bytecode is written even where a machine forbids it.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest
 BOTH   := -n 2 --dist worksteal
+# The whole suite waits for processes a quarter of its time, so two cores have time for a third worker.
+SPREAD := -n 3 --dist worksteal
 # What `make test-fast` covers, but for tests marked slow: the data plane, what it stands on, and the rules of the house.
 FAST   := tests/gateway tests/mcp_endpoint tests/stores tests/contracts tests/log_subscriber tests/tool_catalog \
 	tests/model_tokens tests/wrong_calls $(wildcard tests/test_*.py)
@@ -55,7 +57,7 @@ demo: $(VENV)/.ready ## The main job once, through the official MCP client
 	@$(VENV)/bin/postern demo
 
 test: $(VENV)/.dev ## The whole suite that needs nothing but Python
-	@$(PYTEST) $(BOTH) -m "not browser and not clients and not aws and not image and not packages" $(ARGS)
+	@$(PYTEST) $(SPREAD) -m "not browser and not clients and not aws and not image and not packages" $(ARGS)
 
 test-packages: $(VENV)/.dev ## The wheel and the pytest plugin, built and installed alone
 	@$(PYTEST) $(BOTH) -m packages tests/infra $(ARGS)
