@@ -183,3 +183,16 @@ def test_a_field_that_is_not_given_is_made_for_each_value() -> None:
         assert first.seen is not second.seen
         with pytest.raises(TypeError):
             made("a", [])
+
+
+@pytest.mark.parametrize("slots", [True, False])
+def test_a_method_that_a_class_has_itself_is_kept(slots: bool) -> None:
+    def declare(module: Any) -> Any:
+        def shown(value: Any) -> str:
+            return f"<{value.name}>"
+
+        made = type("Made", (), {"__annotations__": {"name": str}, "__repr__": shown})
+        return module.dataclass(frozen=True, slots=slots)(made)
+
+    for module in (value_classes, dataclasses):
+        assert repr(declare(module)("a")) == "<a>"
