@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -499,40 +499,44 @@ class Report:
 
     def _growth(self) -> str:
         counts = self.size.growth
-        lines = [
-            "### Growth with the number of tools",
-            "",
-            f"{MANY:,} tools as a multiple of {COUNT}: median of the rounds' own ratios, quartiles in brackets. A "
-            "round has one right after the other.",
-            "",
-            f"| contender | {' | '.join(GROWTH)} |",
-            f"|---|{'---|' * len(GROWTH)}",
-        ]
+        return "\n".join(
+            [
+                "### Growth with the number of tools",
+                "",
+                f"{MANY:,} tools as a multiple of {COUNT}: median of the rounds' own ratios, quartiles in brackets. A "
+                "round has one right after the other.",
+                "",
+                *self._growth_table(
+                    list(GROWTH),
+                    lambda found: [
+                        self._multiple(found[MANY][figure], found[COUNT][figure]) for figure in GROWTH.values()
+                    ],
+                ),
+                "",
+                "Milliseconds: start to first list / warm list / warm call, era 2026-07-28 (awslabs: 2025-11-25).",
+                "",
+                *self._growth_table(
+                    [f"{count:,} tools" for count in counts],
+                    lambda found: [
+                        f"{statistics.median(found[count]['first list']):.0f} / "
+                        f"{statistics.median(found[count]['list p50']):.2f} / "
+                        f"{statistics.median(found[count]['call p50']):.2f}"
+                        for count in counts
+                    ],
+                ),
+            ]
+        )
+
+    def _growth_table(
+        self, titles: Sequence[str], cells: Callable[[dict[int, dict[str, list[float]]]], list[str]]
+    ) -> Iterator[str]:
+        """A row for each contender, also for one that was not measured. `cells` are those of its samples by count."""
+        yield f"| contender | {' | '.join(titles)} |"
+        yield f"|---|{'---|' * len(titles)}"
         for contender in CONTENDERS:
             found = self.growth.get(contender.name)
-            cells = ["not measured" for _ in GROWTH]
-            if found is not None:
-                cells = [self._multiple(found[MANY][figure], found[COUNT][figure]) for figure in GROWTH.values()]
-            lines.append(f"| {contender.title} | {' | '.join(cells)} |")
-        lines += [
-            "",
-            "Milliseconds: start to first list / warm list / warm call, era 2026-07-28 (awslabs: 2025-11-25).",
-            "",
-            f"| contender | {' | '.join(f'{count:,} tools' for count in counts)} |",
-            f"|---|{'---|' * len(counts)}",
-        ]
-        for contender in CONTENDERS:
-            found = self.growth.get(contender.name)
-            cells = ["not measured" for _ in counts]
-            if found is not None:
-                cells = [
-                    f"{statistics.median(found[count]['first list']):.0f} / "
-                    f"{statistics.median(found[count]['list p50']):.2f} / "
-                    f"{statistics.median(found[count]['call p50']):.2f}"
-                    for count in counts
-                ]
-            lines.append(f"| {contender.title} | {' | '.join(cells)} |")
-        return "\n".join(lines)
+            written = ["not measured" for _ in titles] if found is None else cells(found)
+            yield f"| {contender.title} | {' | '.join(written)} |"
 
     def _load_table(self) -> str:
         lines = [
